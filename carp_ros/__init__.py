@@ -1,0 +1,1 @@
+"""Autoregressive visuomotor policies on a ROS 2 robot workstation."""

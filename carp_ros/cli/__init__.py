@@ -1,0 +1,1 @@
+"""The command line: `carp <verb>`, one file a verb."""

@@ -1,0 +1,115 @@
+"""Where the tool is, how joints move it, and which joints put it somewhere.
+
+Built on Pinocchio from the numbers of a `Robot`, so that no robot description file is needed.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pinocchio as pin
+
+from carp_ros.errors import CarpError
+from carp_ros.geometry import rotation_between
+from carp_ros.robots import Origin, Robot
+from carp_ros.types import Array, Pose
+
+
+class IkError(CarpError):
+    """No joints were found for a pose; carries the `pose` and the `error_m`, `error_rad` left."""
+
+    def __init__(self, pose: Pose, error_m: float, error_rad: float) -> None:
+        super().__init__(
+            f"no joint positions put the tool at {np.round(pose.position, 3).tolist()} m; the"
+            f" nearest are {error_m * 1e3:.1f} mm and {math.degrees(error_rad):.1f} deg away:"
+            " choose a pose within reach"
+        )
+        self.pose = pose
+        self.error_m = error_m
+        self.error_rad = error_rad
+
+
+class Kinematics:
+    """Forward and inverse kinematics of one arm and its tool.
+
+    Args:
+        robot: The arm.
+        flange_from_tcp: The tool centre point on the flange.
+    """
+
+    def __init__(self, robot: Robot, flange_from_tcp: Pose) -> None:
+        model = pin.Model()
+        parent = 0
+        for name, origin in zip(robot.joint_names, robot.origins):
+            parent = model.addJoint(parent, pin.JointModelRZ(), _placement(origin), name)
+        tcp = pin.SE3(pin.Quaternion(flange_from_tcp.quaternion).matrix(), flange_from_tcp.position)
+        last_from_tcp = _placement(robot.flange) * tcp
+        self._frame = model.addFrame(
+            pin.Frame("tcp", parent, 0, last_from_tcp, pin.FrameType.OP_FRAME)
+        )
+        self._model = model
+        self._data = model.createData()
+        self.robot = robot
+        self.lower_rad = np.array(robot.lower_rad)
+        self.upper_rad = np.array(robot.upper_rad)
+
+    def tcp_pose(self, joints: Array) -> Pose:
+        """Return `base_from_tcp` for joint positions of shape (J,) in [rad]."""
+        pin.forwardKinematics(self._model, self._data, joints)
+        return self._tcp()
+
+    def tcp_pose_and_jacobian(self, joints: Array) -> tuple[Pose, Array]:
+        """Return `base_from_tcp` and the geometric Jacobian there.
+
+        Args:
+            joints: Of shape (J,) in [rad].
+
+        Returns:
+            The pose, and the Jacobian of shape (6, J): three rows of [m/rad], then three of
+            [rad/rad], both in base axes, of the TCP.
+        """
+        pin.computeJointJacobians(self._model, self._data, joints)  # forward kinematics included
+        pose = self._tcp()
+        jacobian = pin.getFrameJacobian(
+            self._model, self._data, self._frame, pin.ReferenceFrame.LOCAL_WORLD_ALIGNED
+        )
+        return pose, jacobian
+
+    def solve(self, pose: Pose, seed: Array, tolerance: float = 1e-6) -> Array:
+        """Return joint positions that put the TCP at `pose`, on the branch of `seed`.
+
+        Levenberg-Marquardt on the pose error; for a pose far off, use a seed of the wanted branch.
+
+        Args:
+            pose: Wanted `base_from_tcp`.
+            seed: Joint positions to start from, of shape (J,) in [rad].
+            tolerance: Largest remaining error, in [m] and in [rad].
+
+        Raises:
+            IkError: If 200 steps do not reach it, or only outside the joint limits.
+        """
+        joints = np.array(seed, dtype=float)
+        error = np.zeros(6)
+        for _ in range(200):
+            here, jacobian = self.tcp_pose_and_jacobian(joints)
+            error[:3] = pose.position - here.position
+            error[3:] = rotation_between(here.quaternion, pose.quaternion)
+            if np.abs(error).max() < tolerance:
+                if (joints < self.lower_rad).any() or (joints > self.upper_rad).any():
+                    break
+                return joints
+            damping = 1e-9 + 1e-3 * float(error @ error)
+            step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + damping * np.eye(6), error)
+            joints += step * min(1.0, 0.3 / float(np.abs(step).max()))
+        raise IkError(pose, float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:])))
+
+    def _tcp(self) -> Pose:
+        placement = pin.updateFramePlacement(self._model, self._data, self._frame)
+        return Pose(
+            np.array(placement.translation), pin.Quaternion(placement.rotation).coeffs().copy()
+        )
+
+
+def _placement(origin: Origin) -> pin.SE3:
+    return pin.SE3(pin.rpy.rpyToMatrix(*origin.rpy), np.array(origin.xyz))

@@ -1,0 +1,1 @@
+"""Trials, their success rates with intervals, and reports."""

@@ -1,0 +1,99 @@
+"""The newest value of one record, shared between processes without locks.
+
+One process writes, any number read, and neither ever waits for the other: a writer fills the next
+of four slots and then publishes its number; a reader copies the published slot and checks that the
+slot was not refilled meanwhile. A reader can lose only to a writer that laps it three times while
+it copies, and then it copies again. A process that dies mid-write leaves the last published value.
+
+The order of the stores is what makes this right; x86-64 keeps it. On a machine with weaker
+ordering (aarch64) the interpreter executes hundreds of instructions between the stores, but
+nothing guarantees it: the check of the slot's number then narrows the gap and does not close it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carp_ros.errors import DeviceError
+
+SHARED_FOLDER = Path("/dev/shm")
+_SLOTS = 4
+
+
+class Mailbox:
+    """A shared record of a NumPy structured `dtype`.
+
+    Args:
+        name: Unique on this machine; the file is `/dev/shm/carp_<name>`.
+        dtype: Layout of the record; the same on both sides.
+        create: True in the process that owns the file: it makes it, empty, and `unlink`s it.
+
+    Raises:
+        DeviceError: If `create` is False and nobody made it, or made it with another layout.
+    """
+
+    def __init__(self, name: str, dtype: np.dtype[Any], *, create: bool) -> None:
+        self.name = name
+        self._path = SHARED_FOLDER / f"carp_{name}"
+        slot = np.dtype([("number", np.int64), ("value", dtype)], align=True)
+        layout = np.dtype([("published", np.int64), ("slots", slot, (_SLOTS,))], align=True)
+        if create:
+            self._path.unlink(missing_ok=True)
+            with open(self._path, "xb") as file:
+                os.chmod(file.fileno(), 0o600)
+                file.truncate(layout.itemsize)
+        try:
+            size = self._path.stat().st_size
+        except FileNotFoundError:
+            raise DeviceError(
+                f"no shared record {self._path}; start the process that writes it first"
+            ) from None
+        if size != layout.itemsize:
+            raise DeviceError(
+                f"{self._path} has {size} bytes; expected {layout.itemsize}: both processes must"
+                " run the same version"
+            )
+        with open(self._path, "r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), layout.itemsize)
+        record = np.frombuffer(self._memory, layout, count=1)
+        self._published = record["published"]
+        self._numbers = record["slots"]["number"][0]
+        self._values = record["slots"]["value"][0]
+        self._copy = np.zeros((), dtype)
+
+    def write(self, value: np.ndarray[Any, Any]) -> None:
+        """Publish a record (an array of shape () and this mailbox's dtype)."""
+        number = int(self._published[0]) + 1
+        slot = number % _SLOTS
+        self._numbers[slot] = -1
+        self._values[slot] = value
+        self._numbers[slot] = number
+        self._published[0] = number
+
+    def read(self) -> np.ndarray[Any, Any] | None:
+        """Return the newest record, or None if nothing was written yet.
+
+        The array is this reader's own and is overwritten by its next `read`.
+        """
+        while True:
+            number = int(self._published[0])
+            if number == 0:
+                return None
+            slot = number % _SLOTS
+            self._copy[()] = self._values[slot]
+            if int(self._numbers[slot]) == number:
+                return self._copy
+
+    @property
+    def count(self) -> int:
+        """How many records were written so far: tells a new one from one that was seen."""
+        return int(self._published[0])
+
+    def unlink(self) -> None:
+        """Remove the file; processes that have it open keep it."""
+        self._path.unlink(missing_ok=True)

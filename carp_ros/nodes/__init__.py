@@ -1,0 +1,1 @@
+"""Thin shells around the core: the only folder that imports ROS."""

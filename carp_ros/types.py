@@ -1,0 +1,160 @@
+"""The values that cross the borders between parts.
+
+All are frozen, hold SI units, quaternions as xyzw, and times as integer nanoseconds. Which clock a
+`_ns` counts is the caller's choice and must be the same for all values given to one object: the
+nodes use ROS time, the servo process `time.monotonic_ns`, the lockstep cell its simulated time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from carp_ros.errors import ChunkError, TwistError
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """A frame's place: `position` of shape (3,) in [m], `quaternion` xyzw of shape (4,)."""
+
+    position: Array
+    quaternion: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Twist:
+    """A velocity of the tool in the base frame: `linear` (3,) in [m/s], `angular` (3,) in [rad/s].
+
+    Raises:
+        TwistError: If a number is not finite.
+    """
+
+    linear: Array
+    angular: Array
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.linear).all() and np.isfinite(self.angular).all()):
+            raise TwistError(
+                f"twist is {self.linear.tolist()} m/s, {self.angular.tolist()} rad/s; expected"
+                " finite numbers: check the pointer's mapping"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A plan: N tool poses in the base frame and gripper openings, each due at its own time.
+
+    Attributes:
+        stamp_ns: When the light of the observation behind this plan hit the sensor.
+        times_ns: When each step is due, of shape (N,), strictly rising, int64.
+        positions: Of shape (N, 3) in [m].
+        quaternions: Unit, xyzw, of shape (N, 4).
+        gripper: 0 open to 1 closed, of shape (N,).
+
+    Raises:
+        ChunkError: If shapes disagree, a number is not finite, times do not rise, a quaternion is
+            not of unit length or a gripper target is outside 0 to 1.
+    """
+
+    stamp_ns: int
+    times_ns: npt.NDArray[np.int64]
+    positions: Array
+    quaternions: Array
+    gripper: Array
+
+    def __post_init__(self) -> None:
+        n = len(self.times_ns)
+        shapes = (self.positions.shape, self.quaternions.shape, self.gripper.shape)
+        if n == 0 or shapes != ((n, 3), (n, 4), (n,)):
+            raise ChunkError(
+                f"chunk of {n} times has positions {shapes[0]}, quaternions {shapes[1]}, gripper"
+                f" {shapes[2]}; expected (N, 3), (N, 4), (N,) with N of at least 1"
+            )
+        for name in ("positions", "quaternions", "gripper"):
+            if not np.isfinite(getattr(self, name)).all():
+                step = int(np.argwhere(~np.isfinite(getattr(self, name)))[0, 0])
+                raise ChunkError(f"chunk {name}[{step}] is not finite; expected finite numbers")
+        if (np.diff(self.times_ns) <= 0).any():
+            raise ChunkError(
+                "chunk times do not rise; expected each step later than the one before"
+            )
+        norms = np.linalg.norm(self.quaternions, axis=1)
+        if (np.abs(norms - 1.0) > 1e-3).any():
+            worst = int(np.argmax(np.abs(norms - 1.0)))
+            raise ChunkError(
+                f"chunk quaternions[{worst}] has length {norms[worst]:.4f}; expected 1 within 0.001"
+            )
+        if (self.gripper < 0.0).any() or (self.gripper > 1.0).any():
+            raise ChunkError(
+                f"chunk gripper spans {self.gripper.min():.3f} to {self.gripper.max():.3f};"
+                " expected 0 (open) to 1 (closed)"
+            )
+
+
+class SafetyMode(IntEnum):
+    """What the arm's own safety controller says, in the numbering of UR's RTDE `safety_mode`."""
+
+    UNKNOWN = 0
+    NORMAL = 1
+    REDUCED = 2
+    PROTECTIVE_STOP = 3
+    RECOVERY = 4
+    SAFEGUARD_STOP = 5
+    SYSTEM_EMERGENCY_STOP = 6
+    ROBOT_EMERGENCY_STOP = 7
+    VIOLATION = 8
+    FAULT = 9
+
+    @property
+    def may_move(self) -> bool:
+        """Whether the arm accepts motion in this mode."""
+        return self in (SafetyMode.NORMAL, SafetyMode.REDUCED)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmState:
+    """One reading of the arm.
+
+    Attributes:
+        robot_time_s: The controller's own clock in [s]; it stands still when the link is dead.
+        joints: Measured joint positions of shape (J,) in [rad].
+        velocities: Measured joint velocities of shape (J,) in [rad/s].
+        safety_mode: What the arm's safety controller says.
+        ready: Whether the arm now executes streamed joint targets (on a UR: our program runs).
+        speed_scaling: The fraction of commanded speed that the arm executes, 0 to 1.
+    """
+
+    robot_time_s: float
+    joints: Array
+    velocities: Array
+    safety_mode: SafetyMode
+    ready: bool
+    speed_scaling: float
+
+
+@dataclass(frozen=True, slots=True)
+class GripperState:
+    """One reading of the gripper: `opening` 0 open to 1 closed, `holding` while it grasps."""
+
+    opening: float
+    holding: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PointerState:
+    """One reading of a six-axis pointer such as a SpaceMouse.
+
+    Attributes:
+        deflections: x, y, z, roll, pitch, yaw, each -1 to 1, in ROS axes (x forward, y left, z up).
+        buttons: Whether each button is pressed.
+        connected: False once the device is unplugged; deflections are then zero.
+    """
+
+    deflections: Array
+    buttons: tuple[bool, ...]
+    connected: bool
