@@ -1,6 +1,5 @@
 """Tests for hardware/spacemouse.py: the real pyspacemouse and easyhid over a virtual hidapi."""
 
-import gc
 import sys
 
 import easyhid.easyhid
@@ -64,6 +63,12 @@ def test_each_axis_comes_out_as_it_was_pushed(hand, mouse, axis):
     hand.move(pushed, RELEASED)
 
     np.testing.assert_allclose(mouse.read(0).deflections, pushed)
+
+
+def test_a_mouse_that_counts_beyond_its_range_is_at_full_deflection(hand, mouse):
+    hand._hidapi.send(bytes([1, *np.array([-400, 0, 400], "<i2").tobytes()]))
+
+    np.testing.assert_array_equal(mouse.read(0).deflections, [0, 1, -1, 0, 0, 0])
 
 
 @pytest.mark.parametrize("buttons", [(True, False), (False, True), (True, True), (False, False)])
@@ -162,6 +167,14 @@ def test_after_replugging_nothing_counts_until_the_hand_was_off(hand, mouse, def
     assert state.buttons == DEADMAN
 
 
+def test_after_replugging_a_moment_of_silence_is_not_yet_a_hand_off(hand, mouse):
+    replugged(hand, mouse, np.zeros(6), RELEASED)  # at 1000 ms
+    mouse.read(1100 * MS)
+    hand.move(PUSHED, DEADMAN)
+
+    assert not any(mouse.read(1190 * MS).buttons)
+
+
 def test_an_overflowed_queue_may_have_lost_the_release_so_the_deadman_counts_no_more(hand, mouse):
     hand.move(PUSHED, DEADMAN)
     assert mouse.read(0).buttons == DEADMAN
@@ -205,7 +218,6 @@ def test_another_device_is_named_in_the_refusal():
 
 
 def test_a_missing_hidapi_library_is_refused_with_the_package_to_install(monkeypatch):
-    gc.collect()  # devices of earlier tests close through the library when they are collected
     # What easyhid holds where the library is absent: the C library, without any hid_ function.
     monkeypatch.setattr(easyhid.easyhid, "hidapi", ffi.dlopen(None))
 

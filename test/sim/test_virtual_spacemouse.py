@@ -25,7 +25,8 @@ def hand(monkeypatch):
 def mouse(hand):
     mouse = SpaceMouse(TeleopConfig())
     mouse.open()
-    return mouse
+    yield mouse
+    mouse.close()
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -46,7 +47,7 @@ def test_the_reports_are_those_of_a_real_mouse(hand, mouse):
 
 
 def test_a_hand_that_overshoots_is_at_full_deflection(hand, mouse):
-    hand.move(np.full(6, -3.0), (False, False))
+    hand.move(np.full(6, -1e6), (False, False))
 
     np.testing.assert_array_equal(mouse.read(0).deflections, -np.ones(6))
 
