@@ -18,6 +18,7 @@ _STILL_PER_S = 0.05
 _STILL_S = 0.1
 
 _WRITABLE = ("ACT", "GTO", "ATR", "ADR", "FOR", "SPE", "POS")
+_READABLE = (*_WRITABLE, "STA", "OBJ", "FLT", "PRE")
 
 MOVING, STOPPED_OPENING, STOPPED_CLOSING, ARRIVED = range(4)
 
@@ -30,8 +31,8 @@ class RobotiqFingers:
     """
 
     def __init__(self) -> None:
-        self.variables = dict.fromkeys(("ACT", "GTO", "ATR", "ADR", "FOR", "SPE"), 0)
-        self.variables |= {"STA": 0, "OBJ": ARRIVED, "FLT": 0, "PRE": 0, "POS": _OPEN_COUNTS}
+        self.variables: dict[str, int] = dict.fromkeys(_READABLE, 0)
+        self.variables |= {"OBJ": ARRIVED, "POS": _OPEN_COUNTS}
         self.blocked_at: float | None = None
         self.powered = True
         self._requests: list[tuple[float, dict[str, int]]] = []
