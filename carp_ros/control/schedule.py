@@ -27,7 +27,7 @@ class PosePath:
     def __init__(self, chunk: Chunk) -> None:
         self.start_ns = int(chunk.times_ns[0])
         self.end_ns = int(chunk.times_ns[-1])
-        self._times_s = (chunk.times_ns - self.start_ns) * 1e-9
+        self._times_s = ((chunk.times_ns - self.start_ns) * 1e-9).astype(np.float64)
         self._positions = chunk.positions
         self._quaternions = chunk.quaternions / np.linalg.norm(
             chunk.quaternions, axis=1, keepdims=True
@@ -35,7 +35,7 @@ class PosePath:
         self._gripper = chunk.gripper
         pairs = zip(self._quaternions[:-1], self._quaternions[1:])
         self._turns = np.array([rotation_between(a, b) for a, b in pairs]).reshape(-1, 3)  # (N-1,3)
-        durations_s = np.diff(self._times_s)[:, None]
+        durations_s: Array = np.diff(self._times_s).astype(np.float64)[:, None]
         self._linear = _tangents(
             np.diff(chunk.positions, axis=0) / durations_s, durations_s
         )  # (N, 3) [m/s]

@@ -98,6 +98,11 @@ class Servo:
         """What the servo does."""
         return self._mode
 
+    @property
+    def gripper(self) -> float:
+        """The commanded opening, 0 open to 1 closed."""
+        return self._gripper
+
     def stop(self) -> None:
         """Brake along the path, as fast as the limits allow, and hold."""
         self._motion, self._mode = None, Mode.HOLD
