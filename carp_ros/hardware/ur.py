@@ -1,0 +1,270 @@
+"""A UR e-series arm through ur-rtde (PolyScope 5.6 and later).
+
+Two things about ur-rtde 1.6.5 shape this file. It crashes the interpreter (SIGSEGV) when its RTDE
+connection drops, so this driver lives in a process that may die and be started again. And it says
+True to a target that nobody received when the link is dead, so what the arm does is in `read`
+alone: a `robot_time_s` that stands still means that nobody listens. The watchdog in the controller
+then stops the arm.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from dashboard_client import DashboardClient
+from rtde_control import RTDEControlInterface
+from rtde_receive import RTDEReceiveInterface
+
+from carp_ros.errors import DeviceError
+from carp_ros.rig import ArmConfig
+from carp_ros.types import ArmState, Array, SafetyMode
+
+_log = logging.getLogger(__name__)
+
+_CYCLE_S = 0.002
+_VARIABLES = [
+    "timestamp",
+    "actual_q",
+    "actual_qd",
+    "safety_mode",
+    "runtime_state",
+    "speed_scaling",
+    "target_speed_fraction",
+]
+_PLAYING = 2  # RTDE runtime_state
+_SAFETY_NUMBERS = frozenset(SafetyMode)
+_PROGRAM_TIMEOUT_S = 5.0
+_UNLOCK_TIMEOUT_S = 2.0
+_POWER_TIMEOUT_S = 30.0
+_FRESH_TIMEOUT_S = 0.1
+
+
+class UrArm:
+    """The arm behind one UR controller.
+
+    The controller's watchdog runs from `connect` and from `recover` on: `servo` must follow within
+    1 / `watchdog_hz` and then keep to that rate, or the arm's program stops and `ready` is False.
+
+    Args:
+        config: The rig's `arm` section.
+
+    Raises:
+        ValueError: If gain or look-ahead is outside what servoJ takes.
+    """
+
+    def __init__(self, config: ArmConfig) -> None:
+        if not 100.0 <= config.gain <= 2000.0:
+            raise ValueError(f"arm.gain is {config.gain:g}; servoJ takes 100 to 2000")
+        if not 0.03 <= config.lookahead_s <= 0.2:
+            raise ValueError(f"arm.lookahead_s is {config.lookahead_s:g}; servoJ takes 0.03 to 0.2")
+        self._config = config
+        self._control: RTDEControlInterface | None = None
+        self._receive: RTDEReceiveInterface | None = None
+
+    def connect(self) -> None:
+        """Open the link and start ur-rtde's program on the controller, without motion.
+
+        Raises:
+            DeviceError: If nothing answers, the arm is not operational, or another client has it.
+        """
+        with self._dashboard() as dashboard:
+            self._require_remote_control(dashboard)
+            self._require_operational(dashboard)
+        self._open()
+
+    def read(self) -> ArmState:
+        """Return the newest state, without waiting for a new one.
+
+        Raises:
+            DeviceError: If the link is gone.
+        """
+        receive = self._receive
+        if receive is None or not receive.isConnected():
+            raise DeviceError(f"no link to the arm at {self._config.host}; connect first, or anew")
+        safety_mode = _safety_mode(receive.getSafetyMode())
+        playing = receive.getRuntimeState() == _PLAYING
+        return ArmState(
+            robot_time_s=receive.getTimestamp(),
+            joints=np.array(receive.getActualQ()),
+            velocities=np.array(receive.getActualQd()),
+            safety_mode=safety_mode,
+            ready=playing and safety_mode.may_move,
+            speed_scaling=receive.getSpeedScaling() * receive.getTargetSpeedFraction(),
+        )
+
+    def servo(self, joints: Array) -> None:
+        """Stream a joint target of shape (6,) in [rad].
+
+        Raises:
+            DeviceError: If it is not finite, or the controller's program does not run.
+        """
+        control = self._control
+        if control is None:
+            raise DeviceError(f"no link to the arm at {self._config.host}; connect first")
+        if joints.shape != (6,) or not np.isfinite(joints).all():
+            raise DeviceError(f"joint target is {joints.tolist()}; expected 6 finite numbers")
+        c = self._config
+        if not control.servoJ(joints.tolist(), 0.0, 0.0, _CYCLE_S, c.lookahead_s, c.gain):
+            raise DeviceError(
+                f"the arm at {c.host} took no joint target: its program does not run; clear what"
+                " stopped it, then recover"
+            )
+
+    def recover(self) -> None:
+        """Unlock a protective stop, power the arm, release its brakes, restart the program.
+
+        Only what is needed is done; nothing moves. Works without `connect`, too, and then connects.
+
+        Raises:
+            DeviceError: If the controller refuses, with its reason, or does not follow in time.
+        """
+        with self._dashboard() as dashboard:
+            self._require_remote_control(dashboard)
+            self._clear_safety(dashboard)
+            self._power_up(dashboard)
+        if self._control is None:
+            self._open()
+        elif not self._alive():
+            raise DeviceError(
+                f"the arm at {self._config.host} sends no state; start this driver's process anew"
+            )
+        elif not self.read().ready:
+            self._restart_program(self._control)
+
+    def close(self) -> None:
+        """Stop the arm and its program, and close the link."""
+        control = self._control
+        # On a dead link the stop commands would wait minutes for an answer; the watchdog stops.
+        if control is not None and self._alive():
+            try:
+                control.servoStop()
+                control.stopScript()
+            except RuntimeError as error:
+                _log.warning("the arm did not confirm its stop: %s", error)
+        # Their destructors disconnect; calling that, too, would only wait another second.
+        self._control = self._receive = None
+
+    def _open(self) -> None:
+        host = self._config.host
+        try:
+            self._receive = RTDEReceiveInterface(host, 1.0 / _CYCLE_S, _VARIABLES)
+            self._control = RTDEControlInterface(host)
+        except RuntimeError as error:
+            self._receive = None
+            if "already in use" in str(error):
+                raise DeviceError(
+                    f"another program commands the arm at {host}; stop it, or the fieldbus that"
+                    " holds the controller's RTDE inputs"
+                ) from error
+            raise DeviceError(f"no RTDE link to the arm at {host}: {error}") from error
+        self._start_watchdog(self._control)
+
+    def _restart_program(self, control: RTDEControlInterface) -> None:
+        # Registers outlive the program: an old target left there would move the arm as soon as the
+        # new one starts. With no program running, ur-rtde answers any command by clearing them.
+        control.kickWatchdog()
+        if not control.reuploadScript():
+            raise DeviceError(f"the arm at {self._config.host} took no program; connect anew")
+        _wait(control.isProgramRunning, _PROGRAM_TIMEOUT_S, "its program did not start")
+        self._start_watchdog(control)
+
+    def _start_watchdog(self, control: RTDEControlInterface) -> None:
+        if not control.setWatchdog(self._config.watchdog_hz):
+            raise DeviceError(
+                f"the arm at {self._config.host} did not start its watchdog; recover it"
+            )
+
+    def _alive(self) -> bool:
+        """Return whether the controller's clock runs."""
+        receive = self._receive
+        if receive is None or not receive.isConnected():
+            return False
+        before_s = receive.getTimestamp()
+        deadline_s = time.monotonic() + _FRESH_TIMEOUT_S
+        while receive.getTimestamp() == before_s:
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(_CYCLE_S)
+        return True
+
+    @contextmanager
+    def _dashboard(self) -> Iterator[DashboardClient]:
+        dashboard = DashboardClient(self._config.host)
+        try:
+            dashboard.connect()
+            yield dashboard
+        except RuntimeError as error:
+            raise DeviceError(f"dashboard of the arm at {self._config.host}: {error}") from error
+        finally:
+            dashboard.disconnect()
+
+    def _require_remote_control(self, dashboard: DashboardClient) -> None:
+        if not dashboard.isInRemoteControl():
+            raise DeviceError(
+                f"the arm at {self._config.host} is in local control; switch its pendant to remote"
+                " control"
+            )
+
+    def _require_operational(self, dashboard: DashboardClient) -> None:
+        safety, mode = _value(dashboard.safetystatus()), _value(dashboard.robotmode())
+        if safety not in ("NORMAL", "REDUCED"):
+            raise DeviceError(
+                f"the arm at {self._config.host} is in {safety}; clear the cause, then recover"
+            )
+        if mode != "RUNNING":
+            raise DeviceError(
+                f"the arm at {self._config.host} is in {mode}; power it on and release its brakes"
+                " (recover does both)"
+            )
+
+    def _clear_safety(self, dashboard: DashboardClient) -> None:
+        dashboard.closeSafetyPopup()
+        safety = _value(dashboard.safetystatus())
+        if safety == "PROTECTIVE_STOP":
+            dashboard.unlockProtectiveStop()
+        elif safety not in ("NORMAL", "REDUCED"):
+            raise DeviceError(
+                f"the arm at {self._config.host} is in {safety}; release the emergency stop or"
+                " restart the safety system at its pendant, then recover"
+            )
+        _wait(
+            lambda: _value(dashboard.safetystatus()) in ("NORMAL", "REDUCED"),
+            _UNLOCK_TIMEOUT_S,
+            "its protective stop did not end",
+        )
+
+    def _power_up(self, dashboard: DashboardClient) -> None:
+        if _value(dashboard.robotmode()) == "RUNNING":
+            return
+        if _value(dashboard.robotmode()) != "IDLE":
+            dashboard.powerOn()
+        _wait(lambda: _value(dashboard.robotmode()) == "IDLE", _POWER_TIMEOUT_S, "it has no power")
+        dashboard.brakeRelease()
+        _wait(
+            lambda: _value(dashboard.robotmode()) == "RUNNING",
+            _POWER_TIMEOUT_S,
+            "its brakes did not open",
+        )
+
+
+def _wait(condition: Callable[[], bool], timeout_s: float, failure: str) -> None:
+    """Wait until `condition` holds; raise DeviceError with `failure` after `timeout_s`."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            raise DeviceError(f"the arm did not recover: {failure} within {timeout_s:g} s")
+        time.sleep(0.01)
+
+
+def _safety_mode(number: int) -> SafetyMode:
+    """Return the mode; newer controllers know numbers beyond ours, none of which allow motion."""
+    return SafetyMode(number) if number in _SAFETY_NUMBERS else SafetyMode.UNKNOWN
+
+
+def _value(answer: str) -> str:
+    """Return what follows the colon of a dashboard answer such as `Robotmode: RUNNING`."""
+    return answer.rpartition(":")[2].strip()

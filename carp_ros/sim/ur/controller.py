@@ -1,0 +1,181 @@
+"""The controller as a whole, in cycles of 2 ms: program, set-point, safety, arm and fingers."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from carp_ros.robots import Robot
+from carp_ros.sim.ur.kinematics import UrKinematics
+from carp_ros.sim.ur.motion import SetPoint, Stop
+from carp_ros.sim.ur.plant import CYCLE_S, Plant
+from carp_ros.sim.ur.program import ControlProgram, ProgramError
+from carp_ros.sim.ur.registers import Registers
+from carp_ros.sim.ur.robotiq import RobotiqFingers
+from carp_ros.sim.ur.rtde import text_message
+from carp_ros.sim.ur.safety import RobotMode, SafetyController
+
+_STOP_DECELERATION_RAD_S2 = 10.0
+_LOAD_DELAY_S = 0.05
+_PROGRAM_HEAD = "def rtde_control():"
+
+
+class Runtime(IntEnum):
+    """What the program does, in the numbering of RTDE `runtime_state`."""
+
+    STOPPED = 1
+    PLAYING = 2
+    PAUSED = 4
+
+
+class Controller:
+    """A UR5e controller, PolyScope 5.12, with a Robotiq gripper on its tool.
+
+    Args:
+        robot: The arm's joints and limits.
+        plant: What the motors move.
+        unlock_delay_s: How long a protective stop lasts before it may be unlocked.
+        power_delay_s: How long powering on and releasing the brakes take, each.
+
+    Attributes:
+        point: What the motors aim at.
+        remote_control: Whether the pendant lets programs and the network command the robot.
+        messages: RTDE text messages not yet sent.
+        fastest_rad_s: The highest joint speed seen since it was last set to zero.
+    """
+
+    version = (5, 12, 0, 1101319)
+
+    def __init__(
+        self, robot: Robot, plant: Plant, *, unlock_delay_s: float = 5.0, power_delay_s: float = 0.2
+    ) -> None:
+        self._max_speed_rad_s = np.array(robot.max_speed_rad_s)
+        self._lower_rad = np.array(robot.lower_rad)
+        self._upper_rad = np.array(robot.upper_rad)
+        self._cycles = 0
+        self._program: ControlProgram | None = None
+        self._starts_at_s: float | None = None
+        self._command_count = 0
+        self._commanded_at_s = 0.0
+        self._brake = Stop(_STOP_DECELERATION_RAD_S2)
+        self.plant = plant
+        self.kinematics = UrKinematics(robot)
+        self.registers = Registers()
+        self.safety = SafetyController(unlock_delay_s, power_delay_s)
+        self.fingers = RobotiqFingers()
+        self.point = SetPoint(np.array(plant.joints), np.zeros(len(robot.joint_names)))
+        self.runtime = Runtime.STOPPED
+        self.remote_control = True
+        self.messages: list[bytes] = []
+        self.fastest_rad_s = 0.0
+
+    @property
+    def time_s(self) -> float:
+        """The controller's clock: physics time since it started."""
+        return self._cycles * CYCLE_S
+
+    def upload(self, text: str) -> None:
+        """Replace the program by ur-rtde's, which starts a moment later; ignore any other."""
+        if not (text.startswith(_PROGRAM_HEAD) and self.remote_control):
+            self._report("only ur-rtde's control program runs here, and only in remote control")
+            return
+        self.stop_program()
+        self._starts_at_s = self.time_s + _LOAD_DELAY_S
+
+    def stop_program(self) -> None:
+        """End the program; the arm slows down to standstill."""
+        self._program = None
+        self._starts_at_s = None
+        self.runtime = Runtime.STOPPED
+
+    def protective_stop(self) -> None:
+        """Stop as after a collision: the program is paused until it is replaced."""
+        self.safety.protective_stop(self.time_s)
+        if self.runtime is Runtime.PLAYING:
+            self.runtime = Runtime.PAUSED
+
+    def emergency_stop(self) -> None:
+        """Press the emergency stop."""
+        self.safety.emergency_stop()
+        self.stop_program()
+
+    def power_off(self) -> None:
+        """Take the arm's power."""
+        self.safety.power_off()
+        self.stop_program()
+
+    def cycle(self) -> None:
+        """Let 2 ms pass."""
+        self._cycles += 1
+        self.safety.advance(self.time_s)
+        self._watch_commands()
+        self._start_program()
+        self._run_program()
+        self._move()
+        powered = self.safety.robot_mode is not RobotMode.POWER_OFF
+        gripper = self.fingers.cycle(self.plant.gripper_opening, powered)
+        self.plant.drive(self.point.joints, gripper)
+        self.plant.advance()
+        self.fastest_rad_s = max(self.fastest_rad_s, float(np.abs(self.plant.velocities).max()))
+
+    def _watch_commands(self) -> None:
+        if self.registers.command_count != self._command_count:
+            self._command_count = self.registers.command_count
+            self._commanded_at_s = self.time_s
+        limit_s = self._program.watchdog_s if self._program else None
+        if limit_s is not None and self.time_s - self._commanded_at_s > limit_s:
+            self._report(f"RTDE watchdog: no command for {limit_s:.3f} s")
+            self.stop_program()
+
+    def _start_program(self) -> None:
+        if self._starts_at_s is None or self.time_s < self._starts_at_s:
+            return
+        self._starts_at_s = None
+        if self.safety.may_move:
+            self._program = ControlProgram(
+                self.registers, self.kinematics, self.point, self.protective_stop
+            )
+            self.runtime = Runtime.PLAYING
+
+    def _run_program(self) -> None:
+        if self._program is None or self.runtime is not Runtime.PLAYING:
+            return
+        try:
+            self._program.cycle()
+        except ProgramError as error:
+            self._report(str(error))
+            self.stop_program()
+            return
+        if self._program.ended:
+            self.stop_program()
+
+    def _move(self) -> None:
+        joints, velocities = self.point.joints, self.point.velocities
+        if self._program is None or self.runtime is not Runtime.PLAYING:
+            if not self.point.steady:
+                self._brake.step(self.point)
+            return
+        try:
+            self._program.move()
+        except ProgramError as error:
+            self._report(str(error))
+            self.stop_program()
+        reason = self._violation()
+        if reason:
+            self._report(reason)
+            self.point.joints, self.point.velocities = joints, velocities
+            self.protective_stop()
+            self._brake.step(self.point)
+
+    def _violation(self) -> str | None:
+        """Return why the set-point is one that the safety controller does not follow."""
+        if (np.abs(self.point.velocities) > self._max_speed_rad_s).any():
+            return f"joint speed limit: {np.round(self.point.velocities, 2).tolist()} rad/s"
+        joints = self.point.joints
+        if (joints < self._lower_rad).any() or (joints > self._upper_rad).any():
+            return f"joint position limit: {np.round(joints, 3).tolist()} rad"
+        return None
+
+    def _report(self, text: str) -> None:
+        self.messages.append(text_message(text))

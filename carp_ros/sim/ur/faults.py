@@ -1,0 +1,109 @@
+"""The client of the controller's fault port: for tests, the cell's node and evaluations."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+from carp_ros.errors import DeviceError
+
+
+class FaultClient:
+    """One connection to the fault port of a simulated controller.
+
+    Args:
+        host: Address of the controller.
+        port: Its fault port.
+        timeout_s: How long an answer may take.
+
+    Raises:
+        DeviceError: If nothing listens there.
+    """
+
+    def __init__(self, host: str, port: int, timeout_s: float = 5.0) -> None:
+        try:
+            self._socket = socket.create_connection((host, port), timeout_s)
+        except OSError as error:
+            raise DeviceError(
+                f"no simulated controller at {host}:{port} ({error}); start"
+                " `python -m carp_ros.sim.ur` first"
+            ) from error
+        self._file = self._socket.makefile("rb")
+
+    def request(self, op: str, **arguments: Any) -> dict[str, Any]:
+        """Carry out one operation of the port and return its answer.
+
+        Raises:
+            DeviceError: If the controller refuses or is gone.
+        """
+        try:
+            self._socket.sendall(json.dumps({"op": op, **arguments}).encode() + b"\n")
+            line = self._file.readline()
+        except OSError as error:
+            raise DeviceError(
+                f"the simulated controller does not answer {op!r}: {error}"
+            ) from error
+        if not line:
+            raise DeviceError(f"the simulated controller ended before it answered {op!r}")
+        answer = json.loads(line)
+        if not answer.pop("ok"):
+            raise DeviceError(f"{op} refused: {answer['error']}")
+        return answer
+
+    def protective_stop(self) -> None:
+        """Stop the arm as after a collision."""
+        self.request("protective_stop")
+
+    def emergency_stop(self) -> None:
+        """Press the emergency stop."""
+        self.request("emergency_stop")
+
+    def release_emergency_stop(self) -> None:
+        """Pull the emergency stop out; power stays off."""
+        self.request("release_emergency_stop")
+
+    def kill_program(self) -> None:
+        """End the program that runs on the controller."""
+        self.request("kill_program")
+
+    def remote_control(self, enabled: bool) -> None:
+        """Switch the pendant between remote and local control."""
+        self.request("remote_control", enabled=enabled)
+
+    def drop_rtde(self) -> None:
+        """Close every RTDE connection."""
+        self.request("drop_rtde")
+
+    def silence(self, duration_s: float) -> None:
+        """Let nothing pass the robot's ports for a while; connections stay open."""
+        self.request("silence", s=duration_s)
+
+    def block_gripper(self, opening: float) -> None:
+        """Hold the fingers back from closing beyond `opening`, 0 open to 1 closed."""
+        self.request("block_gripper", opening=opening)
+
+    def release_gripper(self) -> None:
+        """Undo `block_gripper`."""
+        self.request("release_gripper")
+
+    def scatter(self, seed: int, level: str) -> None:
+        """Put the cell's objects to new places."""
+        self.request("scatter", seed=seed, level=level)
+
+    def judge(self) -> dict[str, Any]:
+        """Return how the task stands: `success` and what led to it."""
+        return self.request("judge")
+
+    def state(self) -> dict[str, Any]:
+        """Return joints, velocities, modes, and how punctual the controller's loop is."""
+        return self.request("state")
+
+    def reset_statistics(self) -> None:
+        """Forget ticks and the highest joint speed seen."""
+        self.request("reset_statistics")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._file.close()
+        self._socket.close()

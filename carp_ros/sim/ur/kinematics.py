@@ -1,0 +1,57 @@
+"""Forward and inverse kinematics in UR's terms: x, y, z, rotation vector in UR's base frame."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from carp_ros.control.kinematics import Kinematics
+from carp_ros.geometry import (
+    compose,
+    invert,
+    quaternion_from_rotvec,
+    rotvec_from_quaternion,
+    slerp,
+)
+from carp_ros.robots import Robot
+from carp_ros.types import Array, Pose
+
+_NO_TOOL = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+# UR's `base` is REP-103's `base_link` turned by pi about z.
+_BASE_FROM_LINK = Pose(np.zeros(3), np.array([0.0, 0.0, 1.0, 0.0]))
+
+
+class UrKinematics:
+    """Forward and inverse kinematics with the tool offset that the controller was told."""
+
+    def __init__(self, robot: Robot) -> None:
+        self._flange = Kinematics(robot, _NO_TOOL)
+        self.tcp_offset = np.zeros(6)
+
+    def forward(self, joints: Array, tcp_offset: Array | None = None) -> Array:
+        """Return the tool's pose of shape (6,) in [m] and [rad] for joints in [rad]."""
+        offset = self.tcp_offset if tcp_offset is None else tcp_offset
+        flange = compose(_BASE_FROM_LINK, self._flange.tcp_pose(joints))
+        return _numbers(compose(flange, _pose(offset)))
+
+    def inverse(self, pose: Array, near: Array) -> Array:
+        """Return joints in [rad] that bring the tool to `pose`, on the branch of `near`.
+
+        Raises:
+            IkError: If there are none.
+        """
+        flange = compose(_pose(pose), invert(_pose(self.tcp_offset)))
+        return self._flange.solve(compose(invert(_BASE_FROM_LINK), flange), near)
+
+    def between(self, start: Array, end: Array, fraction: float) -> Array:
+        """Return the pose on the straight line from `start` to `end`."""
+        a, b = _pose(start), _pose(end)
+        position = a.position + fraction * (b.position - a.position)
+        return _numbers(Pose(position, slerp(a.quaternion, b.quaternion, fraction)))
+
+
+def _pose(numbers: Array) -> Pose:
+    return Pose(numbers[:3], quaternion_from_rotvec(numbers[3:]))
+
+
+def _numbers(pose: Pose) -> Array:
+    return np.concatenate([pose.position, rotvec_from_quaternion(pose.quaternion)])

@@ -1,0 +1,137 @@
+"""How the controller's joint set-point moves, one cycle at a time.
+
+Every motion starts from the set-point as it stands, its velocity included, so that changing from
+one to another never makes the set-point jump.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from carp_ros.sim.ur.plant import CYCLE_S
+from carp_ros.types import Array
+
+
+@dataclass
+class SetPoint:
+    """Where the motors aim: `joints` in [rad] and `velocities` in [rad/s], both of shape (J,)."""
+
+    joints: Array
+    velocities: Array
+
+    def follow(self, velocities: Array) -> None:
+        """Move for one cycle at `velocities`."""
+        self.joints = self.joints + velocities * CYCLE_S
+        self.velocities = velocities
+
+    @property
+    def steady(self) -> bool:
+        """Whether it stands still."""
+        return not self.velocities.any()
+
+
+class Motion(Protocol):
+    """One way to move the set-point."""
+
+    def step(self, point: SetPoint) -> bool:
+        """Move `point` one cycle on; return whether the motion has ended."""
+        ...
+
+
+class Stop:
+    """Slow down along the present direction; ends at standstill.
+
+    Args:
+        deceleration: Of the fastest joint, in [rad/s2].
+    """
+
+    def __init__(self, deceleration: float) -> None:
+        self._step_rad_s = max(deceleration, 0.1) * CYCLE_S
+
+    def step(self, point: SetPoint) -> bool:
+        """Scale the velocity down by one cycle's deceleration."""
+        fastest = float(np.abs(point.velocities).max())
+        point.follow(point.velocities * max(0.0, 1.0 - self._step_rad_s / max(fastest, 1e-9)))
+        return point.steady
+
+
+class Speed:
+    """Hold joint velocities (speedJ) until replaced.
+
+    Args:
+        velocities: Of shape (J,) in [rad/s].
+        acceleration: Of the joint that changes most, in [rad/s2].
+    """
+
+    def __init__(self, velocities: Array, acceleration: float) -> None:
+        self._velocities = velocities
+        self._step_rad_s = max(acceleration, 0.1) * CYCLE_S
+
+    def step(self, point: SetPoint) -> bool:
+        """Approach the wanted velocities by one cycle's acceleration."""
+        change = self._velocities - point.velocities
+        largest = float(np.abs(change).max())
+        point.follow(point.velocities + change * min(1.0, self._step_rad_s / max(largest, 1e-9)))
+        return False
+
+
+class Servo:
+    """Follow a streamed joint target (servoJ) until replaced.
+
+    Args:
+        target: Of shape (J,) in [rad].
+        lookahead_s: Smoothing; the set-point lags the target by about this much.
+        gain: servoJ's gain; 300 and above follow at full stiffness.
+    """
+
+    def __init__(self, target: Array, lookahead_s: float, gain: float) -> None:
+        self._target = target
+        self._rate = min(1.0, gain / 300.0) / max(lookahead_s, 0.03)
+
+    def step(self, point: SetPoint) -> bool:
+        """Approach the target like a low-pass filter with the look-ahead as its time constant."""
+        point.follow((self._target - point.joints) * self._rate)
+        return False
+
+
+class Move:
+    """Go along a path and stand at its end (moveJ, moveL), with a trapezoidal speed profile.
+
+    Args:
+        path: Joint positions of shape (J,) at a fraction 0 to 1 of the path.
+        length: Of the path, in the unit of `speed` times seconds.
+        speed, acceleration: Along the path.
+    """
+
+    def __init__(
+        self, path: Callable[[float], Array], length: float, speed: float, acceleration: float
+    ) -> None:
+        self._path = path
+        self._length = length
+        self._acceleration = max(acceleration, 1e-3)
+        self._speed = min(max(speed, 1e-3), math.sqrt(max(length, 1e-12) * self._acceleration))
+        self._duration_s = length / self._speed + self._speed / self._acceleration
+        self._time_s = 0.0
+
+    def step(self, point: SetPoint) -> bool:
+        """Take the path's next place."""
+        self._time_s += CYCLE_S
+        ended = self._time_s >= self._duration_s
+        joints = self._path(1.0 if ended else self._travelled(self._time_s) / self._length)
+        point.velocities = (joints - point.joints) / CYCLE_S if not ended else 0.0 * joints
+        point.joints = joints
+        return ended
+
+    def _travelled(self, time_s: float) -> float:
+        ramp_s = self._speed / self._acceleration
+        left_s = self._duration_s - time_s
+        if time_s < ramp_s:
+            return 0.5 * self._acceleration * time_s**2
+        if left_s < ramp_s:
+            return self._length - 0.5 * self._acceleration * left_s**2
+        return self._speed * (time_s - 0.5 * ramp_s)

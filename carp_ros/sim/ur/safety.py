@@ -1,0 +1,100 @@
+"""The safety and power modes of the controller, and what may follow what.
+
+Source: Universal Robots e-Series user manual, "Robot modes" and "Stop conditions".
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from carp_ros.types import SafetyMode
+
+
+class RobotMode(IntEnum):
+    """Power state of the arm, in the numbering of RTDE `robot_mode`."""
+
+    POWER_OFF = 3
+    POWER_ON = 4
+    IDLE = 5
+    RUNNING = 7
+
+
+class SafetyController:
+    """The mode machine. Times are the controller's own, in [s].
+
+    Args:
+        unlock_delay_s: How long a protective stop must last before it may be unlocked; 5 on a UR.
+        power_delay_s: How long powering on and releasing the brakes take, each.
+    """
+
+    def __init__(self, unlock_delay_s: float, power_delay_s: float) -> None:
+        self._unlock_delay_s = unlock_delay_s
+        self._power_delay_s = power_delay_s
+        self._stopped_at_s = 0.0
+        self._change: tuple[float, RobotMode] | None = None
+        self.safety_mode = SafetyMode.NORMAL
+        self.robot_mode = RobotMode.RUNNING
+
+    @property
+    def may_move(self) -> bool:
+        """Whether the arm is powered, its brakes are released and nothing stopped it."""
+        return self.safety_mode.may_move and self.robot_mode is RobotMode.RUNNING
+
+    @property
+    def status_bits(self) -> int:
+        """RTDE `safety_status_bits`."""
+        if self.safety_mode is SafetyMode.PROTECTIVE_STOP:
+            return 1 << 2 | 1 << 10
+        if self.safety_mode is SafetyMode.ROBOT_EMERGENCY_STOP:
+            return 1 << 6 | 1 << 7 | 1 << 10
+        return 1
+
+    def protective_stop(self, now_s: float) -> None:
+        """Stop the arm because of what it met; power stays on."""
+        if self.safety_mode.may_move:
+            self.safety_mode = SafetyMode.PROTECTIVE_STOP
+            self._stopped_at_s = now_s
+
+    def unlock(self, now_s: float) -> str | None:
+        """End a protective stop; return why not, or None."""
+        if self.safety_mode is not SafetyMode.PROTECTIVE_STOP:
+            return None
+        if now_s - self._stopped_at_s < self._unlock_delay_s:
+            return (
+                f"Cannot unlock protective stop until {self._unlock_delay_s:g}s after occurrence."
+                " Always inspect cause of protective stop before unlocking"
+            )
+        self.safety_mode = SafetyMode.NORMAL
+        return None
+
+    def emergency_stop(self) -> None:
+        """Press the emergency stop: the arm stops and loses power."""
+        self.safety_mode = SafetyMode.ROBOT_EMERGENCY_STOP
+        self.power_off()
+
+    def release_emergency_stop(self) -> None:
+        """Pull the emergency stop out again; power stays off until someone turns it on."""
+        if self.safety_mode is SafetyMode.ROBOT_EMERGENCY_STOP:
+            self.safety_mode = SafetyMode.NORMAL
+
+    def power_on(self, now_s: float) -> None:
+        """Give the arm power; the brakes stay closed."""
+        if self.safety_mode.may_move and self.robot_mode is RobotMode.POWER_OFF:
+            self.robot_mode = RobotMode.POWER_ON
+            self._change = (now_s + self._power_delay_s, RobotMode.IDLE)
+
+    def brake_release(self, now_s: float) -> None:
+        """Release the brakes of a powered arm."""
+        if self.safety_mode.may_move and self.robot_mode is RobotMode.IDLE:
+            self._change = (now_s + self._power_delay_s, RobotMode.RUNNING)
+
+    def power_off(self) -> None:
+        """Take the arm's power; the brakes close."""
+        self.robot_mode = RobotMode.POWER_OFF
+        self._change = None
+
+    def advance(self, now_s: float) -> None:
+        """Finish a power change that is due."""
+        if self._change and now_s >= self._change[0]:
+            self.robot_mode = self._change[1]
+            self._change = None

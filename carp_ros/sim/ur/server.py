@@ -1,0 +1,192 @@
+"""The controller's ports and its clock: the one part with sockets.
+
+All input is taken in at the start of a cycle and all output sent at its end, so that the process
+wakes 500 times a second however many clients talk to it.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from carp_ros.sim.ur.controller import Controller
+from carp_ros.sim.ur.dashboard import GREETING, DashboardConnection
+from carp_ros.sim.ur.fault_port import FaultConnection, Link
+from carp_ros.sim.ur.plant import CYCLE_S
+from carp_ros.sim.ur.robotiq import RobotiqConnection
+from carp_ros.sim.ur.rtde import RtdeConnection, RtdeError
+from carp_ros.sim.ur.script import ScriptConnection
+from carp_ros.sim.ur.state import output_variables
+from carp_ros.sim.ur.statistics import TickStatistics
+
+RTDE_PORT, SCRIPT_PORT, DASHBOARD_PORT, GRIPPER_PORT = 30004, 30003, 29999, 63352
+_PUBLISH_EVERY = 2  # cycles: 250 Hz, well above any camera
+_MAX_LAG_S = 0.05  # beyond this the physics loses time instead of hurrying after it
+_MAX_UNSENT = 1 << 16
+
+
+class Connection(Protocol):
+    """What a client of any port talks to."""
+
+    def receive(self, data: bytes) -> bytes:
+        """Take in what the client sent; return what to answer."""
+        ...
+
+
+@dataclass
+class _Client:
+    socket: socket.socket
+    connection: Connection
+    unsent: bytearray = field(default_factory=bytearray)
+
+
+class Server:
+    """Serves one controller on the standard ports of `host`.
+
+    Args:
+        controller: What answers.
+        host: Address to listen on; a loopback address of its own for every controller.
+        fault_port: Port for fault injection; 0 for none.
+
+    Raises:
+        OSError: If a port is taken.
+    """
+
+    def __init__(self, controller: Controller, host: str, fault_port: int) -> None:
+        self._controller = controller
+        self._link = Link()
+        self._statistics = TickStatistics()
+        self._poll = select.poll()
+        self._listeners: dict[int, tuple[socket.socket, Callable[[], Connection]]] = {}
+        self._clients: dict[int, _Client] = {}
+        self._stopped = False
+        outputs = output_variables(controller)
+        self._listen(
+            host,
+            RTDE_PORT,
+            lambda: RtdeConnection(outputs, controller.registers, controller.version),
+        )
+        self._listen(host, SCRIPT_PORT, lambda: ScriptConnection(controller.upload))
+        self._listen(host, DASHBOARD_PORT, lambda: DashboardConnection(controller))
+        self._listen(host, GRIPPER_PORT, lambda: RobotiqConnection(controller.fingers))
+        if fault_port:
+            self._listen(
+                host,
+                fault_port,
+                lambda: FaultConnection(controller, self._link, self._statistics),
+            )
+
+    def run(self) -> None:
+        """Serve until `stop`, each cycle at its absolute time."""
+        due_s = time.perf_counter()
+        while not self._stopped:
+            due_s += CYCLE_S
+            time.sleep(max(0.0, due_s - time.perf_counter()))
+            start_s = time.perf_counter()
+            late_s = start_s - due_s
+            if late_s > _MAX_LAG_S:
+                self._statistics.lost += int(late_s / CYCLE_S)
+                due_s = start_s
+            self._cycle(time.time_ns() - int(late_s * 1e9))
+            self._statistics.record(late_s, time.perf_counter() - start_s)
+
+    def stop(self) -> None:
+        """Make `run` return; may be called from a signal handler."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Close every socket."""
+        for client in list(self._clients.values()):
+            self._drop(client)
+        for listener, _ in self._listeners.values():
+            listener.close()
+
+    def _cycle(self, wall_ns: int) -> None:
+        silent = self._controller.time_s < self._link.silent_until_s
+        for descriptor, _ in self._poll.poll(0):
+            if descriptor in self._listeners:
+                self._accept(descriptor)
+            elif descriptor in self._clients:
+                client = self._clients[descriptor]
+                if not silent or isinstance(client.connection, FaultConnection):
+                    self._receive(client)
+        self._controller.cycle()
+        if self._statistics.ticks % _PUBLISH_EVERY == 0:
+            self._controller.plant.publish(wall_ns)
+        self._send_states(silent)
+
+    def _send_states(self, silent: bool) -> None:
+        messages = b"".join(self._controller.messages)
+        self._controller.messages.clear()
+        for client in list(self._clients.values()):
+            connection = client.connection
+            if not isinstance(connection, RtdeConnection):
+                continue
+            if self._link.drop:
+                self._drop(client)
+            elif connection.started and not silent:
+                self._send(client, messages + connection.cycle())
+        self._link.drop = False
+
+    def _listen(self, host: str, port: int, connect: Callable[[], Connection]) -> None:
+        listener = socket.create_server((host, port))
+        listener.setblocking(False)
+        self._poll.register(listener, select.POLLIN)
+        self._listeners[listener.fileno()] = (listener, connect)
+
+    def _accept(self, descriptor: int) -> None:
+        listener, connect = self._listeners[descriptor]
+        try:
+            peer, _ = listener.accept()
+        except OSError:  # gone before it was taken
+            return
+        peer.setblocking(False)
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client = _Client(peer, connect())
+        self._clients[peer.fileno()] = client
+        self._poll.register(peer, select.POLLIN)
+        if isinstance(client.connection, DashboardConnection):
+            self._send(client, GREETING)
+
+    def _receive(self, client: _Client) -> None:
+        try:
+            data = client.socket.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        try:
+            answer = client.connection.receive(data) if data else b""
+        except RtdeError:
+            data = answer = b""
+        if data:
+            self._send(client, answer)
+        else:
+            self._drop(client)
+
+    def _send(self, client: _Client, data: bytes) -> None:
+        client.unsent += data
+        if not client.unsent:
+            return
+        try:
+            del client.unsent[: client.socket.send(client.unsent)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(client)
+            return
+        if len(client.unsent) > _MAX_UNSENT:  # a client that does not read is cut off
+            self._drop(client)
+
+    def _drop(self, client: _Client) -> None:
+        descriptor = client.socket.fileno()
+        if self._clients.pop(descriptor, None) is None:
+            return
+        self._poll.unregister(descriptor)
+        client.socket.close()
+        if isinstance(client.connection, RtdeConnection):
+            client.connection.close()
