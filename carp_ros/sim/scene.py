@@ -49,6 +49,15 @@ def build_scene(rig: Rig, task: Task, *, visuals: bool) -> mujoco.MjSpec:
 
 
 def _add_table(spec: mujoco.MjSpec) -> None:
+    spec.add_texture(
+        name="room",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.62, 0.66, 0.70],
+        rgb2=[0.42, 0.45, 0.50],
+        width=64,
+        height=64,
+    )
     spec.add_material(name="table", rgba=[0.78, 0.70, 0.60, 1], specular=0.1)
     spec.add_material(name="floor", rgba=[0.50, 0.53, 0.58, 1], specular=0.0)
     spec.worldbody.add_geom(
@@ -87,19 +96,19 @@ def _add_cameras(spec: mujoco.MjSpec) -> None:
     _add_camera(
         spec.worldbody,
         THIRD_CAMERA,
-        position=np.array([1.10, 0.30, 0.60]),
-        target=np.array([0.44, -0.02, 0.05]),
+        position=np.array([1.22, 0.46, 0.66]),
+        target=np.array([0.42, 0.00, 0.14]),
         up=np.array([0.0, 0.0, 1.0]),
-        fovy_deg=46.0,
+        fovy_deg=44.0,
     )
     # On the gripper's mount, towards the arm's base at home, over the gap between the fingers.
     _add_camera(
         spec.body(f"{GRIPPER_PREFIX}base_mount"),
         WRIST_CAMERA,
-        position=np.array([0.0, 0.085, 0.015]),
-        target=np.array([0.0, 0.0, 0.17]),
+        position=np.array([0.0, 0.105, -0.005]),
+        target=np.array([0.0, 0.012, 0.17]),
         up=np.array([0.0, -1.0, 0.0]),
-        fovy_deg=68.0,
+        fovy_deg=62.0,
     )
 
 
