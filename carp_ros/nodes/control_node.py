@@ -59,7 +59,7 @@ class ControlNode(LifecycleNode):
     """Feeds messages and the clock to an `Arbiter` and its decisions to the servo process."""
 
     def __init__(self) -> None:
-        super().__init__("control")
+        super().__init__("control_node")
         self._rig_path, self._rig = rig_parameter(self)
         self._active = False
         self._gripper_chunk = JointTrajectory()
@@ -328,3 +328,7 @@ def _trigger(action: Callable[[], str]) -> Callable[..., Trigger.Response]:
 def main() -> None:
     """Run the control node until shutdown."""
     run_node(ControlNode)
+
+
+if __name__ == "__main__":
+    main()
