@@ -49,6 +49,7 @@ class FaultConnection:
             "silence": self._silence,
             "block_gripper": self._block_gripper,
             "release_gripper": self._release_gripper,
+            "restore": c.restore,
             "scatter": c.plant.scatter,
             "judge": c.plant.judge,
             "state": self._state,

@@ -87,6 +87,10 @@ class FaultClient:
         """Undo `block_gripper`."""
         self.request("release_gripper")
 
+    def restore(self) -> None:
+        """Undo every fault; the arm is powered, without a program, and stays where it is."""
+        self.request("restore")
+
     def scatter(self, seed: int, level: str) -> None:
         """Put the cell's objects to new places."""
         self.request("scatter", seed=seed, level=level)

@@ -81,21 +81,25 @@ class Speed:
 
 
 class Servo:
-    """Follow a streamed joint target (servoJ) until replaced.
+    """Follow a streamed joint target (servoJ) until replaced: a critically damped second order.
 
     Args:
         target: Of shape (J,) in [rad].
-        lookahead_s: Smoothing; the set-point lags the target by about this much.
-        gain: servoJ's gain; 300 and above follow at full stiffness.
+        lookahead_s: Smoothing; the set-point lags a steadily moving target by about this much.
+        gain: servoJ's gain; 300 and above follow at full stiffness, less lags more.
     """
 
     def __init__(self, target: Array, lookahead_s: float, gain: float) -> None:
         self._target = target
-        self._rate = min(1.0, gain / 300.0) / max(lookahead_s, 0.03)
+        self._rate = 2.0 / max(lookahead_s, 0.03) * math.sqrt(min(1.0, max(gain, 1.0) / 300.0))
 
     def step(self, point: SetPoint) -> bool:
-        """Approach the target like a low-pass filter with the look-ahead as its time constant."""
-        point.follow((self._target - point.joints) * self._rate)
+        """Take the filter's exact solution after one cycle."""
+        decay = math.exp(-self._rate * CYCLE_S)
+        error = point.joints - self._target
+        slope = (point.velocities + self._rate * error) * CYCLE_S
+        point.velocities = (point.velocities - self._rate * slope) * decay
+        point.joints = self._target + (error + slope) * decay
         return False
 
 
