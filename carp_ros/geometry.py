@@ -110,6 +110,14 @@ def invert(parent_from_child: Pose) -> Pose:
     return Pose(-matrix_from_quaternion(quaternion) @ parent_from_child.position, quaternion)
 
 
+def pose_difference(start: Pose, end: Pose) -> Array:
+    """Return the step from `start` to `end`, of shape (6,): [m], then a base-frame rotvec [rad]."""
+    step = np.empty(6)
+    step[:3] = end.position - start.position
+    step[3:] = rotation_between(start.quaternion, end.quaternion)
+    return step
+
+
 def rot6d_from_quaternion(q: Array) -> Array:
     """Return the first two columns of the rotation matrix, stacked, of shape (6,).
 

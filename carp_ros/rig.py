@@ -8,6 +8,7 @@ is the only road by which a number of the file reaches a loop.
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -253,6 +254,8 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         value = float(value)
     if type(value) is not kind:
         raise ValueError(f"{where} is {value!r}; expected a {kind.__name__}")
+    if kind is float and not math.isfinite(value):
+        raise ValueError(f"{where} is {value!r}; expected a finite number")
     return value
 
 

@@ -1,0 +1,79 @@
+# Each target sets up what it needs in .venv first. `make help` lists them.
+#   PYTHON=python3.12   the interpreter to make .venv with (3.11 or 3.12)
+#   ARGS="..."          options for the command behind the target
+
+PYTHON ?= $(firstword $(foreach python,python3 python3.12 python3.11,\
+    $(shell $(python) -c '$(IS_SUPPORTED)' 2>/dev/null && echo $(python))) python3)
+IS_SUPPORTED := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+
+BIN := .venv/bin
+RUN := .venv/installed-$(VERSION)-run
+DEV := .venv/installed-$(VERSION)-dev
+SOURCES := setup.py setup.cfg package.xml constraints.txt
+
+# Rendering without a screen (EGL on the GPU or Mesa's software renderer), and the SpaceMouse.
+DEBIAN_PACKAGES := libegl1 libegl-mesa0 libgl1-mesa-dri libgbm1 libopengl0 libhidapi-hidraw0
+
+# .venv has a ROS 2 of its own: that of a sourced setup.bash must not mix with it.
+unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH COLCON_PREFIX_PATH ROS_DISTRO
+
+.PHONY: help demo test lint bench clean system
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo    a simulated UR5e picks up cups, over ROS 2 (about 3 minutes)'
+	@echo 'make test    run the tests'
+	@echo 'make lint    check format, style and types'
+	@echo 'make bench   measure the servo and the cameras'
+	@echo 'make clean   remove .venv and what was built'
+
+demo: $(RUN)
+	$(BIN)/carp demo $(ARGS)
+
+bench: $(RUN)
+	$(BIN)/carp bench $(ARGS)
+
+test: $(DEV)
+	$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+
+lint: $(DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright --pythonpath $(BIN)/python --warnings
+
+clean:
+	rm -rf .venv build install log dist carp_ros.egg-info .pytest_cache .ruff_cache .hypothesis
+
+$(RUN): EXTRAS := ros,sim
+$(DEV): EXTRAS := ros,sim,test,lint
+$(RUN) $(DEV): $(SOURCES) | system
+	@if [ -x $(BIN)/python ] && [ ! -e .venv/python-$(VERSION) ]; then \
+	    echo 'setup: .venv is not of Python $(VERSION): making it anew'; rm -rf .venv; fi
+	@[ -e .venv/python-$(VERSION) ] || { $(PYTHON) -m venv .venv && touch .venv/python-$(VERSION); }
+	@echo 'setup: installing [$(EXTRAS)] into .venv, a minute or two the first time'
+	@$(BIN)/pip install --quiet --prefer-binary -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+# Debian and Ubuntu: install what is missing as root or with sudo that asks no password, or say
+# what to type. Elsewhere `carp check` names what does not load.
+system:
+	@$(PYTHON) -c '$(IS_SUPPORTED)' 2>/dev/null || { \
+	    echo 'setup: $(PYTHON) is Python $(or $(VERSION),missing); expected 3.11 or 3.12.' >&2; \
+	    echo '       Install one and name it: make demo PYTHON=python3.12' >&2; exit 1; }
+	@command -v dpkg-query >/dev/null || exit 0; \
+	missing=; \
+	for package in $(DEBIAN_PACKAGES); do \
+	    dpkg-query --show --showformat '$${db:Status-Status}' $$package 2>/dev/null \
+	        | grep -qx installed || missing="$$missing $$package"; \
+	done; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing $(notdir $(PYTHON))-venv"; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; \
+	elif sudo -n true 2>/dev/null; then sudo='sudo -n'; \
+	else echo 'setup: system packages are missing. Type this, then the same make again:' >&2; \
+	    echo "       sudo apt-get install$$missing" >&2; exit 1; fi; \
+	echo "setup: installing system packages:$$missing"; \
+	$$sudo apt-get update -qq && \
+	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+	        $$missing >/dev/null

@@ -1,0 +1,201 @@
+"""Who may move the arm: nobody, the operator's hand, the policy, or the way home.
+
+Each motion begins with an operator's explicit enable for one source. A fault, the loss of that
+source, a change of source or a stop ends it, and only a new enable begins the next. The reason why
+the arm does not move is always at hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from carp_ros.control.command import Command, Fault, ServoState
+from carp_ros.control.servo import Mode
+from carp_ros.rig import LimitsConfig
+from carp_ros.types import Twist
+
+
+class Source(Enum):
+    """What may move the arm; the values are the names in status and services."""
+
+    HOLD = "hold"
+    TELEOP = "teleop"
+    POLICY = "policy"
+    HOME = "home"
+
+
+_MODES = {
+    Source.HOLD: Mode.HOLD,
+    Source.TELEOP: Mode.TWIST,
+    Source.POLICY: Mode.CHUNK,
+    Source.HOME: Mode.JOINTS,
+}
+_STANDSTILL = Twist(np.zeros(3), np.zeros(3))
+_DEADMAN_TIMEOUT_S = 0.25
+_REFUSALS_UNTIL_STOP = 5
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the arbiter decided: `source`, whether it is `enabled`, and `reason` why not."""
+
+    source: Source
+    enabled: bool
+    reason: str
+
+
+class Arbiter:
+    """Turns operators' wishes and what arrives into commands for the servo.
+
+    Args:
+        limits: The rig's limits.
+        cameras: Names of the cameras that a policy looks through.
+    """
+
+    def __init__(self, limits: LimitsConfig, cameras: tuple[str, ...]) -> None:
+        self._limits = limits
+        self._camera_ns: dict[str, int | None] = dict.fromkeys(cameras)
+        self._source = Source.HOLD
+        self._enabled = False
+        self._reason = "not enabled yet: select a source and enable"
+        self._enabled_ns = 0
+        self._enables = 0
+        self._resets = 0
+        self._problem = ""
+        self._twist, self._twist_ns, self._gripper = _STANDSTILL, 0, 0.0
+        self._deadman, self._deadman_ns = False, 0
+        self._refused, self._followed = 0, 0
+        self._refused_in_a_row = 0
+        self._seen_moving = False
+
+    @property
+    def status(self) -> Status:
+        """What is decided now."""
+        return Status(self._source, self._enabled, self._reason)
+
+    @property
+    def problem(self) -> str:
+        """A fault outside the servo that waits for a reset; empty if there is none."""
+        return self._problem
+
+    def select(self, source: Source) -> None:
+        """Choose who may move the arm next; stops whoever moves it now."""
+        self.disable(f"{source.value} selected: enable to begin")
+        self._source = source
+
+    def enable(self, now_ns: int) -> str:
+        """Let the selected source move the arm.
+
+        Returns:
+            Empty, or why not.
+        """
+        if self._problem:
+            return f"{self._problem}: reset the fault first"
+        if self._source is Source.HOLD:
+            return "no source is selected: select teleop, policy or home first"
+        if self._source is Source.POLICY and (stale := self._stale_camera(now_ns)):
+            return stale
+        self._enables += 1
+        self._enabled, self._enabled_ns, self._reason = True, now_ns, ""
+        self._refused_in_a_row = 0
+        self._seen_moving = False
+        self._twist, self._twist_ns = _STANDSTILL, now_ns
+        return ""
+
+    def disable(self, reason: str) -> None:
+        """Stop whatever moves the arm, because of `reason`."""
+        self._enabled, self._reason = False, reason
+
+    def latch(self, problem: str) -> None:
+        """Take note of a fault outside the servo; motion stays off until a reset."""
+        self._problem = problem
+        self.disable(problem)
+
+    def reset(self) -> None:
+        """Ask to reset every fault."""
+        self._problem = ""
+        self._resets += 1
+        self.disable("fault reset: enable to begin")
+
+    def take_deadman(self, pressed: bool, now_ns: int) -> None:
+        """Take one heartbeat of the operator's dead-man button."""
+        self._deadman, self._deadman_ns = pressed, now_ns
+
+    def take_twist(self, twist: Twist, twist_ns: int) -> None:
+        """Take the operator's twist, given at `twist_ns`."""
+        self._twist, self._twist_ns = twist, twist_ns
+
+    def take_gripper(self, gripper: float) -> None:
+        """Take the operator's wish for the gripper, 0 open to 1 closed."""
+        self._gripper = gripper
+
+    def take_camera(self, name: str, stamp_ns: int) -> None:
+        """Take note of an image of camera `name`, captured at `stamp_ns`."""
+        self._camera_ns[name] = stamp_ns
+
+    def take_state(self, state: ServoState) -> None:
+        """Look at what the servo did: faults, refused chunks, arrival at home."""
+        if state.fault is not Fault.NONE and self._enabled:
+            self.disable(f"{state.fault.name.lower()}: {state.fault_text}")
+        self._count_refusals(state)
+        if self._source is Source.HOME and self._enabled:
+            self._seen_moving |= state.moving
+            if self._seen_moving and not state.moving and state.mode is Mode.HOLD:
+                self.disable("home reached")
+
+    def decide(self, now_ns: int) -> Command:
+        """Return the command for now: the heartbeat of the servo, many times a second."""
+        if self._enabled:
+            self._check_source(now_ns)
+        mode = _MODES[self._source] if self._enabled else Mode.HOLD
+        if mode is Mode.TWIST and not self._deadman:
+            mode = Mode.HOLD
+        return Command(
+            heartbeat_ns=now_ns,
+            mode=mode,
+            enables=self._enables,
+            resets=self._resets,
+            leave=False,
+            twist=self._twist,
+            twist_ns=self._twist_ns,
+            gripper=self._gripper,
+        )
+
+    def _check_source(self, now_ns: int) -> None:
+        """Stop when what moves the arm has gone silent."""
+        if self._source is Source.TELEOP:
+            since_ns = max(self._deadman_ns, self._enabled_ns)
+            silent_s = (now_ns - since_ns) * 1e-9
+            if silent_s > _DEADMAN_TIMEOUT_S:
+                self._deadman = False
+                self.disable(
+                    f"no dead-man heartbeat for {silent_s:.2f} s (limit {_DEADMAN_TIMEOUT_S} s):"
+                    " is the SpaceMouse plugged in and teleop_node running? then enable again"
+                )
+        elif self._source is Source.POLICY and (stale := self._stale_camera(now_ns)):
+            self.disable(stale)
+
+    def _stale_camera(self, now_ns: int) -> str:
+        """Return what is wrong with the cameras, or nothing."""
+        for name, stamp_ns in self._camera_ns.items():
+            if stamp_ns is None:
+                return f"no image of {name} yet: is its camera running?"
+            age_s = (now_ns - stamp_ns) * 1e-9
+            if age_s > self._limits.camera_timeout_s:
+                return (
+                    f"newest image of {name} is {age_s:.2f} s old (limit"
+                    f" {self._limits.camera_timeout_s} s): check its cable, then enable again"
+                )
+        return ""
+
+    def _count_refusals(self, state: ServoState) -> None:
+        """Stop a policy whose chunks are refused one after the other."""
+        if state.chunks_followed != self._followed:
+            self._refused_in_a_row = 0
+        self._refused_in_a_row += max(0, state.chunks_refused - self._refused)
+        self._followed, self._refused = state.chunks_followed, state.chunks_refused
+        if self._enabled and self._refused_in_a_row >= _REFUSALS_UNTIL_STOP:
+            self.disable(f"{self._refused_in_a_row} chunks refused in a row: {state.refusal}")

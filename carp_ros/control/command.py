@@ -1,0 +1,273 @@
+"""What the control node and the servo process tell each other, and its shared layout.
+
+`Command` and `Chunk` go to the servo, `ServoState` comes back, each through a `Mailbox`: the newest
+value counts, and neither side waits. Times are `time.monotonic_ns`, which all processes of one
+machine share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from carp_ros.control.realtime import Lateness
+from carp_ros.control.servo import Mode
+from carp_ros.mailbox import Mailbox
+from carp_ros.types import Array, Chunk, Pose, SafetyMode, Twist
+
+MAX_JOINTS = 8
+MAX_STEPS = 128
+_TEXT = "S320"
+
+Record = np.ndarray[Any, Any]
+
+COMMAND_DTYPE = np.dtype(
+    [
+        ("heartbeat_ns", np.int64),
+        ("mode", np.int64),
+        ("enables", np.int64),
+        ("resets", np.int64),
+        ("leave", np.bool_),
+        ("twist", np.float64, 6),
+        ("twist_ns", np.int64),
+        ("gripper", np.float64),
+    ]
+)
+CHUNK_DTYPE = np.dtype(
+    [
+        ("steps", np.int64),
+        ("stamp_ns", np.int64),
+        ("times_ns", np.int64, MAX_STEPS),
+        ("positions", np.float64, (MAX_STEPS, 3)),
+        ("quaternions", np.float64, (MAX_STEPS, 4)),
+        ("gripper", np.float64, MAX_STEPS),
+    ]
+)
+STATE_DTYPE = np.dtype(
+    [
+        ("now_ns", np.int64),
+        ("ticks", np.int64),
+        ("robot_time_s", np.float64),
+        ("joint_count", np.int64),
+        ("joints", np.float64, MAX_JOINTS),
+        ("velocities", np.float64, MAX_JOINTS),
+        ("target_joints", np.float64, MAX_JOINTS),
+        ("tool", np.float64, 7),
+        ("target", np.float64, 7),
+        ("gripper", np.float64),
+        ("mode", np.int64),
+        ("moving", np.bool_),
+        ("ready", np.bool_),
+        ("busy", np.bool_),
+        ("safety_mode", np.int64),
+        ("fault", np.int64),
+        ("fault_text", _TEXT),
+        ("resets_done", np.int64),
+        ("chunks_followed", np.int64),
+        ("chunks_refused", np.int64),
+        ("refusal", _TEXT),
+        ("priority", np.int64),
+    ]
+)
+LATENESS_DTYPE = np.dtype(
+    [("counts", np.int64, Lateness.BINS + 1), ("worst_ns", np.int64), ("skipped", np.int64)]
+)
+NOTE_DTYPE = np.dtype([("text", _TEXT)])
+
+
+class Fault(IntEnum):
+    """Why the arm stands and stays, until an operator resets it."""
+
+    NONE = 0
+    ROBOT_SILENT = 1
+    SAFETY_STOP = 2
+    NOT_READY = 3
+    TRACKING = 4
+    CONTROL_SILENT = 5
+    REFUSED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the servo shall do.
+
+    Attributes:
+        heartbeat_ns: When this was written; silence stops the arm.
+        mode: Which motion may run.
+        enables: How often an operator enabled motion; a motion after a fault needs a new one.
+        resets: How often an operator asked to reset a fault.
+        leave: Whether the servo process shall end.
+        twist: Wanted tool velocity, while `mode` is TWIST.
+        twist_ns: When the operator gave it.
+        gripper: Wanted opening, 0 open to 1 closed, while `mode` is TWIST.
+    """
+
+    heartbeat_ns: int
+    mode: Mode
+    enables: int
+    resets: int
+    leave: bool
+    twist: Twist
+    twist_ns: int
+    gripper: float
+
+    def to_record(self) -> Record:
+        """Return this as a `COMMAND_DTYPE` record."""
+        record = np.zeros((), COMMAND_DTYPE)
+        for name in ("heartbeat_ns", "mode", "enables", "resets", "leave", "twist_ns", "gripper"):
+            record[name] = getattr(self, name)
+        record["twist"][:3] = self.twist.linear
+        record["twist"][3:] = self.twist.angular
+        return record
+
+    @classmethod
+    def from_record(cls, record: Record) -> Command:
+        """Return the command of a `COMMAND_DTYPE` record."""
+        twist = record["twist"].copy()
+        return cls(
+            heartbeat_ns=int(record["heartbeat_ns"]),
+            mode=Mode(int(record["mode"])),
+            enables=int(record["enables"]),
+            resets=int(record["resets"]),
+            leave=bool(record["leave"]),
+            twist=Twist(twist[:3], twist[3:]),
+            twist_ns=int(record["twist_ns"]),
+            gripper=float(record["gripper"]),
+        )
+
+
+def chunk_to_record(chunk: Chunk) -> Record:
+    """Return a chunk of at most `MAX_STEPS` steps as a `CHUNK_DTYPE` record."""
+    n = len(chunk.times_ns)
+    record = np.zeros((), CHUNK_DTYPE)
+    record["steps"], record["stamp_ns"] = n, chunk.stamp_ns
+    for name in ("times_ns", "positions", "quaternions", "gripper"):
+        record[name][:n] = getattr(chunk, name)
+    return record
+
+
+def chunk_from_record(record: Record) -> Chunk:
+    """Return the chunk of a `CHUNK_DTYPE` record, checked anew."""
+    n = int(record["steps"])
+    return Chunk(
+        int(record["stamp_ns"]),
+        *(record[name][:n].copy() for name in ("times_ns", "positions", "quaternions", "gripper")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServoState:
+    """What the servo did in its last tick.
+
+    Attributes:
+        now_ns: When.
+        ticks: How many there were.
+        robot_time_s: The robot's own clock.
+        joints, velocities: Measured, of shape (J,) in [rad] and [rad/s].
+        target_joints: Commanded, of shape (J,) in [rad].
+        tool, target: `base_from_tcp` of the measured and the commanded joints.
+        gripper: Commanded opening, 0 open to 1 closed.
+        mode: Which motion runs.
+        moving: Whether the commanded joints move.
+        ready: Whether the arm executes commands.
+        busy: Whether the loop pauses now for the arm's recovery, seconds long.
+        safety_mode: What the arm's safety controller says.
+        fault, fault_text: Why the arm stands and stays; NONE and empty when it does not.
+        resets_done: Up to which of `Command.resets` faults were reset.
+        chunks_followed, chunks_refused, refusal: Counts, and why the last one was refused.
+        priority: The loop's SCHED_FIFO priority, 0 for none.
+    """
+
+    now_ns: int
+    ticks: int
+    robot_time_s: float
+    joints: Array
+    velocities: Array
+    target_joints: Array
+    tool: Pose
+    target: Pose
+    gripper: float
+    mode: Mode
+    moving: bool
+    ready: bool
+    busy: bool
+    safety_mode: SafetyMode
+    fault: Fault
+    fault_text: str
+    resets_done: int
+    chunks_followed: int
+    chunks_refused: int
+    refusal: str
+    priority: int
+
+    def to_record(self) -> Record:
+        """Return this as a `STATE_DTYPE` record."""
+        n = len(self.joints)
+        record = np.zeros((), STATE_DTYPE)
+        record["joint_count"] = n
+        for name in ("joints", "velocities", "target_joints"):
+            record[name][:n] = getattr(self, name)
+        for name in ("tool", "target"):
+            pose: Pose = getattr(self, name)
+            record[name][:3], record[name][3:] = pose.position, pose.quaternion
+        for name in ("fault_text", "refusal"):
+            record[name] = getattr(self, name).encode()[:320]
+        for name in _PLAIN_STATE:
+            record[name] = getattr(self, name)
+        return record
+
+    @classmethod
+    def from_record(cls, record: Record) -> ServoState:
+        """Return the state of a `STATE_DTYPE` record."""
+        n = int(record["joint_count"])
+        values = {name: record[name].item() for name in _PLAIN_STATE}
+        values |= {
+            name: record[name][:n].copy() for name in ("joints", "velocities", "target_joints")
+        }
+        values |= {
+            name: Pose(record[name][:3].copy(), record[name][3:].copy())
+            for name in ("tool", "target")
+        }
+        values |= {
+            name: record[name].item().decode(errors="replace") for name in ("fault_text", "refusal")
+        }
+        values["mode"] = Mode(values["mode"])
+        values["safety_mode"] = SafetyMode(values["safety_mode"])
+        values["fault"] = Fault(values["fault"])
+        return cls(**values)
+
+
+class Link:
+    """The mailboxes between one control node and its servo process.
+
+    Args:
+        name: Of this pair, unique on this machine.
+        create: True in the control node, which owns the files.
+
+    Raises:
+        DeviceError: If `create` is False and the control node did not make them.
+    """
+
+    def __init__(self, name: str, *, create: bool) -> None:
+        self.name = name
+        self.command = Mailbox(f"{name}_command", COMMAND_DTYPE, create=create)
+        self.chunk = Mailbox(f"{name}_chunk", CHUNK_DTYPE, create=create)
+        self.state = Mailbox(f"{name}_state", STATE_DTYPE, create=create)
+        self.lateness = Mailbox(f"{name}_lateness", LATENESS_DTYPE, create=create)
+        self.note = Mailbox(f"{name}_note", NOTE_DTYPE, create=create)
+
+    def unlink(self) -> None:
+        """Remove the files."""
+        for mailbox in (self.command, self.chunk, self.state, self.lateness, self.note):
+            mailbox.unlink()
+
+
+_PLAIN_STATE = tuple(
+    name
+    for name in ServoState.__dataclass_fields__
+    if name
+    not in ("joints", "velocities", "target_joints", "tool", "target", "fault_text", "refusal")
+)

@@ -1,0 +1,143 @@
+"""Whether the arm may move: watches robot, commands and tracking, and latches what went wrong.
+
+A fault stays until an operator resets it while its cause is gone, and then every motion needs an
+enable that is newer than the fault. The same holds from the start: nothing that was enabled before
+this process began counts.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from carp_ros.control.command import Command, Fault
+from carp_ros.geometry import pose_difference
+from carp_ros.rig import LimitsConfig
+from carp_ros.types import ArmState, Pose
+
+
+class Guard:
+    """Latches the first fault and says which commands count.
+
+    Args:
+        limits: The rig's limits.
+        state_timeout_s: A robot clock that stands still for longer is a fault.
+        heartbeat_timeout_s: Silence of the control node for longer is a fault.
+    """
+
+    def __init__(
+        self, limits: LimitsConfig, state_timeout_s: float, heartbeat_timeout_s: float
+    ) -> None:
+        self._limits = limits
+        self._state_timeout_s = state_timeout_s
+        self._heartbeat_timeout_s = heartbeat_timeout_s
+        self._robot_time_s = math.nan
+        self._robot_alive_ns = 0
+        self._spent_enables: int | None = None  # enables up to this one no longer count
+        self._resets_done = 0
+        self.fault = Fault.NONE
+        self.text = ""
+
+    @property
+    def resets_done(self) -> int:
+        """Up to which of `Command.resets` faults were reset, or could not be."""
+        return self._resets_done
+
+    def may_move(self, command: Command | None) -> bool:
+        """Return whether `command` may move the arm now."""
+        if command is None or self.fault is not Fault.NONE or self._spent_enables is None:
+            return False
+        return command.enables > self._spent_enables
+
+    def reset_asked(self, command: Command | None) -> bool:
+        """Return whether an operator asks for a reset that was not yet tried."""
+        return command is not None and command.resets > self._resets_done
+
+    def reset(self, command: Command) -> None:
+        """Clear the fault; motion then needs an enable newer than `command`."""
+        self.fault, self.text = Fault.NONE, ""
+        self._resets_done = command.resets
+        self._spent_enables = command.enables
+
+    def refuse_reset(self, command: Command, why: str) -> None:
+        """Keep the fault, and say why it could not be reset."""
+        self._resets_done = command.resets
+        self.text = f"{self.text.partition(_RESET_FAILED)[0]}{_RESET_FAILED}{why}"
+
+    def latch(self, fault: Fault, text: str, command: Command | None) -> None:
+        """Latch a fault, unless one stands already; what was enabled so far is spent."""
+        if self.fault is Fault.NONE:
+            self.fault, self.text = fault, text
+        if command is not None:
+            self._spent_enables = command.enables
+
+    def watch(
+        self, now_ns: int, arm: ArmState, tool: Pose, target: Pose, command: Command | None
+    ) -> None:
+        """Look at everything, once a tick, and latch what is wrong.
+
+        Args:
+            now_ns: The time.
+            arm: Newest robot state.
+            tool: `base_from_tcp` of its measured joints.
+            target: `base_from_tcp` as commanded.
+            command: Newest command; None before the first.
+        """
+        if command is None:
+            return
+        if self._spent_enables is None:
+            self._spent_enables, self._resets_done = command.enables, command.resets
+        finding = (
+            self._robot(now_ns, arm)
+            or self._heartbeat(now_ns, command)
+            or self._tracking(tool, target)
+        )
+        if finding:
+            self.latch(*finding, command)
+
+    def _robot(self, now_ns: int, arm: ArmState) -> tuple[Fault, str] | None:
+        if arm.robot_time_s != self._robot_time_s:
+            self._robot_time_s, self._robot_alive_ns = arm.robot_time_s, now_ns
+        silent_s = (now_ns - self._robot_alive_ns) * 1e-9
+        if silent_s > self._state_timeout_s:
+            return Fault.ROBOT_SILENT, (
+                f"no new robot state for {silent_s:.2f} s (limit {self._state_timeout_s} s):"
+                " check the network cable and the controller, then reset"
+            )
+        if not arm.safety_mode.may_move:
+            return Fault.SAFETY_STOP, (
+                f"the robot is in {arm.safety_mode.name}: clear its cause, release the e-stop,"
+                " then reset"
+            )
+        if not arm.ready:
+            return Fault.NOT_READY, (
+                "the robot does not run our program (stopped at the pendant, or our commands came"
+                " too late): reset"
+            )
+        return None
+
+    def _heartbeat(self, now_ns: int, command: Command) -> tuple[Fault, str] | None:
+        silent_s = (now_ns - command.heartbeat_ns) * 1e-9
+        if silent_s <= self._heartbeat_timeout_s:
+            return None
+        return Fault.CONTROL_SILENT, (
+            f"no heartbeat of the control node for {silent_s:.2f} s (limit"
+            f" {self._heartbeat_timeout_s} s): it died or is overloaded"
+        )
+
+    def _tracking(self, tool: Pose, target: Pose) -> tuple[Fault, str] | None:
+        error = pose_difference(tool, target)
+        error_m = float(np.linalg.norm(error[:3]))
+        error_rad = float(np.linalg.norm(error[3:]))
+        limits = self._limits
+        if error_m <= limits.max_tracking_error_m and error_rad <= limits.max_tracking_error_rad:
+            return None
+        return Fault.TRACKING, (
+            f"the tool is {error_m:.3f} m and {error_rad:.2f} rad from where it was commanded"
+            f" (limits {limits.max_tracking_error_m} m, {limits.max_tracking_error_rad} rad): is"
+            " it blocked, or the pendant's speed slider below 100 %? then reset"
+        )
+
+
+_RESET_FAILED = "; reset failed: "

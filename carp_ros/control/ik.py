@@ -1,0 +1,66 @@
+"""From a tool velocity to joint velocities, slowing before singular configurations.
+
+Damped least squares on the singular values of the Jacobian (Nakamura and Hanafusa, 1986): exact
+away from singularities. Limits are not this module's: `limits.py` scales the result, which keeps
+the tool on its path, where a bounded QP would leave it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from carp_ros.control.kinematics import Kinematics
+from carp_ros.rig import LimitsConfig
+from carp_ros.types import Array
+
+_SMALLEST_SINGULAR_VALUE = 0.03  # below it, damping grows from zero to its full value
+_FULL_DAMPING = 0.02
+_LOOK_AHEAD_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class JointVelocities:
+    """An IK step: `velocities` (J,) in [rad/s] and the Jacobian's `condition` number."""
+
+    velocities: Array
+    condition: float
+
+
+class DifferentialIk:
+    """Inverse velocity kinematics of one arm."""
+
+    def __init__(self, kinematics: Kinematics, config: LimitsConfig) -> None:
+        self._kinematics = kinematics
+        self._slow = config.condition_slow
+        self._stop = config.condition_stop
+
+    def solve(self, twist: Array, joints: Array, jacobian: Array) -> JointVelocities:
+        """Return joint velocities that move the tool with `twist`.
+
+        Between `condition_slow` and `condition_stop` the motion towards the singularity is scaled
+        down to zero; motion away from it keeps its speed.
+
+        Args:
+            twist: Of shape (6,) in [m/s] and [rad/s], base axes.
+            joints: Of shape (J,) in [rad].
+            jacobian: At `joints`, of shape (6, J).
+        """
+        left, singular, right = np.linalg.svd(jacobian, full_matrices=False)
+        smallest = float(singular[-1])
+        condition = float(singular[0]) / max(smallest, 1e-9)
+        damping = 0.0
+        if smallest < _SMALLEST_SINGULAR_VALUE:
+            damping = (1.0 - (smallest / _SMALLEST_SINGULAR_VALUE) ** 2) * _FULL_DAMPING**2
+        gains = singular / (singular * singular + damping)
+        velocities = right.T @ (gains * (left.T @ twist))
+        if condition > self._slow and self._approaches(velocities, joints, condition):
+            fraction = (self._stop - condition) / (self._stop - self._slow)
+            velocities = velocities * max(0.0, fraction)
+        return JointVelocities(velocities, condition)
+
+    def _approaches(self, velocities: Array, joints: Array, condition: float) -> bool:
+        ahead = joints + velocities * _LOOK_AHEAD_S
+        _, jacobian = self._kinematics.tcp_pose_and_jacobian(ahead)
+        return float(np.linalg.cond(jacobian)) > condition

@@ -1,0 +1,139 @@
+"""What the servo can be doing: following a twist, a chunk, or a straight line in joint space.
+
+A motion looks at where the reference is and says which joint velocities it wants next; the servo
+decides how much of that change one tick may hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from carp_ros.control.ik import DifferentialIk
+from carp_ros.control.kinematics import Kinematics
+from carp_ros.control.limits import JointLimits, ToolLimits
+from carp_ros.control.schedule import Schedule
+from carp_ros.geometry import pose_difference
+from carp_ros.rig import LimitsConfig
+from carp_ros.types import Array, Pose, Twist
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The last command and how it moves.
+
+    Attributes:
+        joints: Of shape (J,) in [rad].
+        velocities: Of shape (J,) in [rad/s].
+        pose: `base_from_tcp` at `joints`.
+        twist: The tool's velocity over the last tick, of shape (6,) in [m/s] and [rad/s].
+        jacobian: Of shape (6, J), in the middle of the coming tick, so that a straight line stays
+            straight to second order.
+    """
+
+    joints: Array
+    velocities: Array
+    pose: Pose
+    twist: Array
+    jacobian: Array
+
+
+class Motion(Protocol):
+    """One thing that the servo can be doing."""
+
+    def velocities(self, reference: Reference, now_ns: int) -> Array | None:
+        """Return the joint velocities wanted now, of shape (J,) in [rad/s]; None once done."""
+        ...
+
+    def gripper(self, now_ns: int) -> float | None:
+        """Return the gripper opening wanted now, 0 to 1; None to leave it."""
+        ...
+
+
+class Drive:
+    """The limits and the inverse kinematics that every motion goes through."""
+
+    def __init__(self, kinematics: Kinematics, config: LimitsConfig, period_s: float) -> None:
+        self.kinematics = kinematics
+        self.tool = ToolLimits(config, period_s)
+        self.joints = JointLimits(config, kinematics.robot, period_s)
+        self.period_s = period_s
+        self._ik = DifferentialIk(kinematics, config)
+
+    def follow(self, wanted: Array, reference: Reference) -> Array:
+        """Return joint velocities for a wanted tool velocity of shape (6,), within all limits."""
+        allowed = self.tool.limit(wanted, reference.twist, reference.pose.position)
+        step = self._ik.solve(allowed, reference.joints, reference.jacobian)
+        return self.joints.slow(step.velocities, reference.joints)
+
+
+class TwistMotion:
+    """Follows a twist until it is too old."""
+
+    def __init__(
+        self, drive: Drive, twist: Twist, gripper: float, now_ns: int, timeout_s: float
+    ) -> None:
+        self._drive = drive
+        self._wanted = np.concatenate([twist.linear, twist.angular])
+        self._gripper = gripper
+        self._end_ns = now_ns + round(timeout_s * 1e9)
+
+    def velocities(self, reference: Reference, now_ns: int) -> Array | None:
+        """Return the joint velocities for the twist."""
+        if now_ns > self._end_ns:
+            return None
+        return self._drive.follow(self._wanted, reference)
+
+    def gripper(self, now_ns: int) -> float | None:
+        """Return the opening that came with the twist."""
+        return self._gripper
+
+
+class ChunkMotion:
+    """Follows a schedule exactly where limits allow, and catches up where they did not."""
+
+    def __init__(self, drive: Drive, schedule: Schedule, start_ns: int, timeout_s: float) -> None:
+        self._drive = drive
+        self._schedule = schedule
+        self._end_ns = schedule.end_ns + round(timeout_s * 1e9)
+        self._due, self._opening = self._sample(start_ns)
+
+    def velocities(self, reference: Reference, now_ns: int) -> Array | None:
+        """Return the velocities that carry the reference to the pose due now."""
+        if now_ns > self._end_ns:
+            return None
+        before = self._due
+        self._due, self._opening = self._sample(now_ns)
+        feed_forward = pose_difference(before, self._due) / self._drive.period_s
+        behind = pose_difference(reference.pose, before)
+        return self._drive.follow(feed_forward + self._drive.tool.approach(behind), reference)
+
+    def gripper(self, now_ns: int) -> float | None:
+        """Return the opening due now."""
+        return self._opening
+
+    def _sample(self, now_ns: int) -> tuple[Pose, float]:
+        pose, opening = self._schedule.sample(now_ns)
+        return Pose(self._drive.tool.inside(pose.position), pose.quaternion), opening
+
+
+class JointMotion:
+    """Moves all joints in step along a straight line to a goal."""
+
+    def __init__(self, drive: Drive, goal: Array) -> None:
+        self._drive = drive
+        self._goal = goal
+
+    def velocities(self, reference: Reference, now_ns: int) -> Array | None:
+        """Return the velocities towards the goal; None once there."""
+        error = self._goal - reference.joints
+        if float(np.abs(error).max()) < 1e-4 and not reference.velocities.any():
+            return None
+        wanted = self._drive.joints.slow(self._drive.joints.approach(error), reference.joints)
+        return wanted / max(1.0, self._drive.tool.speeds_used(reference.jacobian @ wanted))
+
+    def gripper(self, now_ns: int) -> float | None:
+        """Leave the gripper as it is."""
+        return None

@@ -1,0 +1,135 @@
+"""Keeping a loop's time: priority, an absolute schedule, and how late it was.
+
+The only module of this folder that reads a clock. A loop in Python keeps 500 Hz when it is a
+process of its own, sleeps until absolute deadlines (never for durations, never spinning) and, where
+the system permits, has a real-time priority and memory that is never paged out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from carp_ros.errors import DeviceError
+
+_LOCK_CURRENT_AND_FUTURE = 3  # MCL_CURRENT | MCL_FUTURE
+_SET_TIMER_SLACK = 29  # PR_SET_TIMERSLACK: sleeps end up to 50 us late without it
+
+
+@dataclass(frozen=True)
+class RealtimeGrant:
+    """What the system granted: SCHED_FIFO `priority` (0 for none) and whether memory is locked.
+
+    `advice` says how to get what is missing; empty when nothing is.
+    """
+
+    priority: int
+    memory_locked: bool
+    advice: str
+
+
+def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGrant:
+    """Ask for a real-time priority for this process, and prepare its interpreter for a tight loop.
+
+    Garbage collection is switched off: a loop that makes no reference cycles needs none.
+
+    Args:
+        priority: SCHED_FIFO priority, 1 to 99; 0 asks for none.
+        cpu: Core to pin this process to; -1 for any.
+        required: Fail instead of going on without.
+
+    Raises:
+        DeviceError: If `required` and the system refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_SET_TIMER_SLACK, 1, 0, 0, 0)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    if cpu >= 0:
+        os.sched_setaffinity(0, {cpu})
+    granted, advice = 0, ""
+    if priority > 0:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+            granted = priority
+        except PermissionError:
+            advice = (
+                f"no permission for SCHED_FIFO priority {priority}: put '@realtime - rtprio 95' and"
+                " '@realtime - memlock unlimited' into /etc/security/limits.d/realtime.conf, add"
+                " this user to the group realtime and log in anew (doc/hardware_setup.md)"
+            )
+            if required:
+                raise DeviceError(f"{advice}; or set servo.require_realtime: false") from None
+    locked = granted > 0 and libc.mlockall(_LOCK_CURRENT_AND_FUTURE) == 0
+    if granted and not locked:
+        advice = "memory could not be locked: allow 'memlock unlimited' in limits.d"
+    return RealtimeGrant(granted, locked, advice)
+
+
+class Lateness:
+    """How late ticks woke, in bins of 5 us up to 5 ms; the last bin holds all above."""
+
+    BIN_NS = 5_000
+    BINS = 1_000
+
+    def __init__(self) -> None:
+        self.counts: npt.NDArray[np.int64] = np.zeros(self.BINS + 1, np.int64)
+        self.worst_ns = 0
+
+    def add(self, late_ns: int) -> None:
+        """Count one tick that woke `late_ns` after its deadline."""
+        self.counts[min(late_ns // self.BIN_NS, self.BINS)] += 1
+        self.worst_ns = max(self.worst_ns, late_ns)
+
+
+def lateness_share_above(counts: npt.NDArray[np.int64], limit_ns: int) -> float:
+    """Return the share of ticks, 0 to 1, later than `limit_ns`, from a `Lateness.counts`."""
+    total = int(counts.sum())
+    return float(counts[limit_ns // Lateness.BIN_NS :].sum()) / total if total else 0.0
+
+
+def lateness_quantile_s(counts: npt.NDArray[np.int64], quantile: float) -> float:
+    """Return the lateness in [s] that a share `quantile` of ticks stays below."""
+    total = int(counts.sum())
+    if total == 0:
+        return 0.0
+    bin_index = int(np.searchsorted(np.cumsum(counts), quantile * total))
+    return (bin_index + 1) * Lateness.BIN_NS * 1e-9
+
+
+class Metronome:
+    """Absolute deadlines, one every `period_s`, from when iteration begins.
+
+    A loop that falls behind by whole periods skips those ticks instead of running them in a burst.
+
+    Args:
+        period_s: Time between deadlines in [s].
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._period_ns = round(period_s * 1e9)
+        self.lateness = Lateness()
+        self.skipped = 0
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield `time.monotonic_ns()` at each deadline."""
+        deadline_ns = time.monotonic_ns() + self._period_ns
+        while True:
+            remaining_ns = deadline_ns - time.monotonic_ns()
+            if remaining_ns > 0:
+                time.sleep(remaining_ns * 1e-9)
+            now_ns = time.monotonic_ns()
+            late_ns = max(0, now_ns - deadline_ns)
+            self.lateness.add(late_ns)
+            yield now_ns
+            missed = late_ns // self._period_ns
+            self.skipped += missed
+            deadline_ns += (missed + 1) * self._period_ns

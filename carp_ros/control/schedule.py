@@ -1,0 +1,153 @@
+"""Which pose is due at which time.
+
+A chunk's steps carry absolute times, so what is already past when the chunk arrives is skipped, not
+replayed. Between steps the path is a cubic Hermite (Catmull-Rom) curve that ends at rest. Where a
+new chunk disagrees with where the tool is, the disagreement fades out, position and velocity both,
+so that a switch of plans is never a jump.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from carp_ros.geometry import (
+    pose_difference,
+    quaternion_from_rotvec,
+    quaternion_multiply,
+    rotation_between,
+)
+from carp_ros.types import Array, Chunk, Pose, Twist
+
+
+class PosePath:
+    """A smooth path through a chunk's poses; constant before its first and after its last step."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.start_ns = int(chunk.times_ns[0])
+        self.end_ns = int(chunk.times_ns[-1])
+        self._times_s = ((chunk.times_ns - self.start_ns) * 1e-9).astype(np.float64)
+        self._positions = chunk.positions
+        self._quaternions = chunk.quaternions / np.linalg.norm(
+            chunk.quaternions, axis=1, keepdims=True
+        )
+        self._gripper = chunk.gripper
+        pairs = zip(self._quaternions[:-1], self._quaternions[1:])
+        self._turns = np.array([rotation_between(a, b) for a, b in pairs]).reshape(-1, 3)  # (N-1,3)
+        durations_s: Array = np.diff(self._times_s).astype(np.float64)[:, None]
+        self._linear = _tangents(
+            np.diff(chunk.positions, axis=0) / durations_s, durations_s
+        )  # (N, 3) [m/s]
+        angular = _tangents(self._turns / durations_s, durations_s)  # (N, 3) [rad/s]
+        # by u of 0 to 1 over each segment, in the rotation vector from its first pose, (N-1, 3)
+        self._turn_start_rates = durations_s * angular[:-1]
+        self._turn_end_rates = _rotvec_rates(self._turns, durations_s * angular[1:])
+
+    def sample(self, now_ns: int) -> tuple[Pose, float]:
+        """Return the pose and the gripper opening due at `now_ns`."""
+        t_s = (now_ns - self.start_ns) * 1e-9
+        last = len(self._times_s) - 1
+        if t_s <= 0.0 or last == 0:
+            return Pose(self._positions[0], self._quaternions[0]), float(self._gripper[0])
+        if now_ns >= self.end_ns:
+            return Pose(self._positions[last], self._quaternions[last]), float(self._gripper[last])
+        i = int(np.searchsorted(self._times_s, t_s, side="right")) - 1
+        duration_s = float(self._times_s[i + 1] - self._times_s[i])
+        u = (t_s - float(self._times_s[i])) / duration_s
+        position = self._positions[i] + _hermite(
+            u,
+            self._positions[i + 1] - self._positions[i],
+            duration_s * self._linear[i],
+            duration_s * self._linear[i + 1],
+        )
+        rotvec = _hermite(u, self._turns[i], self._turn_start_rates[i], self._turn_end_rates[i])
+        quaternion = quaternion_multiply(quaternion_from_rotvec(rotvec), self._quaternions[i])
+        gripper = (1.0 - u) * float(self._gripper[i]) + u * float(self._gripper[i + 1])
+        return Pose(position, quaternion), gripper
+
+
+@dataclass(frozen=True)
+class _Fade:
+    """What is left of a disagreement: `offset` and its `rate` at `start_ns`, none after `over_s`.
+
+    Both of shape (6,): three of position, three of a rotation vector in the base frame.
+    """
+
+    start_ns: int
+    over_s: float
+    offset: Array
+    rate: Array
+
+    def sample(self, now_ns: int) -> Array | None:
+        """Return the offset at `now_ns`, or None once it is gone."""
+        u = (now_ns - self.start_ns) * 1e-9 / self.over_s
+        if u >= 1.0:
+            return None
+        left = _hermite(u, -self.offset, self.over_s * self.rate, np.zeros(6))
+        return self.offset + left
+
+
+class Schedule:
+    """The plan being followed: a chunk's path, plus the fading rest of where the tool was before.
+
+    Args:
+        chunk: The plan.
+        now_ns: When the switch to it happens.
+        pose: Where the tool is then.
+        twist: How it moves then.
+        over_s: Length of the fade in [s].
+    """
+
+    def __init__(self, chunk: Chunk, now_ns: int, pose: Pose, twist: Twist, over_s: float) -> None:
+        self._path = PosePath(chunk)
+        self.end_ns = self._path.end_ns
+        due, _ = self._path.sample(now_ns)
+        soon, _ = self._path.sample(now_ns + _PROBE_NS)
+        due_rate = pose_difference(due, soon) / (_PROBE_NS * 1e-9)
+        tool_rate = np.concatenate([twist.linear, twist.angular])
+        offset = pose_difference(due, pose)
+        self._fade = _Fade(now_ns, max(over_s, 1e-3), offset, tool_rate - due_rate)
+
+    def sample(self, now_ns: int) -> tuple[Pose, float]:
+        """Return the pose and the gripper opening due at `now_ns`."""
+        due, gripper = self._path.sample(now_ns)
+        offset = self._fade.sample(now_ns)
+        if offset is None:
+            return due, gripper
+        turn = quaternion_from_rotvec(offset[3:])
+        return Pose(due.position + offset[:3], quaternion_multiply(turn, due.quaternion)), gripper
+
+
+_PROBE_NS = 100_000
+
+
+def _hermite(u: float, rise: Array, start_rate: Array, end_rate: Array) -> Array:
+    """Return the cubic from 0 at u=0 to `rise` at u=1 with the given slopes by u at its ends."""
+    square = 3.0 * rise - 2.0 * start_rate - end_rate
+    cube = start_rate + end_rate - 2.0 * rise
+    return u * (start_rate + u * (square + u * cube))
+
+
+def _tangents(slopes: Array, durations_s: Array) -> Array:
+    """Return the velocity at each waypoint, of shape (N, 3), from those between, (N-1, 3).
+
+    Inside, that of the parabola through a waypoint and its neighbours (Catmull-Rom for uneven
+    times): a path of constant acceleration is met exactly, and no waypoint moves the path more than
+    two segments away. At the start the first segment's own; at the end none.
+    """
+    if len(slopes) == 0:
+        return np.zeros((1, 3))
+    before_s, after_s = durations_s[:-1], durations_s[1:]
+    inner = (slopes[:-1] * after_s + slopes[1:] * before_s) / (before_s + after_s)
+    return np.concatenate([slopes[:1], inner, np.zeros((1, 3))])
+
+
+def _rotvec_rates(rotvecs: Array, angular: Array) -> Array:
+    """Return d(rotvec)/dt for angular velocities in the base frame, both of shape (N, 3).
+
+    The series of the inverse left Jacobian of SO(3) to second order: its next term is below 1e-7
+    for the turns between two steps of a chunk.
+    """
+    first = np.cross(rotvecs, angular)
+    return angular - first / 2.0 + np.cross(rotvecs, first) / 12.0

@@ -1,0 +1,218 @@
+"""The only road to the arm: from what is asked to the next joint target, within every limit.
+
+The caller owns the clock and the loop: it calls `step` once a period and sends the result. All that
+moves the arm, a policy's chunk, a person's twist, going home, is a `Motion`; whatever it wants, one
+tick changes the velocity by no more than the acceleration limits of joints and tool allow. No
+motion means braking along the path, then standing on the reference: never on measured joints, which
+would let an arm sag or creep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from carp_ros.control.kinematics import Kinematics
+from carp_ros.control.motion import (
+    ChunkMotion,
+    Drive,
+    JointMotion,
+    Motion,
+    Reference,
+    TwistMotion,
+)
+from carp_ros.control.schedule import PosePath, Schedule
+from carp_ros.errors import ChunkError
+from carp_ros.geometry import pose_difference
+from carp_ros.rig import LimitsConfig
+from carp_ros.types import Array, Chunk, Pose, Twist
+
+
+class Mode(IntEnum):
+    """What the servo does."""
+
+    HOLD = 0
+    TWIST = 1
+    CHUNK = 2
+    JOINTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to command for one tick.
+
+    Attributes:
+        joints: Of shape (J,) in [rad].
+        gripper: 0 open to 1 closed.
+        pose: `base_from_tcp` at `joints`.
+        mode: What the servo does.
+        moving: Whether the reference moves.
+    """
+
+    joints: Array
+    gripper: float
+    pose: Pose
+    mode: Mode
+    moving: bool
+
+
+class Servo:
+    """Turns motions into joint targets.
+
+    Args:
+        kinematics: Of the arm and its tool.
+        limits: The rig's limits.
+        period_s: Time between two `step` calls.
+        blend_s: How long a new chunk fades in.
+        joints: Where the arm is, of shape (J,) in [rad].
+        gripper: How far the gripper is closed, 0 to 1.
+    """
+
+    def __init__(
+        self,
+        kinematics: Kinematics,
+        limits: LimitsConfig,
+        period_s: float,
+        blend_s: float,
+        joints: Array,
+        gripper: float,
+    ) -> None:
+        self._limits = limits
+        self._drive = Drive(kinematics, limits, period_s)
+        self._blend_s = blend_s
+        self.seed(joints, gripper)
+
+    def seed(self, joints: Array, gripper: float) -> None:
+        """Forget every motion and stand at `joints`: on start, and after a fault."""
+        pose, jacobian = self._drive.kinematics.tcp_pose_and_jacobian(joints)
+        still = np.zeros_like(joints)
+        self._reference = Reference(joints.copy(), still, pose, np.zeros(6), jacobian)
+        self._motion: Motion | None = None
+        self._mode = Mode.HOLD
+        self._gripper = gripper
+
+    @property
+    def mode(self) -> Mode:
+        """What the servo does."""
+        return self._mode
+
+    @property
+    def gripper(self) -> float:
+        """The commanded opening, 0 open to 1 closed."""
+        return self._gripper
+
+    def stop(self) -> None:
+        """Brake along the path, as fast as the limits allow, and hold."""
+        self._motion, self._mode = None, Mode.HOLD
+
+    def follow_twist(self, twist: Twist, gripper: float, now_ns: int) -> None:
+        """Move the tool with `twist` until the next call, `twist_timeout_s` at most."""
+        self._motion = TwistMotion(
+            self._drive, twist, gripper, now_ns, self._limits.twist_timeout_s
+        )
+        self._mode = Mode.TWIST
+
+    def follow_chunk(self, chunk: Chunk, now_ns: int) -> None:
+        """Follow `chunk` instead of whatever moves now.
+
+        Raises:
+            ChunkError: If its observation is from the future or too old, all its steps are past,
+                or it leads where the tool may not or can not at once go. The motion before it
+                goes on.
+        """
+        self._check(chunk, now_ns)
+        here = self._reference
+        twist = Twist(here.twist[:3], here.twist[3:])
+        before_ns = now_ns - round(self._drive.period_s * 1e9)
+        schedule = Schedule(chunk, before_ns, here.pose, twist, self._blend_s)
+        timeout_s = self._limits.chunk_timeout_s
+        self._motion = ChunkMotion(self._drive, schedule, before_ns, timeout_s)
+        self._mode = Mode.CHUNK
+
+    def move_to(self, joints: Array) -> None:
+        """Move all joints in step to `joints` of shape (J,) in [rad]."""
+        self._motion, self._mode = JointMotion(self._drive, joints), Mode.JOINTS
+
+    def step(self, now_ns: int) -> Target:
+        """Return the command for `now_ns`."""
+        here = self._reference
+        wanted = self._motion.velocities(here, now_ns) if self._motion else None
+        if self._motion is None or wanted is None:
+            self._motion, self._mode = None, Mode.HOLD
+            wanted = np.zeros_like(here.velocities)
+        else:
+            opening = self._motion.gripper(now_ns)
+            self._gripper = self._gripper if opening is None else opening
+        velocities = self._one_tick_towards(wanted)
+        if velocities.any():
+            self._advance(velocities)
+        elif here.velocities.any():
+            self._reference = Reference(
+                here.joints, velocities, here.pose, np.zeros(6), here.jacobian
+            )
+        now = self._reference
+        return Target(now.joints, self._gripper, now.pose, self._mode, bool(velocities.any()))
+
+    def _one_tick_towards(self, wanted: Array) -> Array:
+        """Return the velocities between the last ones and `wanted` that one tick can reach."""
+        here = self._reference
+        change = wanted - here.velocities
+        unchanged = here.jacobian @ here.velocities - here.twist
+        share = min(
+            self._drive.joints.reachable(change),
+            self._drive.tool.reachable(unchanged, here.jacobian @ change),
+        )
+        return here.velocities + share * change
+
+    def _advance(self, velocities: Array) -> None:
+        """Move the reference on by one tick."""
+        here, period_s = self._reference, self._drive.period_s
+        joints = here.joints + velocities * period_s
+        pose = self._drive.kinematics.tcp_pose(joints)
+        twist = pose_difference(here.pose, pose) / period_s
+        middle = joints + velocities * (0.5 * period_s)
+        _, jacobian = self._drive.kinematics.tcp_pose_and_jacobian(middle)
+        self._reference = Reference(joints, velocities, pose, twist, jacobian)
+
+    def _check(self, chunk: Chunk, now_ns: int) -> None:
+        """Refuse a chunk that may not be followed now."""
+        limits = self._limits
+        age_s = (now_ns - chunk.stamp_ns) * 1e-9
+        if age_s < -_CLOCK_TOLERANCE_S:
+            raise ChunkError(
+                f"chunk is from an observation {-age_s:.3f} s in the future; expected the past:"
+                " synchronise the clocks"
+            )
+        if age_s > limits.chunk_timeout_s:
+            raise ChunkError(
+                f"chunk is from an observation {age_s:.3f} s old; expected at most"
+                f" {limits.chunk_timeout_s} s (limits.chunk_timeout_s)"
+            )
+        if chunk.times_ns[-1] <= now_ns:
+            raise ChunkError(
+                f"chunk ended {(now_ns - int(chunk.times_ns[-1])) * 1e-9:.3f} s ago; expected at"
+                " least one step to come"
+            )
+        to_come = chunk.positions[chunk.times_ns > now_ns]
+        inside = np.clip(to_come, limits.workspace_min_m, limits.workspace_max_m)
+        outside_m = np.linalg.norm(to_come - inside, axis=1)
+        if outside_m.max() > limits.max_jump_m:
+            far = np.round(to_come[int(np.argmax(outside_m))], 3).tolist()
+            raise ChunkError(
+                f"chunk goes to {far} m, {outside_m.max():.3f} m outside the workspace"
+                f" {list(limits.workspace_min_m)} to {list(limits.workspace_max_m)} m; nearer than"
+                f" {limits.max_jump_m} m it would be led along the wall"
+            )
+        first, _ = PosePath(chunk).sample(now_ns)
+        jump = pose_difference(self._reference.pose, first)
+        jump_m, jump_rad = float(np.linalg.norm(jump[:3])), float(np.linalg.norm(jump[3:]))
+        if jump_m > limits.max_jump_m or jump_rad > limits.max_jump_rad:
+            raise ChunkError(
+                f"chunk begins {jump_m:.3f} m and {jump_rad:.2f} rad from the tool; expected within"
+                f" {limits.max_jump_m} m and {limits.max_jump_rad} rad"
+            )
+
+
+_CLOCK_TOLERANCE_S = 0.005

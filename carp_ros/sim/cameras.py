@@ -1,0 +1,99 @@
+"""Pictures of the cell, and the geometry that belongs to them."""
+
+from __future__ import annotations
+
+import os
+
+import mujoco
+import numpy as np
+import numpy.typing as npt
+
+from carp_ros.geometry import quaternion_from_matrix
+from carp_ros.sim.cell import Cell
+from carp_ros.sim.opengl import DEBIAN_PACKAGES
+from carp_ros.types import Array, Pose
+
+Image = npt.NDArray[np.uint8]
+
+# MuJoCo's cameras look along -z with y up; optical frames look along z with y down.
+_MUJOCO_FROM_OPTICAL = np.diag([1.0, -1.0, -1.0])
+
+
+class Cameras:
+    """Renders the cameras of a cell at the sizes that its rig gives them.
+
+    Belongs to the thread that made it, as OpenGL does; `close` it there.
+
+    Args:
+        cell: A cell with visuals.
+
+    Raises:
+        ValueError: If the rig names a camera that the scene does not have, or this machine cannot
+            draw.
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self._sizes = {
+            name: (camera.height_px, camera.width_px)
+            for name, camera in cell.rig.cameras.items()
+            if camera.driver == "cell"
+        }
+        known = [cell.model.camera(i).name for i in range(cell.model.ncam)]
+        for name in self._sizes:
+            if name not in known:
+                raise ValueError(f"no camera {name!r} in the cell; expected {', '.join(known)}")
+        # Cameras of one size share one off-screen buffer.
+        self._renderers = {size: _renderer(cell.model, size) for size in self._sizes.values()}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the cameras, as in the rig file."""
+        return tuple(self._sizes)
+
+    def render(self, name: str) -> Image:
+        """Return what a camera sees now: RGB of shape (height, width, 3)."""
+        renderer = self._renderers[self._sizes[name]]
+        renderer.update_scene(self._cell.data, camera=name)
+        return renderer.render()
+
+    def intrinsics(self, name: str) -> Array:
+        """Return the camera matrix K in [px] of shape (3, 3); pixel centres are whole numbers."""
+        height, width = self._sizes[name]
+        fovy_rad = np.radians(self._cell.model.camera(name).fovy[0])
+        focal = height / 2 / np.tan(fovy_rad / 2)
+        return np.array(
+            [[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]]
+        )
+
+    def base_from_camera(self, name: str) -> Pose:
+        """Return where a camera's optical frame (x right, y down, z ahead) is now."""
+        camera = self._cell.data.camera(name)
+        rotation = camera.xmat.reshape(3, 3) @ _MUJOCO_FROM_OPTICAL
+        return Pose(camera.xpos.copy(), quaternion_from_matrix(rotation))
+
+    def close(self) -> None:
+        """Give the OpenGL context back."""
+        for renderer in self._renderers.values():
+            renderer.close()
+
+
+def _renderer(model: mujoco.MjModel, size: tuple[int, int]) -> mujoco.Renderer:
+    backend = os.environ.get("MUJOCO_GL", "")
+    remedy = (
+        f"; on Debian or Ubuntu: apt-get install {DEBIAN_PACKAGES}, or libosmesa6 and"
+        " MUJOCO_GL=osmesa"
+    )
+    if backend == "disable":
+        raise ValueError("cannot draw the cell: neither EGL nor OSMesa is installed" + remedy)
+    try:
+        renderer = mujoco.Renderer(model, *size)
+    # MuJoCo's backends raise what OpenGL's bindings happen to: ImportError, RuntimeError, own ones.
+    except Exception as error:
+        raise ValueError(
+            f"cannot draw the cell with MUJOCO_GL={backend}: {error}{remedy}"
+        ) from error
+    # No shadows, no reflections: they cost more than all the rest.
+    renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+    renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+    return renderer

@@ -1,0 +1,193 @@
+"""The simulated cell: the physics of arm, gripper and objects, one 2 ms step at a time.
+
+No clock, no sockets, no ROS. In lockstep one process steps it and reads everything; in real time
+the emulated controller steps it and publishes snapshots, from which other processes restore cells
+of their own to render and to look at.
+"""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import numpy.typing as npt
+
+from carp_ros.geometry import quaternion_from_matrix
+from carp_ros.rig import Rig
+from carp_ros.sim.appearance import Appearance
+from carp_ros.sim.arm_model import (
+    DAMPING,
+    DRIVER_CLOSED_RAD,
+    DRIVER_JOINT,
+    STIFFNESS,
+    TCP_SITE,
+)
+from carp_ros.sim.levels import LEVELS, level_named
+from carp_ros.sim.scene import TIMESTEP_S, build_scene
+from carp_ros.sim.tasks import Task, Verdict
+from carp_ros.types import Array, Pose
+
+STEP_NS = round(TIMESTEP_S * 1e9)
+_GRIPPER_CTRL_CLOSED = 255.0
+_GRIPPER_STROKE_S = 0.6  # from open to closed at full speed, Robotiq 2F-85 manual
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+_LEVEL_NAMES = tuple(LEVELS)
+
+
+class Cell:
+    """Arm, gripper and the objects of one task.
+
+    Args:
+        rig: The rig that is simulated.
+        task: What stands on the table.
+        visuals: Whether to load what is only looked at; the state is the same with and without.
+
+    Raises:
+        ValueError: If the rig's arm is none that the cell has.
+    """
+
+    def __init__(self, rig: Rig, task: Task, *, visuals: bool) -> None:
+        self.rig = rig
+        self.task = task
+        self.model = build_scene(rig, task, visuals=visuals).compile()
+        self.data = mujoco.MjData(self.model)
+        joints = [self.model.joint(name) for name in rig.robot.joint_names]
+        self._qpos = np.array([joint.qposadr[0] for joint in joints])
+        self._qvel = np.array([joint.dofadr[0] for joint in joints])
+        self._driver = int(self.model.joint(DRIVER_JOINT).qposadr[0])
+        self._tcp = self.model.site(TCP_SITE).id
+        # Feed-forward: the servo's damping acts on the joint's speed, not on its lag.
+        self._lead_s = np.array(DAMPING) / np.array(STIFFNESS)
+        self._max_speed = np.array(rig.robot.max_speed_rad_s)
+        self._appearance = Appearance(self.model)
+        self.snapshot_dtype = np.dtype(
+            [
+                ("time_ns", np.int64),
+                ("wall_ns", np.int64),
+                ("episode", np.int64),
+                ("seed", np.int64),
+                ("level", np.int64),
+                ("targets", np.float64, (len(joints) + 1,)),
+                ("state", np.float64, (mujoco.mj_stateSize(self.model, _STATE),)),
+            ]
+        )
+        self.episode = -1
+        self.reset(0, "none")
+
+    def reset(self, seed: int, level: str) -> None:
+        """Start a new episode with everything: arm home and at rest, time at zero.
+
+        Args:
+            seed: Of places and looks; the same seed and level give the same episode.
+            level: How much is random: `none`, `normal` or `hard`.
+
+        Raises:
+            ValueError: If there is no such level.
+        """
+        mujoco.mj_resetData(self.model, self.data)
+        self.time_ns = 0
+        home = np.array(self.rig.home_joints_rad)
+        self.data.qpos[self._qpos] = home
+        self._targets, self._previous, self._gripper = home, home, 0.0
+        self._gripper_ctrl = 0.0
+        self.scatter(seed, level)
+
+    def scatter(self, seed: int, level: str) -> None:
+        """Start a new episode with objects and looks alone; the arm goes on undisturbed.
+
+        This is what a person does between two episodes. An object that the gripper holds is taken
+        from it.
+
+        Raises:
+            ValueError: If there is no such level.
+        """
+        amounts = level_named(level)
+        self.seed, self.level = seed, level
+        self.episode += 1
+        places, looks = (np.random.default_rng([seed, stream]) for stream in (0, 1))
+        for name, pose in self.task.scatter(places, amounts).items():
+            joint = self.data.joint(f"{name}_free")
+            joint.qpos = [*pose.position, *pose.quaternion[[3, 0, 1, 2]]]
+            joint.qvel = 0.0
+        self._appearance.dress(looks, amounts)
+        mujoco.mj_forward(self.model, self.data)
+
+    def drive(self, joints: Array, gripper: float) -> None:
+        """Set where arm and gripper shall be; `advance` moves them there.
+
+        Args:
+            joints: Joint positions in [rad].
+            gripper: 0 open to 1 closed.
+        """
+        self._targets, self._gripper = np.array(joints, dtype=float), float(gripper)
+
+    def advance(self) -> None:
+        """Let 2 ms pass."""
+        speed = (self._targets - self._previous) / TIMESTEP_S
+        speed = np.clip(speed, -self._max_speed, self._max_speed)
+        self._previous = self._targets
+        stroke = TIMESTEP_S / _GRIPPER_STROKE_S
+        self._gripper_ctrl += float(np.clip(self._gripper - self._gripper_ctrl, -stroke, stroke))
+        self.data.ctrl[:-1] = self._targets + self._lead_s * speed
+        self.data.ctrl[-1] = _GRIPPER_CTRL_CLOSED * self._gripper_ctrl
+        # Second half first: positions, contacts and speeds then belong to the new time.
+        mujoco.mj_step2(self.model, self.data)
+        mujoco.mj_step1(self.model, self.data)
+        self.time_ns += STEP_NS
+
+    @property
+    def joints(self) -> Array:
+        """Joint positions of shape (J,) in [rad]."""
+        return self.data.qpos[self._qpos]
+
+    @property
+    def velocities(self) -> Array:
+        """Joint velocities of shape (J,) in [rad/s]."""
+        return self.data.qvel[self._qvel]
+
+    @property
+    def gripper_opening(self) -> float:
+        """Where the fingers are: 0 open to 1 closed."""
+        return float(np.clip(self.data.qpos[self._driver] / DRIVER_CLOSED_RAD, 0.0, 1.0))
+
+    @property
+    def tcp_pose(self) -> Pose:
+        """`base_from_tcp`; the fingers close along the tool's y axis."""
+        rotation = self.data.site_xmat[self._tcp].reshape(3, 3)
+        return Pose(self.data.site_xpos[self._tcp].copy(), quaternion_from_matrix(rotation))
+
+    def object_pose(self, name: str) -> Pose:
+        """Return `base_from_object`, the object's origin in the middle of its underside."""
+        body = self.data.body(name)
+        return Pose(body.xpos.copy(), body.xquat[[1, 2, 3, 0]])
+
+    def judge(self) -> Verdict:
+        """Judge the task on the state as it is now."""
+        return self.task.judge(self.model, self.data)
+
+    def snapshot(self, wall_ns: int) -> npt.NDArray[np.void]:
+        """Return all that `restore` needs, of shape () and `snapshot_dtype`.
+
+        Args:
+            wall_ns: The caller's clock at this state; the cell passes it on.
+        """
+        record = np.zeros((), self.snapshot_dtype)
+        record["time_ns"], record["wall_ns"] = self.time_ns, wall_ns
+        record["episode"], record["seed"] = self.episode, self.seed
+        record["level"] = _LEVEL_NAMES.index(self.level)
+        record["targets"] = [*self._previous, self._gripper_ctrl]
+        state = np.zeros(self.snapshot_dtype["state"].shape)
+        mujoco.mj_getState(self.model, self.data, state, _STATE)
+        record["state"] = state
+        return record
+
+    def restore(self, record: npt.NDArray[np.void]) -> None:
+        """Become what the cell was when `snapshot` was taken, looks included."""
+        seed, level = int(record["seed"]), _LEVEL_NAMES[int(record["level"])]
+        if (seed, level) != (self.seed, self.level):
+            self._appearance.dress(np.random.default_rng([seed, 1]), level_named(level))
+        self.seed, self.level = seed, level
+        self.episode, self.time_ns = int(record["episode"]), int(record["time_ns"])
+        self._targets = self._previous = record["targets"][:-1].copy()
+        self._gripper = self._gripper_ctrl = float(record["targets"][-1])
+        mujoco.mj_setState(self.model, self.data, record["state"], _STATE)
+        mujoco.mj_step1(self.model, self.data)

@@ -1,0 +1,26 @@
+"""Which OpenGL MuJoCo draws with. A cell without cameras needs none."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+DEBIAN_PACKAGES = "libegl1 libgl1-mesa-dri libgbm1 libopengl0"
+_LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
+
+
+def choose_backend() -> str:
+    """Set MUJOCO_GL, unless it is set, to what this machine has; return it.
+
+    EGL needs no display and uses a GPU when there is one; OSMesa draws on the CPU. With neither,
+    `disable`: physics works and cameras say what to install.
+    """
+    for backend, library in _LIBRARIES.items():
+        if "MUJOCO_GL" in os.environ:
+            break
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            continue
+        os.environ["MUJOCO_GL"] = backend
+    return os.environ.setdefault("MUJOCO_GL", "disable")

@@ -1,0 +1,61 @@
+"""How a UR's controller follows servoJ targets: smoothed, a little late, within its own limits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from carp_ros.robots import Robot
+from carp_ros.types import Array
+
+# Below this gain the arm follows softer than its look-ahead alone would make it.
+_FULL_GAIN = 300.0
+
+
+class ServoJ:
+    """A first-order follower with the time constant `lookahead_s`.
+
+    For a steady motion the set-point trails the target by the look-ahead, as it does on a UR; a
+    gain below 300 makes it trail longer. Never faster, and never speeding up harder, than the
+    robot's limits.
+
+    Args:
+        robot: Its joint limits.
+        joints: Where the arm is, of shape (J,) in [rad].
+        period_s: Between two calls of `step`.
+    """
+
+    def __init__(self, robot: Robot, joints: Array, period_s: float) -> None:
+        self._period_s = period_s
+        self._max_speed = np.array(robot.max_speed_rad_s)
+        self._max_acceleration = np.array(robot.max_acceleration_rad_s2)
+        self.hold(joints)
+
+    def hold(self, joints: Array) -> None:
+        """Stand at `joints`, at rest."""
+        self._joints = np.array(joints, dtype=float)
+        self._velocity = np.zeros_like(self._joints)
+
+    def step(self, target: Array, gain: float, lookahead_s: float) -> Array:
+        """Return the set-point one period on, of shape (J,) in [rad].
+
+        Args:
+            target: Joint positions to follow, of shape (J,) in [rad].
+            gain: servoJ's, 100 to 2000.
+            lookahead_s: servoJ's, 0.03 to 0.2.
+        """
+        error = np.asarray(target, dtype=float) - self._joints
+        wanted = error / lookahead_s * min(1.0, gain / _FULL_GAIN)
+        # What can still be braked before the target; without it a far target is overshot.
+        gap = np.abs(error)
+        brake = self._max_acceleration * self._period_s
+        stoppable = np.sqrt(brake * brake / 4 + 2 * self._max_acceleration * gap) - brake / 2
+        speed = np.minimum(stoppable, self._max_speed)
+        wanted = np.clip(wanted, -speed, speed)
+        self._velocity = np.clip(wanted, self._velocity - brake, self._velocity + brake)
+        self._joints = self._joints + self._velocity * self._period_s
+        return self._joints
+
+    @property
+    def velocity(self) -> Array:
+        """Of the set-point, of shape (J,) in [rad/s]."""
+        return self._velocity

@@ -1,0 +1,10 @@
+from pathlib import Path
+
+import pytest
+
+from carp_ros.rig import Rig, load_rig
+
+
+@pytest.fixture(scope="session")
+def rig() -> Rig:
+    return load_rig(Path(__file__).parents[2] / "config" / "ur5e_sim.yaml")

@@ -1,0 +1,49 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import mujoco
+import pytest
+
+from carp_ros.sim import assets
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "carp_ros"
+
+
+def triangles(folder) -> int:
+    spec = mujoco.MjSpec()
+    for path in sorted(folder.iterdir()):
+        spec.add_mesh(name=path.stem, file=str(path))
+        spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=path.stem)
+    return int(spec.compile().mesh_facenum.sum())
+
+
+def test_racing_processes_fill_the_cache_once_and_leave_nothing_behind(empty_cache):
+    with ThreadPoolExecutor(2) as pool:
+        folders = list(pool.map(assets.mesh_folder, (assets.ARM, assets.GRIPPER)))
+    assert folders[0].parent == folders[1].parent
+    assert list(empty_cache.iterdir()) == [folders[0].parent]
+    originals = assets.arm_xml().parent / "assets"
+    assert {p.name for p in folders[0].iterdir()} == {p.name for p in originals.glob("*.obj")}
+
+
+def test_simplified_meshes_have_about_a_fifth_of_the_triangles():
+    simplified = triangles(assets.mesh_folder(assets.ARM))
+    original = triangles(assets.arm_xml().parent / "assets")
+    assert 0.1 < simplified / original < 0.35
+
+
+def test_a_filled_cache_is_not_written_again(empty_cache):
+    folder = assets.mesh_folder(assets.ARM)
+    written = {p: p.stat().st_mtime_ns for p in folder.iterdir()}
+    assert assets.mesh_folder(assets.ARM) == folder
+    assert {p: p.stat().st_mtime_ns for p in folder.iterdir()} == written
+
+
+def test_a_cache_that_cannot_be_made_is_refused_with_the_remedy(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(ValueError, match="set XDG_CACHE_HOME"):
+        assets.mesh_folder(assets.ARM)
