@@ -51,7 +51,8 @@ class Controller:
     def __init__(
         self, robot: Robot, plant: Plant, *, unlock_delay_s: float = 5.0, power_delay_s: float = 0.2
     ) -> None:
-        self._max_speed_rad_s = np.array(robot.max_speed_rad_s)
+        self._robot = robot
+        self._max_speed_rad_s = (1.0 + 1e-6) * np.array(robot.max_speed_rad_s)
         self._lower_rad = np.array(robot.lower_rad)
         self._upper_rad = np.array(robot.upper_rad)
         self._cycles = 0
@@ -142,7 +143,7 @@ class Controller:
         self._starts_at_s = None
         if self.safety.may_move:
             self._program = ControlProgram(
-                self.registers, self.kinematics, self.point, self.protective_stop
+                self._robot, self.registers, self.kinematics, self.point, self.protective_stop
             )
             self.runtime = Runtime.PLAYING
 

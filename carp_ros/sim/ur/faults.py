@@ -96,7 +96,7 @@ class FaultClient:
         self.request("scatter", seed=seed, level=level)
 
     def judge(self) -> dict[str, Any]:
-        """Return how the task stands: `success` and what led to it."""
+        """Return how the task stands: `success`, and the `reasons` that speak against it."""
         return self.request("judge")
 
     def state(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from carp_ros.sim.servoj import ServoJ
 from carp_ros.sim.ur.plant import CYCLE_S
 from carp_ros.types import Array
 
@@ -81,25 +82,23 @@ class Speed:
 
 
 class Servo:
-    """Follow a streamed joint target (servoJ) until replaced: a critically damped second order.
+    """Follow a streamed joint target (servoJ) until replaced.
 
     Args:
-        target: Of shape (J,) in [rad].
-        lookahead_s: Smoothing; the set-point lags a steadily moving target by about this much.
-        gain: servoJ's gain; 300 and above follow at full stiffness, less lags more.
+        follower: At rest where the set-point is.
     """
 
-    def __init__(self, target: Array, lookahead_s: float, gain: float) -> None:
-        self._target = target
-        self._rate = 2.0 / max(lookahead_s, 0.03) * math.sqrt(min(1.0, max(gain, 1.0) / 300.0))
+    def __init__(self, follower: ServoJ) -> None:
+        self._follower = follower
+
+    def aim(self, target: Array, lookahead_s: float, gain: float) -> None:
+        """Follow `target`, of shape (J,) in [rad], from now on."""
+        self._target, self._lookahead_s, self._gain = target, lookahead_s, gain
 
     def step(self, point: SetPoint) -> bool:
-        """Take the filter's exact solution after one cycle."""
-        decay = math.exp(-self._rate * CYCLE_S)
-        error = point.joints - self._target
-        slope = (point.velocities + self._rate * error) * CYCLE_S
-        point.velocities = (point.velocities - self._rate * slope) * decay
-        point.joints = self._target + (error + slope) * decay
+        """Take what the follower makes of the target."""
+        point.joints = self._follower.step(self._target, self._gain, self._lookahead_s)
+        point.velocities = self._follower.velocity
         return False
 
 

@@ -140,12 +140,12 @@ def test_the_watchdog_stops_the_program_and_the_arm_slows_down():
     cell.send(program.WATCHDOG, 20.0)
     cell.run(CYCLE_S)
     cell.speed(0.5, 0.0, 0.0, 0.0, 0.0, 0.0)
-    cell.run(0.045)
+    cell.run(0.048)
     assert cell.controller.runtime is Runtime.PLAYING
     slowing = steps(cell.run(0.2))
     assert cell.controller.runtime is Runtime.STOPPED
     assert slowing[-1] == 0.0
-    assert 0.0 < slowing[20] < 0.5 * CYCLE_S  # it decelerates; it does not freeze
+    assert 0.0 < slowing[6] < 0.5 * CYCLE_S  # it decelerates; it does not freeze
 
 
 def test_without_watchdog_a_silent_client_moves_the_arm_for_ever():
@@ -193,12 +193,12 @@ def test_nothing_plays_while_the_arm_is_stopped():
 
 
 @pytest.mark.parametrize(
-    "target", [HOME + 1.0, HOME + np.array([0.0, 0.0, 3.0, 0.0, 0.0, 0.0])], ids=["fast", "far"]
+    ("elbow_rad_s", "duration_s"), [(4.0, 0.9), (1.5, 1.5)], ids=["too fast", "too far"]
 )
-def test_a_set_point_beyond_the_limits_is_a_protective_stop(target):
+def test_a_set_point_beyond_the_limits_is_a_protective_stop(elbow_rad_s, duration_s):
     cell = Cell().start()
-    cell.servo(target)
-    cell.run(0.01)
+    cell.speed(0.0, 0.0, elbow_rad_s, 0.0, 0.0, 0.0)
+    cell.run(duration_s)
     assert cell.controller.safety.safety_mode is SafetyMode.PROTECTIVE_STOP
 
 
@@ -257,4 +257,4 @@ def test_whatever_happens_the_set_point_never_jumps(history):
         else:
             getattr(cell.controller, name)()
         joints = cell.run(cycles * CYCLE_S)
-        assert steps(joints).max() <= max(UR5E.max_speed_rad_s) * CYCLE_S * (1 + 1e-9)
+        assert steps(joints).max() <= max(UR5E.max_speed_rad_s) * CYCLE_S * (1 + 1e-6)

@@ -1,6 +1,7 @@
 """The RTDE port's bytes, without sockets."""
 
 import struct
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ messages = st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=40)), max_
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[a:b] for a, b in zip(places, places[1:])]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 @st.composite
