@@ -6,8 +6,9 @@ True to a target that nobody received when the link is dead, so what the arm doe
 alone: a `robot_time_s` that stands still means that nobody listens. The watchdog in the controller
 then stops the arm.
 
-When it does not crash, ur-rtde connects anew by itself, starts the program without a watchdog and
-would go on moving the arm. Its receiving half does not connect anew: from then on `servo` refuses.
+When it does not crash, ur-rtde connects anew by itself, starts the program without a watchdog,
+repeats the target that was on its way and would go on moving the arm. Its receiving half does not
+connect anew: from then on `servo` refuses, and the arm comes to rest where it was last sent.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ class UrArm:
             self._open()
         elif not self._alive():
             raise DeviceError(f"the arm at {self._config.host} sends no state; {_NO_LINK}")
-        elif self.read().ready:
+        elif self.read().ready and self._control.isProgramRunning():
             self._start_watchdog(self._control)  # ur-rtde may have started the program by itself
         else:
             self._restart_program(self._control)
