@@ -5,6 +5,10 @@ connection drops, so this driver lives in a process that may die and be started 
 True to a target that nobody received when the link is dead, so what the arm does is in `read`
 alone: a `robot_time_s` that stands still means that nobody listens. The watchdog in the controller
 then stops the arm.
+
+When it does not crash, ur-rtde connects anew by itself, starts the program without a watchdog,
+repeats the target that was on its way and would go on moving the arm. Its receiving half does not
+connect anew: from then on `servo` refuses, and the arm comes to rest where it was last sent.
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ _VARIABLES = [
     "speed_scaling",
     "target_speed_fraction",
 ]
+_NO_LINK = "connect first; after a lost link, from a new process"
 _PLAYING = 2  # RTDE runtime_state
 _SAFETY_NUMBERS = frozenset(SafetyMode)
 _PROGRAM_TIMEOUT_S = 5.0
@@ -84,7 +89,7 @@ class UrArm:
         """
         receive = self._receive
         if receive is None or not receive.isConnected():
-            raise DeviceError(f"no link to the arm at {self._config.host}; connect first, or anew")
+            raise DeviceError(f"no link to the arm at {self._config.host}; {_NO_LINK}")
         safety_mode = _safety_mode(receive.getSafetyMode())
         playing = receive.getRuntimeState() == _PLAYING
         return ArmState(
@@ -100,11 +105,12 @@ class UrArm:
         """Stream a joint target of shape (6,) in [rad].
 
         Raises:
-            DeviceError: If it is not finite, or the controller's program does not run.
+            DeviceError: If it is not finite, the link is gone, or the controller's program does
+                not run.
         """
-        control = self._control
-        if control is None:
-            raise DeviceError(f"no link to the arm at {self._config.host}; connect first")
+        control, receive = self._control, self._receive
+        if control is None or receive is None or not receive.isConnected():
+            raise DeviceError(f"no link to the arm at {self._config.host}; {_NO_LINK}")
         if joints.shape != (6,) or not np.isfinite(joints).all():
             raise DeviceError(f"joint target is {joints.tolist()}; expected 6 finite numbers")
         c = self._config
@@ -129,10 +135,10 @@ class UrArm:
         if self._control is None:
             self._open()
         elif not self._alive():
-            raise DeviceError(
-                f"the arm at {self._config.host} sends no state; start this driver's process anew"
-            )
-        elif not self.read().ready:
+            raise DeviceError(f"the arm at {self._config.host} sends no state; {_NO_LINK}")
+        elif self.read().ready and self._control.isProgramRunning():
+            self._start_watchdog(self._control)  # ur-rtde may have started the program by itself
+        else:
             self._restart_program(self._control)
 
     def close(self) -> None:
