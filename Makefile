@@ -10,7 +10,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 BIN := .venv/bin
 RUN := .venv/installed-$(VERSION)-run
 DEV := .venv/installed-$(VERSION)-dev
-SOURCES := setup.py setup.cfg package.xml constraints.txt
+SOURCES := setup.py setup.cfg package.xml constraints.txt $(wildcard launch/* config/*)
 
 # Rendering without a screen (EGL on the GPU or Mesa's software renderer), and the SpaceMouse.
 DEBIAN_PACKAGES := libegl1 libegl-mesa0 libgl1-mesa-dri libgbm1 libopengl0 libhidapi-hidraw0
@@ -52,7 +52,8 @@ $(RUN) $(DEV): $(SOURCES) | system
 	    echo 'setup: .venv is not of Python $(VERSION): making it anew'; rm -rf .venv; fi
 	@[ -e .venv/python-$(VERSION) ] || { $(PYTHON) -m venv .venv && touch .venv/python-$(VERSION); }
 	@echo 'setup: installing [$(EXTRAS)] into .venv, a minute or two the first time'
-	@$(BIN)/pip install --quiet --prefer-binary -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(BIN)/pip install -qq --prefer-binary -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(BIN)/python -W ignore setup.py --quiet install_data --install-dir $(CURDIR)/.venv
 	@touch $@
 
 # Debian and Ubuntu: install what is missing as root or with sudo that asks no password, or say

@@ -45,7 +45,8 @@ def executables():
     return (f"lib/{NAME}", [str(folder / node) for node in NODES])
 
 
-for_pip = not {"bdist_wheel", "editable_wheel"}.isdisjoint(sys.argv)
+# `pip install .`, and the Makefile, which completes `pip install -e .` that leaves data files out.
+for_pip = not {"bdist_wheel", "install_data"}.isdisjoint(sys.argv)
 
 setup(
     name=NAME,

@@ -17,17 +17,22 @@ from carp_ros.types import Array, Pose
 
 
 class IkError(CarpError):
-    """No joints were found for a pose; carries the `pose` and the `error_m`, `error_rad` left."""
+    """No joints within the limits were found for a pose.
 
-    def __init__(self, pose: Pose, error_m: float, error_rad: float) -> None:
-        super().__init__(
-            f"no joint positions put the tool at {np.round(pose.position, 3).tolist()} m; the"
-            f" nearest are {error_m * 1e3:.1f} mm and {math.degrees(error_rad):.1f} deg away:"
-            " choose a pose within reach"
-        )
+    Carries the `pose`, the nearest `joints`, and the `error_m` and `error_rad` that they leave.
+    """
+
+    def __init__(self, robot: Robot, pose: Pose, joints: Array, error: Array) -> None:
         self.pose = pose
-        self.error_m = error_m
-        self.error_rad = error_rad
+        self.joints = joints
+        self.error_m = float(np.linalg.norm(error[:3]))
+        self.error_rad = float(np.linalg.norm(error[3:]))
+        super().__init__(
+            f"no joint positions within the limits of {robot.name} put the tool at"
+            f" {np.round(pose.position, 3).tolist()} m; the nearest found,"
+            f" {robot.joints_text(joints)}, leave {self.error_m * 1e3:.1f} mm and"
+            f" {math.degrees(self.error_rad):.1f} deg: choose a pose within reach"
+        )
 
 
 class Kinematics:
@@ -102,7 +107,7 @@ class Kinematics:
             damping = 1e-9 + 1e-3 * float(error @ error)
             step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + damping * np.eye(6), error)
             joints += step * min(1.0, 0.3 / float(np.abs(step).max()))
-        raise IkError(pose, float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:])))
+        raise IkError(self.robot, pose, joints, error)
 
     def _tcp(self) -> Pose:
         placement = pin.updateFramePlacement(self._model, self._data, self._frame)

@@ -1,0 +1,89 @@
+"""The nodes of the system, as data: `ros2 launch` and `carp up` start them both from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from carp_ros.rig import Rig, load_rig
+from carp_ros.share import share_folder
+
+Mode = Literal["teleop", "policy", "demonstrate"]
+"""Who moves the arm: a person, a policy, or the scripted operator of the simulated cell."""
+
+
+@dataclass(frozen=True)
+class NodeProcess:
+    """One node, in a process of its own.
+
+    Attributes:
+        name: Of the node in the ROS graph.
+        executable: In `<prefix>/lib/carp_ros`; the module of the same name in `carp_ros.nodes`.
+        parameters: ROS parameters by name.
+    """
+
+    name: str
+    executable: str
+    parameters: dict[str, str]
+
+
+def describe(
+    rig: str,
+    mode: str = "teleop",
+    *,
+    task: str = "",
+    bundle: str = "",
+    record: bool = False,
+) -> tuple[NodeProcess, ...]:
+    """Return the nodes of one rig in the order in which they start.
+
+    Args:
+        rig: Path of a rig's file, or the name of one in `config/`.
+        mode: A `Mode`.
+        task: What a simulated cell lays on the table; empty for what the rig's file says.
+        bundle: Folder of the policy; needed in mode `policy` and nowhere else.
+        record: Write the topics to a bag.
+
+    Raises:
+        ValueError: If the rig's file is wrong, or it can't do what is asked.
+    """
+    path = rig_path(rig)
+    content = load_rig(path)
+    operator = _operator(mode, bundle, content, path)
+    if record:
+        raise ValueError("record is true; this version has no recorder yet: leave it out")
+    common = {"rig": str(path)}
+    staged = common | ({"task": task} if task else {})
+    cell = (NodeProcess("cell_node", "cell_node", staged),) if content.cell else ()
+    return (
+        *cell,
+        NodeProcess("control_node", "control_node", common),
+        NodeProcess("teleop_node", "teleop_node", staged | {"device": operator}),
+        NodeProcess("supervisor_node", "supervisor_node", common),
+    )
+
+
+def rig_path(rig: str) -> Path:
+    """Return the absolute path of a rig's file, given as a path or as a name in `config/`."""
+    if rig.endswith((".yaml", ".yml")):
+        return Path(rig).expanduser().absolute()
+    return share_folder() / "config" / f"{rig}.yaml"
+
+
+def _operator(mode: str, bundle: str, rig: Rig, path: Path) -> str:
+    """Return the pointer that `teleop_node` reads in this mode."""
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode is {mode!r}; expected one of {', '.join(get_args(Mode))}")
+    if mode == "policy":
+        raise ValueError("mode is policy; this version runs none yet: use teleop or demonstrate")
+    if bundle:
+        raise ValueError(f"bundle is {bundle!r}, but mode is {mode}; it belongs to mode policy")
+    if mode == "teleop":
+        return "spacemouse"
+    if rig.cell is None:
+        raise ValueError(
+            f"mode is demonstrate, but {path} has no simulated cell, and only there does the"
+            " scripted operator know where things lie: use teleop"
+        )
+    return "demonstrator"

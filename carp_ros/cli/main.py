@@ -1,0 +1,89 @@
+"""`carp <verb> [options]`: finds the verb, and imports only what that verb needs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+
+VERBS = {
+    "demo": "watch the simulated arm pick up cups, over ROS 2",
+    "up": "bring up a rig: every node, until Ctrl-C",
+    "eval": "measure an agent over many trials in the simulated cell",
+    "bench": "measure the servo's timing and the cameras",
+    "check": "tell what this machine lacks, and the remedy",
+}
+"""Each is a module here with a frozen dataclass `<Verb>Command` of its options and a function
+`main` that takes one and returns the exit code."""
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output left, as `carp check | head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line (without the program's name) and return its exit code."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(help_text())
+        return 0 if arguments else EXIT_USAGE
+    verb, *options = arguments
+    if verb in ("-V", "--version"):
+        print(f"carp_ros {version()}")
+        return 0
+    if verb not in VERBS:
+        print(f"carp: no verb {verb!r}; expected one of {', '.join(VERBS)}", file=sys.stderr)
+        return EXIT_USAGE
+    return _run_verb(verb, options)
+
+
+def help_text() -> str:
+    """Return what `carp --help` prints."""
+    rows = "\n".join(f"  {verb:<8} {text}" for verb, text in VERBS.items())
+    return f"carp <verb> [options]\n\n{rows}\n\n`carp <verb> --help` lists a verb's options."
+
+
+def version() -> str:
+    """Return the package's version; its one home is package.xml."""
+    from xml.etree import ElementTree
+
+    from carp_ros.share import share_folder
+
+    return str(ElementTree.parse(share_folder() / "package.xml").findtext("version"))
+
+
+def _run_verb(verb: str, options: list[str]) -> int:
+    import tyro
+
+    from carp_ros.errors import CarpError
+
+    module = importlib.import_module(f"carp_ros.cli.{verb}")
+    kind = getattr(module, f"{verb.capitalize()}Command")
+    command = tyro.cli(kind, prog=f"carp {verb}", args=options)
+    try:
+        return module.main(command)
+    except (CarpError, ValueError) as error:
+        if os.environ.get("CARP_TRACEBACK"):
+            raise
+        print(f"carp {verb}: {error}", file=sys.stderr)
+        return 1
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Unwind as on Ctrl-C, so that what was started is stopped."""
+    sys.exit(128 + number)

@@ -1,0 +1,71 @@
+"""`carp up`: the nodes of a rig as child processes, without `ros2 launch`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import threading
+from dataclasses import dataclass
+
+from carp_ros.bringup import Mode, describe
+from carp_ros.ros_environment import enter
+from carp_ros.running_system import RunningSystem
+
+READY_WITHIN_S = 60.0
+_COLOURS = (36, 33, 35, 32, 34, 31)  # of ANSI terminals: cyan, yellow, magenta, green, blue, red
+
+
+@dataclass(frozen=True)
+class UpCommand:
+    """Bring up a rig and keep it running until Ctrl-C.
+
+    Attributes:
+        rig: A rig's file, or the name of one in config/.
+        mode: Who moves the arm.
+        task: What the simulated cell lays on the table (cup, bowl); empty: as in the rig's file.
+        bundle: Folder of the compiled policy, for --mode policy.
+        record: Write the topics to a bag, one an episode.
+    """
+
+    rig: str = "ur5e_sim"
+    mode: Mode = "teleop"
+    task: str = ""
+    bundle: str = ""
+    record: bool = False
+
+
+def main(command: UpCommand) -> int:
+    """Return the exit code of the first node that ends."""
+    enter()
+    nodes = describe(
+        command.rig,
+        command.mode,
+        task=command.task,
+        bundle=command.bundle,
+        record=command.record,
+    )
+    with RunningSystem(nodes, PrefixedLog([node.name for node in nodes])) as system:
+        system.wait_until_ready(READY_WITHIN_S)
+        print("carp up: ready; Ctrl-C stops it", flush=True)
+        ended = system.wait()
+        print(f"carp up: {ended}; stopping the others", file=sys.stderr, flush=True)
+    return ended.code
+
+
+class PrefixedLog:
+    """Prints the lines of each node behind its name, in a colour of its own on a terminal."""
+
+    def __init__(self, names: list[str]) -> None:
+        width = max(map(len, names))
+        coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._lock = threading.Lock()
+        self._prefixes = {
+            name: f"\033[{colour}m{name:<{width}} |\033[0m " if coloured else f"{name:<{width}} | "
+            for name, colour in zip(names, itertools.cycle(_COLOURS))
+        }
+
+    def __call__(self, name: str, line: str) -> None:
+        """Print one line of a node."""
+        with self._lock:
+            print(self._prefixes[name] + line, flush=True)

@@ -1,0 +1,330 @@
+"""ROS node: decides who may move the arm, and keeps the servo process that moves it.
+
+Subscribes:
+    teleop/twist (TwistStamped), teleop/deadman (Bool), teleop/gripper (Float64): the operator.
+    chunk (MultiDOFJointTrajectory), gripper_chunk (JointTrajectory): the policy, same stamps.
+    <camera>/camera_info (CameraInfo): that the policy sees the present.
+Publishes:
+    joint_states (JointState), tool_pose (PoseStamped): measured.
+    target_pose (PoseStamped), gripper_command (Float64): commanded, 0 open to 1 closed.
+    gripper_state (Float64): measured, 0 open to 1 closed.
+    control/status (String): JSON with source, enabled, reason, fault, moving; on every change.
+    /diagnostics (DiagnosticArray): why the arm does not move; 1 Hz and on every change.
+Services:
+    control/select_teleop, control/select_policy (Trigger): choose who may move the arm next.
+    control/enable (SetBool): let it, or stop it. control/home (Trigger): go home, now.
+    control/reset_fault (Trigger): after a fault, once its cause is gone; then enable anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import CameraInfo, JointState
+from std_msgs.msg import Bool, Float64, String
+from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
+
+from carp_ros.control.arbiter import Arbiter, Source
+from carp_ros.control.command import Fault, Link, ServoState, chunk_to_record
+from carp_ros.errors import CarpError
+from carp_ros.nodes.control_diagnostics import arm_status, gripper_status, loop_status
+from carp_ros.nodes.convert import (
+    chunk_from_msgs,
+    joints_to_msg,
+    pose_to_msg,
+    shifted,
+    time_from_msg,
+    twist_from_msg,
+)
+from carp_ros.nodes.devices import make_gripper
+from carp_ros.nodes.diagnostics import DiagnosticsPublisher
+from carp_ros.nodes.gripper_follower import GripperFollower
+from carp_ros.nodes.params import rig_parameter
+from carp_ros.nodes.process import run_node
+from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
+from carp_ros.nodes.servo_keeper import ServoKeeper
+
+_PERIOD_S = 0.01
+_SOLE_PUBLISHERS = ("teleop/twist", "teleop/deadman", "teleop/gripper", "chunk", "gripper_chunk")
+
+
+class ControlNode(LifecycleNode):
+    """Feeds messages and the clock to an `Arbiter` and its decisions to the servo process."""
+
+    def __init__(self) -> None:
+        super().__init__("control")
+        self._rig_path, self._rig = rig_parameter(self)
+        self._active = False
+        self._gripper_chunk = JointTrajectory()
+        self._refused = 0
+        self._last_status = ""
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start the servo process and listen; nothing moves before activation and enable."""
+        rig = self._rig
+        self._arbiter = Arbiter(rig.limits, tuple(rig.cameras))
+        self._link = Link(f"{os.getpid()}_servo", create=True)
+        self._keeper = ServoKeeper(self._rig_path, self._link)
+        self._gripper = GripperFollower(make_gripper(rig))
+        self._diagnostics = DiagnosticsPublisher(self)
+        self._make_publishers()
+        self._make_subscriptions()
+        self._make_services()
+        self._gripper.start()
+        self._timers = [
+            self.create_timer(_PERIOD_S, self._on_tick),
+            self.create_timer(1.0, self._on_second),
+        ]
+        self.get_logger().info(f"waiting for {self._keeper.waiting_for}")
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Allow enabling."""
+        if self._keeper.state is None:
+            self.get_logger().error(f"not active: waiting for {self._keeper.waiting_for}")
+            return TransitionCallbackReturn.FAILURE
+        self._active = True
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop the arm and refuse enabling."""
+        self._active = False
+        self._arbiter.disable("control is deactivated")
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop the arm and end the servo process."""
+        self._leave()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop the arm and end the servo process."""
+        self._leave()
+        return TransitionCallbackReturn.SUCCESS
+
+    def destroy_node(self) -> None:
+        """Stop the arm before anything is torn down."""
+        self._leave()
+        super().destroy_node()
+
+    def _make_publishers(self) -> None:
+        self._joint_states = self.create_publisher(JointState, "joint_states", SENSOR)
+        self._tool_pose = self.create_publisher(PoseStamped, "tool_pose", SENSOR)
+        self._target_pose = self.create_publisher(PoseStamped, "target_pose", SENSOR)
+        self._gripper_command = self.create_publisher(Float64, "gripper_command", SENSOR)
+        self._gripper_state = self.create_publisher(Float64, "gripper_state", SENSOR)
+        self._status = self.create_publisher(String, "control/status", LATCHED)
+
+    def _make_subscriptions(self) -> None:
+        subscribe = self.create_subscription
+        subscribe(TwistStamped, "teleop/twist", self._on_twist, COMMAND)
+        subscribe(Bool, "teleop/deadman", self._on_deadman, COMMAND)
+        subscribe(Float64, "teleop/gripper", self._on_gripper, COMMAND)
+        subscribe(JointTrajectory, "gripper_chunk", self._on_gripper_chunk, COMMAND)
+        subscribe(MultiDOFJointTrajectory, "chunk", self._on_chunk, COMMAND)
+        for name in self._rig.cameras:
+            self.create_subscription(
+                CameraInfo, f"{name}/camera_info", self._camera_callback(name), SENSOR
+            )
+
+    def _make_services(self) -> None:
+        self.create_service(SetBool, "control/enable", self._on_enable)
+        for name, callback in (
+            ("select_teleop", lambda: self._select(Source.TELEOP)),
+            ("select_policy", lambda: self._select(Source.POLICY)),
+            ("home", self._go_home),
+            ("reset_fault", self._reset_fault),
+        ):
+            self.create_service(Trigger, f"control/{name}", _trigger(callback))
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        if request.data:
+            response.message = self._enable()
+            response.success = not response.message
+        else:
+            self._arbiter.disable("stopped by an operator: enable to go on")
+            response.success = True
+        self._send()
+        return response
+
+    def _enable(self) -> str:
+        """Let the selected source move the arm; return why not, if not."""
+        servo = self._keeper.state
+        if not self._active:
+            return "control is not active"
+        if servo is None:
+            return f"waiting for {self._keeper.waiting_for}"
+        if servo.fault is not Fault.NONE:
+            return f"fault {servo.fault.name}: {servo.fault_text}; reset the fault first"
+        rivals = self._rivals()
+        return rivals or self._arbiter.enable(time.monotonic_ns())
+
+    def _select(self, source: Source) -> str:
+        self._arbiter.select(source)
+        return ""
+
+    def _go_home(self) -> str:
+        self._arbiter.select(Source.HOME)
+        return self._enable()
+
+    def _reset_fault(self) -> str:
+        self._arbiter.reset()
+        return ""
+
+    def _on_twist(self, msg: TwistStamped) -> None:
+        try:
+            twist = twist_from_msg(msg, self._rig.robot.base_frame)
+        except CarpError as error:
+            self._refuse(error)
+            return
+        stamp_ns = min(self._to_monotonic_ns(msg.header.stamp), time.monotonic_ns())
+        self._arbiter.take_twist(twist, stamp_ns)
+        self._send()
+
+    def _on_deadman(self, msg: Bool) -> None:
+        self._arbiter.take_deadman(msg.data, time.monotonic_ns())
+
+    def _on_gripper(self, msg: Float64) -> None:
+        if not 0.0 <= msg.data <= 1.0:  # also false for NaN
+            self._refuse(CarpError(f"gripper wish is {msg.data}; expected 0 (open) to 1 (closed)"))
+            return
+        self._arbiter.take_gripper(msg.data)
+
+    def _on_gripper_chunk(self, msg: JointTrajectory) -> None:
+        self._gripper_chunk = msg
+
+    def _on_chunk(self, msg: MultiDOFJointTrajectory) -> None:
+        try:
+            chunk = chunk_from_msgs(msg, self._gripper_chunk, self._rig.robot.base_frame)
+            record = chunk_to_record(shifted(chunk, self._monotonic_minus_ros_ns()))
+        except CarpError as error:
+            self._refuse(error)
+            self._arbiter.refuse_chunk(str(error))
+            return
+        self._link.chunk.write(record)
+
+    def _camera_callback(self, name: str) -> Callable[[CameraInfo], None]:
+        def on_camera_info(msg: CameraInfo) -> None:
+            self._arbiter.take_camera(name, self._to_monotonic_ns(msg.header.stamp))
+
+        return on_camera_info
+
+    def _refuse(self, error: CarpError) -> None:
+        self._refused += 1
+        self._arbiter.last_refusal = str(error)
+        self.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
+
+    def _on_tick(self) -> None:
+        now_ns = time.monotonic_ns()
+        problem = self._keeper.watch(now_ns)
+        if problem:
+            self.get_logger().error(problem)
+            self._arbiter.latch(problem)
+        self._send()
+        state = self._keeper.state
+        if state is not None:
+            self._arbiter.take_state(state)
+            self._publish_state(state)
+        self._publish_status(state)
+
+    def _send(self) -> None:
+        self._link.command.write(self._arbiter.decide(time.monotonic_ns()).to_record())
+
+    def _publish_state(self, state: ServoState) -> None:
+        robot = self._rig.robot
+        stamp_ns = state.now_ns - self._monotonic_minus_ros_ns()
+        frame = robot.base_frame
+        self._joint_states.publish(
+            joints_to_msg(robot.joint_names, state.joints, state.velocities, stamp_ns, frame)
+        )
+        self._tool_pose.publish(pose_to_msg(state.tool, stamp_ns, frame))
+        self._target_pose.publish(pose_to_msg(state.target, stamp_ns, frame))
+        self._gripper_command.publish(Float64(data=state.gripper))
+        self._gripper.want(state.gripper)
+        if self._gripper.state is not None:
+            self._gripper_state.publish(Float64(data=self._gripper.state.opening))
+
+    def _publish_status(self, state: ServoState | None) -> None:
+        decided = self._arbiter.status
+        content = {
+            "source": decided.source.value,
+            "enabled": decided.enabled,
+            "reason": decided.reason,
+            "fault": state.fault.name if state else "NO_SERVO",
+            "fault_text": state.fault_text if state else self._arbiter.problem,
+            "moving": state.moving if state else False,
+        }
+        text = json.dumps(content)
+        if text != self._last_status:
+            self._last_status = text
+            self._status.publish(String(data=text))
+            self._publish_diagnostics()
+
+    def _on_second(self) -> None:
+        if self._keeper.state is None:
+            self.get_logger().info(f"waiting for {self._keeper.waiting_for}")
+        rivals = self._rivals()
+        if rivals and self._arbiter.status.enabled:
+            self._arbiter.disable(rivals)
+        self._publish_diagnostics()
+
+    def _publish_diagnostics(self) -> None:
+        self._diagnostics.publish(
+            [
+                arm_status(self._arbiter, self._keeper, self._refused),
+                loop_status(self._keeper, self._rig.servo.priority),
+                gripper_status(self._gripper),
+            ]
+        )
+
+    def _rivals(self) -> str:
+        """Return which command topic has more than one publisher, if any."""
+        for topic in _SOLE_PUBLISHERS:
+            count = self.count_publishers(topic)
+            if count > 1:
+                return f"{count} publishers on {topic}; expected one: stop the others"
+        return ""
+
+    def _monotonic_minus_ros_ns(self) -> int:
+        """Return what to add to ROS time for `time.monotonic_ns`."""
+        return time.monotonic_ns() - self.get_clock().now().nanoseconds
+
+    def _to_monotonic_ns(self, stamp: Time) -> int:
+        return time_from_msg(stamp) + self._monotonic_minus_ros_ns()
+
+    def _leave(self) -> None:
+        """Tell the servo process to stop the arm and end, and wait until it did."""
+        if not hasattr(self, "_keeper"):
+            return
+        for timer in self._timers:
+            timer.cancel()
+        record = self._arbiter.decide(time.monotonic_ns()).to_record()
+        record["leave"] = True
+        self._link.command.write(record)
+        self._keeper.stop(timeout_s=3.0)
+        self._gripper.stop()
+        self._link.unlink()
+        del self._keeper
+
+
+def _trigger(action: Callable[[], str]) -> Callable[..., Trigger.Response]:
+    """Return a service callback for an action that returns empty, or why it was refused."""
+
+    def callback(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.message = action()
+        response.success = not response.message
+        return response
+
+    return callback
+
+
+def main() -> None:
+    """Run the control node until shutdown."""
+    run_node(ControlNode)

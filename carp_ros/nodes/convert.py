@@ -1,0 +1,245 @@
+"""Messages to values and back: where frames, names, encodings and numbers are checked, once.
+
+Values carry ROS time here; `shifted` moves a chunk to another clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from builtin_interfaces.msg import Duration, Time
+from geometry_msgs.msg import PoseStamped, Transform, TwistStamped
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Header
+from trajectory_msgs.msg import (
+    JointTrajectory,
+    JointTrajectoryPoint,
+    MultiDOFJointTrajectory,
+    MultiDOFJointTrajectoryPoint,
+)
+
+from carp_ros.errors import MessageError
+from carp_ros.types import Array, Chunk, Pose, Twist
+
+TCP = "tcp"
+GRIPPER = "gripper"
+
+
+def time_to_msg(time_ns: int) -> Time:
+    """Return nanoseconds of ROS time as a message."""
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    return Time(sec=seconds, nanosec=nanoseconds)
+
+
+def time_from_msg(msg: Time) -> int:
+    """Return a message's time in nanoseconds."""
+    return msg.sec * 1_000_000_000 + msg.nanosec
+
+
+def header(stamp_ns: int, frame: str) -> Header:
+    """Return a header."""
+    return Header(stamp=time_to_msg(stamp_ns), frame_id=frame)
+
+
+def pose_to_msg(pose: Pose, stamp_ns: int, frame: str) -> PoseStamped:
+    """Return a pose in `frame`."""
+    msg = PoseStamped(header=header(stamp_ns, frame))
+    p, q = msg.pose.position, msg.pose.orientation
+    p.x, p.y, p.z = pose.position.tolist()
+    q.x, q.y, q.z, q.w = pose.quaternion.tolist()
+    return msg
+
+
+def pose_from_msg(msg: PoseStamped, frame: str) -> Pose:
+    """Return a pose that is given in `frame`.
+
+    Raises:
+        MessageError: If it is in another frame.
+    """
+    _require_frame(msg.header, frame, "pose")
+    p, q = msg.pose.position, msg.pose.orientation
+    return Pose(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
+
+
+def twist_to_msg(twist: Twist, stamp_ns: int, frame: str) -> TwistStamped:
+    """Return a twist in the axes of `frame`."""
+    msg = TwistStamped(header=header(stamp_ns, frame))
+    linear, angular = msg.twist.linear, msg.twist.angular
+    linear.x, linear.y, linear.z = twist.linear.tolist()
+    angular.x, angular.y, angular.z = twist.angular.tolist()
+    return msg
+
+
+def twist_from_msg(msg: TwistStamped, frame: str) -> Twist:
+    """Return a twist that is given in the axes of `frame`.
+
+    Raises:
+        MessageError: If it is in another frame.
+        TwistError: If a number is not finite.
+    """
+    _require_frame(msg.header, frame, "twist")
+    linear, angular = msg.twist.linear, msg.twist.angular
+    return Twist(
+        np.array([linear.x, linear.y, linear.z]), np.array([angular.x, angular.y, angular.z])
+    )
+
+
+def chunk_to_msgs(chunk: Chunk, frame: str) -> tuple[MultiDOFJointTrajectory, JointTrajectory]:
+    """Return a chunk as its two messages, of the same stamp; step times count from the stamp."""
+    pose_points, gripper_points = [], []
+    for i, time_ns in enumerate(chunk.times_ns.tolist()):
+        transform = Transform()
+        t, r = transform.translation, transform.rotation
+        t.x, t.y, t.z = chunk.positions[i].tolist()
+        r.x, r.y, r.z, r.w = chunk.quaternions[i].tolist()
+        after = time_to_msg(time_ns - chunk.stamp_ns)
+        duration = Duration(sec=after.sec, nanosec=after.nanosec)
+        pose_points.append(
+            MultiDOFJointTrajectoryPoint(transforms=[transform], time_from_start=duration)
+        )
+        gripper_points.append(
+            JointTrajectoryPoint(positions=[float(chunk.gripper[i])], time_from_start=duration)
+        )
+    return (
+        MultiDOFJointTrajectory(
+            header=header(chunk.stamp_ns, frame), joint_names=[TCP], points=pose_points
+        ),
+        JointTrajectory(
+            header=header(chunk.stamp_ns, frame), joint_names=[GRIPPER], points=gripper_points
+        ),
+    )
+
+
+def chunk_from_msgs(poses: MultiDOFJointTrajectory, gripper: JointTrajectory, frame: str) -> Chunk:
+    """Return the chunk of two messages.
+
+    Raises:
+        MessageError: If a frame, a name or a stamp is not what is expected.
+        ChunkError: If the numbers make no chunk.
+    """
+    _require_frame(poses.header, frame, "chunk")
+    for msg, name in ((poses, TCP), (gripper, GRIPPER)):
+        if list(msg.joint_names) != [name]:
+            raise MessageError(f"chunk moves {list(msg.joint_names)}; expected ['{name}']")
+    stamp_ns = time_from_msg(poses.header.stamp)
+    gripper_stamp_ns = time_from_msg(gripper.header.stamp)
+    if gripper_stamp_ns != stamp_ns:
+        raise MessageError(
+            f"gripper chunk has stamp {gripper_stamp_ns} ns; expected that of the chunk,"
+            f" {stamp_ns} ns"
+        )
+    if len(gripper.points) != len(poses.points):
+        raise MessageError(
+            f"gripper chunk has {len(gripper.points)} steps; the chunk has {len(poses.points)}"
+        )
+    transforms = [point.transforms[0] for point in poses.points if len(point.transforms) == 1]
+    openings = [point.positions[0] for point in gripper.points if len(point.positions) == 1]
+    if len(transforms) != len(poses.points) or len(openings) != len(gripper.points):
+        raise MessageError("a chunk's step has no or several poses or openings; expected one each")
+    after_ns = [
+        point.time_from_start.sec * 1_000_000_000 + point.time_from_start.nanosec
+        for point in poses.points
+    ]
+    translations = [(t.translation.x, t.translation.y, t.translation.z) for t in transforms]
+    rotations = [(t.rotation.x, t.rotation.y, t.rotation.z, t.rotation.w) for t in transforms]
+    return Chunk(
+        stamp_ns=stamp_ns,
+        times_ns=stamp_ns + np.array(after_ns, dtype=np.int64),
+        positions=np.array(translations, dtype=float).reshape(-1, 3),
+        quaternions=np.array(rotations, dtype=float).reshape(-1, 4),
+        gripper=np.array(openings, dtype=float),
+    )
+
+
+def shifted(chunk: Chunk, by_ns: int) -> Chunk:
+    """Return the chunk on a clock that is ahead by `by_ns`."""
+    return replace(chunk, stamp_ns=chunk.stamp_ns + by_ns, times_ns=chunk.times_ns + by_ns)
+
+
+def joints_to_msg(
+    names: tuple[str, ...], joints: Array, velocities: Array, stamp_ns: int, frame: str
+) -> JointState:
+    """Return measured joints in [rad] and [rad/s]."""
+    return JointState(
+        header=header(stamp_ns, frame),
+        name=list(names),
+        position=joints.tolist(),
+        velocity=velocities.tolist(),
+    )
+
+
+def joints_from_msg(msg: JointState, names: tuple[str, ...]) -> Array:
+    """Return joint positions in the order of `names`, of shape (J,) in [rad].
+
+    Raises:
+        MessageError: If a name is missing or a number is not finite.
+    """
+    positions = dict(zip(msg.name, msg.position))
+    missing = [name for name in names if name not in positions]
+    if missing:
+        raise MessageError(f"joint state lacks {missing}; it has {list(msg.name)}")
+    joints = np.array([positions[name] for name in names])
+    if not np.isfinite(joints).all():
+        raise MessageError(f"joint state is {joints.tolist()} rad; expected finite numbers")
+    return joints
+
+
+def image_to_msg(image: npt.NDArray[np.uint8], stamp_ns: int, frame: str) -> Image:
+    """Return an RGB image of shape (H, W, 3)."""
+    height, width, _ = image.shape
+    msg = Image(
+        header=header(stamp_ns, frame),
+        height=height,
+        width=width,
+        encoding="rgb8",
+        is_bigendian=0,
+        step=3 * width,
+    )
+    msg.data = image.tobytes()
+    return msg
+
+
+def image_from_msg(msg: Image) -> npt.NDArray[np.uint8]:
+    """Return an image as RGB of shape (H, W, 3); it may share the message's memory.
+
+    Raises:
+        MessageError: If the encoding is not rgb8, bgr8 or mono8, or the data is cut short.
+    """
+    channels = {"rgb8": 3, "bgr8": 3, "mono8": 1}.get(msg.encoding)
+    if channels is None:
+        raise MessageError(f"image is encoded as {msg.encoding!r}; expected rgb8, bgr8 or mono8")
+    if len(msg.data) < msg.height * msg.step or msg.step < msg.width * channels:
+        raise MessageError(
+            f"image of {msg.width}x{msg.height} px holds {len(msg.data)} bytes in rows of"
+            f" {msg.step}; expected {msg.height * msg.width * channels} or more"
+        )
+    rows = np.frombuffer(msg.data, np.uint8, msg.height * msg.step).reshape(msg.height, msg.step)
+    image = rows[:, : msg.width * channels].reshape(msg.height, msg.width, channels)
+    if msg.encoding == "bgr8":
+        return image[:, :, ::-1]
+    return image if channels == 3 else np.repeat(image, 3, axis=2)
+
+
+def camera_info_to_msg(
+    intrinsics: Array, width_px: int, height_px: int, stamp_ns: int, frame: str
+) -> CameraInfo:
+    """Return a pinhole camera without distortion; `intrinsics` is K of shape (3, 3) in [px]."""
+    projection = np.zeros((3, 4))
+    projection[:, :3] = intrinsics
+    return CameraInfo(
+        header=header(stamp_ns, frame),
+        width=width_px,
+        height=height_px,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=intrinsics.reshape(-1).tolist(),
+        r=np.eye(3).reshape(-1).tolist(),
+        p=projection.reshape(-1).tolist(),
+    )
+
+
+def _require_frame(msg_header: Header, frame: str, what: str) -> None:
+    if msg_header.frame_id != frame:
+        raise MessageError(f"{what} is in frame {msg_header.frame_id!r}; expected {frame!r}")

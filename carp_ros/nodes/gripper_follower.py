@@ -1,0 +1,71 @@
+"""Drives the gripper on a thread of its own, for its answers take milliseconds."""
+
+from __future__ import annotations
+
+import threading
+
+from carp_ros.errors import DeviceError
+from carp_ros.hardware.gripper import Gripper
+from carp_ros.types import GripperState
+
+_PERIOD_S = 0.02
+_RETRY_S = 1.0
+_SMALLEST_CHANGE = 0.004  # one count of 0 to 255
+
+
+class GripperFollower:
+    """Sends the newest wanted opening, and keeps the newest state.
+
+    The fingers stand until the wanted opening changes for the first time: whatever they hold when
+    the system starts, they go on holding.
+
+    Args:
+        gripper: The driver; this thread alone uses it.
+    """
+
+    def __init__(self, gripper: Gripper) -> None:
+        self._gripper = gripper
+        self._wanted: float | None = None
+        self._sent: float | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gripper", daemon=True)
+        self.state: GripperState | None = None
+        self.problem = "not connected yet"
+
+    def start(self) -> None:
+        """Begin to connect and follow."""
+        self._thread.start()
+
+    def want(self, opening: float) -> None:
+        """Set the wanted opening, 0 open to 1 closed."""
+        if self._wanted is None:
+            self._sent = opening
+        self._wanted = opening
+
+    def stop(self) -> None:
+        """Leave the fingers as they are and close the link."""
+        self._stopping.set()
+        self._thread.join(2.0)
+
+    def _run(self) -> None:
+        connected = False
+        while not self._stopping.is_set():
+            try:
+                if not connected:
+                    self._gripper.connect()
+                    connected = True
+                self._follow()
+                self.problem = ""
+            except DeviceError as error:
+                connected = False
+                self.problem, self.state = str(error), None
+                self._stopping.wait(_RETRY_S)
+            self._stopping.wait(_PERIOD_S)
+        self._gripper.close()
+
+    def _follow(self) -> None:
+        wanted, sent = self._wanted, self._sent
+        if wanted is not None and sent is not None and abs(wanted - sent) > _SMALLEST_CHANGE:
+            self._gripper.move(wanted)
+            self._sent = wanted
+        self.state = self._gripper.read()

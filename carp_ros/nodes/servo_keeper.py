@@ -1,0 +1,137 @@
+"""Keeps a servo process alive: starts it, notices its death or silence, starts it again.
+
+A new process never moves the arm by itself: what was enabled before it began does not count.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from carp_ros.control.command import Link, Record, ServoState
+
+_START_TIMEOUT_NS = 15_000_000_000  # connecting to a robot and starting its program takes seconds
+_SILENCE_NS = 500_000_000
+_RECOVERY_NS = 75_000_000_000  # powering up and releasing the brakes
+_BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
+
+
+class ServoKeeper:
+    """One servo process at a time.
+
+    Args:
+        rig_path: The rig's file.
+        link: The mailboxes; a first command must be in them before `watch` is called.
+    """
+
+    def __init__(self, rig_path: Path, link: Link) -> None:
+        self._rig_path = rig_path
+        self._link = link
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_ns = 0
+        self._start_at_ns = 0
+        self._failures = 0
+        self._states_seen = 0
+        self._notes_seen = 0
+        self.state: ServoState | None = None
+        self.note = ""
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number, None while there is none."""
+        return self._process.pid if self._process else None
+
+    @property
+    def waiting_for(self) -> str:
+        """What is not there yet; empty once the servo ticks."""
+        if self.state is not None:
+            return ""
+        return f"the servo process to connect to the arm ({self.note or 'no answer yet'})"
+
+    def watch(self, now_ns: int) -> str:
+        """Start the process if it is due, and take in its newest state.
+
+        Returns:
+            What just went wrong, or nothing.
+        """
+        if self._process is None:
+            if now_ns >= self._start_at_ns:
+                self._start(now_ns)
+            return ""
+        self._read_note()
+        if self._link.state.count != self._states_seen:
+            self._states_seen = self._link.state.count
+            record = self._link.state.read()
+            if record is not None:
+                self.state = ServoState.from_record(record)
+                self._failures = 0
+        code = self._process.poll()
+        if code is not None:
+            return self._lost(now_ns, _death(code, self.note))
+        silent = self._silence(now_ns)
+        if silent:
+            self._process.kill()
+            self._process.wait()
+            return self._lost(now_ns, silent)
+        return ""
+
+    def lateness(self) -> Record | None:
+        """Return the newest `LATENESS_DTYPE` record, None before the first."""
+        return self._link.lateness.read()
+
+    def stop(self, timeout_s: float) -> None:
+        """Wait until the process has left, as the last command told it; kill it otherwise."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _start(self, now_ns: int) -> None:
+        self.state = None
+        self.note = ""
+        self._notes_seen = self._link.note.count
+        self._states_seen = self._link.state.count
+        self._started_ns = now_ns
+        command = [sys.executable, "-m", "carp_ros.nodes.servo_process"]
+        arguments = ["--rig", str(self._rig_path), "--link", self._link.name]
+        self._process = subprocess.Popen([*command, *arguments])
+
+    def _silence(self, now_ns: int) -> str:
+        """Return how long the process has been silent, if that is too long."""
+        if self.state is None:
+            silent_ns, limit_ns = now_ns - self._started_ns, _START_TIMEOUT_NS
+        else:
+            silent_ns = now_ns - self.state.now_ns
+            limit_ns = _RECOVERY_NS if self.state.busy else _SILENCE_NS
+        if silent_ns <= limit_ns:
+            return ""
+        return f"the servo process was silent for {silent_ns * 1e-9:.1f} s and was killed"
+
+    def _lost(self, now_ns: int, problem: str) -> str:
+        self._process = None
+        self.state = None
+        delay_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
+        self._failures += 1
+        self._start_at_ns = now_ns + round(delay_s * 1e9)
+        return problem
+
+    def _read_note(self) -> None:
+        if self._link.note.count == self._notes_seen:
+            return
+        self._notes_seen = self._link.note.count
+        record = self._link.note.read()
+        if record is not None:
+            self.note = record["text"].item().decode(errors="replace")
+
+
+def _death(code: int, note: str) -> str:
+    """Return how a process that ended with `code` ended, in words."""
+    if code < 0:
+        return f"the servo process died of {signal.Signals(-code).name}; a new one is started"
+    return f"the servo process ended: {note or f'exit code {code}'}; a new one is started"

@@ -1,0 +1,14 @@
+"""The bowl task: pick the smaller bowl, place it inside the pot."""
+
+from pathlib import Path
+
+from launch import LaunchDescription
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+SYSTEM = PythonLaunchDescriptionSource(str(Path(__file__).with_name("system.launch.py")))
+
+
+def generate_launch_description():
+    included = IncludeLaunchDescription(SYSTEM, launch_arguments={"task": "bowl"}.items())
+    return LaunchDescription([included])
