@@ -22,7 +22,7 @@ from sensor_msgs.msg import CameraInfo, JointState
 from std_srvs.srv import Trigger
 
 from carp_ros.nodes.convert import time_from_msg
-from carp_ros.nodes.diagnostics import ERROR, OK, DiagnosticsPublisher, status
+from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.nodes.params import rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import SENSOR
@@ -33,6 +33,7 @@ _MANAGED = ("control_node",)
 _JOINT_RATE_HZ = 100.0
 _WINDOW_NS = 2_000_000_000
 _LEAST_SHARE = 0.95
+_SILENT_S = 0.5
 _NEXT_TRANSITION = {
     State.PRIMARY_STATE_UNCONFIGURED: Transition.TRANSITION_CONFIGURE,
     State.PRIMARY_STATE_INACTIVE: Transition.TRANSITION_ACTIVATE,
@@ -68,34 +69,35 @@ class SupervisorNode(Node):
 
     def _on_second(self) -> None:
         now_ns = self.get_clock().now().nanoseconds
-        problems = self._problems(now_ns)
-        if not problems and not self._ready:
+        missing, slow = self._missing(now_ns), self._slow()
+        if not missing and not self._ready:
             self._ready = True
             self.get_logger().info("everything is up")
             announce_ready()
-        if problems != self._said:
-            self._said = problems
-            for problem in problems:
-                self.get_logger().info(f"waiting for {problem}")
-        values = {name: stream.text(now_ns) for name, stream in self._streams.items()}
-        level = ERROR if problems else OK
-        message = "; ".join(problems) or "everything is up"
+        if missing != self._said:
+            self._said = missing
+            self.get_logger().info(f"waiting for {'; '.join(missing) or 'nothing more'}")
+        values = {name: stream.rate_text for name, stream in self._streams.items()}
+        level = ERROR if missing else WARN if slow else OK
+        message = "; ".join(missing + slow) or "everything is up"
         self._diagnostics.publish([status("supervisor: system", level, message, values)])
 
     def _on_check(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        problems = self._problems(self.get_clock().now().nanoseconds)
+        problems = self._missing(self.get_clock().now().nanoseconds) + self._slow()
         response.success = not problems
         response.message = "; ".join(problems)
         return response
 
-    def _problems(self, now_ns: int) -> list[str]:
-        """Return everything that is not as it should be."""
-        problems = [node.missing for node in self._managed.values() if node.missing]
-        for name, stream in self._streams.items():
-            problem = stream.problem(now_ns)
-            if problem:
-                problems.append(f"{name}: {problem}")
-        return problems
+    def _missing(self, now_ns: int) -> list[str]:
+        """Return everything without which the system is not up."""
+        missing = [node.missing for node in self._managed.values() if node.missing]
+        streams = ((name, stream.missing(now_ns)) for name, stream in self._streams.items())
+        return missing + [f"{name} ({problem})" for name, problem in streams if problem]
+
+    def _slow(self) -> list[str]:
+        """Return the streams that come too slowly."""
+        streams = ((name, stream.slow) for name, stream in self._streams.items())
+        return [f"{name}: {problem}" for name, problem in streams if problem]
 
 
 class _Stream:
@@ -115,24 +117,24 @@ class _Stream:
             self._share = self._meter.share(stamp_ns)
             self._meter.reset()
 
-    def problem(self, now_ns: int) -> str:
+    def missing(self, now_ns: int) -> str:
         if self._newest_ns == 0:
             return "no message yet"
         age_s = (now_ns - self._newest_ns) * 1e-9
-        if age_s > 0.5:
+        if age_s > _SILENT_S:
             return f"newest message is {age_s:.1f} s old"
-        if self._share is None:
-            return f"measuring its rate for {_WINDOW_NS * 1e-9:.0f} s"
-        if self._share < _LEAST_SHARE:
-            return (
-                f"{self._share:.0%} of {self._rate_hz:.0f} Hz arrive; expected"
-                f" {_LEAST_SHARE:.0%}: is this machine overloaded?"
-            )
-        return ""
+        return "measuring its rate" if self._share is None else ""
 
-    def text(self, now_ns: int) -> str:
+    @property
+    def slow(self) -> str:
+        if self._share is None or self._share >= _LEAST_SHARE:
+            return ""
+        return f"{self.rate_text} arrive, expected {_LEAST_SHARE:.0%}: is this machine overloaded?"
+
+    @property
+    def rate_text(self) -> str:
         share = "-" if self._share is None else f"{self._share:.1%}"
-        return self.problem(now_ns) or f"{share} of {self._rate_hz:.0f} Hz"
+        return f"{share} of {self._rate_hz:.0f} Hz"
 
 
 class _ManagedNode:

@@ -98,7 +98,7 @@ class TrialNode(Node):
             for name in ("control/home", "control/select_teleop", "cell/scatter", "cell/judge")
         }
         self._enable = self.create_client(SetBool, "control/enable")
-        self._parameters = self.create_client(SetParameters, "cell_node/set_parameters")
+        self._seed_client = self.create_client(SetParameters, "cell_node/set_parameters")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         self._thread = threading.Thread(target=self._spin, daemon=True)
@@ -198,7 +198,7 @@ class TrialNode(Node):
     def _set_seed(self, seed: int) -> None:
         value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=seed)
         request = SetParameters.Request(parameters=[Parameter(name="seed", value=value)])
-        self._call(self._parameters, request)
+        self._call(self._seed_client, request)
 
     def _trigger(self, name: str) -> None:
         answer = self._call(self._triggers[name], Trigger.Request())
