@@ -90,10 +90,9 @@ class Lateness:
         self.worst_ns = max(self.worst_ns, late_ns)
 
 
-def lateness_share_above(counts: npt.NDArray[np.int64], limit_ns: int) -> float:
-    """Return the share of ticks, 0 to 1, later than `limit_ns`, from a `Lateness.counts`."""
-    total = int(counts.sum())
-    return float(counts[limit_ns // Lateness.BIN_NS :].sum()) / total if total else 0.0
+def count_later_than(counts: npt.NDArray[np.int64], limit_ns: int) -> int:
+    """Return how many ticks of a `Lateness.counts` were later than `limit_ns`."""
+    return int(counts[limit_ns // Lateness.BIN_NS :].sum())
 
 
 def lateness_quantile_s(counts: npt.NDArray[np.int64], quantile: float) -> float:

@@ -100,8 +100,8 @@ class CellNode(Node):
             self._infos[name].publish(info)
 
     def _on_scatter(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        seed = self.get_parameter("seed").value
-        level = self.get_parameter("level").value
+        seed = self.get_parameter("seed").get_parameter_value().integer_value
+        level = self.get_parameter("level").get_parameter_value().string_value
         try:
             self._port.scatter(seed, level)
             response.success = True
