@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -74,8 +76,21 @@ class LiveTrial:
     late_1_ms: int
 
 
+@contextmanager
+def trial_node(rig: Rig) -> Iterator[TrialNode]:
+    """Take part in the ROS graph as a `TrialNode`; the arm is stopped on the way out."""
+    rclpy.init()
+    node = TrialNode(rig)
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()
+        rclpy.shutdown()
+
+
 class TrialNode(Node):
-    """Conducts trials; `with` it, its subscriptions are served by a thread of its own.
+    """Conducts trials; a thread of its own listens meanwhile.
 
     Args:
         rig: The simulated rig that runs.
@@ -103,12 +118,11 @@ class TrialNode(Node):
         self._executor.add_node(self)
         self._thread = threading.Thread(target=self._spin, daemon=True)
 
-    def __enter__(self) -> TrialNode:
+    def start(self) -> None:
         """Begin to listen."""
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
         """Stop the arm and listen no more."""
         if self._enable.service_is_ready():
             self._enable.call_async(SetBool.Request(data=False))
