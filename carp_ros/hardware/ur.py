@@ -142,9 +142,9 @@ class UrArm:
             self._restart_program(self._control)
 
     def close(self) -> None:
-        """Stop the arm and its program, and close the link."""
+        """Stop the arm and its program, and close the link; takes 1 s, and 6 s on a dead link."""
         control = self._control
-        # On a dead link the stop commands would wait minutes for an answer; the watchdog stops.
+        # On a dead link the stop commands would never return; there the watchdog stops the arm.
         if control is not None and self._alive():
             try:
                 control.servoStop()

@@ -198,7 +198,8 @@ def test_nothing_plays_while_the_arm_is_stopped():
 def test_a_set_point_beyond_the_limits_is_a_protective_stop(elbow_rad_s, duration_s):
     cell = Cell().start()
     cell.speed(0.0, 0.0, elbow_rad_s, 0.0, 0.0, 0.0)
-    cell.run(duration_s)
+    joints = cell.run(duration_s)
+    assert steps(joints).max() <= max(UR5E.max_speed_rad_s) * CYCLE_S * (1 + 1e-6)
     assert cell.controller.safety.safety_mode is SafetyMode.PROTECTIVE_STOP
 
 
