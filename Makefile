@@ -40,7 +40,7 @@ test: $(DEV)
 lint: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/basedpyright --pythonpath $(BIN)/python --warnings
+	$(BIN)/basedpyright
 
 clean:
 	rm -rf .venv build install log dist carp_ros.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -36,6 +36,7 @@ _MODES = {
 _STANDSTILL = Twist(np.zeros(3), np.zeros(3))
 _DEADMAN_TIMEOUT_S = 0.25
 _REFUSALS_UNTIL_STOP = 5
+_HOME_BEGUN_NS = 100_000_000  # by then the servo has seen the command to go home
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Arbiter:
         self._deadman, self._deadman_ns = False, 0
         self._refused, self._followed = 0, 0
         self._refused_in_a_row = 0
-        self._seen_moving = False
+        self.last_refusal = ""
 
     @property
     def status(self) -> Status:
@@ -101,8 +102,8 @@ class Arbiter:
         self._enables += 1
         self._enabled, self._enabled_ns, self._reason = True, now_ns, ""
         self._refused_in_a_row = 0
-        self._seen_moving = False
         self._twist, self._twist_ns = _STANDSTILL, now_ns
+        self.last_refusal = ""
         return ""
 
     def disable(self, reason: str) -> None:
@@ -136,14 +137,19 @@ class Arbiter:
         """Take note of an image of camera `name`, captured at `stamp_ns`."""
         self._camera_ns[name] = stamp_ns
 
+    def refuse_chunk(self, why: str) -> None:
+        """Count a chunk that was refused before it reached the servo."""
+        self._count_refusal(1, why)
+
     def take_state(self, state: ServoState) -> None:
         """Look at what the servo did: faults, refused chunks, arrival at home."""
         if state.fault is not Fault.NONE and self._enabled:
             self.disable(f"{state.fault.name.lower()}: {state.fault_text}")
-        self._count_refusals(state)
+        self._take_refusals(state)
+        self._gripper = state.gripper if self._source is not Source.TELEOP else self._gripper
         if self._source is Source.HOME and self._enabled:
-            self._seen_moving |= state.moving
-            if self._seen_moving and not state.moving and state.mode is Mode.HOLD:
+            begun = state.now_ns - self._enabled_ns > _HOME_BEGUN_NS
+            if begun and not state.moving and state.mode is Mode.HOLD:
                 self.disable("home reached")
 
     def decide(self, now_ns: int) -> Command:
@@ -191,11 +197,18 @@ class Arbiter:
                 )
         return ""
 
-    def _count_refusals(self, state: ServoState) -> None:
-        """Stop a policy whose chunks are refused one after the other."""
+    def _take_refusals(self, state: ServoState) -> None:
+        """Count the chunks that the servo refused."""
         if state.chunks_followed != self._followed:
             self._refused_in_a_row = 0
-        self._refused_in_a_row += max(0, state.chunks_refused - self._refused)
+        new = state.chunks_refused - self._refused
         self._followed, self._refused = state.chunks_followed, state.chunks_refused
+        if new > 0:
+            self._count_refusal(new, state.refusal)
+
+    def _count_refusal(self, new: int, why: str) -> None:
+        """Stop a policy whose chunks are refused one after the other."""
+        self.last_refusal = why
+        self._refused_in_a_row += new
         if self._enabled and self._refused_in_a_row >= _REFUSALS_UNTIL_STOP:
-            self.disable(f"{self._refused_in_a_row} chunks refused in a row: {state.refusal}")
+            self.disable(f"{self._refused_in_a_row} chunks refused in a row: {why}")

@@ -74,6 +74,18 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
     return RealtimeGrant(granted, locked, advice)
 
 
+def prefer_process(priority: int) -> bool:
+    """Give this process, and threads that it starts later, SCHED_RR `priority` if permitted.
+
+    For a node whose silence stops the arm: other work on the machine must not delay it.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
+    except PermissionError:
+        return False
+    return True
+
+
 class Lateness:
     """How late ticks woke, in bins of 5 us up to 5 ms; the last bin holds all above."""
 
@@ -90,10 +102,9 @@ class Lateness:
         self.worst_ns = max(self.worst_ns, late_ns)
 
 
-def lateness_share_above(counts: npt.NDArray[np.int64], limit_ns: int) -> float:
-    """Return the share of ticks, 0 to 1, later than `limit_ns`, from a `Lateness.counts`."""
-    total = int(counts.sum())
-    return float(counts[limit_ns // Lateness.BIN_NS :].sum()) / total if total else 0.0
+def count_later_than(counts: npt.NDArray[np.int64], limit_ns: int) -> int:
+    """Return how many ticks of a `Lateness.counts` were later than `limit_ns`."""
+    return int(counts[limit_ns // Lateness.BIN_NS :].sum())
 
 
 def lateness_quantile_s(counts: npt.NDArray[np.int64], quantile: float) -> float:

@@ -22,8 +22,8 @@ import json
 import os
 import time
 from collections.abc import Callable
-from typing import Any
 
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, JointState
@@ -33,9 +33,9 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from carp_ros.control.arbiter import Arbiter, Source
 from carp_ros.control.command import Fault, Link, ServoState, chunk_to_record
-from carp_ros.control.realtime import lateness_quantile_s, lateness_share_above
+from carp_ros.control.realtime import prefer_process
 from carp_ros.errors import CarpError
-from carp_ros.nodes import diagnostics
+from carp_ros.nodes.control_diagnostics import arm_status, gripper_status, loop_status
 from carp_ros.nodes.convert import (
     chunk_from_msgs,
     joints_to_msg,
@@ -45,6 +45,7 @@ from carp_ros.nodes.convert import (
     twist_from_msg,
 )
 from carp_ros.nodes.devices import make_gripper
+from carp_ros.nodes.diagnostics import DiagnosticsPublisher
 from carp_ros.nodes.gripper_follower import GripperFollower
 from carp_ros.nodes.params import rig_parameter
 from carp_ros.nodes.process import run_node
@@ -52,6 +53,8 @@ from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
 from carp_ros.nodes.servo_keeper import ServoKeeper
 
 _PERIOD_S = 0.01
+_GRIPPER_TICKS = 4
+_PRIORITY = 10  # below the servo's, above all that is not real-time
 _SOLE_PUBLISHERS = ("teleop/twist", "teleop/deadman", "teleop/gripper", "chunk", "gripper_chunk")
 
 
@@ -59,12 +62,12 @@ class ControlNode(LifecycleNode):
     """Feeds messages and the clock to an `Arbiter` and its decisions to the servo process."""
 
     def __init__(self) -> None:
-        super().__init__("control")
+        super().__init__("control_node")
         self._rig_path, self._rig = rig_parameter(self)
         self._active = False
         self._gripper_chunk = JointTrajectory()
         self._refused = 0
-        self._refusal = ""
+        self._ticks = 0
         self._last_status = ""
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -74,7 +77,7 @@ class ControlNode(LifecycleNode):
         self._link = Link(f"{os.getpid()}_servo", create=True)
         self._keeper = ServoKeeper(self._rig_path, self._link)
         self._gripper = GripperFollower(make_gripper(rig))
-        self._diagnostics = diagnostics.DiagnosticsPublisher(self)
+        self._diagnostics = DiagnosticsPublisher(self)
         self._make_publishers()
         self._make_subscriptions()
         self._make_services()
@@ -115,8 +118,6 @@ class ControlNode(LifecycleNode):
         self._leave()
         super().destroy_node()
 
-    # ---------------------------------------------------------------------------------- wiring
-
     def _make_publishers(self) -> None:
         self._joint_states = self.create_publisher(JointState, "joint_states", SENSOR)
         self._tool_pose = self.create_publisher(PoseStamped, "tool_pose", SENSOR)
@@ -126,14 +127,12 @@ class ControlNode(LifecycleNode):
         self._status = self.create_publisher(String, "control/status", LATCHED)
 
     def _make_subscriptions(self) -> None:
-        for kind, topic, callback in (
-            (TwistStamped, "teleop/twist", self._on_twist),
-            (Bool, "teleop/deadman", self._on_deadman),
-            (Float64, "teleop/gripper", self._on_gripper),
-            (JointTrajectory, "gripper_chunk", self._on_gripper_chunk),
-            (MultiDOFJointTrajectory, "chunk", self._on_chunk),
-        ):
-            self.create_subscription(kind, topic, callback, COMMAND)
+        subscribe = self.create_subscription
+        subscribe(TwistStamped, "teleop/twist", self._on_twist, COMMAND)
+        subscribe(Bool, "teleop/deadman", self._on_deadman, COMMAND)
+        subscribe(Float64, "teleop/gripper", self._on_gripper, COMMAND)
+        subscribe(JointTrajectory, "gripper_chunk", self._on_gripper_chunk, COMMAND)
+        subscribe(MultiDOFJointTrajectory, "chunk", self._on_chunk, COMMAND)
         for name in self._rig.cameras:
             self.create_subscription(
                 CameraInfo, f"{name}/camera_info", self._camera_callback(name), SENSOR
@@ -148,8 +147,6 @@ class ControlNode(LifecycleNode):
             ("reset_fault", self._reset_fault),
         ):
             self.create_service(Trigger, f"control/{name}", _trigger(callback))
-
-    # ------------------------------------------------------------------------------- operators
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         if request.data:
@@ -185,8 +182,6 @@ class ControlNode(LifecycleNode):
         self._arbiter.reset()
         return ""
 
-    # ---------------------------------------------------------------------------------- inputs
-
     def _on_twist(self, msg: TwistStamped) -> None:
         try:
             twist = twist_from_msg(msg, self._rig.robot.base_frame)
@@ -215,7 +210,7 @@ class ControlNode(LifecycleNode):
             record = chunk_to_record(shifted(chunk, self._monotonic_minus_ros_ns()))
         except CarpError as error:
             self._refuse(error)
-            self._arbiter.take_refusal(str(error))
+            self._arbiter.refuse_chunk(str(error))
             return
         self._link.chunk.write(record)
 
@@ -227,10 +222,8 @@ class ControlNode(LifecycleNode):
 
     def _refuse(self, error: CarpError) -> None:
         self._refused += 1
-        self._refusal = str(error)
+        self._arbiter.last_refusal = str(error)
         self.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
-
-    # ----------------------------------------------------------------------------------- clock
 
     def _on_tick(self) -> None:
         now_ns = time.monotonic_ns()
@@ -257,10 +250,12 @@ class ControlNode(LifecycleNode):
         )
         self._tool_pose.publish(pose_to_msg(state.tool, stamp_ns, frame))
         self._target_pose.publish(pose_to_msg(state.target, stamp_ns, frame))
-        self._gripper_command.publish(Float64(data=state.gripper))
         self._gripper.want(state.gripper)
-        if self._gripper.state is not None:
-            self._gripper_state.publish(Float64(data=self._gripper.state.opening))
+        self._ticks += 1
+        if self._ticks % _GRIPPER_TICKS == 0:
+            self._gripper_command.publish(Float64(data=state.gripper))
+            if self._gripper.state is not None:
+                self._gripper_state.publish(Float64(data=self._gripper.state.opening))
 
     def _publish_status(self, state: ServoState | None) -> None:
         decided = self._arbiter.status
@@ -287,66 +282,13 @@ class ControlNode(LifecycleNode):
         self._publish_diagnostics()
 
     def _publish_diagnostics(self) -> None:
-        self._diagnostics.publish([self._arm_status(), self._loop_status(), self._gripper_status()])
-
-    # ----------------------------------------------------------------------------- diagnostics
-
-    def _arm_status(self) -> Any:
-        state, decided = self._keeper.state, self._arbiter.status
-        values = {
-            "source": decided.source.value,
-            "enabled": decided.enabled,
-            "refused_messages": self._refused,
-            "last_refused_message": self._refusal,
-        }
-        if state is None:
-            text = self._arbiter.problem or f"waiting for {self._keeper.waiting_for}"
-            return diagnostics.status("control: arm", diagnostics.ERROR, text, values)
-        values |= {
-            "safety_mode": state.safety_mode.name,
-            "fault": state.fault.name,
-            "chunks_followed": state.chunks_followed,
-            "chunks_refused": state.chunks_refused,
-            "last_refused_chunk": state.refusal,
-        }
-        if state.fault is not Fault.NONE:
-            text = f"{state.fault.name}: {state.fault_text}"
-            return diagnostics.status("control: arm", diagnostics.ERROR, text, values)
-        if self._arbiter.problem:
-            return diagnostics.status(
-                "control: arm", diagnostics.ERROR, self._arbiter.problem, values
-            )
-        text = decided.reason or f"follows {decided.source.value}"
-        return diagnostics.status("control: arm", diagnostics.OK, text, values)
-
-    def _loop_status(self) -> Any:
-        state, lateness = self._keeper.state, self._keeper.lateness()
-        if state is None or lateness is None:
-            return diagnostics.status("control: servo loop", diagnostics.WARN, "not running", {})
-        counts = lateness["counts"]
-        values = {
-            "ticks": int(counts.sum()),
-            "skipped": int(lateness["skipped"]),
-            "share_later_than_0.5_ms": f"{lateness_share_above(counts, 500_000):.5f}",
-            "share_later_than_1_ms": f"{lateness_share_above(counts, 1_000_000):.5f}",
-            "p99_late_ms": f"{lateness_quantile_s(counts, 0.99) * 1e3:.3f}",
-            "worst_late_ms": f"{int(lateness['worst_ns']) * 1e-6:.3f}",
-            "priority": state.priority,
-            "process": self._keeper.pid,
-        }
-        wished = self._rig.servo.priority
-        if state.priority < wished:
-            return diagnostics.status(
-                "control: servo loop", diagnostics.WARN, self._keeper.note, values
-            )
-        return diagnostics.status("control: servo loop", diagnostics.OK, "running", values)
-
-    def _gripper_status(self) -> Any:
-        problem, state = self._gripper.problem, self._gripper.state
-        if problem:
-            return diagnostics.status("control: gripper", diagnostics.ERROR, problem, {})
-        values = {"opening": f"{state.opening:.2f}", "holding": state.holding} if state else {}
-        return diagnostics.status("control: gripper", diagnostics.OK, "connected", values)
+        self._diagnostics.publish(
+            [
+                arm_status(self._arbiter, self._keeper, self._refused),
+                loop_status(self._keeper, self._rig.servo.priority),
+                gripper_status(self._gripper),
+            ]
+        )
 
     def _rivals(self) -> str:
         """Return which command topic has more than one publisher, if any."""
@@ -360,7 +302,7 @@ class ControlNode(LifecycleNode):
         """Return what to add to ROS time for `time.monotonic_ns`."""
         return time.monotonic_ns() - self.get_clock().now().nanoseconds
 
-    def _to_monotonic_ns(self, stamp: Any) -> int:
+    def _to_monotonic_ns(self, stamp: Time) -> int:
         return time_from_msg(stamp) + self._monotonic_minus_ros_ns()
 
     def _leave(self) -> None:
@@ -391,4 +333,9 @@ def _trigger(action: Callable[[], str]) -> Callable[..., Trigger.Response]:
 
 def main() -> None:
     """Run the control node until shutdown."""
+    prefer_process(_PRIORITY)
     run_node(ControlNode)
+
+
+if __name__ == "__main__":
+    main()

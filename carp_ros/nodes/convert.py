@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from builtin_interfaces.msg import Time
+from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import PoseStamped, Transform, TwistStamped
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
@@ -88,22 +88,28 @@ def twist_from_msg(msg: TwistStamped, frame: str) -> Twist:
 
 def chunk_to_msgs(chunk: Chunk, frame: str) -> tuple[MultiDOFJointTrajectory, JointTrajectory]:
     """Return a chunk as its two messages, of the same stamp; step times count from the stamp."""
-    poses = MultiDOFJointTrajectory(header=header(chunk.stamp_ns, frame), joint_names=[TCP])
-    gripper = JointTrajectory(header=header(chunk.stamp_ns, frame), joint_names=[GRIPPER])
+    pose_points, gripper_points = [], []
     for i, time_ns in enumerate(chunk.times_ns.tolist()):
         transform = Transform()
         t, r = transform.translation, transform.rotation
         t.x, t.y, t.z = chunk.positions[i].tolist()
         r.x, r.y, r.z, r.w = chunk.quaternions[i].tolist()
-        pose_point = MultiDOFJointTrajectoryPoint(transforms=[transform])
-        gripper_point = JointTrajectoryPoint(positions=[float(chunk.gripper[i])])
-        for point in (pose_point, gripper_point):
-            after = time_to_msg(time_ns - chunk.stamp_ns)
-            point.time_from_start.sec = after.sec
-            point.time_from_start.nanosec = after.nanosec
-        poses.points.append(pose_point)
-        gripper.points.append(gripper_point)
-    return poses, gripper
+        after = time_to_msg(time_ns - chunk.stamp_ns)
+        duration = Duration(sec=after.sec, nanosec=after.nanosec)
+        pose_points.append(
+            MultiDOFJointTrajectoryPoint(transforms=[transform], time_from_start=duration)
+        )
+        gripper_points.append(
+            JointTrajectoryPoint(positions=[float(chunk.gripper[i])], time_from_start=duration)
+        )
+    return (
+        MultiDOFJointTrajectory(
+            header=header(chunk.stamp_ns, frame), joint_names=[TCP], points=pose_points
+        ),
+        JointTrajectory(
+            header=header(chunk.stamp_ns, frame), joint_names=[GRIPPER], points=gripper_points
+        ),
+    )
 
 
 def chunk_from_msgs(poses: MultiDOFJointTrajectory, gripper: JointTrajectory, frame: str) -> Chunk:

@@ -88,7 +88,10 @@ class ServoProcess:
         rig = self._rig
         kinematics = make_kinematics(rig)
         period_s = 1.0 / rig.servo.rate_hz
-        servo = Servo(kinematics, rig.limits, period_s, rig.servo.blend_s, arm.joints, 0.0)
+        # a process that replaces another goes on holding what its gripper holds
+        command = self._newest_command()
+        gripper = command.gripper if command else 0.0
+        servo = Servo(kinematics, rig.limits, period_s, rig.servo.blend_s, arm.joints, gripper)
         guard = Guard(rig.limits, rig.arm.state_timeout_s, rig.servo.heartbeat_timeout_s)
         return ServoLoop(kinematics, servo, guard, np.array(rig.home_joints_rad))
 

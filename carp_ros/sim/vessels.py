@@ -17,7 +17,7 @@ from carp_ros.types import Array
 
 COLLISION_GROUP = 3
 VISUAL_GROUP = 2
-_FLOOR_M = 0.006
+FLOOR_M = 0.006
 _LATHE_SEGMENTS = 40
 
 
@@ -66,12 +66,12 @@ CUP = Vessel(
 )
 BOWL = Vessel(
     "bowl",
-    inner_radius_m=0.032,
-    taper_m=0.022,
+    inner_radius_m=0.038,
+    taper_m=0.013,
     wall_m=0.004,
     height_m=0.050,
     floor_kg=0.05,
-    wall_kg=0.09,
+    wall_kg=0.06,
     staves=16,
 )
 POT = Vessel(
@@ -105,8 +105,8 @@ def add_vessel(spec: mujoco.MjSpec, vessel: Vessel, *, visuals: bool) -> None:
     collides = {"material": vessel.name, "condim": 4, "friction": [1.0, 0.01, 0.001]}
     body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
-        size=[radius, _FLOOR_M / 2, 0],
-        pos=[0, 0, _FLOOR_M / 2],
+        size=[radius, FLOOR_M / 2, 0],
+        pos=[0, 0, FLOOR_M / 2],
         mass=vessel.floor_kg,
         group=COLLISION_GROUP,
         **collides,
@@ -140,7 +140,7 @@ def add_vessel(spec: mujoco.MjSpec, vessel: Vessel, *, visuals: bool) -> None:
 
 def _staves(vessel: Vessel) -> list[tuple[list[float], list[float], list[float]]]:
     """Return position, wxyz quaternion and half sizes of each box of the wall."""
-    height = vessel.height_m - _FLOOR_M / 2
+    height = vessel.height_m - FLOOR_M / 2
     tilt = math.atan2(vessel.taper_m, height)
     middle = vessel.inner_radius_m + (vessel.wall_m + vessel.taper_m) / 2
     # Wide enough that neighbours meet on the outside of the rim, where the ring is widest.
@@ -153,7 +153,7 @@ def _staves(vessel: Vessel) -> list[tuple[list[float], list[float], list[float]]
         turn = np.array([math.cos(angle / 2), 0.0, 0.0, math.sin(angle / 2)])
         quaternion = np.zeros(4)
         mujoco.mju_mulQuat(quaternion, turn, lean)
-        position = [middle * math.cos(angle), middle * math.sin(angle), (height + _FLOOR_M) / 2]
+        position = [middle * math.cos(angle), middle * math.sin(angle), (height + FLOOR_M) / 2]
         staves.append((position, quaternion.tolist(), size))
     return staves
 
@@ -166,8 +166,8 @@ def _add_visual(spec: mujoco.MjSpec, body: mujoco.MjsBody, vessel: Vessel) -> No
             [outer, 0.0],
             [outer + vessel.taper_m, vessel.height_m],
             [inner + vessel.taper_m, vessel.height_m],
-            [inner, _FLOOR_M],
-            [0.0, _FLOOR_M],
+            [inner, FLOOR_M],
+            [0.0, FLOOR_M],
         ]
     )
     vertices, faces = lathe(profile, _LATHE_SEGMENTS)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+import carp_ros.sim  # noqa: F401  before any test module imports mujoco: it chooses the OpenGL
 from carp_ros.rig import Rig, load_rig
 
 

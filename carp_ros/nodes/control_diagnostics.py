@@ -1,0 +1,76 @@
+"""What the control node says on /diagnostics: the arm, the servo loop, the gripper."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from carp_ros.control.arbiter import Arbiter
+from carp_ros.control.command import Fault
+from carp_ros.control.realtime import count_later_than, lateness_quantile_s
+from carp_ros.nodes.diagnostics import ERROR, OK, WARN, status
+from carp_ros.nodes.gripper_follower import GripperFollower
+from carp_ros.nodes.servo_keeper import ServoKeeper
+
+
+def arm_status(arbiter: Arbiter, keeper: ServoKeeper, refused: int) -> DiagnosticStatus:
+    """Return whether and why the arm moves, or does not.
+
+    Args:
+        arbiter: Decides it.
+        keeper: Of the servo process.
+        refused: How many messages the node refused before they reached either.
+    """
+    name, state, decided = "control: arm", keeper.state, arbiter.status
+    values = {
+        "source": decided.source.value,
+        "enabled": decided.enabled,
+        "refused_messages": refused,
+        "last_refusal": arbiter.last_refusal,
+    }
+    if state is None:
+        return status(name, ERROR, arbiter.problem or f"waiting for {keeper.waiting_for}", values)
+    values |= {
+        "safety_mode": state.safety_mode.name,
+        "fault": state.fault.name,
+        "chunks_followed": state.chunks_followed,
+        "chunks_refused": state.chunks_refused,
+    }
+    if state.fault is not Fault.NONE:
+        return status(name, ERROR, f"{state.fault.name}: {state.fault_text}", values)
+    if arbiter.problem:
+        return status(name, ERROR, arbiter.problem, values)
+    if not decided.enabled:
+        return status(name, OK, decided.reason, values)
+    refusal = f"; last refused: {arbiter.last_refusal}" if arbiter.last_refusal else ""
+    level = WARN if refusal else OK
+    return status(name, level, f"follows {decided.source.value}{refusal}", values)
+
+
+def loop_status(keeper: ServoKeeper, wished_priority: int) -> DiagnosticStatus:
+    """Return how punctual the servo loop is."""
+    name, state, lateness = "control: servo loop", keeper.state, keeper.lateness()
+    if state is None or lateness is None:
+        return status(name, WARN, "not running")
+    counts = lateness["counts"]
+    values = {
+        "ticks": int(counts.sum()),
+        "skipped": int(lateness["skipped"]),
+        "later_than_0.5_ms": count_later_than(counts, 500_000),
+        "later_than_1_ms": count_later_than(counts, 1_000_000),
+        "p99_late_ms": f"{lateness_quantile_s(counts, 0.99) * 1e3:.3f}",
+        "worst_late_ms": f"{int(lateness['worst_ns']) * 1e-6:.3f}",
+        "priority": state.priority,
+        "process": keeper.pid,
+    }
+    if state.priority < wished_priority:
+        return status(name, WARN, keeper.note, values)
+    return status(name, OK, "running", values)
+
+
+def gripper_status(gripper: GripperFollower) -> DiagnosticStatus:
+    """Return whether the gripper answers."""
+    if gripper.problem or gripper.state is None:
+        return status("control: gripper", ERROR, gripper.problem)
+    state = gripper.state
+    values = {"opening": f"{state.opening:.2f}", "holding": state.holding}
+    return status("control: gripper", OK, "connected", values)

@@ -1,0 +1,43 @@
+"""The life of a node's process, from its environment to its exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from carp_ros.errors import CarpError
+from carp_ros.ros_environment import enter
+
+
+def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> None:
+    """Run a node until SIGINT, SIGTERM or an error, and exit.
+
+    A wrong parameter, rig file or device ends the process with one line that says what to do; what
+    a bug raises ends it with its traceback.
+
+    Args:
+        make_node: Returns the node, an `rclpy.node.Node`; called once ROS is up.
+        profile: Settings of Fast DDS, a file in `config/`.
+    """
+    enter(profile)
+    import rclpy  # after `enter`, which may execute this process anew
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.utilities import ok
+
+    rclpy.init()
+    node = None
+    try:
+        node = make_node()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)  # pyright: ignore[reportArgumentType]
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (CarpError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    finally:
+        if node is not None:
+            node.destroy_node()  # pyright: ignore[reportAttributeAccessIssue]
+        if ok():
+            rclpy.shutdown()

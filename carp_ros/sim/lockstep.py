@@ -1,0 +1,138 @@
+"""Episodes without ROS or sockets, in simulated time, as fast as the machine can.
+
+The same servo, the same servoJ response and the same physics as in real time, in one thread: what
+a tick computes from is what the tick before left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from carp_ros.control.kinematics import Kinematics
+from carp_ros.control.mapping import TeleopMapping
+from carp_ros.control.servo import Servo
+from carp_ros.rig import Rig
+from carp_ros.sim.cell import STEP_NS, Cell
+from carp_ros.sim.demonstrator import Demonstrator
+from carp_ros.sim.servoj import ServoJ
+from carp_ros.sim.tasks import Verdict
+from carp_ros.types import Pose
+
+_SETTLE_NS = 2_000_000_000
+
+
+class Agent(Protocol):
+    """Whatever moves the arm: an operator or a policy.
+
+    Attributes:
+        period_ns: Between two calls of `act`, a multiple of the cell's step.
+        done: Whether it finished the episode.
+    """
+
+    @property
+    def period_ns(self) -> int: ...  # noqa: D102
+
+    @property
+    def done(self) -> bool: ...  # noqa: D102
+
+    def act(self, servo: Servo, now_ns: int) -> None:
+        """Tell the servo what to do from now on."""
+        ...
+
+
+class Operator:
+    """The demonstrator at its pointer.
+
+    Args:
+        rig: The teleoperation's mapping and rate.
+        demonstrator: Moves the pointer.
+    """
+
+    def __init__(self, rig: Rig, demonstrator: Demonstrator) -> None:
+        self.period_ns = STEP_NS * round(1e9 / rig.teleop.rate_hz / STEP_NS)
+        self._demonstrator = demonstrator
+        self._mapping = TeleopMapping(rig.teleop)
+
+    @property
+    def done(self) -> bool:
+        """Whether the demonstrator let go of the pointer."""
+        return self._demonstrator.done
+
+    def act(self, servo: Servo, now_ns: int) -> None:
+        """Read the pointer and pass on what it means."""
+        command = self._mapping.map(self._demonstrator.read(now_ns), now_ns)
+        if command.deadman:
+            servo.follow_twist(command.twist, command.gripper, now_ns)
+        else:
+            servo.stop()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an episode ended, and how long it took, in simulated [s]."""
+
+    verdict: Verdict
+    seconds: float
+    timed_out: bool
+
+
+def run_episode(
+    cell: Cell,
+    agent: Agent,
+    timeout_s: float,
+    watch: Callable[[int], None] = lambda now_ns: None,
+) -> Outcome:
+    """Let an agent act on a cell that was just reset, then let everything settle, and judge.
+
+    Args:
+        cell: The cell, at the start of an episode.
+        agent: Acts until it is done.
+        timeout_s: When to stop an agent that is not, in simulated time.
+        watch: Called with the time in [ns] before each of the agent's actions: to record.
+    """
+    arm = _Arm(cell)
+    start_ns = cell.time_ns
+    while not agent.done and cell.time_ns - start_ns < timeout_s * 1e9:
+        if (cell.time_ns - start_ns) % agent.period_ns == 0:
+            watch(cell.time_ns)
+            agent.act(arm.servo, cell.time_ns)
+        arm.tick()
+    end_ns, timed_out = cell.time_ns, not agent.done
+    arm.servo.stop()
+    while cell.time_ns < end_ns + _SETTLE_NS:
+        arm.tick()
+    watch(cell.time_ns)
+    return Outcome(cell.judge(), (end_ns - start_ns) * 1e-9, timed_out)
+
+
+class _Arm:
+    """Servo, servoJ response and cell, one servo tick at a time."""
+
+    def __init__(self, cell: Cell) -> None:
+        rig = cell.rig
+        tool = Pose(np.array(rig.tool.position_m), np.array(rig.tool.quaternion))
+        period_ns = round(1e9 / rig.servo.rate_hz)
+        self._steps = max(1, round(period_ns / STEP_NS))
+        self.servo = Servo(
+            Kinematics(rig.robot, tool),
+            rig.limits,
+            period_ns * 1e-9,
+            rig.servo.blend_s,
+            cell.joints,
+            cell.gripper_opening,
+        )
+        self._follower = ServoJ(rig.robot, cell.joints, STEP_NS * 1e-9)
+        self._cell = cell
+        self._config = rig.arm
+
+    def tick(self) -> None:
+        """Let one servo period pass."""
+        target = self.servo.step(self._cell.time_ns)
+        for _ in range(self._steps):
+            joints = self._follower.step(target.joints, self._config.gain, self._config.lookahead_s)
+            self._cell.drive(joints, target.gripper)
+            self._cell.advance()

@@ -1,0 +1,161 @@
+"""What the scripted operator does in each task: a generator of moves and grips.
+
+A script looks at the cell between its steps, as a person does, and tries again when a grasp
+failed. Its choices (where on the object, how high, how fast) come from its own random numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from carp_ros.geometry import matrix_from_quaternion, quaternion_from_matrix
+from carp_ros.sim.cell import Cell
+from carp_ros.sim.tasks import Cup
+from carp_ros.sim.vessels import BOWL, FLOOR_M
+from carp_ros.types import Array, Pose
+
+HURRY_M_S = 0.22
+CARE_M_S = 0.10
+_ATTEMPTS = 3
+# A cup's handle may stand this far off square to the line on which the fingers close.
+_HANDLE_SLACK_RAD = 0.6
+
+
+@dataclass(frozen=True)
+class Move:
+    """Bring the tool to `pose` at up to `speed_m_s`; `precise` where millimetres count."""
+
+    pose: Pose
+    speed_m_s: float
+    precise: bool = False
+
+
+@dataclass(frozen=True)
+class Grip:
+    """Close or open the gripper and wait until it is."""
+
+    closed: bool
+
+
+Look = Callable[[], Cell]
+Script = Iterator[Move | Grip]
+
+
+def put_cup_in_field(look: Look, rng: np.random.Generator) -> Script:
+    """Pick the cup by its body and put it down in the field."""
+
+    def grasp() -> Pose:
+        cup = look().object_pose("cup")
+        yaw = _nearest_turn(_yaw(cup.quaternion), _HANDLE_SLACK_RAD) + rng.normal(0.0, 0.05)
+        x, y = cup.position[:2] + rng.normal(0.0, 0.002, 2)
+        return tool_down(x, y, rng.uniform(0.056, 0.070), yaw)
+
+    grasped = yield from _pick_up(look, rng, "cup", grasp)
+    if grasped is not None:
+        zone = Cup.zone
+        aside = rng.uniform(-0.5, 0.5, 2) * [zone.half_x, zone.half_y]
+        yield from _put_down(look, rng, "cup", grasped, np.array([zone.x, zone.y, 0.0]), aside)
+
+
+def put_bowl_in_pot(look: Look, rng: np.random.Generator) -> Script:
+    """Pick the bowl by its rim, one finger inside, and put it down in the pot."""
+    side = rng.uniform(-0.3, 0.3)  # 0: by the left of the rim
+    outwards = np.array([-math.sin(side), math.cos(side)])
+
+    def grasp() -> Pose:
+        height = rng.uniform(0.036, 0.041)
+        radius = BOWL.inner_radius_m + BOWL.taper_m * height / BOWL.height_m
+        middle = look().object_pose("bowl").position[:2]
+        x, y = middle + radius * outwards + rng.normal(0.0, 0.001, 2)
+        return tool_down(x, y, height, side)
+
+    grasped = yield from _pick_up(look, rng, "bowl", grasp)
+    if grasped is not None:
+        floor = look().object_pose("pot").position + np.array([0.0, 0.0, FLOOR_M])
+        # Off the middle, so that the finger outside of the bowl has room to open inside the pot.
+        aside = -outwards * rng.uniform(0.018, 0.024)
+        yield from _put_down(look, rng, "bowl", grasped, floor, aside)
+
+
+SCRIPTS: dict[str, Callable[[Look, np.random.Generator], Script]] = {
+    "cup": put_cup_in_field,
+    "bowl": put_bowl_in_pot,
+}
+
+
+def go_home(look: Look, home: Pose) -> Script:
+    """Open the gripper and go to where an episode starts, high enough to hit nothing."""
+    if look().gripper_opening > 0.1:
+        yield Grip(closed=False)
+    tool = look().tcp_pose
+    if np.linalg.norm(tool.position - home.position) < 0.03:
+        return
+    height = max(tool.position[2], 0.25)
+    yield Move(Pose(np.array([*tool.position[:2], height]), tool.quaternion), HURRY_M_S)
+    yield Move(home, HURRY_M_S, precise=True)
+
+
+def tool_down(x: float, y: float, z: float, yaw: float) -> Pose:
+    """Return `base_from_tcp` pointing down, its y axis turned by `yaw` [rad] from the base's -y."""
+    cosine, sine = math.cos(yaw), math.sin(yaw)
+    rotation = np.array([[cosine, sine, 0.0], [sine, -cosine, 0.0], [0.0, 0.0, -1.0]])
+    return Pose(np.array([x, y, z]), quaternion_from_matrix(rotation))
+
+
+def _pick_up(
+    look: Look, rng: np.random.Generator, name: str, grasp: Callable[[], Pose]
+) -> Generator[Move | Grip, None, Pose | None]:
+    """Grasp and lift an object; return how it was grasped, or None after too many attempts."""
+    for _ in range(_ATTEMPTS):
+        pose = grasp()
+        yield Move(_raised(pose, rng.uniform(0.10, 0.14)), HURRY_M_S)
+        yield Move(pose, _about(CARE_M_S, rng), precise=True)
+        yield Grip(closed=True)
+        standing = look().object_pose(name).position[2]
+        yield Move(_raised(pose, rng.uniform(0.13, 0.17)), _about(0.18, rng))
+        if look().object_pose(name).position[2] > standing + 0.05:
+            return pose
+        yield Grip(closed=False)
+    return None
+
+
+def _put_down(
+    look: Look, rng: np.random.Generator, name: str, grasped: Pose, place: Array, aside: Array
+) -> Script:
+    """Carry an object to `place`, (3,) in [m], off by `aside`, (2,), and let go of it there."""
+    above = place + np.array([*aside, rng.uniform(0.10, 0.13)]) - _held(look, name)
+    yield Move(Pose(above, grasped.quaternion), HURRY_M_S)
+    # It may have slipped on the way: what counts is where the object goes, not where the tool does.
+    release = place + np.array([*aside, rng.uniform(0.001, 0.003)]) - _held(look, name)
+    low = Pose(release, grasped.quaternion)
+    yield Move(low, _about(CARE_M_S, rng), precise=True)
+    yield Grip(closed=False)
+    yield Move(_raised(low, rng.uniform(0.12, 0.16)), _about(0.15, rng))
+
+
+def _held(look: Look, name: str) -> Array:
+    """Return where an object's underside is, seen from the tool, in base axes, (3,) in [m]."""
+    return look().object_pose(name).position - look().tcp_pose.position
+
+
+def _raised(pose: Pose, height_m: float) -> Pose:
+    return Pose(pose.position + np.array([0.0, 0.0, height_m]), pose.quaternion)
+
+
+def _about(speed_m_s: float, rng: np.random.Generator) -> float:
+    return speed_m_s * rng.uniform(0.8, 1.2)
+
+
+def _yaw(quaternion: Array) -> float:
+    x_axis = matrix_from_quaternion(quaternion)[:, 0]
+    return math.atan2(x_axis[1], x_axis[0])
+
+
+def _nearest_turn(yaw: float, slack: float) -> float:
+    """Return the least turn within `slack` of `yaw` or of its opposite: the gripper is even."""
+    wrapped = (yaw + math.pi / 2) % math.pi - math.pi / 2
+    return wrapped - min(max(wrapped, -slack), slack)
