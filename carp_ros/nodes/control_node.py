@@ -8,6 +8,7 @@ Publishes:
     joint_states (JointState), tool_pose (PoseStamped): measured.
     target_pose (PoseStamped), gripper_command (Float64): commanded, 0 open to 1 closed.
     gripper_state (Float64): measured, 0 open to 1 closed.
+    markers (MarkerArray): the workspace box, latched.
     control/status (String): JSON with source, enabled, reason, fault, moving; on every change.
     /diagnostics (DiagnosticArray): why the arm does not move; 1 Hz and on every change.
 Services:
@@ -30,6 +31,7 @@ from sensor_msgs.msg import CameraInfo, JointState
 from std_msgs.msg import Bool, Float64, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
+from visualization_msgs.msg import MarkerArray
 
 from carp_ros.control.arbiter import Arbiter, Source
 from carp_ros.control.command import Fault, Link, ServoState, chunk_to_record
@@ -47,6 +49,7 @@ from carp_ros.nodes.convert import (
 from carp_ros.nodes.devices import make_gripper
 from carp_ros.nodes.diagnostics import DiagnosticsPublisher
 from carp_ros.nodes.gripper_follower import GripperFollower
+from carp_ros.nodes.markers import workspace_markers
 from carp_ros.nodes.params import rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
@@ -127,6 +130,9 @@ class ControlNode(LifecycleNode):
         self._gripper_command = self.create_publisher(Float64, "gripper_command", SENSOR)
         self._gripper_state = self.create_publisher(Float64, "gripper_state", SENSOR)
         self._status = self.create_publisher(String, "control/status", LATCHED)
+        self._markers = self.create_publisher(MarkerArray, "markers", LATCHED)
+        now_ns, frame = self.get_clock().now().nanoseconds, self._rig.robot.base_frame
+        self._markers.publish(workspace_markers(self._rig.limits, now_ns, frame))
 
     def _make_subscriptions(self) -> None:
         subscribe = self.create_subscription
