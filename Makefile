@@ -12,8 +12,10 @@ RUN := .venv/installed-$(VERSION)-run
 DEV := .venv/installed-$(VERSION)-dev
 SOURCES := setup.py setup.cfg package.xml constraints.txt $(wildcard launch/* config/*)
 
-# Rendering without a screen (EGL on the GPU or Mesa's software renderer), and the SpaceMouse.
-DEBIAN_PACKAGES := libegl1 libegl-mesa0 libgl1-mesa-dri libgbm1 libopengl0 libhidapi-hidraw0
+# Rendering without a screen (EGL on the GPU or Mesa's software renderer), Pinocchio's OpenMP and
+# the SpaceMouse.
+DEBIAN_PACKAGES := libegl1 libegl-mesa0 libgl1-mesa-dri libgbm1 libopengl0 libgomp1 \
+    libhidapi-hidraw0
 
 # .venv has a ROS 2 of its own: that of a sourced setup.bash must not mix with it.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH COLCON_PREFIX_PATH ROS_DISTRO
@@ -40,7 +42,7 @@ test: $(DEV)
 lint: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/basedpyright --pythonpath $(BIN)/python --warnings
+	$(BIN)/basedpyright
 
 clean:
 	rm -rf .venv build install log dist carp_ros.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,8 +1,19 @@
-"""Every test, and every process that a test starts, runs in the package's ROS environment."""
+"""Every test, and every process that a test starts, runs in the package's ROS environment.
+
+Tests of several parts share one simulated UR controller a test process.
+"""
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
 
 from carp_ros.ros_environment import this_environment
+from carp_ros.sim.ur.faults import FaultClient
 
 # Workers that run side by side must not hear each other's nodes. 60 to 91 stay clear of the
 # domains that people use and below 101, where Linux's ephemeral ports begin.
@@ -10,3 +21,44 @@ _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 os.environ.setdefault("ROS_DOMAIN_ID", "60")
 os.environ["ROS_DOMAIN_ID"] = str(int(os.environ["ROS_DOMAIN_ID"]) + _WORKER)
 os.environ.update(this_environment())
+
+RIG = Path(__file__).parent.parent / "config" / "ur5e_sim.yaml"
+FAULT_PORT = 30999
+UNLOCK_DELAY_S = 0.5
+
+
+@dataclass
+class UrController:
+    """A running controller: where it listens and how to make it fail."""
+
+    host: str
+    faults: FaultClient
+    unlock_delay_s: float = UNLOCK_DELAY_S
+
+
+@pytest.fixture(scope="session")
+def ur_controller_process() -> Iterator[UrController]:
+    # ur-rtde's ports are fixed, so every test process needs a loopback address of its own.
+    pid = os.getpid()
+    host = f"127.{100 + (pid >> 16) % 100}.{(pid >> 8) % 256}.{pid % 254 + 1}"
+    command = [sys.executable, "-m", "carp_ros.sim.ur", "--rig", str(RIG), "--host", host]
+    command += ["--physics", "kinematic", "--fault-port", str(FAULT_PORT)]
+    command += ["--unlock-delay", str(UNLOCK_DELAY_S)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "READY\n"
+            faults = FaultClient(host, FAULT_PORT)
+            yield UrController(host, faults)
+            faults.close()
+        finally:
+            process.terminate()
+        assert process.wait(5.0) == 0
+
+
+@pytest.fixture
+def ur_controller(ur_controller_process: UrController) -> UrController:
+    """Return the controller with every fault undone; the arm stands where a test left it."""
+    ur_controller_process.faults.restore()
+    ur_controller_process.faults.reset_statistics()
+    return ur_controller_process

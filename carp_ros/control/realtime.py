@@ -56,7 +56,9 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
     if cpu >= 0:
         os.sched_setaffinity(0, {cpu})
     granted, advice = 0, ""
-    if priority > 0:
+    if priority == 0:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # the parent's is inherited
+    else:
         try:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
             granted = priority
@@ -72,6 +74,18 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
     if granted and not locked:
         advice = "memory could not be locked: allow 'memlock unlimited' in limits.d"
     return RealtimeGrant(granted, locked, advice)
+
+
+def prefer_process(priority: int) -> bool:
+    """Give this process, and threads that it starts later, SCHED_RR `priority` if permitted.
+
+    For a node whose silence stops the arm: other work on the machine must not delay it.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
+    except PermissionError:
+        return False
+    return True
 
 
 class Lateness:
@@ -90,10 +104,9 @@ class Lateness:
         self.worst_ns = max(self.worst_ns, late_ns)
 
 
-def lateness_share_above(counts: npt.NDArray[np.int64], limit_ns: int) -> float:
-    """Return the share of ticks, 0 to 1, later than `limit_ns`, from a `Lateness.counts`."""
-    total = int(counts.sum())
-    return float(counts[limit_ns // Lateness.BIN_NS :].sum()) / total if total else 0.0
+def count_later_than(counts: npt.NDArray[np.int64], limit_ns: int) -> int:
+    """Return how many ticks of a `Lateness.counts` were later than `limit_ns`."""
+    return int(counts[limit_ns // Lateness.BIN_NS :].sum())
 
 
 def lateness_quantile_s(counts: npt.NDArray[np.int64], quantile: float) -> float:

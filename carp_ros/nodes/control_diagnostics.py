@@ -6,7 +6,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from carp_ros.control.arbiter import Arbiter
 from carp_ros.control.command import Fault
-from carp_ros.control.realtime import lateness_quantile_s, lateness_share_above
+from carp_ros.control.realtime import count_later_than, lateness_quantile_s
 from carp_ros.nodes.diagnostics import ERROR, OK, WARN, status
 from carp_ros.nodes.gripper_follower import GripperFollower
 from carp_ros.nodes.servo_keeper import ServoKeeper
@@ -55,8 +55,8 @@ def loop_status(keeper: ServoKeeper, wished_priority: int) -> DiagnosticStatus:
     values = {
         "ticks": int(counts.sum()),
         "skipped": int(lateness["skipped"]),
-        "share_later_than_0.5_ms": f"{lateness_share_above(counts, 500_000):.5f}",
-        "share_later_than_1_ms": f"{lateness_share_above(counts, 1_000_000):.5f}",
+        "later_than_0.5_ms": count_later_than(counts, 500_000),
+        "later_than_1_ms": count_later_than(counts, 1_000_000),
         "p99_late_ms": f"{lateness_quantile_s(counts, 0.99) * 1e3:.3f}",
         "worst_late_ms": f"{int(lateness['worst_ns']) * 1e-6:.3f}",
         "priority": state.priority,

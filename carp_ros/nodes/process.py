@@ -22,6 +22,7 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
     enter(profile)
     import rclpy  # after `enter`, which may execute this process anew
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.utilities import ok
 
     rclpy.init()
     node = None
@@ -38,5 +39,5 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
     finally:
         if node is not None:
             node.destroy_node()  # pyright: ignore[reportAttributeAccessIssue]
-        if rclpy.ok():
+        if ok():
             rclpy.shutdown()

@@ -24,3 +24,21 @@ def choose_backend() -> str:
             continue
         os.environ["MUJOCO_GL"] = backend
     return os.environ.setdefault("MUJOCO_GL", "disable")
+
+
+def renderer_name() -> str:
+    """Return who draws, as OpenGL says it: a GPU's name, or llvmpipe for Mesa on the CPU.
+
+    Raises:
+        RuntimeError: If this machine can't draw.
+    """
+    if choose_backend() == "disable":
+        raise RuntimeError(f"neither EGL nor OSMesa is here; apt-get install {DEBIAN_PACKAGES}")
+    import mujoco
+    from OpenGL import GL
+
+    context = mujoco.GLContext(16, 16)
+    context.make_current()
+    name = bytes(GL.glGetString(GL.GL_RENDERER) or b"unknown").decode()
+    context.free()
+    return f"{name} ({os.environ['MUJOCO_GL']})"

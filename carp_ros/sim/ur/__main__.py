@@ -12,7 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from carp_ros.rig import Rig, load_rig
+from carp_ros.rig import CellConfig, Rig, load_rig
+from carp_ros.sim.cell import Cell
+from carp_ros.sim.levels import LEVELS
+from carp_ros.sim.tasks import TASKS, task_named
+from carp_ros.sim.ur.cell_plant import CellPlant
 from carp_ros.sim.ur.controller import Controller
 from carp_ros.sim.ur.plant import KinematicPlant, Plant
 from carp_ros.sim.ur.server import Server
@@ -33,13 +37,14 @@ def main() -> None:
     if arguments.priority:
         _ask_for_priority(arguments.priority)
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # what exists by now lives for ever: collections in the loop need not visit it
     sys.stdout.write("READY\n")
     sys.stdout.flush()
     try:
         server.run()
     finally:
         server.close()
+        plant.close()
 
 
 def _arguments() -> argparse.Namespace:
@@ -50,17 +55,28 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--fault-port", type=int, default=30999, help="0 for none")
     parser.add_argument("--unlock-delay", type=float, default=5.0, help="of protective stops [s]")
     parser.add_argument("--priority", type=int, default=0, help="SCHED_FIFO priority; 0 for none")
+    cell = parser.add_argument_group("with --physics cell; defaults are the rig's")
+    cell.add_argument("--snapshot", help="mailbox that takes the cell's state for the cameras")
+    cell.add_argument("--task", choices=tuple(TASKS))
+    cell.add_argument("--level", choices=tuple(LEVELS))
+    cell.add_argument("--seed", type=int)
     return parser.parse_args()
 
 
 def _plant(rig: Rig, arguments: argparse.Namespace) -> Plant:
-    return KinematicPlant(np.array(rig.home_joints_rad))
+    if arguments.physics == "kinematic":
+        return KinematicPlant(np.array(rig.home_joints_rad))
+    config = rig.cell or CellConfig()
+    cell = Cell(rig, task_named(arguments.task or config.task), visuals=False)
+    seed = config.seed if arguments.seed is None else arguments.seed
+    cell.reset(seed, arguments.level or config.level)
+    return CellPlant(cell, arguments.snapshot)
 
 
 def _ask_for_priority(priority: int) -> None:
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-    except (PermissionError, OSError) as error:
+    except OSError as error:
         _log.warning("no SCHED_FIFO priority %d (%s); cycles may come late", priority, error)
 
 

@@ -15,6 +15,7 @@ from carp_ros.sim.ur.registers import Registers
 from carp_ros.sim.ur.robotiq import RobotiqFingers
 from carp_ros.sim.ur.rtde import text_message
 from carp_ros.sim.ur.safety import RobotMode, SafetyController
+from carp_ros.types import Array
 
 _STOP_DECELERATION_RAD_S2 = 10.0
 _LOAD_DELAY_S = 0.05
@@ -50,7 +51,8 @@ class Controller:
     def __init__(
         self, robot: Robot, plant: Plant, *, unlock_delay_s: float = 5.0, power_delay_s: float = 0.2
     ) -> None:
-        self._max_speed_rad_s = np.array(robot.max_speed_rad_s)
+        self._robot = robot
+        self._max_speed_rad_s = (1.0 + 1e-6) * np.array(robot.max_speed_rad_s)
         self._lower_rad = np.array(robot.lower_rad)
         self._upper_rad = np.array(robot.upper_rad)
         self._cycles = 0
@@ -105,6 +107,13 @@ class Controller:
         self.safety.power_off()
         self.stop_program()
 
+    def restore(self) -> None:
+        """Undo every fault, as a person at the pendant would: powered, ready, no program."""
+        self.stop_program()
+        self.safety.restore()
+        self.fingers.blocked_at = None
+        self.remote_control = True
+
     def cycle(self) -> None:
         """Let 2 ms pass."""
         self._cycles += 1
@@ -129,12 +138,14 @@ class Controller:
             self.stop_program()
 
     def _start_program(self) -> None:
-        if self._starts_at_s is None or self.time_s < self._starts_at_s:
+        # Motions start from rest, so a program waits for the arm that another one left moving.
+        due = self._starts_at_s is not None and self.time_s >= self._starts_at_s
+        if not (due and self.point.steady):
             return
         self._starts_at_s = None
         if self.safety.may_move:
             self._program = ControlProgram(
-                self.registers, self.kinematics, self.point, self.protective_stop
+                self._robot, self.registers, self.kinematics, self.point, self.protective_stop
             )
             self.runtime = Runtime.PLAYING
 
@@ -161,18 +172,19 @@ class Controller:
         except ProgramError as error:
             self._report(str(error))
             self.stop_program()
-        reason = self._violation()
+        reason = self._violation(joints)
         if reason:
             self._report(reason)
             self.point.joints, self.point.velocities = joints, velocities
             self.protective_stop()
             self._brake.step(self.point)
 
-    def _violation(self) -> str | None:
+    def _violation(self, before: Array) -> str | None:
         """Return why the set-point is one that the safety controller does not follow."""
-        if (np.abs(self.point.velocities) > self._max_speed_rad_s).any():
-            return f"joint speed limit: {np.round(self.point.velocities, 2).tolist()} rad/s"
         joints = self.point.joints
+        velocities = (joints - before) / CYCLE_S
+        if (np.abs(velocities) > self._max_speed_rad_s).any():
+            return f"joint speed limit: {np.round(velocities, 2).tolist()} rad/s"
         if (joints < self._lower_rad).any() or (joints > self._upper_rad).any():
             return f"joint position limit: {np.round(joints, 3).tolist()} rad"
         return None

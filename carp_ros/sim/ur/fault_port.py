@@ -49,6 +49,7 @@ class FaultConnection:
             "silence": self._silence,
             "block_gripper": self._block_gripper,
             "release_gripper": self._release_gripper,
+            "restore": self._restore,
             "scatter": c.plant.scatter,
             "judge": c.plant.judge,
             "state": self._state,
@@ -63,12 +64,18 @@ class FaultConnection:
     def _answer(self, line: bytes) -> dict[str, Any]:
         try:
             arguments = json.loads(line)
-            operation = self._operations[arguments.pop("op")]
+            if not isinstance(arguments, dict):
+                raise ValueError(f"request is {arguments!r}; expected an object with op")
+            operation = self._operations[arguments.pop("op", None)]
             return {"ok": True, **(operation(**arguments) or {})}
         except KeyError as error:
             return {"ok": False, "error": f"no op {error}; known: {', '.join(self._operations)}"}
-        except (ValueError, TypeError, AttributeError, CarpError) as error:
+        except (ValueError, TypeError, CarpError) as error:
             return {"ok": False, "error": str(error)}
+
+    def _restore(self) -> None:
+        self._link.silent_until_s = 0.0
+        self._controller.restore()
 
     def _remote_control(self, enabled: bool) -> None:
         self._controller.remote_control = bool(enabled)

@@ -87,12 +87,16 @@ class FaultClient:
         """Undo `block_gripper`."""
         self.request("release_gripper")
 
+    def restore(self) -> None:
+        """Undo every fault; the arm is powered, without a program, and stays where it is."""
+        self.request("restore")
+
     def scatter(self, seed: int, level: str) -> None:
         """Put the cell's objects to new places."""
         self.request("scatter", seed=seed, level=level)
 
     def judge(self) -> dict[str, Any]:
-        """Return how the task stands: `success` and what led to it."""
+        """Return how the task stands: `success`, and the `reasons` that speak against it."""
         return self.request("judge")
 
     def state(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from carp_ros.sim.servoj import ServoJ
 from carp_ros.sim.ur.plant import CYCLE_S
 from carp_ros.types import Array
 
@@ -84,18 +85,20 @@ class Servo:
     """Follow a streamed joint target (servoJ) until replaced.
 
     Args:
-        target: Of shape (J,) in [rad].
-        lookahead_s: Smoothing; the set-point lags the target by about this much.
-        gain: servoJ's gain; 300 and above follow at full stiffness.
+        follower: At rest where the set-point is.
     """
 
-    def __init__(self, target: Array, lookahead_s: float, gain: float) -> None:
-        self._target = target
-        self._rate = min(1.0, gain / 300.0) / max(lookahead_s, 0.03)
+    def __init__(self, follower: ServoJ) -> None:
+        self._follower = follower
+
+    def aim(self, target: Array, lookahead_s: float, gain: float) -> None:
+        """Follow `target`, of shape (J,) in [rad], from now on."""
+        self._target, self._lookahead_s, self._gain = target, lookahead_s, gain
 
     def step(self, point: SetPoint) -> bool:
-        """Approach the target like a low-pass filter with the look-ahead as its time constant."""
-        point.follow((self._target - point.joints) * self._rate)
+        """Take what the follower makes of the target."""
+        point.joints = self._follower.step(self._target, self._gain, self._lookahead_s)
+        point.velocities = self._follower.velocity
         return False
 
 

@@ -52,11 +52,15 @@ class Plant(Protocol):
         ...
 
     def judge(self) -> dict[str, Any]:
-        """Return how the task stands: `success` and what led to it.
+        """Return how the task stands: `success`, and the `reasons` that speak against it.
 
         Raises:
             DeviceError: If there is no task.
         """
+        ...
+
+    def close(self) -> None:
+        """Leave nothing behind in shared memory."""
         ...
 
 
@@ -93,3 +97,6 @@ class KinematicPlant:
     def judge(self) -> dict[str, Any]:
         """Refuse: there is no task."""
         raise DeviceError("this arm has no task to judge; start with --physics cell")
+
+    def close(self) -> None:
+        """Do nothing: nothing was shared."""

@@ -14,8 +14,11 @@ from collections.abc import Callable
 import numpy as np
 
 from carp_ros.errors import CarpError
+from carp_ros.robots import Robot
+from carp_ros.sim.servoj import ServoJ
 from carp_ros.sim.ur.kinematics import UrKinematics
 from carp_ros.sim.ur.motion import Motion, Move, Servo, SetPoint, Speed, Stop
+from carp_ros.sim.ur.plant import CYCLE_S
 from carp_ros.sim.ur.registers import Registers
 from carp_ros.types import Array
 
@@ -38,6 +41,7 @@ class ControlProgram:
     """The uploaded program while it runs.
 
     Args:
+        robot: Its limits are servoJ's.
         registers: Shared with the clients.
         kinematics: Of the arm.
         point: The set-point that motions start from.
@@ -51,11 +55,13 @@ class ControlProgram:
 
     def __init__(
         self,
+        robot: Robot,
         registers: Registers,
         kinematics: UrKinematics,
         point: SetPoint,
         protective_stop: Callable[[], None],
     ) -> None:
+        self._robot = robot
         self._registers = registers
         self._kinematics = kinematics
         self._point = point
@@ -77,7 +83,7 @@ class ControlProgram:
             SET_TCP: self._set_tcp,
             PROTECTIVE_STOP: protective_stop,
             WATCHDOG: self._set_watchdog,
-            STEP_TIME: lambda: self._return([0.002]),
+            STEP_TIME: lambda: self._return([CYCLE_S]),
             TCP_OFFSET: lambda: self._return(kinematics.tcp_offset),
             FORWARD: lambda: self._return(kinematics.forward(point.joints)),
             FORWARD_OF: lambda: self._return(
@@ -151,8 +157,11 @@ class ControlProgram:
 
     def _servo_j(self) -> None:
         self._refuse_second_motion(Servo)
+        target = self._arguments(0)
+        if not isinstance(self.motion, Servo):
+            self.motion = Servo(ServoJ(self._robot, self._point.joints, CYCLE_S))
         lookahead_s, gain = self._registers.input_double[9:11]
-        self.motion = Servo(self._arguments(0), lookahead_s, gain)
+        self.motion.aim(target, max(lookahead_s, 0.03), gain)
 
     def _stop(self) -> None:
         self.motion = Stop(self._registers.input_double[0])

@@ -13,7 +13,7 @@ _SPAN = _CLOSED_COUNTS - _OPEN_COUNTS
 _STROKE_MM, _SLOWEST_MM_S, _FASTEST_MM_S = 85.0, 20.0, 150.0
 _ACTIVATION_S = 0.5
 _LATENCY_S = 0.01  # a request takes this long to reach the gripper: until then OBJ is stale
-_REACHED = 0.02
+_REACHED = 0.03
 _STILL_PER_S = 0.05
 _STILL_S = 0.1
 

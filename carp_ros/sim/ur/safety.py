@@ -31,9 +31,7 @@ class SafetyController:
         self._unlock_delay_s = unlock_delay_s
         self._power_delay_s = power_delay_s
         self._stopped_at_s = 0.0
-        self._change: tuple[float, RobotMode] | None = None
-        self.safety_mode = SafetyMode.NORMAL
-        self.robot_mode = RobotMode.RUNNING
+        self.restore()
 
     @property
     def may_move(self) -> bool:
@@ -92,6 +90,12 @@ class SafetyController:
         """Take the arm's power; the brakes close."""
         self.robot_mode = RobotMode.POWER_OFF
         self._change = None
+
+    def restore(self) -> None:
+        """Be powered and without a stop, at once."""
+        self.safety_mode = SafetyMode.NORMAL
+        self.robot_mode = RobotMode.RUNNING
+        self._change: tuple[float, RobotMode] | None = None
 
     def advance(self, now_s: float) -> None:
         """Finish a power change that is due."""

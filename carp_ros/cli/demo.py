@@ -1,0 +1,172 @@
+"""`carp demo`: the whole simulated workstation at work, in real time, over ROS 2."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from carp_ros.bringup import describe, rig_path
+from carp_ros.rig import Rig, load_rig
+from carp_ros.ros_environment import enter
+from carp_ros.running_system import RunningSystem
+
+if TYPE_CHECKING:
+    from carp_ros.evaluation.contact_sheet import Strip
+    from carp_ros.nodes.trial_node import LiveTrial, TrialNode
+
+_READY_WITHIN_S = 90.0
+
+
+@dataclass(frozen=True)
+class DemoCommand:
+    """Bring up the simulated UR5e cell and let the scripted operator do a task.
+
+    Everything is what drives a real cell, as processes over ROS 2: two cameras, the SpaceMouse's
+    driver, limits, inverse kinematics, a 500 Hz servo, and the robot's own client library, which
+    talks to an emulated controller. Ends with a table, a contact sheet and a report.
+
+    Attributes:
+        task: What to do: cup or bowl.
+        trials: How many episodes.
+        seed_start: Seed of the first; the others follow.
+        timeout_s: An episode longer than this is stopped and judged.
+        contact_sheet: Where to write a PNG of beginnings, middles and ends.
+        report: Where to write the figures, as JSON, with a row a trial.
+        rig: A simulated rig's file, or the name of one in config/.
+        verbose: Show what the nodes say.
+    """
+
+    task: Literal["cup", "bowl"] = "cup"
+    trials: int = 3
+    seed_start: int = 0
+    timeout_s: float = 40.0
+    contact_sheet: Path = Path("out/demo.png")
+    report: Path = Path("out/demo.json")
+    rig: str = "ur5e_sim"
+    verbose: bool = False
+
+
+def main(command: DemoCommand) -> int:
+    """Run the demo; return 0 if every trial succeeded."""
+    enter()
+    if command.trials < 1:
+        raise ValueError(f"--trials is {command.trials}; expected at least 1")
+    rig = load_rig(rig_path(command.rig))
+    begin_s = time.monotonic()
+    nodes = describe(command.rig, "demonstrate", task=command.task)
+    log = NodeLog(verbose=command.verbose)
+    print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
+    trials: list[LiveTrial] = []
+    strips: list[Strip] = []
+    try:
+        with RunningSystem(nodes, log) as system:
+            system.wait_until_ready(_READY_WITHIN_S)
+            print(f"up after {time.monotonic() - begin_s:.1f} s", flush=True)
+            _conduct_all(command, rig, trials, strips)
+    except BaseException:
+        log.replay()
+        raise
+    finally:
+        if trials:
+            _finish(command, trials, strips, time.monotonic() - begin_s)
+    return 0 if all(trial.success for trial in trials) else 1
+
+
+def _conduct_all(
+    command: DemoCommand, rig: Rig, trials: list[LiveTrial], strips: list[Strip]
+) -> None:
+    """Conduct the trials, one row of the table each."""
+    from carp_ros.evaluation.contact_sheet import Strip
+    from carp_ros.nodes.trial_node import trial_node  # after `enter`
+
+    print(_header(list(rig.cameras)), flush=True)
+    with trial_node(rig) as node:
+        for number in range(command.trials):
+            trial, pictures = _conduct(node, command, number)
+            trials.append(trial)
+            caption = f"{command.task}, seed {trial.seed}, {trial.seconds:.1f} s"
+            caption += f": {trial.reasons}" if trial.reasons else ""
+            strips.append(Strip(caption, trial.success, pictures))
+            print(_row(number, trial), flush=True)
+
+
+def _conduct(node: TrialNode, command: DemoCommand, number: int) -> tuple[LiveTrial, list[Any]]:
+    """Conduct one trial; on a terminal, say on one line what happens meanwhile."""
+
+    def progress(text: str) -> None:
+        if sys.stdout.isatty():
+            print(f"\r{number + 1:>5}   {text:<40}", end="\r", flush=True)
+
+    return node.conduct(command.seed_start + number, command.timeout_s, progress)
+
+
+def _header(cameras: list[str]) -> str:
+    frames = "  ".join(f"{name:>12}" for name in cameras)
+    return f"trial   seed  success  seconds  {frames}   servo ticks late > 0.5 ms   > 1 ms"
+
+
+def _row(number: int, trial: LiveTrial) -> str:
+    frames = "  ".join(f"{f'{c.received}/{c.expected}':>12}" for c in trial.cameras.values())
+    share = [
+        f"{late / trial.ticks:.2%}" if trial.ticks > 0 else "-"
+        for late in (trial.late_half_ms, trial.late_1_ms)
+    ]
+    done = "yes" if trial.success else "no"
+    reasons = f"   {trial.reasons}" if trial.reasons else ""
+    return (
+        f"{number + 1:>5}{trial.seed:>7}{done:>9}{trial.seconds:>9.1f}  {frames}"
+        f"{share[0]:>29}{share[1]:>9}{reasons}"
+    )
+
+
+def _finish(
+    command: DemoCommand, trials: list[LiveTrial], strips: list[Strip], wall_s: float
+) -> None:
+    """Print the sum and write contact sheet and report."""
+    from carp_ros.cli.main import version
+    from carp_ros.evaluation.contact_sheet import write_contact_sheet
+    from carp_ros.evaluation.report import heading, success_summary, write_report
+
+    summary = success_summary([trial.success for trial in trials])
+    low, high = summary["interval"]
+    print(
+        f"{summary['successes']} of {summary['trials']} trials succeeded (95 % interval"
+        f" {low:.0%} to {high:.0%}), {wall_s:.0f} s in all"
+    )
+    write_contact_sheet(command.contact_sheet, strips)
+    write_report(
+        command.report,
+        {
+            **heading(["carp", *sys.argv[1:]], version()),
+            "agent": "demonstrator",
+            "task": command.task,
+            "real_time": True,
+            **summary,
+            "wall_s": round(wall_s, 1),
+            "rows": [dataclasses.asdict(trial) for trial in trials],
+        },
+    )
+    print(f"contact sheet: {command.contact_sheet}\nreport: {command.report}")
+
+
+class NodeLog:
+    """Keeps what the nodes say, and shows it at once if `verbose`, or when something fails."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        self._verbose = verbose
+        self._lines: list[str] = []
+
+    def __call__(self, name: str, line: str) -> None:
+        """Take one line of a node."""
+        self._lines = [*self._lines[-200:], f"{name}: {line}"]
+        if self._verbose:
+            print(self._lines[-1], flush=True)
+
+    def replay(self) -> None:
+        """Show what was kept, for whoever asks what went wrong."""
+        if not self._verbose:
+            print("\n".join(self._lines), file=sys.stderr)

@@ -1,0 +1,145 @@
+"""ROS node: the simulated cell. Starts its controller, publishes what its cameras see.
+
+Publishes:
+    <camera>/image_raw (Image, rgb8) and <camera>/camera_info (CameraInfo), for each camera of the
+    rig; stamped with the time of the physics that they show.
+Services:
+    cell/scatter (Trigger): lay the objects out anew, by the parameters `seed` and `level`, which
+    may be set while it runs; the arm goes on undisturbed.
+    cell/judge (Trigger): whether the task is done; the message says what is missing.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image
+from std_srvs.srv import Trigger
+
+from carp_ros.errors import DeviceError
+from carp_ros.nodes.convert import camera_info_to_msg, image_to_msg
+from carp_ros.nodes.params import fixed_parameter, rig_parameter
+from carp_ros.nodes.process import run_node
+from carp_ros.nodes.qos import SENSOR
+from carp_ros.rig import CellConfig, Rig
+from carp_ros.ros_environment import IMAGES_PROFILE
+from carp_ros.sim.cameras import Cameras
+from carp_ros.sim.live_cell import LiveCell, snapshot_name
+from carp_ros.sim.tasks import task_named
+from carp_ros.sim.ur.faults import FaultClient
+
+
+class CellNode(Node):
+    """Renders snapshots of the physics that the emulated controller runs."""
+
+    def __init__(self) -> None:
+        super().__init__("cell_node")
+        path, rig = rig_parameter(self)
+        if rig.cell is None:
+            raise ValueError(f"{path} has no section cell; this node is for simulated rigs alone")
+        self._rig = rig
+        task = fixed_parameter(self, "task", "", "cup or bowl; empty: as in the rig's file")
+        self.declare_parameter("seed", rig.cell.seed)
+        self.declare_parameter("level", rig.cell.level)
+        self._controller = _start_controller(path, rig, task or rig.cell.task)
+        self.get_logger().info(f"waiting for the emulated controller at {rig.arm.host}")
+        self._await_ready()
+        self._port = FaultClient(rig.arm.host, rig.cell.fault_port)
+        self._live = LiveCell(rig, task_named(task or rig.cell.task), visuals=True)
+        self._cameras = Cameras(self._live.cell)
+        self._images = {
+            name: self.create_publisher(Image, f"{name}/image_raw", SENSOR)
+            for name in self._cameras.names
+        }
+        self._infos = {
+            name: self.create_publisher(CameraInfo, f"{name}/camera_info", SENSOR)
+            for name in self._cameras.names
+        }
+        self._last_ns = 0
+        rate_hz = max(rig.cameras[name].rate_hz for name in self._cameras.names)
+        self.create_timer(1.0 / rate_hz, self._on_frame)
+        self.create_timer(0.5, self._check_controller)
+        self.create_service(Trigger, "cell/scatter", self._on_scatter)
+        self.create_service(Trigger, "cell/judge", self._on_judge)
+
+    def destroy_node(self) -> None:
+        """Stop the controller."""
+        self._controller.terminate()
+        try:
+            self._controller.wait(2.0)
+        except subprocess.TimeoutExpired:
+            self._controller.kill()
+        super().destroy_node()
+
+    def _await_ready(self) -> None:
+        assert self._controller.stdout is not None
+        line = self._controller.stdout.readline()
+        if line.strip() != "READY":
+            code = self._controller.wait()
+            raise DeviceError(
+                f"the emulated controller ended with exit code {code}; its message is above"
+            )
+
+    def _on_frame(self) -> None:
+        self._live.update()
+        stamp_ns = self._live.wall_ns
+        if stamp_ns <= self._last_ns:
+            return  # the physics stood still: there is nothing new to see
+        self._last_ns = stamp_ns
+        for name in self._cameras.names:
+            config = self._rig.cameras[name]
+            frame = f"{name}_optical_frame"
+            image = self._cameras.render(name)
+            self._images[name].publish(image_to_msg(image, stamp_ns, frame))
+            info = camera_info_to_msg(
+                self._cameras.intrinsics(name), config.width_px, config.height_px, stamp_ns, frame
+            )
+            self._infos[name].publish(info)
+
+    def _on_scatter(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        seed = self.get_parameter("seed").get_parameter_value().integer_value
+        level = self.get_parameter("level").get_parameter_value().string_value
+        try:
+            self._port.scatter(seed, level)
+            response.success = True
+            response.message = f"seed {seed}, level {level}"
+        except DeviceError as error:
+            response.message = str(error)
+        return response
+
+    def _on_judge(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            verdict = self._port.judge()
+            response.success = verdict["success"]
+            response.message = "; ".join(verdict["reasons"])
+        except DeviceError as error:
+            response.message = str(error)
+        return response
+
+    def _check_controller(self) -> None:
+        code = self._controller.poll()
+        if code is not None:
+            raise DeviceError(f"the emulated controller ended with exit code {code}")
+
+
+def _start_controller(path: Path, rig: Rig, task: str) -> subprocess.Popen[str]:
+    """Start the process that owns the physics."""
+    cell: CellConfig = rig.cell or CellConfig()
+    command = [sys.executable, "-m", "carp_ros.sim.ur", "--rig", str(path), "--task", task]
+    command += ["--seed", str(cell.seed), "--level", cell.level]
+    command += ["--fault-port", str(cell.fault_port), "--snapshot", snapshot_name(rig)]
+    # a robot's controller is punctual whatever this machine does: give it what the servo has
+    command += ["--priority", str(rig.servo.priority)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def main() -> None:
+    """Run the cell until shutdown."""
+    run_node(CellNode, profile=IMAGES_PROFILE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""ROS node: brings the managed nodes up in order, and says what is missing.
+
+Configures and activates the lifecycle nodes one after the other, checks that what the rig's file
+promises is really on the topics, and watches it from then on. It never moves or stops the arm: each
+node fails closed by itself.
+
+Subscribes:
+    <camera>/camera_info, joint_states: to measure them. control/status: for the roll-up.
+Publishes:
+    /diagnostics (DiagnosticArray): `supervisor: ...`, 1 Hz.
+Services:
+    supervisor/check (Trigger): the pre-flight check; the message names everything that is wrong.
+"""
+
+from __future__ import annotations
+
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.client import Client
+from rclpy.node import Node
+from rclpy.task import Future
+from sensor_msgs.msg import CameraInfo, JointState
+from std_srvs.srv import Trigger
+
+from carp_ros.nodes.convert import time_from_msg
+from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
+from carp_ros.nodes.params import rig_parameter
+from carp_ros.nodes.process import run_node
+from carp_ros.nodes.qos import SENSOR
+from carp_ros.ready import announce_ready
+from carp_ros.stream_meter import StreamMeter
+
+_MANAGED = ("control_node",)
+_JOINT_RATE_HZ = 100.0
+_WINDOW_NS = 2_000_000_000
+_LEAST_SHARE = 0.95
+_SILENT_S = 0.5
+_ANSWER_NS = 5_000_000_000
+_NEXT_TRANSITION = {
+    State.PRIMARY_STATE_UNCONFIGURED: Transition.TRANSITION_CONFIGURE,
+    State.PRIMARY_STATE_INACTIVE: Transition.TRANSITION_ACTIVATE,
+}
+
+
+class SupervisorNode(Node):
+    """Walks the managed nodes through their lifecycle and measures the streams."""
+
+    def __init__(self) -> None:
+        super().__init__("supervisor_node")
+        _, self._rig = rig_parameter(self)
+        self._managed = {name: _ManagedNode(self, name) for name in _MANAGED}
+        self._streams = {"joint_states": _Stream(_JOINT_RATE_HZ)}
+        self.create_subscription(
+            JointState, "joint_states", self._streams["joint_states"].take, SENSOR
+        )
+        for name, camera in self._rig.cameras.items():
+            stream = self._streams[name] = _Stream(camera.rate_hz)
+            self.create_subscription(CameraInfo, f"{name}/camera_info", stream.take, SENSOR)
+        self._diagnostics = DiagnosticsPublisher(self)
+        self._ready = False
+        self._said: list[str] = []
+        self.create_service(Trigger, "supervisor/check", self._on_check)
+        self.create_timer(0.25, self._on_step)
+        self.create_timer(1.0, self._on_second)
+
+    def _on_step(self) -> None:
+        for node in self._managed.values():
+            node.step()
+            if node.missing:
+                return  # the ones after it need it
+
+    def _on_second(self) -> None:
+        now_ns = self.get_clock().now().nanoseconds
+        missing, slow = self._missing(now_ns), self._slow()
+        if not missing and not self._ready:
+            self._ready = True
+            self.get_logger().info("everything is up")
+            announce_ready()
+        if missing != self._said:
+            self._said = missing
+            self.get_logger().info(f"waiting for {'; '.join(missing) or 'nothing more'}")
+        values = {name: stream.rate_text for name, stream in self._streams.items()}
+        level = ERROR if missing else WARN if slow else OK
+        message = "; ".join(missing + slow) or "everything is up"
+        self._diagnostics.publish([status("supervisor: system", level, message, values)])
+
+    def _on_check(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        problems = self._missing(self.get_clock().now().nanoseconds) + self._slow()
+        response.success = not problems
+        response.message = "; ".join(problems)
+        return response
+
+    def _missing(self, now_ns: int) -> list[str]:
+        """Return everything without which the system is not up."""
+        missing = [node.missing for node in self._managed.values() if node.missing]
+        streams = ((name, stream.missing(now_ns)) for name, stream in self._streams.items())
+        return missing + [f"{name} ({problem})" for name, problem in streams if problem]
+
+    def _slow(self) -> list[str]:
+        """Return the streams that come too slowly."""
+        streams = ((name, stream.slow) for name, stream in self._streams.items())
+        return [f"{name}: {problem}" for name, problem in streams if problem]
+
+
+class _Stream:
+    """One measured topic: the last full window of `_WINDOW_NS` counts."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self._rate_hz = rate_hz
+        self._meter = StreamMeter(rate_hz)
+        self._share: float | None = None
+        self._newest_ns = 0
+
+    def take(self, msg: CameraInfo | JointState) -> None:
+        stamp_ns = time_from_msg(msg.header.stamp)
+        self._meter.add(stamp_ns)
+        self._newest_ns = stamp_ns
+        if self._meter.span_ns >= _WINDOW_NS:
+            self._share = self._meter.share(stamp_ns)
+            self._meter.reset()
+
+    def missing(self, now_ns: int) -> str:
+        if self._newest_ns == 0:
+            return "no message yet"
+        age_s = (now_ns - self._newest_ns) * 1e-9
+        if age_s > _SILENT_S:
+            return f"newest message is {age_s:.1f} s old"
+        return "measuring its rate" if self._share is None else ""
+
+    @property
+    def slow(self) -> str:
+        if self._share is None or self._share >= _LEAST_SHARE:
+            return ""
+        return f"{self.rate_text} arrive, expected {_LEAST_SHARE:.0%}: is this machine overloaded?"
+
+    @property
+    def rate_text(self) -> str:
+        share = "-" if self._share is None else f"{self._share:.1%}"
+        return f"{share} of {self._rate_hz:.0f} Hz"
+
+
+class _ManagedNode:
+    """One lifecycle node: led to being active, and watched from then on."""
+
+    def __init__(self, node: Node, name: str) -> None:
+        self._name = name
+        self._clock = node.get_clock()
+        self._get = node.create_client(GetState, f"{name}/get_state")
+        self._change = node.create_client(ChangeState, f"{name}/change_state")
+        self._pending: Future | None = None
+        self._asked_ns = 0
+        self.missing = f"{name} to start"
+
+    def step(self) -> None:
+        """Ask for the state, or for the next transition; never blocks."""
+        now_ns = self._clock.now().nanoseconds
+        if self._pending is not None and self._pending.done():
+            self._take(self._pending.result())
+        elif self._pending is not None and now_ns - self._asked_ns > _ANSWER_NS:
+            self._pending = None  # the node died; discovery may still show it for a while
+            self.missing = f"{self._name}, which does not answer: did it die?"
+        elif self._pending is None and self._get.service_is_ready():
+            self._ask(self._get, GetState.Request())
+
+    def _ask(self, client: Client, request: GetState.Request | ChangeState.Request) -> None:
+        self._pending = client.call_async(request)
+        self._asked_ns = self._clock.now().nanoseconds
+
+    def _take(self, result: GetState.Response | ChangeState.Response | None) -> None:
+        self._pending = None
+        if not isinstance(result, GetState.Response):
+            return  # a transition ended: the next step asks where it led
+        state = result.current_state
+        active = state.id == State.PRIMARY_STATE_ACTIVE
+        self.missing = "" if active else f"{self._name}, which is {state.label}"
+        transition = _NEXT_TRANSITION.get(state.id)
+        if transition is not None:
+            request = ChangeState.Request(transition=Transition(id=transition))
+            self._ask(self._change, request)
+
+
+def main() -> None:
+    """Run the supervisor until shutdown."""
+    run_node(SupervisorNode)
+
+
+if __name__ == "__main__":
+    main()

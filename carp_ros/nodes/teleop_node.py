@@ -1,0 +1,120 @@
+"""ROS node: reads the SpaceMouse and publishes what the operator asks for.
+
+Publishes:
+    teleop/twist (TwistStamped): wanted velocity of the TCP, base frame; zero unless the dead-man
+        button is held.
+    teleop/deadman (Bool): heartbeat, true while the button is held; silent while no SpaceMouse is
+        connected, which stops the arm.
+    teleop/gripper (Float64): 0 open, 1 closed.
+    /diagnostics (DiagnosticArray).
+"""
+
+from __future__ import annotations
+
+from geometry_msgs.msg import TwistStamped
+from rclpy.node import Node
+from std_msgs.msg import Bool, Float64
+
+from carp_ros.control.mapping import TeleopCommand, TeleopMapping
+from carp_ros.errors import DeviceError
+from carp_ros.hardware.pointer import Pointer
+from carp_ros.hardware.spacemouse import SpaceMouse
+from carp_ros.nodes.convert import twist_to_msg
+from carp_ros.nodes.diagnostics import ERROR, OK, DiagnosticsPublisher, status
+from carp_ros.nodes.params import fixed_parameter, rig_parameter
+from carp_ros.nodes.process import run_node
+from carp_ros.nodes.qos import COMMAND
+from carp_ros.rig import Rig
+
+_HEARTBEAT_TICKS = 4
+
+
+class TeleopNode(Node):
+    """Feeds a pointer's readings to a `TeleopMapping` and publishes its commands."""
+
+    def __init__(self, pointer: Pointer | None = None) -> None:
+        super().__init__("teleop_node")
+        _, self._rig = rig_parameter(self)
+        device = fixed_parameter(self, "device", "", "spacemouse or demonstrator")
+        task = fixed_parameter(self, "task", "", "of the demonstrator; empty: the rig's")
+        config = self._rig.teleop
+        self._pointer = pointer or _make_pointer(self._rig, device or config.device, task)
+        self._mapping = TeleopMapping(config)
+        self._twists = self.create_publisher(TwistStamped, "teleop/twist", COMMAND)
+        self._deadmen = self.create_publisher(Bool, "teleop/deadman", COMMAND)
+        self._grippers = self.create_publisher(Float64, "teleop/gripper", COMMAND)
+        self._diagnostics = DiagnosticsPublisher(self)
+        self._ticks = 0
+        self._problem = "not opened yet"
+        self._last: TeleopCommand | None = None
+        self._try_to_open()
+        self.create_timer(1.0 / config.rate_hz, self._on_tick)
+        self.create_timer(1.0, self._on_second)
+
+    def destroy_node(self) -> None:
+        """Close the pointer."""
+        self._pointer.close()
+        super().destroy_node()
+
+    def _try_to_open(self) -> None:
+        try:
+            self._pointer.open()
+            self._problem = ""
+        except DeviceError as error:
+            self._problem = str(error)
+            self.get_logger().warning(f"waiting for the pointer: {error}")
+
+    def _on_tick(self) -> None:
+        now_ns = self.get_clock().now().nanoseconds
+        state = self._pointer.read(now_ns)
+        command = self._mapping.map(state, now_ns)
+        if not state.connected:
+            self._problem = self._problem or "the pointer is unplugged: plug it in again"
+            self._last = None
+            return
+        self._problem = ""
+        frame = self._rig.robot.base_frame
+        self._twists.publish(twist_to_msg(command.twist, now_ns, frame))
+        self._ticks += 1
+        changed = (
+            self._last is None
+            or command.deadman != self._last.deadman
+            or command.gripper != self._last.gripper
+        )
+        self._last = command
+        if changed or self._ticks % _HEARTBEAT_TICKS == 0:
+            self._deadmen.publish(Bool(data=command.deadman))
+            self._grippers.publish(Float64(data=command.gripper))
+
+    def _on_second(self) -> None:
+        if self._problem:
+            self._try_to_open()
+        level = ERROR if self._problem else OK
+        self._diagnostics.publish([status("teleop: pointer", level, self._problem or "connected")])
+
+
+def _make_pointer(rig: Rig, device: str, task: str) -> Pointer:
+    """Return the pointer of that name, not yet opened.
+
+    Raises:
+        ValueError: If there is none.
+        DeviceError: If the simulated cell, which the demonstrator looks at, does not run.
+    """
+    if device == "spacemouse":
+        return SpaceMouse(rig.teleop)
+    if device == "demonstrator" and rig.cell is not None:
+        from carp_ros.sim.operator import DemonstratorAtMouse  # only a simulated rig has MuJoCo
+
+        return DemonstratorAtMouse(rig, task or rig.cell.task)
+    raise ValueError(
+        f"device is {device!r}; expected spacemouse, or demonstrator on a rig with a cell"
+    )
+
+
+def main() -> None:
+    """Run the node until shutdown."""
+    run_node(TeleopNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""ROS node: conducts trials on the running simulated cell, as a person with a checklist would.
+
+For each trial: send the arm home, select and enable the agent, lay the objects out, wait until the
+agent let go, and judge. Meanwhile it counts what the cameras deliver and how late the servo is.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_msgs.msg import Bool, String
+from std_srvs.srv import SetBool, Trigger
+
+from carp_ros.errors import DeviceError
+from carp_ros.nodes.convert import image_from_msg, time_from_msg
+from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
+from carp_ros.rig import Rig
+from carp_ros.stream_meter import StreamMeter
+
+Picture = npt.NDArray[np.uint8]
+Answer = TypeVar("Answer")
+
+_ANSWER_S = 10.0
+_HOME_S = 20.0
+_LET_GO_S = 1.0  # dead-man released for this long ends the trial
+_SETTLE_S = 1.0
+_PICTURE_S = 0.5
+
+
+@dataclass(frozen=True)
+class StreamCount:
+    """What a camera delivered in one trial."""
+
+    received: int
+    expected: int
+    out_of_order: int
+
+
+@dataclass(frozen=True)
+class LiveTrial:
+    """One trial in real time.
+
+    Attributes:
+        seed: Of places and looks.
+        success: Whether the task was done, judged on the settled end.
+        reasons: What was wrong, if not.
+        seconds: From the objects' layout to the agent's letting go.
+        cameras: By name.
+        ticks: Of the servo.
+        late_half_ms, late_1_ms: How many of them woke later than 0.5 ms and 1 ms.
+    """
+
+    seed: int
+    success: bool
+    reasons: str
+    seconds: float
+    cameras: dict[str, StreamCount]
+    ticks: int
+    late_half_ms: int
+    late_1_ms: int
+
+
+@contextmanager
+def trial_node(rig: Rig) -> Iterator[TrialNode]:
+    """Take part in the ROS graph as a `TrialNode`; the arm is stopped on the way out."""
+    rclpy.init()
+    node = TrialNode(rig)
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()
+        rclpy.shutdown()
+
+
+class TrialNode(Node):
+    """Conducts trials; a thread of its own listens meanwhile.
+
+    Args:
+        rig: The simulated rig that runs.
+    """
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__("trial_node")
+        self._meters = {name: StreamMeter(c.rate_hz) for name, c in rig.cameras.items()}
+        self._images: dict[str, Image] = {}
+        for name in rig.cameras:
+            self.create_subscription(Image, f"{name}/image_raw", self._image_taker(name), SENSOR)
+        self._status: dict[str, Any] = {}
+        self._loop: dict[str, str] = {}
+        self._deadman = False
+        self.create_subscription(String, "control/status", self._on_status, LATCHED)
+        self.create_subscription(Bool, "teleop/deadman", self._on_deadman, COMMAND)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._triggers = {
+            name: self.create_client(Trigger, name)
+            for name in ("control/home", "control/select_teleop", "cell/scatter", "cell/judge")
+        }
+        self._enable = self.create_client(SetBool, "control/enable")
+        self._seed_client = self.create_client(SetParameters, "cell_node/set_parameters")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the arm and listen no more."""
+        if self._enable.service_is_ready():
+            self._enable.call_async(SetBool.Request(data=False))
+            time.sleep(0.1)
+        self._executor.shutdown()
+        self._thread.join(2.0)
+
+    def conduct(
+        self, seed: int, timeout_s: float, progress: Callable[[str], None]
+    ) -> tuple[LiveTrial, list[Picture]]:
+        """Run one trial and return it with its first, middle and last picture.
+
+        Args:
+            seed: Of places and looks.
+            timeout_s: When to stop an agent that has not let go.
+            progress: Called with a few words on what happens, several times a second.
+
+        Raises:
+            DeviceError: If a service does not answer, or the arm could not be sent home or enabled.
+        """
+        progress("going home")
+        self._trigger("control/home")
+        self._await(lambda: self._status.get("reason") == "home reached", _HOME_S, "reach home")
+        self._trigger("control/select_teleop")
+        answer = self._call(self._enable, SetBool.Request(data=True))
+        if not answer.success:
+            raise DeviceError(f"the arm was not enabled: {answer.message}")
+        self._set_seed(seed)
+        loop = dict(self._loop)
+        self._trigger("cell/scatter")
+        for meter in self._meters.values():
+            meter.reset()
+        seconds, pictures = self._watch(timeout_s, progress)
+        cameras = self._counts()
+        self._call(self._enable, SetBool.Request(data=False))
+        progress("judging")
+        time.sleep(_SETTLE_S)
+        verdict = self._call(self._triggers["cell/judge"], Trigger.Request())
+        trial = LiveTrial(
+            seed,
+            verdict.success,
+            verdict.message,
+            round(seconds, 2),
+            cameras,
+            *(
+                int(self._loop.get(key, 0)) - int(loop.get(key, 0))
+                for key in ("ticks", "later_than_0.5_ms", "later_than_1_ms")
+            ),
+        )
+        return trial, [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
+
+    def _watch(
+        self, timeout_s: float, progress: Callable[[str], None]
+    ) -> tuple[float, list[Picture]]:
+        """Wait until the agent let go; return how long it acted, and pictures on the way."""
+        start_s = time.monotonic()
+        acting_s = start_s
+        acted = False
+        pictures: list[Picture] = []
+        while True:
+            now_s = time.monotonic()
+            if self._deadman:
+                acted, acting_s = True, now_s
+            if (acted and now_s - acting_s > _LET_GO_S) or now_s - start_s > timeout_s:
+                pictures.append(self._picture())
+                return acting_s - start_s, pictures
+            if now_s - start_s >= len(pictures) * _PICTURE_S:
+                pictures.append(self._picture())
+                doing = "moving" if self._status.get("moving") else "standing"
+                progress(f"{now_s - start_s:4.1f} s, arm {doing}")
+            if not self._status.get("enabled"):
+                raise DeviceError(f"the trial was stopped: {self._status.get('reason')}")
+            time.sleep(0.05)
+
+    def _picture(self) -> Picture:
+        """Return what the cameras see, one above the other."""
+        self._await(lambda: len(self._images) == len(self._meters), _ANSWER_S, "show an image")
+        return np.vstack([image_from_msg(self._images[name]) for name in self._meters])
+
+    def _counts(self) -> dict[str, StreamCount]:
+        now_ns = self.get_clock().now().nanoseconds
+        return {
+            name: StreamCount(meter.received, meter.expected(now_ns), meter.out_of_order)
+            for name, meter in self._meters.items()
+        }
+
+    def _set_seed(self, seed: int) -> None:
+        value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=seed)
+        request = SetParameters.Request(parameters=[Parameter(name="seed", value=value)])
+        self._call(self._seed_client, request)
+
+    def _trigger(self, name: str) -> None:
+        answer = self._call(self._triggers[name], Trigger.Request())
+        if not answer.success:
+            raise DeviceError(f"{name} was refused: {answer.message}")
+
+    def _call(self, client: Client, request: Any) -> Any:
+        """Call a service and wait for its answer."""
+        name = client.srv_name
+        if not client.wait_for_service(_ANSWER_S):
+            raise DeviceError(f"no service {name} within {_ANSWER_S:.0f} s; is its node running?")
+        future = client.call_async(request)
+        self._await(future.done, _ANSWER_S, f"answer {name}")
+        return future.result()
+
+    def _await(self, condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline_s:
+                raise DeviceError(
+                    f"the system did not {what} within {timeout_s:.0f} s; it says"
+                    f" {self._status.get('reason') or 'nothing'!r}"
+                )
+            time.sleep(0.01)
+
+    def _image_taker(self, name: str) -> Callable[[Image], None]:
+        def take(msg: Image) -> None:
+            self._meters[name].add(time_from_msg(msg.header.stamp))
+            self._images[name] = msg
+
+        return take
+
+    def _on_status(self, msg: String) -> None:
+        self._status = json.loads(msg.data)
+
+    def _on_deadman(self, msg: Bool) -> None:
+        self._deadman = msg.data
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            if status.name == "control: servo loop":
+                self._loop = {pair.key: pair.value for pair in status.values}
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            return

@@ -1,0 +1,52 @@
+"""The running cell as another process sees it: through the snapshots of its controller."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from carp_ros.errors import DeviceError
+from carp_ros.mailbox import Mailbox
+from carp_ros.rig import Rig
+from carp_ros.sim.cell import Cell
+from carp_ros.sim.tasks import Task
+
+
+def snapshot_name(rig: Rig) -> str:
+    """Return the name of the mailbox in which the controller of this rig keeps its cell."""
+    return f"cell_{rig.arm.host}"
+
+
+class LiveCell:
+    """A cell that follows the one that runs.
+
+    Args:
+        rig: The rig that is simulated.
+        task: What stands on its table.
+        visuals: Whether it is to be looked at.
+
+    Raises:
+        DeviceError: If no controller runs, or one of another task.
+    """
+
+    def __init__(self, rig: Rig, task: Task, *, visuals: bool) -> None:
+        self.cell = Cell(rig, task, visuals=visuals)
+        self._mailbox = Mailbox(snapshot_name(rig), self.cell.snapshot_dtype, create=False)
+        self._seen = 0
+        self.wall_ns = 0
+        self.update()
+
+    def update(self) -> Cell:
+        """Take over the newest state and return the cell; `wall_ns` is then when it was so.
+
+        Raises:
+            DeviceError: If there never was one.
+        """
+        count = self._mailbox.count
+        if count != self._seen:
+            record = self._mailbox.read()
+            if record is None:
+                raise DeviceError("the controller has no state yet; wait until it says READY")
+            self._seen = count
+            self.wall_ns = int(record["wall_ns"])
+            self.cell.restore(np.asarray(record))
+        return self.cell

@@ -1,0 +1,59 @@
+"""The scripted operator with a hand on a virtual SpaceMouse, at the running cell."""
+
+from __future__ import annotations
+
+from carp_ros.errors import DeviceError
+from carp_ros.hardware.spacemouse import SpaceMouse
+from carp_ros.rig import Rig
+from carp_ros.sim.demonstrator import Demonstrator
+from carp_ros.sim.live_cell import LiveCell
+from carp_ros.sim.tasks import task_named
+from carp_ros.sim.virtual_spacemouse import VirtualSpaceMouse
+from carp_ros.types import PointerState
+
+
+class DemonstratorAtMouse:
+    """A `Pointer` whose deflections pass through the SpaceMouse's own driver.
+
+    What the operator does becomes HID reports of a real model; hidapi's readers, pyspacemouse and
+    `SpaceMouse` take them in as they would from the device. Call it in a process that uses no other
+    HID device.
+
+    Args:
+        rig: The simulated rig.
+        task: What the cell has on its table.
+    """
+
+    def __init__(self, rig: Rig, task: str) -> None:
+        self._rig = rig
+        self._task = task_named(task)
+        self._mouse = VirtualSpaceMouse()
+        self._mouse.install()
+        self._driver = SpaceMouse(rig.teleop)
+        self._operator: Demonstrator | None = None
+
+    def open(self) -> None:
+        """Find the running cell and open the mouse.
+
+        Raises:
+            DeviceError: If the cell does not run.
+        """
+        live = LiveCell(self._rig, self._task, visuals=False)
+        self._operator = Demonstrator(live.update, self._rig)
+        self._driver.open()
+
+    def read(self, now_ns: int) -> PointerState:
+        """Let the operator move the mouse, and return what its driver reads."""
+        if self._operator is not None:
+            try:
+                hand = self._operator.read(now_ns)
+            except DeviceError:
+                self._operator = None
+            else:
+                self._mouse.move(hand.deflections, hand.buttons)
+        return self._driver.read(now_ns)
+
+    def close(self) -> None:
+        """Let go of the mouse."""
+        self._operator = None
+        self._driver.close()

@@ -1,0 +1,72 @@
+"""The simulated cell behind the controller, and its state for whoever renders it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from carp_ros.errors import DeviceError
+from carp_ros.mailbox import Mailbox
+from carp_ros.sim.cell import Cell
+from carp_ros.types import Array
+
+
+class CellPlant:
+    """Arm, gripper and objects with their physics.
+
+    Args:
+        cell: What is driven; its time step is the controller's cycle.
+        snapshot: Name of the mailbox that takes the cell's state; None for none.
+    """
+
+    def __init__(self, cell: Cell, snapshot: str | None) -> None:
+        self._cell = cell
+        self._mailbox = Mailbox(snapshot, cell.snapshot_dtype, create=True) if snapshot else None
+
+    @property
+    def joints(self) -> Array:
+        """Joint positions of shape (J,) in [rad]."""
+        return self._cell.joints
+
+    @property
+    def velocities(self) -> Array:
+        """Joint velocities of shape (J,) in [rad/s]."""
+        return self._cell.velocities
+
+    @property
+    def gripper_opening(self) -> float:
+        """Where the fingers are, 0 open to 1 closed."""
+        return self._cell.gripper_opening
+
+    def drive(self, joints: Array, gripper: float) -> None:
+        """Set what the motors aim at: joints of shape (J,) in [rad], fingers 0 to 1."""
+        self._cell.drive(joints, gripper)
+
+    def advance(self) -> None:
+        """Step the physics."""
+        self._cell.advance()
+
+    def publish(self, wall_ns: int) -> None:
+        """Write the state, which is of `wall_ns` (CLOCK_REALTIME), to the mailbox."""
+        if self._mailbox is not None:
+            self._mailbox.write(self._cell.snapshot(wall_ns))
+
+    def scatter(self, seed: int, level: str) -> None:
+        """Start a new episode of the cell's task; the arm stays where it is.
+
+        Raises:
+            DeviceError: If there is no such level.
+        """
+        try:
+            self._cell.scatter(seed, level)
+        except ValueError as error:
+            raise DeviceError(str(error)) from error
+
+    def judge(self) -> dict[str, Any]:
+        """Return `success`, and the `reasons` that speak against it."""
+        verdict = self._cell.judge()
+        return {"success": verdict.success, "reasons": list(verdict.reasons)}
+
+    def close(self) -> None:
+        """Remove the mailbox."""
+        if self._mailbox is not None:
+            self._mailbox.unlink()

@@ -1,0 +1,53 @@
+"""Whether a stream of stamped messages is what it should be: rate, gaps, order."""
+
+from __future__ import annotations
+
+import math
+
+
+class StreamMeter:
+    """Counts the messages of one stream.
+
+    Args:
+        rate_hz: How many a second there should be.
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        self._period_ns = 1e9 / rate_hz
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin to count anew; the next message is the first."""
+        self._first_ns: int | None = None
+        self._last_ns = 0
+        self.received = 0
+        self.out_of_order = 0
+        self.largest_gap_ns = 0
+
+    def add(self, stamp_ns: int) -> None:
+        """Take note of a message with this stamp."""
+        self.received += 1
+        if self._first_ns is None:
+            self._first_ns = self._last_ns = stamp_ns
+            return
+        if stamp_ns <= self._last_ns:
+            self.out_of_order += 1
+            return
+        self.largest_gap_ns = max(self.largest_gap_ns, stamp_ns - self._last_ns)
+        self._last_ns = stamp_ns
+
+    @property
+    def span_ns(self) -> int:
+        """From the first stamp to the newest."""
+        return self._last_ns - (self._first_ns or self._last_ns)
+
+    def expected(self, now_ns: int) -> int:
+        """Return how many there should have been from the first one to `now_ns`."""
+        if self._first_ns is None:
+            return 0
+        return max(self.received and 1, math.floor((now_ns - self._first_ns) / self._period_ns))
+
+    def share(self, now_ns: int) -> float:
+        """Return received to expected by `now_ns`; 0 before the first message."""
+        expected = self.expected(now_ns)
+        return self.received / expected if expected else 0.0

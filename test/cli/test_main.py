@@ -1,0 +1,90 @@
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import is_dataclass
+
+import pytest
+
+from carp_ros.cli import main as cli
+from carp_ros.errors import DeviceError
+from carp_ros.share import share_folder
+
+CARP = [sys.executable, "-c", "from carp_ros.cli.main import main; main()"]
+
+
+def carp(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a shell does."""
+    return subprocess.run([*CARP, *arguments], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_a_verb_has_its_options_and_its_main(verb):
+    name = f"carp_ros.cli.{verb}"
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not written yet")
+    module = importlib.import_module(name)
+    assert is_dataclass(getattr(module, f"{verb.capitalize()}Command"))
+    assert callable(module.main)
+
+
+def test_help_names_every_verb_and_imports_nothing_heavy():
+    heavy = "numpy tyro mujoco rclpy pinocchio"
+    code = (
+        "import sys; from carp_ros.cli.main import run; code = run(['--help']);"
+        f"assert not set('{heavy}'.split()) & set(sys.modules), 'heavy'; sys.exit(code)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    assert all(f"  {verb} " in run.stdout for verb in cli.VERBS)
+
+
+def test_the_version_is_that_of_the_package_manifest():
+    assert f"<version>{cli.version()}</version>" in (share_folder() / "package.xml").read_text()
+
+
+def test_an_unknown_verb_is_answered_with_those_that_exist(capsys):
+    assert cli.run(["fly"]) == cli.EXIT_USAGE
+    assert "no verb 'fly'; expected one of demo, up" in capsys.readouterr().err
+
+
+def test_a_refusal_is_one_line_without_traceback():
+    run = carp("up", "--rig", "nowhere")
+    assert run.returncode == 1
+    assert run.stderr.startswith("carp up: no rig file")
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_device_that_is_missing_ends_a_verb_with_code_1(monkeypatch, capsys):
+    def refuse(command: object) -> int:
+        raise DeviceError("no arm at 127.0.0.2; switch it on")
+
+    monkeypatch.setattr("carp_ros.cli.up.main", refuse)
+    assert cli.run(["up"]) == 1
+    assert capsys.readouterr().err == "carp up: no arm at 127.0.0.2; switch it on\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_through_every_finally(number, tmp_path):
+    left = tmp_path / "left"
+    script = f"""
+import pathlib, time
+from carp_ros.cli import main as cli
+def wait(arguments):
+    try:
+        print("up", flush=True)
+        time.sleep(60)
+    finally:
+        pathlib.Path({str(left)!r}).touch()
+cli.run = wait
+cli.main()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, env=dict(os.environ)
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(number)
+    assert process.wait(20.0) == 128 + number
+    assert left.exists()

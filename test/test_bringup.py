@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from carp_ros.bringup import describe
+from carp_ros.share import share_folder
+
+SIMULATED = share_folder() / "config" / "ur5e_sim.yaml"
+
+
+@pytest.fixture
+def hardware_rig(tmp_path: Path) -> str:
+    """Return a rig's file without a simulated cell."""
+    content = yaml.safe_load(SIMULATED.read_text())
+    del content["cell"]
+    path = tmp_path / "hardware.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+def test_a_simulated_rig_starts_the_cell_first_and_the_supervisor_last():
+    names = [node.name for node in describe("ur5e_sim")]
+    assert names == ["cell_node", "control_node", "teleop_node", "supervisor_node"]
+
+
+def test_a_rig_of_hardware_has_no_cell(hardware_rig):
+    names = [node.name for node in describe(hardware_rig)]
+    assert names == ["control_node", "teleop_node", "supervisor_node"]
+
+
+def test_a_rig_is_named_or_given_as_a_file():
+    assert describe("ur5e_sim") == describe(str(SIMULATED))
+
+
+def test_every_node_reads_the_rig_from_an_absolute_path(hardware_rig, monkeypatch):
+    monkeypatch.chdir(Path(hardware_rig).parent)
+    paths = {node.parameters["rig"] for node in describe("hardware.yaml")}
+    assert paths == {hardware_rig}
+
+
+def test_the_mode_chooses_who_moves_the_arm():
+    devices = {
+        mode: node.parameters["device"]
+        for mode in ("teleop", "demonstrate")
+        for node in describe("ur5e_sim", mode)
+        if node.name == "teleop_node"
+    }
+    assert devices == {"teleop": "spacemouse", "demonstrate": "demonstrator"}
+
+
+def test_the_task_reaches_the_cell_and_the_demonstrator():
+    tasks = {node.name: node.parameters.get("task") for node in describe("ur5e_sim", task="bowl")}
+    assert tasks["cell_node"] == tasks["teleop_node"] == "bowl"
+
+
+def test_a_task_of_hardware_is_laid_by_hand(hardware_rig):
+    assert describe(hardware_rig, task="cup")[0].name == "control_node"
+
+
+def test_the_demonstrator_refuses_hardware(hardware_rig):
+    with pytest.raises(ValueError, match=r"mode is demonstrate.*no simulated cell.*use teleop"):
+        describe(hardware_rig, "demonstrate")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"mode": "fly"}, "mode is 'fly'; expected one of teleop, policy, demonstrate"),
+        ({"mode": "policy"}, "mode is policy"),
+        ({"bundle": "models/cup"}, "bundle is 'models/cup', but mode is teleop"),
+        ({"record": True}, "record is true"),
+    ],
+)
+def test_what_can_not_run_is_refused_with_the_reason(options, reason):
+    with pytest.raises(ValueError, match=reason):
+        describe("ur5e_sim", **options)
+
+
+def test_an_unknown_rig_is_answered_with_those_that_exist():
+    with pytest.raises(ValueError, match=r"nowhere\.yaml.*ur5e_sim"):
+        describe("nowhere")
