@@ -35,7 +35,7 @@ from visualization_msgs.msg import MarkerArray
 
 from carp_ros.control.arbiter import Arbiter, Source
 from carp_ros.control.command import Fault, Link, ServoState, chunk_to_record
-from carp_ros.control.realtime import prefer_process
+from carp_ros.control.realtime import OPERATOR_PRIORITY, prefer_process
 from carp_ros.errors import CarpError
 from carp_ros.nodes.control_diagnostics import arm_status, gripper_status, loop_status
 from carp_ros.nodes.convert import (
@@ -57,7 +57,6 @@ from carp_ros.nodes.servo_keeper import ServoKeeper
 
 _PERIOD_S = 0.01
 _GRIPPER_TICKS = 4
-_PRIORITY = 10  # below the servo's, above all that is not real-time
 _SOLE_PUBLISHERS = ("teleop/twist", "teleop/deadman", "teleop/gripper", "chunk", "gripper_chunk")
 
 
@@ -68,7 +67,7 @@ class ControlNode(LifecycleNode):
         super().__init__("control_node")
         self._rig_path, self._rig = rig_parameter(self)
         if self._rig.servo.priority:
-            prefer_process(_PRIORITY)
+            prefer_process(OPERATOR_PRIORITY)
         self._active = False
         self._gripper_chunk = JointTrajectory()
         self._refused = 0
