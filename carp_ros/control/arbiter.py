@@ -36,6 +36,7 @@ _MODES = {
 _STANDSTILL = Twist(np.zeros(3), np.zeros(3))
 _DEADMAN_TIMEOUT_S = 0.25
 _REFUSALS_UNTIL_STOP = 5
+_HOME_BEGUN_NS = 100_000_000  # by then the servo has seen the command to go home
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,6 @@ class Arbiter:
         self._deadman, self._deadman_ns = False, 0
         self._refused, self._followed = 0, 0
         self._refused_in_a_row = 0
-        self._seen_moving = False
         self.last_refusal = ""
 
     @property
@@ -102,7 +102,6 @@ class Arbiter:
         self._enables += 1
         self._enabled, self._enabled_ns, self._reason = True, now_ns, ""
         self._refused_in_a_row = 0
-        self._seen_moving = False
         self._twist, self._twist_ns = _STANDSTILL, now_ns
         self.last_refusal = ""
         return ""
@@ -149,8 +148,8 @@ class Arbiter:
         self._take_refusals(state)
         self._gripper = state.gripper if self._source is not Source.TELEOP else self._gripper
         if self._source is Source.HOME and self._enabled:
-            self._seen_moving |= state.moving
-            if self._seen_moving and not state.moving and state.mode is Mode.HOLD:
+            begun = state.now_ns - self._enabled_ns > _HOME_BEGUN_NS
+            if begun and not state.moving and state.mode is Mode.HOLD:
                 self.disable("home reached")
 
     def decide(self, now_ns: int) -> Command:

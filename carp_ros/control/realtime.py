@@ -74,6 +74,18 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
     return RealtimeGrant(granted, locked, advice)
 
 
+def prefer_process(priority: int) -> bool:
+    """Give this process, and threads that it starts later, SCHED_RR `priority` if permitted.
+
+    For a node whose silence stops the arm: other work on the machine must not delay it.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
+    except PermissionError:
+        return False
+    return True
+
+
 class Lateness:
     """How late ticks woke, in bins of 5 us up to 5 ms; the last bin holds all above."""
 

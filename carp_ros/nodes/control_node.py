@@ -33,6 +33,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from carp_ros.control.arbiter import Arbiter, Source
 from carp_ros.control.command import Fault, Link, ServoState, chunk_to_record
+from carp_ros.control.realtime import prefer_process
 from carp_ros.errors import CarpError
 from carp_ros.nodes.control_diagnostics import arm_status, gripper_status, loop_status
 from carp_ros.nodes.convert import (
@@ -52,6 +53,8 @@ from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
 from carp_ros.nodes.servo_keeper import ServoKeeper
 
 _PERIOD_S = 0.01
+_GRIPPER_TICKS = 4
+_PRIORITY = 10  # below the servo's, above all that is not real-time
 _SOLE_PUBLISHERS = ("teleop/twist", "teleop/deadman", "teleop/gripper", "chunk", "gripper_chunk")
 
 
@@ -64,6 +67,7 @@ class ControlNode(LifecycleNode):
         self._active = False
         self._gripper_chunk = JointTrajectory()
         self._refused = 0
+        self._ticks = 0
         self._last_status = ""
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -246,10 +250,12 @@ class ControlNode(LifecycleNode):
         )
         self._tool_pose.publish(pose_to_msg(state.tool, stamp_ns, frame))
         self._target_pose.publish(pose_to_msg(state.target, stamp_ns, frame))
-        self._gripper_command.publish(Float64(data=state.gripper))
         self._gripper.want(state.gripper)
-        if self._gripper.state is not None:
-            self._gripper_state.publish(Float64(data=self._gripper.state.opening))
+        self._ticks += 1
+        if self._ticks % _GRIPPER_TICKS == 0:
+            self._gripper_command.publish(Float64(data=state.gripper))
+            if self._gripper.state is not None:
+                self._gripper_state.publish(Float64(data=self._gripper.state.opening))
 
     def _publish_status(self, state: ServoState | None) -> None:
         decided = self._arbiter.status
@@ -327,6 +333,7 @@ def _trigger(action: Callable[[], str]) -> Callable[..., Trigger.Response]:
 
 def main() -> None:
     """Run the control node until shutdown."""
+    prefer_process(_PRIORITY)
     run_node(ControlNode)
 
 

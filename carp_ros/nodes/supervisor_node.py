@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, JointState
 from std_srvs.srv import Trigger
 
 from carp_ros.nodes.convert import time_from_msg
-from carp_ros.nodes.diagnostics import ERROR, OK, DiagnosticsPublisher, status
+from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.nodes.params import rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import SENSOR
@@ -33,6 +34,8 @@ _MANAGED = ("control_node",)
 _JOINT_RATE_HZ = 100.0
 _WINDOW_NS = 2_000_000_000
 _LEAST_SHARE = 0.95
+_SILENT_S = 0.5
+_ANSWER_NS = 5_000_000_000
 _NEXT_TRANSITION = {
     State.PRIMARY_STATE_UNCONFIGURED: Transition.TRANSITION_CONFIGURE,
     State.PRIMARY_STATE_INACTIVE: Transition.TRANSITION_ACTIVATE,
@@ -62,40 +65,41 @@ class SupervisorNode(Node):
 
     def _on_step(self) -> None:
         for node in self._managed.values():
-            if not node.active:
-                node.step()
-                return
+            node.step()
+            if node.missing:
+                return  # the ones after it need it
 
     def _on_second(self) -> None:
         now_ns = self.get_clock().now().nanoseconds
-        problems = self._problems(now_ns)
-        if not problems and not self._ready:
+        missing, slow = self._missing(now_ns), self._slow()
+        if not missing and not self._ready:
             self._ready = True
             self.get_logger().info("everything is up")
             announce_ready()
-        if problems != self._said:
-            self._said = problems
-            for problem in problems:
-                self.get_logger().info(f"waiting for {problem}")
-        values = {name: stream.text(now_ns) for name, stream in self._streams.items()}
-        level = ERROR if problems else OK
-        message = "; ".join(problems) or "everything is up"
+        if missing != self._said:
+            self._said = missing
+            self.get_logger().info(f"waiting for {'; '.join(missing) or 'nothing more'}")
+        values = {name: stream.rate_text for name, stream in self._streams.items()}
+        level = ERROR if missing else WARN if slow else OK
+        message = "; ".join(missing + slow) or "everything is up"
         self._diagnostics.publish([status("supervisor: system", level, message, values)])
 
     def _on_check(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        problems = self._problems(self.get_clock().now().nanoseconds)
+        problems = self._missing(self.get_clock().now().nanoseconds) + self._slow()
         response.success = not problems
         response.message = "; ".join(problems)
         return response
 
-    def _problems(self, now_ns: int) -> list[str]:
-        """Return everything that is not as it should be."""
-        problems = [node.missing for node in self._managed.values() if node.missing]
-        for name, stream in self._streams.items():
-            problem = stream.problem(now_ns)
-            if problem:
-                problems.append(f"{name}: {problem}")
-        return problems
+    def _missing(self, now_ns: int) -> list[str]:
+        """Return everything without which the system is not up."""
+        missing = [node.missing for node in self._managed.values() if node.missing]
+        streams = ((name, stream.missing(now_ns)) for name, stream in self._streams.items())
+        return missing + [f"{name} ({problem})" for name, problem in streams if problem]
+
+    def _slow(self) -> list[str]:
+        """Return the streams that come too slowly."""
+        streams = ((name, stream.slow) for name, stream in self._streams.items())
+        return [f"{name}: {problem}" for name, problem in streams if problem]
 
 
 class _Stream:
@@ -115,58 +119,64 @@ class _Stream:
             self._share = self._meter.share(stamp_ns)
             self._meter.reset()
 
-    def problem(self, now_ns: int) -> str:
+    def missing(self, now_ns: int) -> str:
         if self._newest_ns == 0:
             return "no message yet"
         age_s = (now_ns - self._newest_ns) * 1e-9
-        if age_s > 0.5:
+        if age_s > _SILENT_S:
             return f"newest message is {age_s:.1f} s old"
-        if self._share is None:
-            return f"measuring its rate for {_WINDOW_NS * 1e-9:.0f} s"
-        if self._share < _LEAST_SHARE:
-            return (
-                f"{self._share:.0%} of {self._rate_hz:.0f} Hz arrive; expected"
-                f" {_LEAST_SHARE:.0%}: is this machine overloaded?"
-            )
-        return ""
+        return "measuring its rate" if self._share is None else ""
 
-    def text(self, now_ns: int) -> str:
+    @property
+    def slow(self) -> str:
+        if self._share is None or self._share >= _LEAST_SHARE:
+            return ""
+        return f"{self.rate_text} arrive, expected {_LEAST_SHARE:.0%}: is this machine overloaded?"
+
+    @property
+    def rate_text(self) -> str:
         share = "-" if self._share is None else f"{self._share:.1%}"
-        return self.problem(now_ns) or f"{share} of {self._rate_hz:.0f} Hz"
+        return f"{share} of {self._rate_hz:.0f} Hz"
 
 
 class _ManagedNode:
-    """One lifecycle node on its way to being active."""
+    """One lifecycle node: led to being active, and watched from then on."""
 
     def __init__(self, node: Node, name: str) -> None:
         self._name = name
-        self._logger = node.get_logger()
+        self._clock = node.get_clock()
         self._get = node.create_client(GetState, f"{name}/get_state")
         self._change = node.create_client(ChangeState, f"{name}/change_state")
         self._pending: Future | None = None
-        self.active = False
+        self._asked_ns = 0
         self.missing = f"{name} to start"
 
     def step(self) -> None:
         """Ask for the state, or for the next transition; never blocks."""
-        if self._pending is not None:
-            if self._pending.done():
-                self._take(self._pending.result())
-            return
-        if self._get.service_is_ready():
-            self._pending = self._get.call_async(GetState.Request())
+        now_ns = self._clock.now().nanoseconds
+        if self._pending is not None and self._pending.done():
+            self._take(self._pending.result())
+        elif self._pending is not None and now_ns - self._asked_ns > _ANSWER_NS:
+            self._pending = None  # the node died; discovery may still show it for a while
+            self.missing = f"{self._name}, which does not answer: did it die?"
+        elif self._pending is None and self._get.service_is_ready():
+            self._ask(self._get, GetState.Request())
+
+    def _ask(self, client: Client, request: GetState.Request | ChangeState.Request) -> None:
+        self._pending = client.call_async(request)
+        self._asked_ns = self._clock.now().nanoseconds
 
     def _take(self, result: GetState.Response | ChangeState.Response | None) -> None:
         self._pending = None
         if not isinstance(result, GetState.Response):
             return  # a transition ended: the next step asks where it led
         state = result.current_state
-        self.active = state.id == State.PRIMARY_STATE_ACTIVE
-        self.missing = "" if self.active else f"{self._name}, which is {state.label}"
+        active = state.id == State.PRIMARY_STATE_ACTIVE
+        self.missing = "" if active else f"{self._name}, which is {state.label}"
         transition = _NEXT_TRANSITION.get(state.id)
         if transition is not None:
             request = ChangeState.Request(transition=Transition(id=transition))
-            self._pending = self._change.call_async(request)
+            self._ask(self._change, request)
 
 
 def main() -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -74,8 +76,21 @@ class LiveTrial:
     late_1_ms: int
 
 
+@contextmanager
+def trial_node(rig: Rig) -> Iterator[TrialNode]:
+    """Take part in the ROS graph as a `TrialNode`; the arm is stopped on the way out."""
+    rclpy.init()
+    node = TrialNode(rig)
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()
+        rclpy.shutdown()
+
+
 class TrialNode(Node):
-    """Conducts trials; `with` it, its subscriptions are served by a thread of its own.
+    """Conducts trials; a thread of its own listens meanwhile.
 
     Args:
         rig: The simulated rig that runs.
@@ -98,17 +113,16 @@ class TrialNode(Node):
             for name in ("control/home", "control/select_teleop", "cell/scatter", "cell/judge")
         }
         self._enable = self.create_client(SetBool, "control/enable")
-        self._parameters = self.create_client(SetParameters, "cell_node/set_parameters")
+        self._seed_client = self.create_client(SetParameters, "cell_node/set_parameters")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         self._thread = threading.Thread(target=self._spin, daemon=True)
 
-    def __enter__(self) -> TrialNode:
+    def start(self) -> None:
         """Begin to listen."""
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
         """Stop the arm and listen no more."""
         if self._enable.service_is_ready():
             self._enable.call_async(SetBool.Request(data=False))
@@ -198,7 +212,7 @@ class TrialNode(Node):
     def _set_seed(self, seed: int) -> None:
         value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=seed)
         request = SetParameters.Request(parameters=[Parameter(name="seed", value=value)])
-        self._call(self._parameters, request)
+        self._call(self._seed_client, request)
 
     def _trigger(self, name: str) -> None:
         answer = self._call(self._triggers[name], Trigger.Request())

@@ -30,7 +30,7 @@ def build_scene(rig: Rig, task: Task, *, visuals: bool) -> mujoco.MjSpec:
     Raises:
         ValueError: If the rig's arm is none that the cell has.
     """
-    if rig.robot is not UR5E:
+    if rig.robot != UR5E:
         raise ValueError(f"the cell has no {rig.robot.name}; expected robot: {UR5E.name}")
     spec = build_arm(rig.tool, visuals=visuals)
     spec.modelname = f"{rig.name}_{task.name}"
@@ -97,9 +97,9 @@ def _add_cameras(spec: mujoco.MjSpec) -> None:
         spec.worldbody,
         THIRD_CAMERA,
         position=np.array([1.22, 0.46, 0.66]),
-        target=np.array([0.42, 0.00, 0.14]),
+        target=np.array([0.45, -0.01, 0.12]),
         up=np.array([0.0, 0.0, 1.0]),
-        fovy_deg=44.0,
+        fovy_deg=38.0,
     )
     # On the gripper's mount, towards the arm's base at home, over the gap between the fingers.
     _add_camera(

@@ -1,0 +1,62 @@
+"""What a measurement leaves behind: one JSON file that says how its figures came about."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from carp_ros.evaluation.interval import wilson
+
+
+def heading(command: Sequence[str], version: str) -> dict[str, Any]:
+    """Return what every report begins with: `command`, `version` and `machine`."""
+    return {"command": list(command), "version": version, "machine": machine()}
+
+
+def machine() -> dict[str, Any]:
+    """Return what of this machine a timing may depend on."""
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+    }
+
+
+def success_summary(successes: Sequence[bool]) -> dict[str, Any]:
+    """Return `trials`, `successes` and their `interval`, Wilson's at 95 %."""
+    low, high = wilson(sum(successes), len(successes))
+    return {
+        "trials": len(successes),
+        "successes": sum(successes),
+        "interval": [round(low, 4), round(high, 4)],
+    }
+
+
+def write_report(path: Path, content: dict[str, Any]) -> None:
+    """Write a report as JSON, whole or not at all.
+
+    Raises:
+        ValueError: If the file cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        draft.replace(path)
+    except OSError as error:
+        raise ValueError(f"cannot write the report {path}: {error.strerror}") from error
+
+
+def _processor() -> str:
+    """Return the processor's name as its maker gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
