@@ -56,7 +56,9 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
     if cpu >= 0:
         os.sched_setaffinity(0, {cpu})
     granted, advice = 0, ""
-    if priority > 0:
+    if priority == 0:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # the parent's is inherited
+    else:
         try:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
             granted = priority

@@ -64,6 +64,8 @@ class ControlNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("control_node")
         self._rig_path, self._rig = rig_parameter(self)
+        if self._rig.servo.priority:
+            prefer_process(_PRIORITY)
         self._active = False
         self._gripper_chunk = JointTrajectory()
         self._refused = 0
@@ -333,7 +335,6 @@ def _trigger(action: Callable[[], str]) -> Callable[..., Trigger.Response]:
 
 def main() -> None:
     """Run the control node until shutdown."""
-    prefer_process(_PRIORITY)
     run_node(ControlNode)
 
 
