@@ -2,9 +2,11 @@
 #   PYTHON=python3.12   the interpreter to make .venv with (3.11 or 3.12)
 #   ARGS="..."          options for the command behind the target
 
-PYTHON ?= $(firstword $(foreach python,python3 python3.12 python3.11,\
-    $(shell $(python) -c '$(IS_SUPPORTED)' 2>/dev/null && echo $(python))) python3)
 IS_SUPPORTED := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+ifndef PYTHON
+PYTHON := $(firstword $(foreach python,python3 python3.12 python3.11,\
+    $(shell $(python) -c '$(IS_SUPPORTED)' 2>/dev/null && echo $(python))) python3)
+endif
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
 BIN := .venv/bin
@@ -62,7 +64,7 @@ $(RUN) $(DEV): $(SOURCES) | system
 # what to type. Elsewhere `carp check` names what does not load.
 system:
 	@$(PYTHON) -c '$(IS_SUPPORTED)' 2>/dev/null || { \
-	    echo 'setup: $(PYTHON) is Python $(or $(VERSION),missing); expected 3.11 or 3.12.' >&2; \
+	    echo 'setup: $(PYTHON): $(if $(VERSION),Python $(VERSION),not found); expected 3.11 or 3.12.' >&2; \
 	    echo '       Install one and name it: make demo PYTHON=python3.12' >&2; exit 1; }
 	@command -v dpkg-query >/dev/null || exit 0; \
 	missing=; \
