@@ -19,6 +19,9 @@ import numpy.typing as npt
 
 from carp_ros.errors import DeviceError
 
+OPERATOR_PRIORITY = 10
+"""Of the nodes whose silence stops the arm: below the servo, above all that is not real-time."""
+
 _LOCK_CURRENT_AND_FUTURE = 3  # MCL_CURRENT | MCL_FUTURE
 _SET_TIMER_SLACK = 29  # PR_SET_TIMERSLACK: sleeps end up to 50 us late without it
 

@@ -32,7 +32,7 @@ def main() -> None:
     start = arm.read().joints
     phases = np.random.default_rng(0)
     try:
-        for i in range(_SAMPLES):
+        for i in range(1, _SAMPLES + 1):
             target = start.copy()
             target[-1] += _STEP_RAD * (i % 2)
             time.sleep(phases.uniform(0.01, 0.012))  # at any phase of the robot's cycle
@@ -43,8 +43,7 @@ def main() -> None:
                 if time.perf_counter() - sent_s > _TIMEOUT_S:
                     break
                 time.sleep(1e-5)
-            if i:
-                sys.stdout.write(f"{(time.perf_counter() - sent_s) * 1e3:.4f}\n")
+            sys.stdout.write(f"{(time.perf_counter() - sent_s) * 1e3:.4f}\n")
     finally:
         arm.close()
 

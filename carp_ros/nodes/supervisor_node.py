@@ -78,7 +78,8 @@ class SupervisorNode(Node):
             announce_ready()
         if missing != self._said:
             self._said = missing
-            self.get_logger().info(f"waiting for {'; '.join(missing) or 'nothing more'}")
+            if missing:
+                self.get_logger().info(f"waiting for {'; '.join(missing)}")
         values = {name: stream.rate_text for name, stream in self._streams.items()}
         level = ERROR if missing else WARN if slow else OK
         message = "; ".join(missing + slow) or "everything is up"

@@ -41,6 +41,7 @@ _HOME_S = 20.0
 _LET_GO_S = 1.0  # dead-man released for this long ends the trial
 _SETTLE_S = 1.0
 _PICTURE_S = 0.5
+_SCATTERED_S = 0.15  # until the cameras show what was laid out
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,8 @@ class TrialNode(Node):
         self._set_seed(seed)
         loop = dict(self._loop)
         self._trigger("cell/scatter")
+        time.sleep(_SCATTERED_S)
+        self._images.clear()
         for meter in self._meters.values():
             meter.reset()
         seconds, pictures = self._watch(timeout_s, progress)
