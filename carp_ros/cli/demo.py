@@ -85,6 +85,8 @@ def _conduct_all(
 
     print(_header(list(rig.cameras)), flush=True)
     with trial_node(rig) as node:
+        if fault := node.prepare():
+            print(f"reset {fault}, left from the start-up", flush=True)
         for number in range(command.trials):
             trial, pictures = _conduct(node, command, number)
             trials.append(trial)

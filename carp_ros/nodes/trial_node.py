@@ -111,7 +111,13 @@ class TrialNode(Node):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._triggers = {
             name: self.create_client(Trigger, name)
-            for name in ("control/home", "control/select_teleop", "cell/scatter", "cell/judge")
+            for name in (
+                "control/reset_fault",
+                "control/home",
+                "control/select_teleop",
+                "cell/scatter",
+                "cell/judge",
+            )
         }
         self._enable = self.create_client(SetBool, "control/enable")
         self._seed_client = self.create_client(SetParameters, "cell_node/set_parameters")
@@ -130,6 +136,20 @@ class TrialNode(Node):
             time.sleep(0.1)
         self._executor.shutdown()
         self._thread.join(2.0)
+
+    def prepare(self) -> str:
+        """Reset a fault from the start-up, before anything was enabled; return which, or nothing.
+
+        Raises:
+            DeviceError: If it could not be reset.
+        """
+        self._await(lambda: bool(self._status), _ANSWER_S, "say how the arm is")
+        fault = self._status["fault"]
+        if fault == "NONE":
+            return ""
+        self._trigger("control/reset_fault")
+        self._await(lambda: self._status["fault"] == "NONE", _ANSWER_S, "reset its fault")
+        return str(fault)
 
     def conduct(
         self, seed: int, timeout_s: float, progress: Callable[[str], None]
