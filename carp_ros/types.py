@@ -70,10 +70,11 @@ class Chunk:
     def __post_init__(self) -> None:
         n = len(self.times_ns)
         shapes = (self.positions.shape, self.quaternions.shape, self.gripper.shape)
-        if n == 0 or shapes != ((n, 3), (n, 4), (n,)):
+        if n == 0 or self.times_ns.shape != (n,) or shapes != ((n, 3), (n, 4), (n,)):
             raise ChunkError(
-                f"chunk of {n} times has positions {shapes[0]}, quaternions {shapes[1]}, gripper"
-                f" {shapes[2]}; expected (N, 3), (N, 4), (N,) with N of at least 1"
+                f"chunk of {n} times has times {self.times_ns.shape}, positions {shapes[0]},"
+                f" quaternions {shapes[1]}, gripper {shapes[2]}; expected (N,), (N, 3), (N, 4),"
+                " (N,) with N of at least 1"
             )
         for name in ("positions", "quaternions", "gripper"):
             if not np.isfinite(getattr(self, name)).all():

@@ -34,10 +34,14 @@ def test_a_sound_chunk_is_taken():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"positions": np.zeros((2, 3))}, r"chunk of 3 times has positions \(2, 3\)"),
-        ({"positions": np.zeros((3, 2))}, r"chunk of 3 times has positions \(3, 2\)"),
+        ({"times_ns": np.array([[100], [200], [300]])}, r"has times \(3, 1\), .*expected \(N,\)"),
+        ({"positions": np.zeros((2, 3))}, r"chunk of 3 times has .*positions \(2, 3\)"),
+        ({"positions": np.zeros((3, 2))}, r"chunk of 3 times has .*positions \(3, 2\)"),
         ({"quaternions": np.ones((3, 3))}, r"quaternions \(3, 3\)"),
-        ({"gripper": np.zeros((3, 1))}, r"gripper \(3, 1\); expected \(N, 3\), \(N, 4\), \(N,\)"),
+        (
+            {"gripper": np.zeros((3, 1))},
+            r"gripper \(3, 1\); expected \(N,\), \(N, 3\), \(N, 4\), \(N,\)",
+        ),
         ({"times_ns": np.array([], np.int64)}, "chunk of 0 times"),
         ({"times_ns": np.array([100, 200, 200])}, "chunk times do not rise"),
         ({"times_ns": np.array([100, 300, 200])}, "chunk times do not rise"),

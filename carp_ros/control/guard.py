@@ -48,7 +48,7 @@ class Guard:
         """Return whether `command` may move the arm now."""
         if command is None or self.fault is not Fault.NONE or self._spent_enables is None:
             return False
-        return command.enables > self._spent_enables
+        return command.enables > self._spent_enables and not self.reset_asked(command)
 
     def reset_asked(self, command: Command | None) -> bool:
         """Return whether an operator asks for a reset that was not yet tried."""

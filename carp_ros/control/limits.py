@@ -98,11 +98,9 @@ class ToolLimits:
             last: Velocity in the tick before, of the same shape.
             position: Of the TCP, of shape (3,) in [m].
         """
-        linear = self._before_walls(wanted[:3], position)
-        linear = clamp_norm(linear, self._linear_speed)
         angular = clamp_norm(wanted[3:], self._angular_speed)
         limited = np.empty(6)
-        limited[:3] = last[:3] + clamp_norm(linear - last[:3], self._linear_step)
+        limited[:3] = self._limit_linear(wanted[:3], last[:3], position)
         limited[3:] = last[3:] + clamp_norm(angular - last[3:], self._angular_step)
         return limited
 
@@ -124,18 +122,25 @@ class ToolLimits:
         angular = math.sqrt(float(velocity[3:] @ velocity[3:])) / self._angular_speed
         return max(linear, angular)
 
-    def _before_walls(self, linear: Array, position: Array) -> Array:
-        """Return `linear` with each component slowed so that it stops at the box's walls."""
-        velocity = linear.tolist()
+    def _limit_linear(self, wanted: Array, last: Array, position: Array) -> Array:
+        """Return `limit`'s linear part: braking before walls comes first, then what is wanted."""
+        lowest, highest = self._speeds_before_walls(position)
+        braking = np.minimum(np.maximum(last, lowest), highest) - last
+        if float(braking @ braking) >= self._linear_step * self._linear_step:
+            return last + clamp_norm(braking, self._linear_step)
+        goal = clamp_norm(np.minimum(np.maximum(wanted, lowest), highest), self._linear_speed)
+        change = goal - last - braking
+        return last + braking + change * _largest_share(braking, change, self._linear_step)
+
+    def _speeds_before_walls(self, position: Array) -> tuple[Array, Array]:
+        """Return the lowest and the highest velocity along each axis that stop at its walls."""
         deceleration = self._linear_braking / math.sqrt(3.0)  # three walls at once share the limit
-        for axis, speed in enumerate(velocity):
-            if speed > 0.0:
-                gap = float(self.workspace_max_m[axis] - position[axis])
-                velocity[axis] = min(speed, braking_speed(gap, deceleration, self._dt_s))
-            elif speed < 0.0:
-                gap = float(position[axis] - self.workspace_min_m[axis])
-                velocity[axis] = max(speed, -braking_speed(gap, deceleration, self._dt_s))
-        return np.array(velocity)
+        below = (position - self.workspace_min_m).tolist()
+        above = (self.workspace_max_m - position).tolist()
+        return (
+            np.array([-braking_speed(gap, deceleration, self._dt_s) for gap in below]),
+            np.array([braking_speed(gap, deceleration, self._dt_s) for gap in above]),
+        )
 
 
 class JointLimits:

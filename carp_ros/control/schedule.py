@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from carp_ros.geometry import (
+    matrix_from_quaternion,
     pose_difference,
     quaternion_from_rotvec,
     quaternion_multiply,
@@ -107,7 +108,11 @@ class Schedule:
         due_rate = pose_difference(due, soon) / (_PROBE_NS * 1e-9)
         tool_rate = np.concatenate([twist.linear, twist.angular])
         offset = pose_difference(due, pose)
-        self._fade = _Fade(now_ns, max(over_s, 1e-3), offset, tool_rate - due_rate)
+        # the offset turns the plan's own turn rate with it
+        due_rate[3:] = matrix_from_quaternion(quaternion_from_rotvec(offset[3:])) @ due_rate[3:]
+        rate = tool_rate - due_rate
+        rate[3:] = _rotvec_rates(offset[None, 3:], rate[None, 3:])[0]
+        self._fade = _Fade(now_ns, max(over_s, 1e-3), offset, rate)
 
     def sample(self, now_ns: int) -> tuple[Pose, float]:
         """Return the pose and the gripper opening due at `now_ns`."""
@@ -119,7 +124,7 @@ class Schedule:
         return Pose(due.position + offset[:3], quaternion_multiply(turn, due.quaternion)), gripper
 
 
-_PROBE_NS = 100_000
+_PROBE_NS = 1_000
 
 
 def _hermite(u: float, rise: Array, start_rate: Array, end_rate: Array) -> Array:
@@ -146,8 +151,11 @@ def _tangents(slopes: Array, durations_s: Array) -> Array:
 def _rotvec_rates(rotvecs: Array, angular: Array) -> Array:
     """Return d(rotvec)/dt for angular velocities in the base frame, both of shape (N, 3).
 
-    The series of the inverse left Jacobian of SO(3) to second order: its next term is below 1e-7
-    for the turns between two steps of a chunk.
+    The inverse left Jacobian of SO(3); rotation vectors below a whole turn.
     """
+    square = np.sum(rotvecs * rotvecs, axis=1, keepdims=True)
+    half = 0.5 * np.sqrt(np.maximum(square, 1e-6))
+    # (1 - half cot half) / angle^2, by its limit where the difference loses digits
+    gain = np.where(square > 1e-6, (1.0 - half / np.tan(half)) / (4.0 * half * half), 1.0 / 12.0)
     first = np.cross(rotvecs, angular)
-    return angular - first / 2.0 + np.cross(rotvecs, first) / 12.0
+    return angular - first / 2.0 + gain * np.cross(rotvecs, first)

@@ -84,6 +84,10 @@ class ServoLoop:
         self._target = self.servo.step(now_ns)
         return Tick(self._target if executes else None, tool)
 
+    def reset_due(self, command: Command | None) -> bool:
+        """Return whether to reset now: asked for, and done braking, for a reset stops at once."""
+        return self.guard.reset_asked(command) and not self.moving
+
     def try_reset(self, command: Command, arm: ArmState, problem: str) -> None:
         """Clear the fault and stand where the arm is, or keep it.
 

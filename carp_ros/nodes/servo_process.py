@@ -72,7 +72,7 @@ class ServoProcess:
             command = self._newest_command()
             if command is not None and self._is_over(command, now_ns, loop):
                 return
-            if command is not None and loop.guard.reset_asked(command):
+            if command is not None and loop.reset_due(command):
                 self._reset(loop, command, arm, now_ns, grant.priority)
                 continue
             tick = loop.tick(now_ns, arm, command, self._new_chunk())
