@@ -65,6 +65,7 @@ class QualityMonitor:
         self._gripper_seen = False
         self._motion = MotionQuality(rig, self._thresholds)
         self._lost = 0
+        self._unreadable: dict[str, int] = {}
 
     def take_image(self, name: str, stamp_ns: int, received_ns: int, fingerprint: int) -> None:
         """Take note of a camera's picture; equal fingerprints mean equal pictures."""
@@ -102,6 +103,10 @@ class QualityMonitor:
         """Take note of messages that arrived and could not be written."""
         self._lost += messages
 
+    def take_unreadable(self, topic: str) -> None:
+        """Take note of a message that is not what its topic promises."""
+        self._unreadable[topic] = self._unreadable.get(topic, 0) + 1
+
     def quality(self, now_ns: int) -> Quality:
         """Return how good the recording is, if it ends now."""
         verdict, reasons = judge(self._findings(now_ns))
@@ -120,6 +125,8 @@ class QualityMonitor:
             yield Finding("red", f"the episode lasts {seconds:.1f} s")
         if self._lost:
             yield Finding("red", f"{self._lost} messages lost: the disk was too slow for them")
+        for topic, messages in self._unreadable.items():
+            yield Finding("red", f"{topic}: {messages} messages are not what the topic promises")
         for stream in (*self._cameras.values(), *self._states.values()):
             yield from stream.findings(began_ns, now_ns)
         for frozen in self._frozen.values():
