@@ -112,11 +112,12 @@ class BagWriter:
         if self._problem:
             raise DeviceError(self._problem)
         try:
-            yield
-        except OSError as error:
-            self._problem = _disk_problem(self.folder, error)
+            with disk_errors(self.folder):
+                yield
+        except DeviceError as error:
+            self._problem = str(error)
             self._abandon()
-            raise DeviceError(self._problem) from error
+            raise
 
     def _abandon(self) -> None:
         """Let go of the files; what was flushed stays."""
@@ -149,7 +150,9 @@ def read_info(folder: Path) -> EpisodeInfo:
         if path.is_file():
             # Plain texts: YAML would make numbers of some.
             content = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
-            return info_from_texts(content if name == UNFINISHED else _custom_data(content), path)
+            if name == UNFINISHED:
+                return _info_from_texts(content, path)
+            return info_from_metadata((content or {}).get(_BAG_SECTION), path)
     raise ValueError(f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}")
 
 
@@ -170,10 +173,8 @@ def write_info(folder: Path, info: EpisodeInfo) -> None:
         whole = yaml.safe_load(path.read_text())
         whole[_BAG_SECTION][_CUSTOM] = content
         content = whole
-    try:
+    with disk_errors(folder):
         _replace(path, content)
-    except OSError as error:
-        raise DeviceError(_disk_problem(folder, error)) from error
 
 
 def mcap_file(folder: Path) -> Path:
@@ -188,12 +189,29 @@ def mcap_file(folder: Path) -> Path:
     return files[0]
 
 
-def info_from_texts(texts: Any, source: Path) -> EpisodeInfo:
-    """Return what is known about an episode from its custom data.
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Raise what the disk refuses as a `DeviceError` that names `folder`, space and remedy."""
+    try:
+        yield
+    except OSError as error:
+        free_mb = shutil.disk_usage(_existing(folder)).free / 1e6
+        raise DeviceError(
+            f"cannot write {folder}: {error.strerror or error} ({free_mb:.0f} MB free); make room"
+            f" or repair the disk, then `carp recover {folder}` keeps what was written"
+        ) from error
+
+
+def info_from_metadata(metadata: Any, source: Path) -> EpisodeInfo:
+    """Return what is known about an episode from rosbag2's metadata, whose values are all texts.
 
     Raises:
         ValueError: If something is missing; the message names `source`.
     """
+    return _info_from_texts(metadata.get(_CUSTOM) if isinstance(metadata, dict) else None, source)
+
+
+def _info_from_texts(texts: Any, source: Path) -> EpisodeInfo:
     values: dict[str, Any] = {}
     try:
         for item in dataclasses.fields(EpisodeInfo):
@@ -216,10 +234,6 @@ def _to_texts(info: EpisodeInfo) -> dict[str, str]:
         name: value if name in _PLAIN else json.dumps(value)
         for name, value in dataclasses.asdict(info).items()
     }
-
-
-def _custom_data(metadata: Any) -> Any:
-    return metadata.get(_BAG_SECTION, {}).get(_CUSTOM) if isinstance(metadata, dict) else None
 
 
 def _new_writer(folder: Path) -> FlushableWriter:
@@ -246,16 +260,6 @@ def _replace(path: Path, content: Any) -> None:
     sync(temporary)
     os.replace(temporary, path)
     sync(path.parent)
-
-
-def _disk_problem(folder: Path, error: OSError) -> str:
-    free = ""
-    with suppress(OSError):
-        free = f" ({shutil.disk_usage(_existing(folder)).free / 1e6:.0f} MB free)"
-    return (
-        f"cannot write {folder}: {error.strerror or error}{free}; make room or repair the disk,"
-        f" then `carp recover {folder}` keeps what was written"
-    )
 
 
 def _existing(folder: Path) -> Path:
