@@ -12,6 +12,7 @@ from carp_ros.share import version
 
 VERBS = {
     "demo": "watch the simulated arm pick up cups, over ROS 2",
+    "recover": "complete episodes whose recording was cut off",
     "up": "bring up a rig: every node, until Ctrl-C",
     "eval": "measure an agent over many trials in the simulated cell",
     "bench": "measure the servo's timing and the cameras",
