@@ -13,9 +13,10 @@ from carp_ros.share import version
 VERBS = {
     "demo": "watch the simulated arm pick up cups, over ROS 2",
     "recover": "complete episodes whose recording was cut off",
+    "replay": "command a recorded episode to the rig again, and compare",
     "up": "bring up a rig: every node, until Ctrl-C",
     "eval": "measure an agent over many trials in the simulated cell",
-    "bench": "measure the servo's timing and the cameras",
+    "bench": "measure the servo's timing, or how much the recorder loses",
     "check": "tell what this machine lacks, and the remedy",
 }
 """Each is a module here with a frozen dataclass `<Verb>Command` of its options and a function

@@ -7,7 +7,7 @@ Subscribes:
 Publishes:
     recorder/quality (String): JSON, latched, once a second while recording and when it ended:
         phase (idle, recording, finishing, finished, discarded, failed), folder, verdict, reasons,
-        seconds, frames and expected (by camera), lost, backlog_bytes, most_backlog_bytes,
+        seconds, received and expected (by stream), lost, backlog_bytes, most_backlog_bytes,
         size_bytes, success.
     /diagnostics (DiagnosticArray): `recorder: episode`, 1 Hz.
 Services:
@@ -41,7 +41,7 @@ from carp_ros.errors import CarpError
 from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
-from carp_ros.nodes.qos import LATCHED
+from carp_ros.nodes.qos import EVENTS
 from carp_ros.nodes.raw_topics import STATUS, listen
 from carp_ros.nodes.writer_link import WriterLink
 from carp_ros.recording.episode import EpisodeInfo
@@ -84,7 +84,7 @@ class RecorderNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the writer process and offer the services."""
         self._writer = WriterLink(self._rig_path, self._buffer_bytes)
-        self._quality = self.create_publisher(String, "recorder/quality", LATCHED)
+        self._quality = self.create_publisher(String, "recorder/quality", EVENTS)
         self._diagnostics = DiagnosticsPublisher(self)
         for name, action in (
             ("start", self._start),
@@ -116,6 +116,11 @@ class RecorderNode(LifecycleNode):
         for subscription in self._subscriptions_raw:
             self.destroy_subscription(subscription)
         return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End the writer process."""
+        self._leave()
+        return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Finish the episode and end the writer process."""

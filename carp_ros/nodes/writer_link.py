@@ -109,3 +109,8 @@ class WriterLink:
         except subprocess.TimeoutExpired:
             return False  # it goes on alone, and ends when all is written
         return True
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._process.wait()
