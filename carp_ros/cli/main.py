@@ -10,6 +10,7 @@ from types import FrameType
 
 VERBS = {
     "demo": "watch the simulated arm pick up cups, over ROS 2",
+    "record": "record demonstrations, from a person or in bulk from the simulated cell",
     "recover": "complete episodes whose recording was cut off",
     "up": "bring up a rig: every node, until Ctrl-C",
     "eval": "measure an agent over many trials in the simulated cell",
