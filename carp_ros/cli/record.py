@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -49,8 +51,8 @@ def main(command: RecordCommand) -> int:
     """Record what was asked for; return 0."""
     if command.episodes < 1:
         raise ValueError(f"--episodes is {command.episodes}; expected at least 1")
-    if command.lockstep:
-        from carp_ros.cli.record_lockstep import run  # only this way needs MuJoCo
-    else:
-        from carp_ros.cli.record_live import run  # and only this one ROS
-    return run(command)
+    # One way needs MuJoCo and the other ROS: neither is wanted where it is not used.
+    way = "carp_ros.cli.record_lockstep" if command.lockstep else "carp_ros.cli.record_live"
+    if importlib.util.find_spec(way) is None:
+        raise ValueError("this version records with --lockstep alone; add it")
+    return importlib.import_module(way).run(command)

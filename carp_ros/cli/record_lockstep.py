@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import yaml
@@ -35,10 +36,11 @@ def run(command: RecordCommand) -> int:
     begin_s = time.monotonic()
     made: list[Demonstration] = []
     try:
-        for demonstration in record_demonstrations(order, missing, workers):
-            made.append(demonstration)
-            failed = sum(not each.success for each in made)
-            progress.show(len(made), f"{failed} failed")
+        with closing(record_demonstrations(order, missing, workers)) as demonstrations:
+            for demonstration in demonstrations:
+                made.append(demonstration)
+                failed = sum(not each.success for each in made)
+                progress.show(len(made), f"{failed} failed")
     finally:
         print(_summary(made, time.monotonic() - begin_s, command.out))
     return 0

@@ -8,7 +8,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ class Demonstration:
 
 def record_demonstrations(
     order: Order, seeds: Sequence[int], workers: int = 1
-) -> Iterator[Demonstration]:
+) -> Generator[Demonstration, None, None]:
     """Yield each demonstration when it is complete on disk, in no order.
 
     An episode appears in its folder when it is complete. Closing the iterator lets those in hand
