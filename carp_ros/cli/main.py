@@ -12,6 +12,7 @@ from carp_ros.share import version
 
 VERBS = {
     "demo": "watch the simulated arm pick up cups, over ROS 2",
+    "record": "record demonstrations, from a person or in bulk from the simulated cell",
     "recover": "complete episodes whose recording was cut off",
     "replay": "command a recorded episode to the rig again, and compare",
     "up": "bring up a rig: every node, until Ctrl-C",

@@ -1,20 +1,20 @@
 """Episodes on disk: rosbag2 folders that stay readable whatever ends the recording.
 
-While it is recorded, an episode's folder holds `unfinished.yaml`, locked by the writer; `finish`
-puts `metadata.yaml` in its place. What `flush` returned from survives a SIGKILL and a power cut.
+While it is recorded, an episode's folder holds `unfinished.yaml`, and its MCAP file is locked;
+`finish` puts `metadata.yaml` in its place. What `flush` returned from survives a SIGKILL and a
+power cut.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import yaml
 from rosbags.rosbag2 import WriterError
@@ -52,7 +52,8 @@ class BagWriter:
         typestore = get_typestore(Stores.ROS2_JAZZY)
         with self._device():
             self._writer.open()
-            self._lock = _write_unfinished(folder, info)
+            _replace(folder / UNFINISHED, _to_texts(info))
+            sync(folder.parent)
             self._connections = {
                 topic.name: self._writer.add_connection(
                     topic.name,
@@ -97,9 +98,8 @@ class BagWriter:
         with self._device():
             self._writer.close()
             sync(self.folder / METADATA)
-            (self.folder / UNFINISHED).unlink()
+            (self.folder / UNFINISHED).unlink(missing_ok=True)
             sync(self.folder)
-        self._lock.close()
 
     def discard(self) -> None:
         """Remove the episode."""
@@ -123,8 +123,6 @@ class BagWriter:
         """Let go of the files; what was flushed stays."""
         with suppress(OSError):
             self._writer.abort()
-        if hasattr(self, "_lock"):
-            self._lock.close()
 
 
 def read_messages(folder: Path) -> Iterator[Message]:
@@ -241,16 +239,6 @@ def _new_writer(folder: Path) -> FlushableWriter:
         return FlushableWriter(folder)
     except WriterError as error:
         raise ValueError(f"{folder} exists already; expected a new folder's name") from error
-
-
-def _write_unfinished(folder: Path, info: EpisodeInfo) -> BinaryIO:
-    """Write `unfinished.yaml` and return it, locked: who finds it unlocked knows we are gone."""
-    path = folder / UNFINISHED
-    _replace(path, _to_texts(info))
-    file = path.open("rb")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    sync(folder.parent)
-    return file
 
 
 def _replace(path: Path, content: Any) -> None:

@@ -50,13 +50,16 @@ class Recovery:
 
 
 def find_episodes(folder: Path) -> list[Path]:
-    """Return the folder itself if it is an episode, finished or not, else all episodes below it.
+    """Return the episodes, finished or not, in a folder, or the folder if it is one.
+
+    Hidden folders are where others are at work.
 
     Raises:
         ValueError: If there is none.
     """
-    files = [path for path in folder.rglob("*.mcap") if _WORKSHOP not in path.parts]
-    episodes = sorted({path.parent for path in files})
+    files = [path.relative_to(folder) for path in folder.rglob("*.mcap")]
+    visible = [file for file in files if not any(part.startswith(".") for part in file.parts)]
+    episodes = sorted({folder / file.parent for file in visible})
     if not episodes:
         raise ValueError(f"no episodes in {folder}; expected folders with an .mcap file")
     return episodes
@@ -73,7 +76,7 @@ def recover(folder: Path) -> Recovery:
         DeviceError: If the disk does not take the copy; the episode is then as it was.
     """
     file = mcap_file(folder)
-    with _unless_locked(folder) as free:
+    with _unless_locked(file) as free:
         if not free:
             return Recovery(folder, "busy")
         if _is_whole(folder, file):
@@ -84,10 +87,13 @@ def recover(folder: Path) -> Recovery:
             return Recovery(folder, "empty")
         seconds = (max(stamps_ns) - min(stamps_ns)) * 1e-9
         info = _known_info(folder, scan, min(stamps_ns))
-        reasons = (*info.reasons, f"recovered, {seconds:.1f} s")
-        _rewrite(
-            folder, file, tuple(scan.topics.values()), dataclasses.replace(info, reasons=reasons)
+        info = dataclasses.replace(
+            info,
+            # What was judged had its end.
+            verdict=info.verdict if ends_whole(file) else "unknown",
+            reasons=(*info.reasons, f"recovered, {seconds:.1f} s"),
         )
+        _rewrite(folder, file, tuple(scan.topics.values()), info)
         return Recovery(folder, "recovered", seconds, len(stamps_ns))
 
 
@@ -96,19 +102,15 @@ def _is_whole(folder: Path, file: Path) -> bool:
 
 
 @contextmanager
-def _unless_locked(folder: Path) -> Iterator[bool]:
-    """Yield whether nobody records this episode; nobody else touches it in the meantime."""
-    path = folder / UNFINISHED
-    if not path.is_file():
-        yield True
-        return
+def _unless_locked(path: Path) -> Iterator[bool]:
+    """Yield whether nobody writes this file; nobody else recovers it in the meantime."""
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
-            return
-        yield True
+        else:
+            yield True
 
 
 def _known_info(folder: Path, scan: McapScan, first_ns: int) -> EpisodeInfo:
