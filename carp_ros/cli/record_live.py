@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +37,7 @@ def run(command: RecordCommand) -> int:
                 _demonstrate_all(command, rig, ended)
             else:
                 _attend(command, rig, ended)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
+    except Exception:
         log.replay()
         raise
     finally:

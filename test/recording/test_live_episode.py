@@ -109,6 +109,15 @@ def test_a_message_that_can_not_be_read_is_written_and_makes_it_red(tmp_path, in
     assert ("/tool_pose", info.started_ns, elsewhere) in list(read_messages(tmp_path / "a"))
 
 
+def test_a_picture_that_is_none_makes_it_red_and_the_rest_is_recorded(tmp_path, info, arrivals):
+    episode, end_ns = record(tmp_path / "a", info, arrivals, "jpeg")
+    cut_short = messages.encode_image(np.zeros((4, 4, 3), np.uint8), end_ns, "optical")[:-20]
+    episode.write("/wrist_cam/image_raw", end_ns, cut_short)
+    quality = episode.finish(end_ns)
+    assert any("/wrist_cam/image_raw: 1 messages are not" in reason for reason in quality.reasons)
+    assert sum(1 for _ in read_messages(tmp_path / "a")) == len(arrivals)
+
+
 def test_a_discarded_episode_leaves_nothing(tmp_path, info, arrivals):
     episode, _ = record(tmp_path / "a", info, arrivals[:50], "raw")
     episode.discard()
