@@ -22,6 +22,7 @@ from carp_ros.control.servo import Mode
 from carp_ros.errors import ChunkError, DeviceError
 from carp_ros.types import Chunk, Pose, SafetyMode, Twist
 
+up_to_20 = st.integers(1, 20)
 fast = settings(max_examples=30, deadline=None)
 integers = st.integers(-(2**62), 2**62)
 numbers = st.floats(-1e6, 1e6)
@@ -76,7 +77,7 @@ def states(draw):
 
 
 @st.composite
-def chunks(draw, steps=st.integers(1, 20)):
+def chunks(draw, steps=up_to_20):
     count = draw(steps)
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     quaternions = random.normal(size=(count, 4))
