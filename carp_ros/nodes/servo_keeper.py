@@ -12,6 +12,7 @@ from pathlib import Path
 
 from carp_ros.control.command import Link, Record, ServoState
 
+SERVO_PROGRAM = (sys.executable, "-m", "carp_ros.nodes.servo_process")
 _START_TIMEOUT_NS = 15_000_000_000  # connecting to a robot and starting its program takes seconds
 _SILENCE_NS = 500_000_000
 _RECOVERY_NS = 75_000_000_000  # powering up and releasing the brakes
@@ -24,10 +25,14 @@ class ServoKeeper:
     Args:
         rig_path: The rig's file.
         link: The mailboxes; a first command must be in them before `watch` is called.
+        program: What to start; `--rig` and `--link` are added.
     """
 
-    def __init__(self, rig_path: Path, link: Link) -> None:
+    def __init__(
+        self, rig_path: Path, link: Link, program: tuple[str, ...] = SERVO_PROGRAM
+    ) -> None:
         self._rig_path = rig_path
+        self._program = program
         self._link = link
         self._process: subprocess.Popen[bytes] | None = None
         self._started_ns = 0
@@ -98,9 +103,8 @@ class ServoKeeper:
         self._notes_seen = self._link.note.count
         self._states_seen = self._link.state.count
         self._started_ns = now_ns
-        command = [sys.executable, "-m", "carp_ros.nodes.servo_process"]
         arguments = ["--rig", str(self._rig_path), "--link", self._link.name]
-        self._process = subprocess.Popen([*command, *arguments])
+        self._process = subprocess.Popen([*self._program, *arguments])
 
     def _silence(self, now_ns: int) -> str:
         """Return how long the process has been silent, if that is too long."""
