@@ -236,7 +236,7 @@ def test_chunks_that_are_followed_between_refusals_let_the_policy_go_on(policy):
 
 
 def test_refusals_are_counted_from_the_enable_and_over_a_new_servo_process(policy):
-    policy.take_state(servo_state(chunks_refused=4))
+    policy.take_state(servo_state(chunks_refused=4, refusal="too old"))
     assert policy.enable(NOW_NS) == ""
     assert policy.last_refusal == ""
     policy.take_state(servo_state(chunks_refused=0))  # a new process counts anew

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from carp_ros.control.ik import DifferentialIk
@@ -38,7 +38,7 @@ def solve(name, twist, joints):
 
 
 @pytest.mark.parametrize("name", ARMS)
-@fast
+@settings(fast, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data(), twist=twists)
 def test_away_from_singularities_the_tool_moves_exactly_as_asked(name, data, twist):
     joints = data.draw(joints_of(ARMS[name].robot))
