@@ -204,6 +204,14 @@ def test_where_curvature_alone_exceeds_the_limits_the_whole_change_is_taken(alon
     assert TOOL.reachable(np.concatenate([along, along]), np.zeros(6)) == 1.0
 
 
+@given(vectors, st.floats(0.0, 1e-150))
+def test_a_change_too_small_to_square_is_taken_whole(direction, size):
+    unchanged = np.concatenate([direction * LINEAR_STEP, direction * ANGULAR_STEP]) / 2.0
+    change = size * np.concatenate([direction, direction])
+
+    assert TOOL.reachable(unchanged, change) == 1.0
+
+
 @given(twists)
 def test_a_velocity_divided_by_the_speeds_it_uses_is_at_a_limit(velocity):
     used = TOOL.speeds_used(velocity)
