@@ -66,13 +66,10 @@ setup(
     ],
     python_requires=">=3.11",
     install_requires=[
-        "daqp",
         "numpy",
         "pin",
         "pyspacemouse",
         "pyyaml",
-        "ruckig",
-        "scipy",
         "tyro",
         "ur_rtde",
     ],

@@ -126,6 +126,10 @@ class RunningSystem:
             " they wait for"
         )
 
+    def pid(self, name: str) -> int:
+        """Return the process number of a node."""
+        return self._running[name].pid
+
     def first_exit(self) -> Exit | None:
         """Return how a node ended, or None while all run."""
         for name, process in self._running.items():

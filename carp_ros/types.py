@@ -159,3 +159,24 @@ class PointerState:
     deflections: Array
     buttons: tuple[bool, ...]
     connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a policy is given of one moment.
+
+    Attributes:
+        stamp_ns: The moment: when the light of the reference camera's image hit its sensor.
+        images: By camera, RGB of shape (H, W, 3), uint8.
+        image_stamps_ns: By camera, when each was captured; within the skew limit of `stamp_ns`.
+        tool: `base_from_tcp`, interpolated to `stamp_ns`.
+        gripper: Measured opening at `stamp_ns`, 0 open to 1 closed.
+        joints: Measured, interpolated to `stamp_ns`, of shape (J,) in [rad].
+    """
+
+    stamp_ns: int
+    images: dict[str, npt.NDArray[np.uint8]]
+    image_stamps_ns: dict[str, int]
+    tool: Pose
+    gripper: float
+    joints: Array

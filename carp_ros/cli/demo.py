@@ -55,8 +55,6 @@ def main(command: DemoCommand) -> int:
     enter()
     if command.trials < 1:
         raise ValueError(f"--trials is {command.trials}; expected at least 1")
-    import rclpy  # after `enter`
-
     rig = load_rig(rig_path(command.rig))
     begin_s = time.monotonic()
     nodes = describe(command.rig, "demonstrate", task=command.task)
@@ -68,11 +66,7 @@ def main(command: DemoCommand) -> int:
         with RunningSystem(nodes, log) as system:
             system.wait_until_ready(_READY_WITHIN_S)
             print(f"up after {time.monotonic() - begin_s:.1f} s", flush=True)
-            rclpy.init()
-            try:
-                _conduct_all(command, rig, trials, strips)
-            finally:
-                rclpy.shutdown()
+            _conduct_all(command, rig, trials, strips)
     except BaseException:
         log.replay()
         raise
@@ -87,10 +81,12 @@ def _conduct_all(
 ) -> None:
     """Conduct the trials, one row of the table each."""
     from carp_ros.evaluation.contact_sheet import Strip
-    from carp_ros.nodes.trial_node import TrialNode
+    from carp_ros.nodes.trial_node import trial_node  # after `enter`
 
     print(_header(list(rig.cameras)), flush=True)
-    with TrialNode(rig) as node:
+    with trial_node(rig) as node:
+        if fault := node.prepare():
+            print(f"reset {fault}, left from the start-up", flush=True)
         for number in range(command.trials):
             trial, pictures = _conduct(node, command, number)
             trials.append(trial)

@@ -119,7 +119,8 @@ class Guard:
 
     def _heartbeat(self, now_ns: int, command: Command) -> tuple[Fault, str] | None:
         silent_s = (now_ns - command.heartbeat_ns) * 1e-9
-        if silent_s <= self._heartbeat_timeout_s:
+        # while nothing is enabled there is nothing that silence could keep from being stopped
+        if silent_s <= self._heartbeat_timeout_s or not self.may_move(command):
             return None
         return Fault.CONTROL_SILENT, (
             f"no heartbeat of the control node for {silent_s:.2f} s (limit"

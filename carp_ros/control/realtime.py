@@ -19,6 +19,9 @@ import numpy.typing as npt
 
 from carp_ros.errors import DeviceError
 
+OPERATOR_PRIORITY = 10
+"""Of the nodes whose silence stops the arm: below the servo, above all that is not real-time."""
+
 _LOCK_CURRENT_AND_FUTURE = 3  # MCL_CURRENT | MCL_FUTURE
 _SET_TIMER_SLACK = 29  # PR_SET_TIMERSLACK: sleeps end up to 50 us late without it
 
@@ -56,7 +59,9 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
     if cpu >= 0:
         os.sched_setaffinity(0, {cpu})
     granted, advice = 0, ""
-    if priority > 0:
+    if priority == 0:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # the parent's is inherited
+    else:
         try:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
             granted = priority

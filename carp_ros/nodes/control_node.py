@@ -8,6 +8,7 @@ Publishes:
     joint_states (JointState), tool_pose (PoseStamped): measured.
     target_pose (PoseStamped), gripper_command (Float64): commanded, 0 open to 1 closed.
     gripper_state (Float64): measured, 0 open to 1 closed.
+    markers (MarkerArray): the workspace box, latched.
     control/status (String): JSON with source, enabled, reason, fault, moving; on every change.
     /diagnostics (DiagnosticArray): why the arm does not move; 1 Hz and on every change.
 Services:
@@ -30,10 +31,11 @@ from sensor_msgs.msg import CameraInfo, JointState
 from std_msgs.msg import Bool, Float64, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
+from visualization_msgs.msg import MarkerArray
 
 from carp_ros.control.arbiter import Arbiter, Source
 from carp_ros.control.command import Fault, Link, ServoState, chunk_to_record
-from carp_ros.control.realtime import prefer_process
+from carp_ros.control.realtime import OPERATOR_PRIORITY, prefer_process
 from carp_ros.errors import CarpError
 from carp_ros.nodes.control_diagnostics import arm_status, gripper_status, loop_status
 from carp_ros.nodes.convert import (
@@ -47,6 +49,7 @@ from carp_ros.nodes.convert import (
 from carp_ros.nodes.devices import make_gripper
 from carp_ros.nodes.diagnostics import DiagnosticsPublisher
 from carp_ros.nodes.gripper_follower import GripperFollower
+from carp_ros.nodes.markers import workspace_markers
 from carp_ros.nodes.params import rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
@@ -54,7 +57,6 @@ from carp_ros.nodes.servo_keeper import ServoKeeper
 
 _PERIOD_S = 0.01
 _GRIPPER_TICKS = 4
-_PRIORITY = 10  # below the servo's, above all that is not real-time
 _SOLE_PUBLISHERS = ("teleop/twist", "teleop/deadman", "teleop/gripper", "chunk", "gripper_chunk")
 
 
@@ -64,6 +66,8 @@ class ControlNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("control_node")
         self._rig_path, self._rig = rig_parameter(self)
+        if self._rig.servo.priority:
+            prefer_process(OPERATOR_PRIORITY)
         self._active = False
         self._gripper_chunk = JointTrajectory()
         self._refused = 0
@@ -125,6 +129,9 @@ class ControlNode(LifecycleNode):
         self._gripper_command = self.create_publisher(Float64, "gripper_command", SENSOR)
         self._gripper_state = self.create_publisher(Float64, "gripper_state", SENSOR)
         self._status = self.create_publisher(String, "control/status", LATCHED)
+        self._markers = self.create_publisher(MarkerArray, "markers", LATCHED)
+        now_ns, frame = self.get_clock().now().nanoseconds, self._rig.robot.base_frame
+        self._markers.publish(workspace_markers(self._rig.limits, now_ns, frame))
 
     def _make_subscriptions(self) -> None:
         subscribe = self.create_subscription
@@ -333,7 +340,6 @@ def _trigger(action: Callable[[], str]) -> Callable[..., Trigger.Response]:
 
 def main() -> None:
     """Run the control node until shutdown."""
-    prefer_process(_PRIORITY)
     run_node(ControlNode)
 
 

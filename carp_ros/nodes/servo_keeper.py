@@ -59,7 +59,8 @@ class ServoKeeper:
         """Start the process if it is due, and take in its newest state.
 
         Returns:
-            What just went wrong, or nothing.
+            How a servo that ran was lost just now, or nothing. One that could not connect was never
+            in charge of the arm: `waiting_for` says why, and it is started again.
         """
         if self._process is None:
             if now_ns >= self._start_at_ns:
@@ -98,8 +99,6 @@ class ServoKeeper:
         self._process = None
 
     def _start(self, now_ns: int) -> None:
-        self.state = None
-        self.note = ""
         self._notes_seen = self._link.note.count
         self._states_seen = self._link.state.count
         self._started_ns = now_ns
@@ -118,12 +117,13 @@ class ServoKeeper:
         return f"the servo process was silent for {silent_ns * 1e-9:.1f} s and was killed"
 
     def _lost(self, now_ns: int, problem: str) -> str:
+        ran = self.state is not None
         self._process = None
         self.state = None
         delay_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
         self._failures += 1
         self._start_at_ns = now_ns + round(delay_s * 1e9)
-        return problem
+        return problem if ran else ""
 
     def _read_note(self) -> None:
         if self._link.note.count == self._notes_seen:

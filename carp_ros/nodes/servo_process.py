@@ -23,6 +23,7 @@ from carp_ros.control.command import (
     chunk_from_record,
 )
 from carp_ros.control.guard import Guard
+from carp_ros.control.kinematics import Kinematics
 from carp_ros.control.realtime import Metronome, request_realtime
 from carp_ros.control.servo import Servo
 from carp_ros.control.servo_loop import ServoLoop
@@ -60,9 +61,10 @@ class ServoProcess:
         grant = request_realtime(config.priority, config.cpu, required=config.require_realtime)
         if grant.advice:
             self._note(grant.advice)
-        self._arm.connect()
+        kinematics = make_kinematics(rig)
+        self._arm.connect()  # from here on the robot's watchdog wants targets: lose no time
         arm = self._arm.read()
-        loop = self._make_loop(arm)
+        loop = self._make_loop(kinematics, arm)
         metronome = Metronome(1.0 / config.rate_hz)
         lateness = np.zeros((), LATENESS_DTYPE)
         for tick_number, now_ns in enumerate(metronome):
@@ -84,9 +86,8 @@ class ServoProcess:
                 lateness["skipped"] = metronome.skipped
                 self._link.lateness.write(lateness)
 
-    def _make_loop(self, arm: ArmState) -> ServoLoop:
+    def _make_loop(self, kinematics: Kinematics, arm: ArmState) -> ServoLoop:
         rig = self._rig
-        kinematics = make_kinematics(rig)
         period_s = 1.0 / rig.servo.rate_hz
         # a process that replaces another goes on holding what its gripper holds
         command = self._newest_command()

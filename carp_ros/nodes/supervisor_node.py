@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, JointState
@@ -34,6 +35,7 @@ _JOINT_RATE_HZ = 100.0
 _WINDOW_NS = 2_000_000_000
 _LEAST_SHARE = 0.95
 _SILENT_S = 0.5
+_ANSWER_NS = 5_000_000_000
 _NEXT_TRANSITION = {
     State.PRIMARY_STATE_UNCONFIGURED: Transition.TRANSITION_CONFIGURE,
     State.PRIMARY_STATE_INACTIVE: Transition.TRANSITION_ACTIVATE,
@@ -63,9 +65,9 @@ class SupervisorNode(Node):
 
     def _on_step(self) -> None:
         for node in self._managed.values():
-            if not node.active:
-                node.step()
-                return
+            node.step()
+            if node.missing:
+                return  # the ones after it need it
 
     def _on_second(self) -> None:
         now_ns = self.get_clock().now().nanoseconds
@@ -76,7 +78,8 @@ class SupervisorNode(Node):
             announce_ready()
         if missing != self._said:
             self._said = missing
-            self.get_logger().info(f"waiting for {'; '.join(missing) or 'nothing more'}")
+            if missing:
+                self.get_logger().info(f"waiting for {'; '.join(missing)}")
         values = {name: stream.rate_text for name, stream in self._streams.items()}
         level = ERROR if missing else WARN if slow else OK
         message = "; ".join(missing + slow) or "everything is up"
@@ -138,37 +141,43 @@ class _Stream:
 
 
 class _ManagedNode:
-    """One lifecycle node on its way to being active."""
+    """One lifecycle node: led to being active, and watched from then on."""
 
     def __init__(self, node: Node, name: str) -> None:
         self._name = name
-        self._logger = node.get_logger()
+        self._clock = node.get_clock()
         self._get = node.create_client(GetState, f"{name}/get_state")
         self._change = node.create_client(ChangeState, f"{name}/change_state")
         self._pending: Future | None = None
-        self.active = False
+        self._asked_ns = 0
         self.missing = f"{name} to start"
 
     def step(self) -> None:
         """Ask for the state, or for the next transition; never blocks."""
-        if self._pending is not None:
-            if self._pending.done():
-                self._take(self._pending.result())
-            return
-        if self._get.service_is_ready():
-            self._pending = self._get.call_async(GetState.Request())
+        now_ns = self._clock.now().nanoseconds
+        if self._pending is not None and self._pending.done():
+            self._take(self._pending.result())
+        elif self._pending is not None and now_ns - self._asked_ns > _ANSWER_NS:
+            self._pending = None  # the node died; discovery may still show it for a while
+            self.missing = f"{self._name}, which does not answer: did it die?"
+        elif self._pending is None and self._get.service_is_ready():
+            self._ask(self._get, GetState.Request())
+
+    def _ask(self, client: Client, request: GetState.Request | ChangeState.Request) -> None:
+        self._pending = client.call_async(request)
+        self._asked_ns = self._clock.now().nanoseconds
 
     def _take(self, result: GetState.Response | ChangeState.Response | None) -> None:
         self._pending = None
         if not isinstance(result, GetState.Response):
             return  # a transition ended: the next step asks where it led
         state = result.current_state
-        self.active = state.id == State.PRIMARY_STATE_ACTIVE
-        self.missing = "" if self.active else f"{self._name}, which is {state.label}"
+        active = state.id == State.PRIMARY_STATE_ACTIVE
+        self.missing = "" if active else f"{self._name}, which is {state.label}"
         transition = _NEXT_TRANSITION.get(state.id)
         if transition is not None:
             request = ChangeState.Request(transition=Transition(id=transition))
-            self._pending = self._change.call_async(request)
+            self._ask(self._change, request)
 
 
 def main() -> None:

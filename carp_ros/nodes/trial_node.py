@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -39,6 +41,7 @@ _HOME_S = 20.0
 _LET_GO_S = 1.0  # dead-man released for this long ends the trial
 _SETTLE_S = 1.0
 _PICTURE_S = 0.5
+_SCATTERED_S = 0.15  # until the cameras show what was laid out
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,21 @@ class LiveTrial:
     late_1_ms: int
 
 
+@contextmanager
+def trial_node(rig: Rig) -> Iterator[TrialNode]:
+    """Take part in the ROS graph as a `TrialNode`; the arm is stopped on the way out."""
+    rclpy.init()
+    node = TrialNode(rig)
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()
+        rclpy.shutdown()
+
+
 class TrialNode(Node):
-    """Conducts trials; `with` it, its subscriptions are served by a thread of its own.
+    """Conducts trials; a thread of its own listens meanwhile.
 
     Args:
         rig: The simulated rig that runs.
@@ -95,7 +111,13 @@ class TrialNode(Node):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._triggers = {
             name: self.create_client(Trigger, name)
-            for name in ("control/home", "control/select_teleop", "cell/scatter", "cell/judge")
+            for name in (
+                "control/reset_fault",
+                "control/home",
+                "control/select_teleop",
+                "cell/scatter",
+                "cell/judge",
+            )
         }
         self._enable = self.create_client(SetBool, "control/enable")
         self._seed_client = self.create_client(SetParameters, "cell_node/set_parameters")
@@ -103,18 +125,31 @@ class TrialNode(Node):
         self._executor.add_node(self)
         self._thread = threading.Thread(target=self._spin, daemon=True)
 
-    def __enter__(self) -> TrialNode:
+    def start(self) -> None:
         """Begin to listen."""
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
         """Stop the arm and listen no more."""
         if self._enable.service_is_ready():
             self._enable.call_async(SetBool.Request(data=False))
             time.sleep(0.1)
         self._executor.shutdown()
         self._thread.join(2.0)
+
+    def prepare(self) -> str:
+        """Reset a fault from the start-up, before anything was enabled; return which, or nothing.
+
+        Raises:
+            DeviceError: If it could not be reset.
+        """
+        self._await(lambda: bool(self._status), _ANSWER_S, "say how the arm is")
+        fault = self._status["fault"]
+        if fault == "NONE":
+            return ""
+        self._trigger("control/reset_fault")
+        self._await(lambda: self._status["fault"] == "NONE", _ANSWER_S, "reset its fault")
+        return str(fault)
 
     def conduct(
         self, seed: int, timeout_s: float, progress: Callable[[str], None]
@@ -139,6 +174,8 @@ class TrialNode(Node):
         self._set_seed(seed)
         loop = dict(self._loop)
         self._trigger("cell/scatter")
+        time.sleep(_SCATTERED_S)
+        self._images.clear()
         for meter in self._meters.values():
             meter.reset()
         seconds, pictures = self._watch(timeout_s, progress)

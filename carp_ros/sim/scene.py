@@ -36,6 +36,8 @@ def build_scene(rig: Rig, task: Task, *, visuals: bool) -> mujoco.MjSpec:
     spec.modelname = f"{rig.name}_{task.name}"
     spec.option.timestep = TIMESTEP_S
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    # Round undersides stand on several contacts, not on one; MuJoCo 4 does so unasked.
+    spec.option.enableflags |= int(getattr(mujoco.mjtEnableBit, "mjENBL_MULTICCD", 0))
     _add_table(spec)
     _add_lamp(spec)
     _add_cameras(spec)

@@ -116,8 +116,15 @@ def test_a_scattered_cell_is_demonstrated_again_from_wherever_the_arm_is(cell, r
     assert operator.done
     cell.scatter(1, "normal")
     assert not operator.done
-    outcome = run_episode(cell, operator, 40.0)
+    from_home = []
+
+    def watch(now_ns):
+        from_home.append(np.abs(cell.joints - rig.home_joints_rad).max())
+
+    outcome = run_episode(cell, operator, 40.0, watch)
     assert outcome.verdict.success, outcome
+    assert from_home[0] > 0.2
+    assert min(from_home) < 0.1, "every demonstration starts near home"
 
 
 def test_a_grasp_that_slipped_is_tried_again(rig):

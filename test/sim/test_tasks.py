@@ -88,6 +88,23 @@ def test_a_gripper_that_stays_at_the_object_is_a_failure(cell):
     assert any("gripper is" in reason for reason in cell.judge().reasons)
 
 
+def test_a_finger_at_the_rim_is_a_failure(rig):
+    cell = Cell(rig, task_named("cup"), visuals=False)
+    # Its underside is far below the tool, its wall within one of the open fingers.
+    put(cell, "cup", cell.tcp_pose.position + np.array([0.0, 0.02, -0.085]))
+    settle(cell, 0.002)
+    reasons = cell.judge().reasons
+    assert "cup touches the gripper" in reasons
+    assert not any("gripper is" in reason for reason in reasons)
+
+
+def test_a_pot_in_the_air_is_a_failure(rig):
+    cell = Cell(rig, task_named("bowl"), visuals=False)
+    put(cell, "pot", cell.object_pose("pot").position + np.array([0.0, 0.0, 0.1]))
+    settle(cell, 0.02)
+    assert "pot does not stand on the table" in cell.judge().reasons
+
+
 def test_the_bowl_beside_the_pot_is_a_failure(rig):
     cell = Cell(rig, task_named("bowl"), visuals=False)
     put(cell, "bowl", cell.object_pose("pot").position + np.array([0.0, 0.2, 0.001]))

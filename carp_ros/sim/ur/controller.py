@@ -138,7 +138,9 @@ class Controller:
             self.stop_program()
 
     def _start_program(self) -> None:
-        if self._starts_at_s is None or self.time_s < self._starts_at_s:
+        # Motions start from rest, so a program waits for the arm that another one left moving.
+        due = self._starts_at_s is not None and self.time_s >= self._starts_at_s
+        if not (due and self.point.steady):
             return
         self._starts_at_s = None
         if self.safety.may_move:

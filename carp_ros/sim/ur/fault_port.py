@@ -49,7 +49,7 @@ class FaultConnection:
             "silence": self._silence,
             "block_gripper": self._block_gripper,
             "release_gripper": self._release_gripper,
-            "restore": c.restore,
+            "restore": self._restore,
             "scatter": c.plant.scatter,
             "judge": c.plant.judge,
             "state": self._state,
@@ -72,6 +72,10 @@ class FaultConnection:
             return {"ok": False, "error": f"no op {error}; known: {', '.join(self._operations)}"}
         except (ValueError, TypeError, CarpError) as error:
             return {"ok": False, "error": str(error)}
+
+    def _restore(self) -> None:
+        self._link.silent_until_s = 0.0
+        self._controller.restore()
 
     def _remote_control(self, enabled: bool) -> None:
         self._controller.remote_control = bool(enabled)

@@ -18,5 +18,5 @@ class ScriptConnection:
         """Take in text; a program is complete at an `end` that is not indented."""
         *programs, self._rest = (self._rest + data).split(_END)
         for program in programs:
-            self._upload(program.decode(errors="replace").lstrip() + "\nend\n")
+            self._upload(program.decode(errors="replace") + "\nend\n")
         return b""

@@ -68,6 +68,17 @@ def test_the_program_plays_a_moment_after_its_upload():
     assert (cell.controller.runtime, cell.answer) == (Runtime.PLAYING, program.READY)
 
 
+def test_a_program_that_replaces_another_waits_until_the_arm_stands():
+    cell = Cell().start()
+    cell.speed(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    cell.run(0.3)
+    cell.send(0)
+    cell.controller.upload(PROGRAM)
+    slowing = steps(cell.run(0.2))
+    assert cell.controller.runtime is Runtime.PLAYING
+    assert np.abs(np.diff(slowing)).max() < 11.0 * CYCLE_S**2  # never a jolt beyond 11 rad/s2
+
+
 def test_other_programs_are_not_run():
     cell = Cell()
     cell.controller.upload("def dance():\n  popup()\nend\n")
@@ -198,7 +209,8 @@ def test_nothing_plays_while_the_arm_is_stopped():
 def test_a_set_point_beyond_the_limits_is_a_protective_stop(elbow_rad_s, duration_s):
     cell = Cell().start()
     cell.speed(0.0, 0.0, elbow_rad_s, 0.0, 0.0, 0.0)
-    cell.run(duration_s)
+    joints = cell.run(duration_s)
+    assert steps(joints).max() <= max(UR5E.max_speed_rad_s) * CYCLE_S * (1 + 1e-6)
     assert cell.controller.safety.safety_mode is SafetyMode.PROTECTIVE_STOP
 
 

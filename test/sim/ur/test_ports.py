@@ -124,6 +124,7 @@ def test_activation_takes_a_while():
 def test_for_a_moment_the_gripper_still_speaks_of_the_request_before():
     gripper = Gripper().activate()
     gripper.port.receive(b"SET POS 255 SPE 255 FOR 50 GTO 1\n")
+    gripper.run(0.006)
     assert (gripper.get("PRE"), gripper.get("OBJ")) == (0, robotiq.ARRIVED)
     gripper.run(0.05)
     assert (gripper.get("PRE"), gripper.get("OBJ")) == (255, robotiq.MOVING)

@@ -1,0 +1,223 @@
+"""`carp bench`: how punctual the servo is while everything else runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from carp_ros.bringup import describe, rig_path
+from carp_ros.cli.demo import NodeLog
+from carp_ros.cli.main import version
+from carp_ros.control.command import Link
+from carp_ros.control.realtime import (
+    Lateness,
+    count_later_than,
+    lateness_quantile_s,
+)
+from carp_ros.errors import DeviceError
+from carp_ros.evaluation.report import heading, write_report
+from carp_ros.rig import Rig, load_rig
+from carp_ros.ros_environment import enter
+from carp_ros.running_system import RunningSystem
+
+
+@dataclass(frozen=True)
+class BenchCommand:
+    """Measure the servo's timing on the simulated rig.
+
+    Brings the whole system up, lets the scripted operator work, and counts how late the servo's
+    500 Hz ticks wake: with and without a real-time priority, on the machine as it is and with
+    every core kept busy by other work. Then measures how long a joint target takes from servoJ
+    until the robot's state shows it.
+
+    Attributes:
+        seconds: How long each of the four cases is measured.
+        report: Where to write the figures, as JSON.
+        rig: A simulated rig's file, or the name of one in config/.
+    """
+
+    seconds: float = 60.0
+    report: Path = Path("out/bench_servo.json")
+    rig: str = "ur5e_sim"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How one case went.
+
+    Attributes:
+        busy: Whether other work kept every core busy.
+        priority: SCHED_FIFO priority that the servo had, 0 for none.
+        rate_hz: Ticks a second.
+        ticks, skipped: Ticks that ran, and that were missed altogether.
+        late_half_ms, late_1_ms: Share of the ticks that woke later than 0.5 ms and 1 ms.
+        p50_ms, p99_ms, p999_ms: Quantiles of the lateness.
+        load: The machine's load average over the last minute, at the end.
+    """
+
+    busy: bool
+    priority: int
+    rate_hz: float
+    ticks: int
+    skipped: int
+    late_half_ms: float
+    late_1_ms: float
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    load: float
+
+
+def main(command: BenchCommand) -> int:
+    """Measure all cases, print a table, write the report; return 0."""
+    enter()
+    rig = load_rig(rig_path(command.rig))
+    print(f"servo at {rig.servo.rate_hz:.0f} Hz, cameras and ROS running, {command.seconds:.0f} s")
+    print("other work  priority       Hz  skipped   > 0.5 ms     > 1 ms  p50 ms  p99 ms  p99.9 ms")
+    timings = []
+    with tempfile.TemporaryDirectory(prefix="carp_") as folder:
+        for priority in (rig.servo.priority, 0):
+            path = _with_priority(rig_path(command.rig), priority, Path(folder))
+            for busy in (False, True):
+                timing = _measure(path, command.seconds, busy=busy)
+                timings.append(timing)
+                print(_row(timing), flush=True)
+    round_trip = _round_trip(rig_path(command.rig), rig)
+    print(
+        f"servoJ to robot state: p50 {round_trip['p50_ms']:.2f} ms, p99"
+        f" {round_trip['p99_ms']:.2f} ms ({round_trip['samples']} steps)"
+    )
+    content = {
+        **heading(["carp", *sys.argv[1:]], version()),
+        "seconds_each": command.seconds,
+        "servo": [asdict(timing) for timing in timings],
+        "round_trip": round_trip,
+    }
+    write_report(command.report, content)
+    print(f"report: {command.report}")
+    return 0
+
+
+def _row(timing: Timing) -> str:
+    return (
+        f"{'every core' if timing.busy else 'none':>10}{timing.priority:>10}{timing.rate_hz:>9.1f}"
+        f"{timing.skipped:>9}{timing.late_half_ms:>11.3%}{timing.late_1_ms:>11.3%}"
+        f"{timing.p50_ms:>8.3f}{timing.p99_ms:>8.3f}{timing.p999_ms:>10.3f}"
+    )
+
+
+def _with_priority(path: Path, priority: int, folder: Path) -> Path:
+    """Return a copy of a rig file with another priority of the servo."""
+    content = yaml.safe_load(path.read_text())
+    content.setdefault("servo", {})["priority"] = priority
+    copy = folder / str(priority) / path.name
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_text(yaml.safe_dump(content))
+    return copy
+
+
+def _measure(path: Path, seconds: float, *, busy: bool) -> Timing:
+    """Let the operator work for a while and count how late the servo is meanwhile."""
+    from carp_ros.nodes.trial_node import trial_node  # after `enter`
+
+    log = NodeLog(verbose=False)
+    try:
+        with RunningSystem(describe(str(path), "demonstrate"), log) as system:
+            system.wait_until_ready(90.0)
+            link = Link(f"{system.pid('control_node')}_servo", create=False)
+            with trial_node(load_rig(path)) as node, _other_work(busy):
+                begin_s = time.monotonic()
+                before = _lateness(link)
+                seed = 0
+                while time.monotonic() - begin_s < seconds:
+                    left_s = seconds - (time.monotonic() - begin_s)
+                    # without a priority the system may well stop on a busy machine: measure on
+                    with contextlib.suppress(DeviceError):
+                        node.conduct(seed, max(left_s, 1.0), lambda text: None)
+                    seed += 1
+                return _timing(link, before, time.monotonic() - begin_s, busy=busy)
+    except DeviceError:
+        log.replay()
+        raise
+
+
+@contextlib.contextmanager
+def _other_work(busy: bool) -> Iterator[None]:
+    """Keep every core busy within, at the priority of ordinary programs."""
+    count = len(os.sched_getaffinity(0)) if busy else 0
+    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait()
+
+
+def _lateness(link: Link) -> dict[str, Any]:
+    record = link.lateness.read()
+    if record is None:
+        return {"counts": np.zeros(Lateness.BINS + 1, np.int64), "skipped": 0}
+    return {"counts": record["counts"].copy(), "skipped": int(record["skipped"])}
+
+
+def _timing(link: Link, before: dict[str, Any], seconds: float, *, busy: bool) -> Timing:
+    after = _lateness(link)
+    counts = after["counts"] - before["counts"]
+    ticks = int(counts.sum())
+    state = link.state.read()
+    return Timing(
+        busy=busy,
+        priority=int(state["priority"]) if state is not None else 0,
+        rate_hz=round(ticks / seconds, 2),
+        ticks=ticks,
+        skipped=after["skipped"] - before["skipped"],
+        late_half_ms=count_later_than(counts, 500_000) / max(ticks, 1),
+        late_1_ms=count_later_than(counts, 1_000_000) / max(ticks, 1),
+        p50_ms=round(lateness_quantile_s(counts, 0.5) * 1e3, 3),
+        p99_ms=round(lateness_quantile_s(counts, 0.99) * 1e3, 3),
+        p999_ms=round(lateness_quantile_s(counts, 0.999) * 1e3, 3),
+        load=os.getloadavg()[0],
+    )
+
+
+def _round_trip(path: Path, rig: Rig) -> dict[str, Any]:
+    """Measure servoJ to target_q in the robot's state, in a process and with a priority of its own.
+
+    Raises:
+        DeviceError: If the measuring process failed.
+    """
+    command = [sys.executable, "-m", "carp_ros.sim.ur", "--rig", str(path), "--fault-port", "0"]
+    command += ["--priority", str(rig.servo.priority)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as controller:
+        try:
+            assert controller.stdout is not None
+            controller.stdout.readline()
+            measuring = subprocess.run(
+                [sys.executable, "-m", "carp_ros.nodes.round_trip", str(path)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            controller.terminate()
+    if measuring.returncode:
+        raise DeviceError(f"the round trip could not be measured: {measuring.stderr.strip()}")
+    delays_ms = np.array([float(line) for line in measuring.stdout.split()])
+    return {
+        "samples": len(delays_ms),
+        "p50_ms": round(float(np.percentile(delays_ms, 50)), 3),
+        "p99_ms": round(float(np.percentile(delays_ms, 99)), 3),
+        "max_ms": round(float(delays_ms.max()), 3),
+    }

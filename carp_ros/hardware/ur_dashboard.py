@@ -1,0 +1,116 @@
+"""A UR controller's dashboard: what the person at its pendant would see and press."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from dashboard_client import DashboardClient
+
+from carp_ros.errors import DeviceError
+
+_OPERATIONAL = ("NORMAL", "REDUCED")
+_UNLOCK_TIMEOUT_S = 2.0
+_POWER_TIMEOUT_S = 30.0
+
+
+class Dashboard:
+    """One short visit to the dashboard of the controller at `host`: a context manager.
+
+    Raises:
+        DeviceError: On entering, if nothing answers; within, if the controller refuses something.
+    """
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._client = DashboardClient(host)
+
+    def __enter__(self) -> Dashboard:
+        try:
+            self._client.connect()
+        except RuntimeError as error:
+            raise DeviceError(f"dashboard of the arm at {self._host}: {error}") from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._client.disconnect()
+        if isinstance(error, RuntimeError):  # what ur-rtde raises for a refusal and a lost link
+            raise DeviceError(f"dashboard of the arm at {self._host}: {error}") from error
+
+    def require_remote_control(self) -> None:
+        """Refuse a controller that only its pendant may command."""
+        if not self._client.isInRemoteControl():
+            raise DeviceError(
+                f"the arm at {self._host} is in local control; switch its pendant to remote control"
+            )
+
+    def require_operational(self) -> None:
+        """Refuse an arm that is stopped, without power or braked."""
+        if self._safety not in _OPERATIONAL:
+            raise DeviceError(
+                f"the arm at {self._host} is in {self._safety}; clear the cause, then recover"
+            )
+        if self._mode != "RUNNING":
+            raise DeviceError(
+                f"the arm at {self._host} is in {self._mode}; power it on and release its brakes"
+                " (recover does both)"
+            )
+
+    def clear_safety(self) -> None:
+        """Unlock a protective stop; refuse a stop that only a person can clear."""
+        self._client.closeSafetyPopup()
+        safety = self._safety
+        if safety == "PROTECTIVE_STOP":
+            self._client.unlockProtectiveStop()
+        elif safety not in _OPERATIONAL:
+            raise DeviceError(
+                f"the arm at {self._host} is in {safety}; release the emergency stop or restart"
+                " the safety system at its pendant, then recover"
+            )
+        wait_for(
+            lambda: self._safety in _OPERATIONAL,
+            _UNLOCK_TIMEOUT_S,
+            "its protective stop did not end",
+        )
+
+    def power_up(self) -> None:
+        """Power the arm and release its brakes, as far as that is not done."""
+        if self._mode == "RUNNING":
+            return
+        if self._mode != "IDLE":
+            self._client.powerOn()
+        wait_for(lambda: self._mode == "IDLE", _POWER_TIMEOUT_S, "it has no power")
+        self._client.brakeRelease()
+        wait_for(lambda: self._mode == "RUNNING", _POWER_TIMEOUT_S, "its brakes did not open")
+
+    @property
+    def _safety(self) -> str:
+        return _value(self._client.safetystatus())
+
+    @property
+    def _mode(self) -> str:
+        return _value(self._client.robotmode())
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float, failure: str) -> None:
+    """Wait until `condition` holds.
+
+    Raises:
+        DeviceError: If it does not within `timeout_s`; says `failure`.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            raise DeviceError(f"the arm did not recover: {failure} within {timeout_s:g} s")
+        time.sleep(0.01)
+
+
+def _value(answer: str) -> str:
+    """Return what follows the colon of a dashboard answer such as `Robotmode: RUNNING`."""
+    return answer.rpartition(":")[2].strip()

@@ -1,0 +1,1 @@
+"""From sensors to what a policy is given, the same in training and on the robot; no torch."""

@@ -1,0 +1,52 @@
+"""Measures how long a joint target takes from servoJ until the robot's state shows it.
+
+A process of its own, as the servo is, with the servo's priority: prints one delay in [ms] a line.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from carp_ros.control.realtime import request_realtime
+from carp_ros.hardware.ur import UrArm
+from carp_ros.rig import load_rig
+
+_SAMPLES = 300
+_STEP_RAD = 1e-4
+_TIMEOUT_S = 0.1
+
+
+def main() -> None:
+    """Step the last joint to and fro by a hair, and time each step."""
+    from rtde_receive import RTDEReceiveInterface
+
+    rig = load_rig(Path(sys.argv[1]))
+    request_realtime(rig.servo.priority, rig.servo.cpu, required=False)
+    receive = RTDEReceiveInterface(rig.arm.host, 500.0, ["timestamp", "target_q"])
+    arm = UrArm(rig.arm)
+    arm.connect()  # last: from here on the robot's watchdog wants a target every 1/20 s
+    start = arm.read().joints
+    phases = np.random.default_rng(0)
+    try:
+        for i in range(1, _SAMPLES + 1):
+            target = start.copy()
+            target[-1] += _STEP_RAD * (i % 2)
+            time.sleep(phases.uniform(0.01, 0.012))  # at any phase of the robot's cycle
+            before = receive.getTargetQ()[-1]
+            sent_s = time.perf_counter()
+            arm.servo(target)
+            while receive.getTargetQ()[-1] == before:
+                if time.perf_counter() - sent_s > _TIMEOUT_S:
+                    break
+                time.sleep(1e-5)
+            sys.stdout.write(f"{(time.perf_counter() - sent_s) * 1e3:.4f}\n")
+    finally:
+        arm.close()
+
+
+if __name__ == "__main__":
+    main()

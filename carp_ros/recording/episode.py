@@ -1,0 +1,84 @@
+"""What one episode is: where it lies, what is recorded, what is known about it.
+
+An episode is a rosbag2 folder (MCAP). What is known about it stands in the folder's
+`metadata.yaml` as custom data, where `ros2 bag info` shows it. While it is being recorded the
+folder has no `metadata.yaml` yet, and `unfinished.yaml` in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["green", "amber", "red", "unknown"]
+"""Of an episode's recording quality: good, usable with care, unusable, not judged."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One recorded topic: `name` as in the graph, with its leading slash, and `type`."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class EpisodeInfo:
+    """What is known about an episode.
+
+    Attributes:
+        rig: Name of the rig.
+        task: Short name of the task, such as cup.
+        instruction: The task in words, for policies that read them.
+        operator: Who demonstrated: a person's name, demonstrator, or a policy's bundle.
+        seed: Of the simulated cell; None on hardware.
+        software: Version of carp_ros.
+        started_ns: When recording began, ROS time.
+        success: Whether the task was done; None while nobody has said.
+        verdict: Of the recording's quality.
+        reasons: What speaks against the quality.
+        rig_file: The rig's file as it was, limits and calibration included, as parsed from YAML.
+    """
+
+    rig: str
+    task: str
+    instruction: str
+    operator: str
+    seed: int | None
+    software: str
+    started_ns: int
+    success: bool | None = None
+    verdict: Verdict = "unknown"
+    reasons: tuple[str, ...] = ()
+    rig_file: dict[str, Any] = field(default_factory=dict)
+
+
+def topics(cameras: tuple[str, ...], *, compressed: bool) -> tuple[Topic, ...]:
+    """Return what is recorded of a rig with these cameras.
+
+    Args:
+        cameras: Their names.
+        compressed: Whether images are recorded as JPEG.
+    """
+    image = (
+        ("image_raw/compressed", "sensor_msgs/msg/CompressedImage")
+        if compressed
+        else ("image_raw", "sensor_msgs/msg/Image")
+    )
+    per_camera = (image, ("camera_info", "sensor_msgs/msg/CameraInfo"))
+    return (
+        *(Topic(f"/{camera}/{name}", kind) for camera in cameras for name, kind in per_camera),
+        Topic("/joint_states", "sensor_msgs/msg/JointState"),
+        Topic("/tool_pose", "geometry_msgs/msg/PoseStamped"),
+        Topic("/target_pose", "geometry_msgs/msg/PoseStamped"),
+        Topic("/gripper_state", "std_msgs/msg/Float64"),
+        Topic("/gripper_command", "std_msgs/msg/Float64"),
+        Topic("/teleop/twist", "geometry_msgs/msg/TwistStamped"),
+        Topic("/teleop/deadman", "std_msgs/msg/Bool"),
+        Topic("/teleop/gripper", "std_msgs/msg/Float64"),
+        Topic("/chunk", "trajectory_msgs/msg/MultiDOFJointTrajectory"),
+        Topic("/gripper_chunk", "trajectory_msgs/msg/JointTrajectory"),
+        Topic("/control/status", "std_msgs/msg/String"),
+        Topic("/episode/event", "std_msgs/msg/String"),
+        Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray"),
+    )

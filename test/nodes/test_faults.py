@@ -1,0 +1,268 @@
+"""Each fault: the arm stops within its limits, stays, says why, and resumes only when enabled."""
+
+import dataclasses
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from carp_ros.nodes.convert import chunk_to_msgs
+from carp_ros.types import Chunk
+
+from .conftest import await_true
+
+pytestmark = pytest.mark.ros
+
+LAG_S = 0.08  # of servoJ's look-ahead and the controller's cycles
+RESUME_JUMP_M = 1e-3
+
+
+def stopping_distance(station, timeout_s: float, speed: float = 0.15) -> float:
+    """What a stop within the limits takes, from a fault that is noticed after `timeout_s`."""
+    brake = station.rig.limits.max_linear_acceleration_m_s2
+    return speed * (timeout_s + LAG_S) + speed * speed / (2 * brake) + 5e-3
+
+
+def assert_stops_and_stays(station, mark: int, timeout_s: float, speed: float = 0.15) -> None:
+    """The arm came to rest soon after the trace's `mark`, and stays, whatever is asked of it."""
+    station.await_standstill(timeout_s + 1.0)
+    stop = station.trace.since(mark)
+    assert stop.largest_excursion() < stopping_distance(station, timeout_s, speed)
+    assert stop.speeds().max() < station.rig.limits.max_linear_speed_m_s * 1.1
+    rest = len(station.trace.times_s)
+    time.sleep(0.5)  # hand and policy go on asking for motion
+    assert station.trace.since(rest).largest_excursion() < RESUME_JUMP_M
+
+
+def assert_says(station, *words: str) -> None:
+    await_true(
+        lambda: all(word in station.hands.arm_diagnostics for word in words),
+        2.5,
+        f"{words} in {station.hands.arm_diagnostics!r}",
+    )
+
+
+def assert_resumes_only_when_enabled(station) -> None:
+    """Reset, stand, enable, stand, push, move: and no jump anywhere."""
+    hands = station.hands
+    moving, hands.twist = hands.twist, dataclasses.replace(hands.twist, linear=np.zeros(3))
+    mark = len(station.trace.times_s)
+    time.sleep(0.6)  # the controller refuses to unlock earlier
+    assert station.trigger("reset_fault").success
+    await_true(lambda: hands.status["fault"] == "NONE", 10.0, f"reset: {hands.status}")
+    hands.twist = moving
+    time.sleep(0.3)
+    assert station.trace.since(mark).largest_excursion() < RESUME_JUMP_M
+    hands.twist = dataclasses.replace(moving, linear=np.zeros(3))
+    station.begin(lambda: station.trigger("select_teleop"))
+    time.sleep(0.3)
+    assert station.trace.since(mark).largest_excursion() < RESUME_JUMP_M
+    mark = len(station.trace.times_s)
+    station.push((0.0, -0.1, 0.0))
+    assert station.trace.since(mark).speeds().max() < 0.12
+
+
+def mark_of(station) -> int:
+    return len(station.trace.times_s)
+
+
+def test_protective_stop(workstation):
+    workstation.teleoperate()
+    mark = mark_of(workstation)
+    workstation.faults.protective_stop()
+    assert_stops_and_stays(workstation, mark, 0.1)
+    assert_says(workstation, "SAFETY_STOP", "PROTECTIVE_STOP")
+    assert_resumes_only_when_enabled(workstation)
+
+
+def test_emergency_stop(workstation):
+    workstation.teleoperate()
+    mark = mark_of(workstation)
+    workstation.faults.emergency_stop()
+    assert_stops_and_stays(workstation, mark, 0.1)
+    assert_says(workstation, "SAFETY_STOP", "EMERGENCY_STOP")
+    assert workstation.trigger("reset_fault").success
+    assert_says(workstation, "reset failed")
+    workstation.faults.release_emergency_stop()
+    assert_resumes_only_when_enabled(workstation)
+
+
+def test_program_killed(workstation):
+    workstation.teleoperate()
+    mark = mark_of(workstation)
+    workstation.faults.kill_program()
+    assert_stops_and_stays(workstation, mark, 0.1)
+    assert_says(workstation, "program")
+    assert_resumes_only_when_enabled(workstation)
+
+
+def test_robot_silence(workstation):
+    workstation.teleoperate()
+    mark = mark_of(workstation)
+    workstation.faults.silence(0.4)
+    assert_stops_and_stays(workstation, mark, workstation.rig.arm.state_timeout_s)
+    assert_says(workstation, "no new robot state")
+    assert_resumes_only_when_enabled(workstation)
+
+
+def test_rtde_drop(workstation):
+    workstation.teleoperate()
+    mark = mark_of(workstation)
+    workstation.faults.drop_rtde()
+    assert_stops_and_stays(workstation, mark, 0.15)
+    assert_says(workstation, "servo process")
+    workstation.await_servo()
+    assert_resumes_only_when_enabled(workstation)
+
+
+def test_servo_process_killed(workstation):
+    workstation.teleoperate()
+    mark = mark_of(workstation)
+    os.kill(workstation.servo_pid(), signal.SIGKILL)
+    assert_stops_and_stays(workstation, mark, 0.15)
+    assert_says(workstation, "SIGKILL")
+    workstation.await_servo()
+    assert_resumes_only_when_enabled(workstation)
+
+
+def test_control_node_killed(workstation):
+    workstation.teleoperate()
+    mark = mark_of(workstation)
+    workstation.control.kill()
+    workstation.control.wait()
+    assert_stops_and_stays(workstation, mark, workstation.rig.servo.heartbeat_timeout_s)
+    time.sleep(2.0)  # its servo process gives up and leaves the robot to the next one
+    workstation.start_control()
+    rest = mark_of(workstation)
+    time.sleep(0.5)
+    assert workstation.trace.since(rest).largest_excursion() < RESUME_JUMP_M
+    assert_resumes_only_when_enabled(workstation)
+
+
+def test_teleop_unplugged(workstation):
+    workstation.teleoperate()
+    mark = mark_of(workstation)
+    workstation.hands.plugged = False
+    assert_stops_and_stays(workstation, mark, workstation.rig.limits.twist_timeout_s)
+    assert_says(workstation, "no dead-man heartbeat")
+    rest = mark_of(workstation)
+    workstation.hands.plugged = True
+    time.sleep(0.5)
+    assert workstation.trace.since(rest).largest_excursion() < RESUME_JUMP_M
+    assert_resumes_only_when_enabled(workstation)
+
+
+def test_deadman_released(workstation):
+    workstation.teleoperate()
+    mark = mark_of(workstation)
+    workstation.hands.deadman = False
+    assert_stops_and_stays(workstation, mark, 0.05)
+    workstation.hands.deadman = True
+    workstation.push()
+
+
+def test_a_second_publisher_of_twists(workstation):
+    from geometry_msgs.msg import TwistStamped
+
+    workstation.teleoperate()
+    mark = mark_of(workstation)
+    rival = workstation.hands.create_publisher(TwistStamped, "teleop/twist", 1)
+    try:
+        assert_stops_and_stays(workstation, mark, 2.0)
+        assert_says(workstation, "2 publishers on teleop/twist")
+        assert not workstation.enable().success
+    finally:
+        workstation.hands.destroy_publisher(rival)
+
+
+def circling(station, period_s: float = 4.0, radius_m: float = 0.06):
+    """Return a policy that leads the tool around a circle that begins at home."""
+    home = station.kinematics.tcp_pose(station.home)
+    start_ns = station.hands.now_ns() + 300_000_000
+
+    def make_chunk(now_ns: int) -> Chunk:
+        times_ns = now_ns + np.arange(16) * 100_000_000
+        ramp_s = np.clip((times_ns - start_ns) * 1e-9, 0.0, None)
+        eased_s = np.where(ramp_s < 1.0, ramp_s**2 / 2, ramp_s - 0.5)
+        angle = 2 * np.pi * eased_s / period_s
+        offset = np.stack([np.cos(angle) - 1, np.sin(angle), 0 * angle], axis=1)
+        return Chunk(
+            stamp_ns=now_ns - 50_000_000,
+            times_ns=times_ns,
+            positions=home.position + radius_m * offset,
+            quaternions=np.tile(home.quaternion, (16, 1)),
+            gripper=np.zeros(16),
+        )
+
+    return make_chunk
+
+
+def start_policy(station):
+    """Let a policy move the arm until it really moves."""
+    hands = station.hands
+    await_true(lambda: station.trigger("select_policy").success, 2.0, "policy selected")
+    time.sleep(0.1)
+    answer = station.enable()
+    assert answer.success, answer.message
+    hands.make_chunk = circling(station)
+    await_true(lambda: station.trace.speed() > 0.05, 3.0, "a moving policy")
+
+
+def test_camera_frozen(workstation):
+    start_policy(workstation)
+    mark = mark_of(workstation)
+    workstation.hands.cameras_alive = False
+    assert_stops_and_stays(workstation, mark, workstation.rig.limits.camera_timeout_s)
+    assert_says(workstation, "newest image of", "old")
+    rest = mark_of(workstation)
+    workstation.hands.cameras_alive = True
+    time.sleep(0.5)
+    assert workstation.trace.since(rest).largest_excursion() < RESUME_JUMP_M
+
+
+def spoilt(chunk: Chunk, kind: str):
+    """Return the messages of a chunk with one thing wrong."""
+    poses, gripper = chunk_to_msgs(chunk, "camera_link" if kind == "frame" else "base_link")
+    seconds = {"future": 5, "stale": -5}.get(kind, 0)
+    for msg in (poses, gripper):
+        msg.header.stamp.sec += seconds
+    for point in poses.points:
+        translation = point.transforms[0].translation
+        translation.x += {"nan": np.nan, "outside": 1.5, "jump": 0.08}.get(kind, 0.0)
+    return poses, gripper
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("nan", "not finite"),
+        ("future", "in the future"),
+        ("stale", "old"),
+        ("frame", "'camera_link'"),
+        ("outside", "outside the workspace"),
+        ("jump", "from the tool"),
+    ],
+)
+def test_bad_chunks(workstation, kind, words):
+    start_policy(workstation)
+    good = workstation.hands.make_chunk
+    workstation.hands.make_chunk = None
+    limits = workstation.rig.limits
+    highest = workstation.trace.since(-10).speeds().max()
+    mark = mark_of(workstation)
+    for _ in range(15):
+        poses, gripper = spoilt(good(workstation.hands.now_ns()), kind)
+        workstation.hands.send_chunk_msgs(poses, gripper)
+        time.sleep(0.1)
+    after = workstation.trace.since(mark)
+    assert after.speeds().max() < max(1.3 * highest, 0.15)
+    await_true(lambda: not workstation.hands.status["enabled"], 2.0, "disabled")
+    workstation.await_standstill(1.0)
+    assert_says(workstation, "chunks refused in a row", words)
+    rest = mark_of(workstation)
+    workstation.hands.make_chunk = good
+    time.sleep(0.5)
+    assert workstation.trace.since(rest).largest_excursion() < RESUME_JUMP_M
+    assert limits.chunk_timeout_s > 0

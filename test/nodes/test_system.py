@@ -1,0 +1,65 @@
+"""The whole simulated workstation, brought up as `carp up` does it."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from diagnostic_msgs.msg import DiagnosticArray
+
+from carp_ros.bringup import describe
+from carp_ros.nodes.trial_node import trial_node
+from carp_ros.rig import load_rig
+from carp_ros.running_system import RunningSystem
+
+from .conftest import REPOSITORY, await_true
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
+
+
+def show(*words: str) -> None:
+    """Write what a node said to where pytest shows it if the test fails."""
+    sys.stdout.write(": ".join(words) + "\n")
+
+
+@pytest.fixture
+def rig_path(tmp_path) -> Path:
+    content = yaml.safe_load((REPOSITORY / "config" / "ur5e_sim.yaml").read_text())
+    pid = os.getpid()
+    host = f"127.{150 + (pid >> 16) % 50}.{(pid >> 8) % 256}.{pid % 254 + 1}"
+    content["arm"]["host"] = content["gripper"]["host"] = host
+    path = tmp_path / "ur5e_sim.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_an_episode_over_ros_and_a_dead_control_node_is_named(rig_path):
+    rig = load_rig(rig_path)
+    messages: dict[str, str] = {}
+
+    def on_diagnostics(msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            messages[status.name] = status.message
+
+    nodes = describe(str(rig_path), "demonstrate")
+    with RunningSystem(nodes, show) as system:
+        system.wait_until_ready(60.0)
+        with trial_node(rig) as node:
+            trial, pictures = node.conduct(seed=1, timeout_s=40.0, progress=show)
+            assert trial.success, trial.reasons
+            assert all(camera.out_of_order == 0 for camera in trial.cameras.values())
+            assert all(camera.received > 0 for camera in trial.cameras.values())
+            assert trial.ticks > 1000
+            assert len(pictures) == 3
+
+            node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
+            os.kill(system.pid("control_node"), 9)
+            await_true(
+                lambda: "control_node" in messages.get("supervisor: system", ""),
+                12.0,
+                f"the supervisor names the dead node: {messages}",
+            )
+    time.sleep(0.1)
+    assert not [p for p in Path("/dev/shm").glob(f"carp_cell_{rig.arm.host}")]
