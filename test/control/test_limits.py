@@ -246,6 +246,19 @@ def test_joints_brake_before_their_stops_and_never_pass_them(wanted, joints):
         last = slowed
 
 
+@given(st.floats(0.0, 0.2), st.integers(0, 5), st.sampled_from([-1.0, 1.0]))
+def test_towards_its_stop_a_joint_is_as_fast_as_half_its_acceleration_can_brake(gap, joint, way):
+    joints = 0.5 * (LOWEST + HIGHEST)
+    joints[joint] = HIGHEST[joint] - gap if way > 0.0 else LOWEST[joint] + gap
+    wanted = 5.0 * way * np.eye(6)[joint]
+
+    slowed = JOINTS.slow(wanted, joints)
+
+    can_brake = braking_speed(gap, 0.5 * LIMITS.max_joint_acceleration_rad_s2, DT_S)
+    expected = min(can_brake, LIMITS.max_joint_speed_rad_s)
+    assert slowed[joint] == pytest.approx(way * expected, abs=1e-9)
+
+
 def test_a_joint_at_its_stop_may_leave_it_but_not_go_on():
     for stop, outward in ((HIGHEST, 1.0), (LOWEST, -1.0)):
         assert not JOINTS.slow(np.full(6, outward), stop).any()
