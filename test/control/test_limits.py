@@ -204,20 +204,19 @@ def test_where_curvature_alone_exceeds_the_limits_the_whole_change_is_taken(alon
     assert TOOL.reachable(np.concatenate([along, along]), np.zeros(6)) == 1.0
 
 
-@given(vectors, st.floats(0.0, 1e-150))
-def test_a_change_too_small_to_square_is_taken_whole(direction, size):
-    unchanged = np.concatenate([direction * LINEAR_STEP, direction * ANGULAR_STEP]) / 2.0
-    change = size * np.concatenate([direction, direction])
+def test_a_change_too_small_to_square_is_taken_whole():
+    along = np.array([1.0, 0.5, -0.3, 0.2, 0.7, -0.9])
 
-    assert TOOL.reachable(unchanged, change) == 1.0
+    for size in (0.0, *10.0 ** np.arange(-165.0, -20.0)):
+        assert TOOL.reachable(0.5 * LINEAR_STEP * along, size * along) == 1.0
 
 
 @given(twists)
-def test_a_velocity_divided_by_the_speeds_it_uses_is_at_a_limit(velocity):
-    used = TOOL.speeds_used(velocity)
+def test_the_speeds_used_are_the_larger_share_of_the_two_limits(velocity):
+    linear = np.linalg.norm(velocity[:3]) / LIMITS.max_linear_speed_m_s
+    angular = np.linalg.norm(velocity[3:]) / LIMITS.max_angular_speed_rad_s
 
-    assert used <= 1.0 or TOOL.speeds_used(velocity / used) == pytest.approx(1.0)
-    assert TOOL.speeds_used(within_speeds(velocity)) <= ROUNDING
+    assert TOOL.speeds_used(velocity) == pytest.approx(max(linear, angular))
 
 
 @given(speeds, joints_within)
