@@ -235,6 +235,10 @@ def lose_a_transform(poses, gripper):
     poses.points[1].transforms = []
 
 
+def double_a_transform(poses, gripper):
+    poses.points[1].transforms = [*poses.points[1].transforms] * 2
+
+
 def double_an_opening(poses, gripper):
     gripper.points[1].positions = [0.0, 0.0]
 
@@ -248,6 +252,7 @@ def double_an_opening(poses, gripper):
         (lose_a_gripper_step, "gripper chunk has 2 steps; the chunk has 3"),
         (delay_a_gripper_step, "due at other times"),
         (lose_a_transform, "no or several poses or openings"),
+        (double_a_transform, "no or several poses or openings"),
         (double_an_opening, "no or several poses or openings"),
     ],
 )
