@@ -16,6 +16,7 @@ SERVO_PROGRAM = (sys.executable, "-m", "carp_ros.nodes.servo_process")
 _START_TIMEOUT_NS = 15_000_000_000  # connecting to a robot and starting its program takes seconds
 _SILENCE_NS = 500_000_000
 _RECOVERY_NS = 75_000_000_000  # powering up and releasing the brakes
+_STEADY_NS = 5_000_000_000  # one that ran this long did not fail in a row
 _BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -40,6 +41,7 @@ class ServoKeeper:
         self._failures = 0
         self._states_seen = 0
         self._notes_seen = 0
+        self._noted = False  # whether the present process left `note`
         self.state: ServoState | None = None
         self.note = ""
 
@@ -72,10 +74,11 @@ class ServoKeeper:
             record = self._link.state.read()
             if record is not None:
                 self.state = ServoState.from_record(record)
-                self._failures = 0
+                if now_ns - self._started_ns > _STEADY_NS:
+                    self._failures = 0
         code = self._process.poll()
         if code is not None:
-            return self._lost(now_ns, _death(code, self.note))
+            return self._lost(now_ns, _death(code, self.note if self._noted else ""))
         silent = self._silence(now_ns)
         if silent:
             self._process.kill()
@@ -99,6 +102,7 @@ class ServoKeeper:
         self._process = None
 
     def _start(self, now_ns: int) -> None:
+        self._noted = False
         self._notes_seen = self._link.note.count
         self._states_seen = self._link.state.count
         self._started_ns = now_ns
@@ -131,6 +135,7 @@ class ServoKeeper:
         self._notes_seen = self._link.note.count
         record = self._link.note.read()
         if record is not None:
+            self._noted = True
             self.note = record["text"].item().decode(errors="replace")
 
 
