@@ -202,7 +202,7 @@ def circling(station, period_s: float = 4.0, radius_m: float = 0.06):
 def start_policy(station):
     """Let a policy move the arm until it really moves."""
     hands = station.hands
-    await_true(lambda: station.trigger("select_policy").success, 2.0, "policy selected")
+    assert station.trigger("select_policy").success
     time.sleep(0.1)
     answer = station.enable()
     assert answer.success, answer.message
