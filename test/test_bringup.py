@@ -55,7 +55,9 @@ def test_the_task_reaches_the_cell_and_the_demonstrator():
 
 
 def test_recording_adds_a_recorder_that_the_supervisor_manages():
-    nodes = {node.name: node.parameters for node in describe("ur5e_sim", "demonstrate", record=True)}
+    nodes = {
+        node.name: node.parameters for node in describe("ur5e_sim", "demonstrate", record=True)
+    }
     assert list(nodes)[-2:] == ["recorder_node", "supervisor_node"]
     assert nodes["recorder_node"]["operator"] == "demonstrator"
     assert Path(nodes["recorder_node"]["folder"]).is_absolute()

@@ -19,7 +19,6 @@ import yaml
 from carp_ros.bringup import describe, rig_path
 from carp_ros.cli.bench_recorder import measure_recorder
 from carp_ros.cli.demo import NodeLog
-from carp_ros.share import version
 from carp_ros.control.command import Link
 from carp_ros.control.realtime import (
     Lateness,
@@ -31,15 +30,16 @@ from carp_ros.evaluation.report import heading, write_report
 from carp_ros.rig import Rig, load_rig
 from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
+from carp_ros.share import version
 
 
 @dataclass(frozen=True)
 class BenchCommand:
     """Measure the servo's timing on the simulated rig, or the recorder.
 
-    servo: brings the whole system up, lets the scripted operator work, and counts how late the servo's
-    500 Hz ticks wake: with and without a real-time priority, on the machine as it is and with
-    every core kept busy by other work. Then measures how long a joint target takes from servoJ
+    servo: brings the whole system up, lets the scripted operator work, and counts how late the
+    servo's 500 Hz ticks wake: with and without a real-time priority, on the machine as it is and
+    with every core kept busy by other work. Then measures how long a joint target takes from servoJ
     until the robot's state shows it.
 
     recorder: publishes two 640 x 480 cameras at 30 Hz and the arm's topics without a rig, records

@@ -12,7 +12,8 @@ _SUCCESS = {True: "yes", False: "no", None: "?"}
 def header(cameras: Sequence[str]) -> str:
     """Return the table's first line."""
     frames = "".join(f"{name:>13}" for name in cameras)
-    return f"{'episode':<24}{'success':>8}{'verdict':>8}{'seconds':>8}{frames}{'backlog':>10}{'size':>10}"
+    first = f"{'episode':<24}{'success':>8}{'verdict':>8}{'seconds':>8}"
+    return f"{first}{frames}{'backlog':>10}{'size':>10}"
 
 
 def row(quality: Mapping[str, Any], cameras: Sequence[str], success: bool | None) -> str:

@@ -12,10 +12,10 @@ from carp_ros.share import version
 
 VERBS = {
     "demo": "watch the simulated arm pick up cups, over ROS 2",
+    "up": "bring up a rig: every node, until Ctrl-C",
     "record": "record demonstrations, from a person or in bulk from the simulated cell",
     "recover": "complete episodes whose recording was cut off",
     "replay": "command a recorded episode to the rig again, and compare",
-    "up": "bring up a rig: every node, until Ctrl-C",
     "eval": "measure an agent over many trials in the simulated cell",
     "bench": "measure the servo's timing, or how much the recorder loses",
     "check": "tell what this machine lacks, and the remedy",

@@ -93,7 +93,9 @@ class RecordConsole:
         if self._recorder.recording and now_s - self._shown_s > 1.0 and sys.stdout.isatty():
             self._shown_s = now_s
             quality = self._recorder.quality
-            text = "; ".join([f"{quality['seconds']:.0f} s, {quality['verdict']}", *quality["reasons"]])
+            text = "; ".join(
+                [f"{quality['seconds']:.0f} s, {quality['verdict']}", *quality["reasons"]]
+            )
             print(f"\r\033[K{text[:100]}", end="", flush=True)
 
     def _take(self, quality: dict[str, Any]) -> None:

@@ -53,7 +53,11 @@ def parameters(command: RecordCommand, rig: Rig) -> dict[str, str | int]:
         from carp_ros.sim.tasks import task_named  # only a simulated rig has MuJoCo
 
         instruction = command.instruction or task_named(command.task).instruction
-    given = {"task": command.task, "instruction": instruction, "images": command.images}
+    given: dict[str, str | int] = {
+        "task": command.task,
+        "instruction": instruction,
+        "images": command.images,
+    }
     return given | ({"operator": command.operator} if command.operator else {})
 
 

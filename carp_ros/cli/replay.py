@@ -110,12 +110,13 @@ def _replay(rig: Rig, motion: RecordedMotion, seed: int | None) -> tuple[Deviati
         if sys.stdout.isatty():
             print(f"\r{text:<40}", end="\r", flush=True)
 
-    staged = rig.cell is not None and seed is not None
+    if rig.cell is None:
+        seed = None
     with replay_node(rig) as node:
-        if staged:
+        if seed is not None:
             node.set_parameters_of("cell_node", seed=seed)
             node.trigger("cell/scatter")
         node.prepare(motion.target.poses[0], float(motion.gripper[0]))
         executed, later_ns = node.replay(motion, progress)
-        judged = f"; {node.judge()}" if staged else ""
+        judged = f"; {node.judge()}" if seed is not None else ""
     return motion.deviation(executed, later_ns), judged

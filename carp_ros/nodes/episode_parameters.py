@@ -88,7 +88,7 @@ class EpisodeParameters:
         return self._node.get_parameter(name).get_parameter_value().string_value
 
 
-def _check(parameters: list[Parameter[Any]]) -> SetParametersResult:
+def _check(parameters: list[Parameter]) -> SetParametersResult:
     for parameter in parameters:
         value = parameter.value
         if parameter.name == "images" and value not in get_args(Images):

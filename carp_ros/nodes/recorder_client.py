@@ -105,8 +105,11 @@ class RecorderClient:
 
     def _on_quality(self, msg: String) -> None:
         self.quality = json.loads(msg.data)
-        if self.quality["phase"] in _ENDED:
-            self._ended[self.quality["folder"]] = self.quality
+        folder = self.quality["folder"]
+        if self.quality["phase"] == "recording":
+            self._ended.pop(folder, None)  # a discarded episode's name may be taken again
+        elif self.quality["phase"] in _ENDED:
+            self._ended[folder] = self.quality
             self._news.append(self.quality)
 
 

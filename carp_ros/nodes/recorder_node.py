@@ -67,7 +67,7 @@ class RecorderNode(LifecycleNode):
         self._folder = ""
         self._said: dict[str, Any] = {"phase": "idle", "verdict": "unknown", "reasons": []}
         self._arm_status: bytes | None = None
-        self._listeners: list[Subscription[Any]] = []
+        self._listeners: list[Subscription] = []
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the writer process and offer the services."""
@@ -264,8 +264,10 @@ class RecorderNode(LifecycleNode):
         reasons = "; ".join(self._said["reasons"])
         text = f"{event} {self._said['folder']}: {self._said['verdict']}"
         text += f": {reasons}" if reasons else ""
-        logger = self.get_logger()
-        (logger.info if event != "failed" else logger.error)(text)
+        if event == "failed":
+            self.get_logger().error(text)
+        else:
+            self.get_logger().info(text)
 
     def _on_second(self) -> None:
         if self._recording:

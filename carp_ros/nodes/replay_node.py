@@ -92,7 +92,9 @@ class ReplayNode(SpinningNode):
             self._require_enabled()
             time.sleep(_EVERY_S)
 
-    def replay(self, motion: RecordedMotion, progress: Callable[[str], None]) -> tuple[PoseTrack, int]:
+    def replay(
+        self, motion: RecordedMotion, progress: Callable[[str], None]
+    ) -> tuple[PoseTrack, int]:
         """Do an episode again, from where it begins.
 
         Args:

@@ -28,7 +28,7 @@ class SpinningNode(Node):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self._service_clients: dict[str, Client[Any, Any]] = {}
+        self._service_clients: dict[str, Client] = {}
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         self._thread = threading.Thread(target=self._spin, daemon=True)

@@ -104,8 +104,10 @@ class RecordedMotion:
             raise ValueError("no tool pose arrived during the replay; is control_node running?")
         steps = np.array(
             [
-                pose_difference(self.tool.at(int(executed.times_ns[i]) - later_ns), executed.poses[i])
-                for i in np.flatnonzero(within)
+                pose_difference(
+                    self.tool.at(int(executed.times_ns[i]) - later_ns), executed.poses[i]
+                )
+                for i in np.flatnonzero(within).tolist()
             ]
         )
         distances_mm = np.linalg.norm(steps[:, :3], axis=1) * 1e3
