@@ -22,6 +22,9 @@ from carp_ros.errors import DeviceError
 OPERATOR_PRIORITY = 10
 """Of the nodes whose silence stops the arm: below the servo, above all that is not real-time."""
 
+RECORDER_PRIORITY = 5
+"""Of the node that loses what it does not take in time; it hands on and does no more."""
+
 _LOCK_CURRENT_AND_FUTURE = 3  # MCL_CURRENT | MCL_FUTURE
 _SET_TIMER_SLACK = 29  # PR_SET_TIMERSLACK: sleeps end up to 50 us late without it
 
