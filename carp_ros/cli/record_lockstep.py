@@ -56,8 +56,8 @@ def _order(command: RecordCommand) -> Order:
     info = EpisodeInfo(
         rig=rig.name,
         task=command.task,
-        instruction=task_named(command.task).instruction,
-        operator=command.agent,
+        instruction=command.instruction or task_named(command.task).instruction,
+        operator=command.operator or command.agent,
         seed=None,
         software=version(),
         started_ns=0,

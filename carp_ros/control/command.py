@@ -15,6 +15,7 @@ import numpy as np
 
 from carp_ros.control.realtime import Lateness
 from carp_ros.control.servo import Mode
+from carp_ros.errors import ChunkError
 from carp_ros.mailbox import Mailbox
 from carp_ros.types import Array, Chunk, Pose, SafetyMode, Twist
 
@@ -140,8 +141,14 @@ class Command:
 
 
 def chunk_to_record(chunk: Chunk) -> Record:
-    """Return a chunk of at most `MAX_STEPS` steps as a `CHUNK_DTYPE` record."""
+    """Return a chunk as a `CHUNK_DTYPE` record.
+
+    Raises:
+        ChunkError: If it has more than `MAX_STEPS` steps.
+    """
     n = len(chunk.times_ns)
+    if n > MAX_STEPS:
+        raise ChunkError(f"chunk has {n} steps; expected at most {MAX_STEPS}: send fewer at a time")
     record = np.zeros((), CHUNK_DTYPE)
     record["steps"], record["stamp_ns"] = n, chunk.stamp_ns
     for name in ("times_ns", "positions", "quaternions", "gripper"):
