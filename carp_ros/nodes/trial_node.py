@@ -23,6 +23,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool, Trigger
@@ -80,7 +81,8 @@ class LiveTrial:
 @contextmanager
 def trial_node(rig: Rig) -> Iterator[TrialNode]:
     """Take part in the ROS graph as a `TrialNode`; the arm is stopped on the way out."""
-    rclpy.init()
+    # Ctrl-C is Python's: the node must outlive it to stop the arm
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = TrialNode(rig)
     node.start()
     try:
