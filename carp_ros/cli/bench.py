@@ -19,7 +19,7 @@ import yaml
 from carp_ros.bringup import describe, rig_path
 from carp_ros.cli.bench_recorder import measure_recorder
 from carp_ros.cli.demo import NodeLog
-from carp_ros.control.command import Link
+from carp_ros.control.command import Link, link_name
 from carp_ros.control.realtime import (
     Lateness,
     count_later_than,
@@ -147,7 +147,7 @@ def _measure(path: Path, seconds: float, *, busy: bool) -> Timing:
     try:
         with RunningSystem(describe(str(path), "demonstrate"), log) as system:
             system.wait_until_ready(90.0)
-            link = Link(f"{system.pid('control_node')}_servo", create=False)
+            link = Link(link_name(system.pid("control_node")), create=False)
             with trial_node(load_rig(path)) as node, _other_work(busy):
                 begin_s = time.monotonic()
                 before = _lateness(link)

@@ -32,7 +32,7 @@ from rclpy.subscription import Subscription
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from carp_ros.control.realtime import RECORDER_PRIORITY, prefer_process
+from carp_ros.control.realtime import prefer_process
 from carp_ros.errors import CarpError
 from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.nodes.episode_parameters import EpisodeParameters
@@ -56,10 +56,9 @@ class RecorderNode(LifecycleNode):
     """Passes serialized messages on to the writer process, and operators' wishes."""
 
     def __init__(self) -> None:
+        prefer_process()  # before ROS starts the threads that receive
         super().__init__("recorder_node")
         self._rig_path, self._rig = rig_parameter(self)
-        if self._rig.servo.priority:
-            prefer_process(RECORDER_PRIORITY)
         self._buffer_bytes = int(
             1e6 * fixed_parameter(self, "buffer_mb", _BUFFER_MB, "how far the disk may fall behind")
         )

@@ -118,5 +118,5 @@ class WriterLink:
 
 
 def _be_ordinary() -> None:
-    """Give up the node's priority: compressing and writing may be late, the arm may not."""
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    """Give up the node's precedence: compressing and writing may be late, the arm may not."""
+    os.setpriority(os.PRIO_PROCESS, 0, 0)
