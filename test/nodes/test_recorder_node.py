@@ -76,6 +76,17 @@ def test_a_label_after_the_end_is_in_the_metadata(recorder):
     assert read_info(Path(said["folder"])).success is True
 
 
+def test_a_label_that_comes_while_the_next_is_recorded_is_of_the_one_before(recorder):
+    first = record(recorder, 1.2)
+    list(recorder.news())
+    recorder.mark_success(False)
+    recorder.start()
+    await_true(lambda: recorder.quality["seconds"] > 0.5, 5.0, "the next one is recorded")
+    (said,) = recorder.news()
+    assert {**first, "success": False} == said
+    assert recorder.stop()["success"] is None
+
+
 def test_buttons_start_and_stop_and_are_part_of_the_episode(recorder):
     publisher = recorder.node.create_publisher(String, "episode/event", EVENTS)
     await_true(lambda: publisher.get_subscription_count() > 0, 5.0, "the recorder listens")
