@@ -110,7 +110,7 @@ class RecordConsole:
             self._line(f"{quality['folder']}: {done}")
         else:
             self._ended.append(quality)
-            self._line(row(quality, self._cameras, quality["success"]))
+            self._line(row(quality, self._cameras))
 
     def _line(self, text: str) -> None:
         clear = "\r\033[K" if sys.stdout.isatty() else ""

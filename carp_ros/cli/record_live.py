@@ -74,28 +74,27 @@ def _demonstrate_all(command: RecordCommand, rig: Rig, ended: list[dict[str, Any
         node.prepare()
         print(header(cameras), flush=True)
         for number in range(command.episodes):
-            success = _demonstrate(command, node, recorder, command.seed_start + number)
-            ended.append({**recorder.result, "success": success})
-            print(row(recorder.result, cameras, success), flush=True)
+            recorder.result = {}
+            try:
+                success = _demonstrate(command, node, recorder, command.seed_start + number)
+                recorder.result["success"] = success
+            finally:  # an interrupted one is kept without a label
+                if recorder.result:
+                    ended.append(recorder.result)
+                    print(row(recorder.result, cameras), flush=True)
 
 
 def _demonstrate(
     command: RecordCommand, node: TrialNode, recorder: RecorderClient, seed: int
 ) -> bool:
-    """Record one trial and label it; an interrupted one is kept without a label."""
+    """Record one trial, label it, and return whether its task was done."""
 
     def progress(text: str) -> None:
         if sys.stdout.isatty():
             print(f"\rseed {seed}: {text:<40}", end="\r", flush=True)
 
     recorder.configure(seed=seed)
-    recorder.result = {}
-    try:
-        trial, _ = node.conduct(seed, command.timeout_s, progress, recorder.episode())
-    except BaseException:
-        if recorder.result:
-            print(f"interrupted; kept, without a label: {recorder.result['folder']}")
-        raise
+    trial, _ = node.conduct(seed, command.timeout_s, progress, recorder.episode())
     recorder.mark_success(trial.success)
     return trial.success
 

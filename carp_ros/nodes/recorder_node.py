@@ -241,9 +241,7 @@ class RecorderNode(LifecycleNode):
     def _take_answer(self, answer: dict[str, Any]) -> None:
         event, folder = answer.pop("event"), answer.pop("folder")
         is_current = folder == self._folder  # the next one may have begun meanwhile
-        if (event == "live" and self._recording and is_current) or (
-            event == "labelled" and self._recording and is_current
-        ):
+        if event in ("live", "labelled") and self._recording and is_current:
             self._say("recording", **answer)
         elif event == "labelled" and folder == self._ended.get("folder"):
             self._ended |= answer
