@@ -27,8 +27,9 @@ def row(quality: Mapping[str, Any], cameras: Sequence[str]) -> str:
     frames = "".join(f"{f'{received.get(n, 0)}/{expected.get(n, 0)}':>13}" for n in cameras)
     backlog = f"{quality.get('most_backlog_bytes', 0) / 1e6:.1f} MB"
     size = f"{quality.get('size_bytes', 0) / 1e6:.1f} MB"
+    success = _SUCCESS[quality.get("success")]
     line = (
-        f"{Path(quality['folder']).name:<24}{_SUCCESS[quality.get('success')]:>8}{quality['verdict']:>8}"
+        f"{Path(quality['folder']).name:<24}{success:>8}{quality['verdict']:>8}"
         f"{quality.get('seconds', 0.0):>8.1f}{frames}{backlog:>10}{size:>10}"
     )
     return "\n".join([line, *(f"    {reason}" for reason in quality["reasons"])])

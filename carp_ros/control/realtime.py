@@ -20,7 +20,6 @@ import numpy.typing as npt
 from carp_ros.errors import DeviceError
 
 _LOCK_CURRENT_AND_FUTURE = 3  # MCL_CURRENT | MCL_FUTURE
-_PREFERRED_NICENESS = -10
 _SET_TIMER_SLACK = 29  # PR_SET_TIMERSLACK: sleeps end up to 50 us late without it
 
 
@@ -77,8 +76,8 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
     return RealtimeGrant(granted, locked, advice)
 
 
-def prefer_process() -> bool:
-    """Put this process before ordinary ones (nice -10) if permitted, and return whether it was.
+def prefer_process(niceness: int = -10) -> bool:
+    """Put this process before ordinary ones if permitted, and return whether it was.
 
     For a node whose silence stops the arm, and for one that loses what it does not take in time:
     other work on the machine must not delay it. It gets no real-time priority: Linux stops all
@@ -86,7 +85,7 @@ def prefer_process() -> bool:
     the robot's client library needs that budget. Threads inherit it that are started afterwards.
     """
     try:
-        os.setpriority(os.PRIO_PROCESS, 0, _PREFERRED_NICENESS)
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)
     except PermissionError:
         return False
     return True

@@ -56,7 +56,7 @@ class RecorderNode(LifecycleNode):
     """Passes serialized messages on to the writer process, and operators' wishes."""
 
     def __init__(self) -> None:
-        prefer_process()  # before ROS starts the threads that receive
+        prefer_process(niceness=-5)  # behind control; before ROS starts threads
         super().__init__("recorder_node")
         self._rig_path, self._rig = rig_parameter(self)
         self._buffer_bytes = int(

@@ -43,7 +43,7 @@ class SyntheticNode(Node):
     """Stands in for cell and control node."""
 
     def __init__(self) -> None:
-        prefer_process()  # as punctual as a camera's own clock
+        prefer_process(niceness=-5)  # as punctual as a camera's own clock
         super().__init__("synthetic_node")
         _, self._rig = rig_parameter(self)
         self._begin_ns = self.get_clock().now().nanoseconds
