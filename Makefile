@@ -37,6 +37,7 @@ demo: $(RUN)
 
 bench: $(RUN)
 	$(BIN)/carp bench $(ARGS)
+	$(BIN)/carp bench --what recorder $(ARGS)
 
 # The second run has the machine to itself: whole workstations, in real time. pytest's exit code 5
 # says that ARGS selected none of its tests.

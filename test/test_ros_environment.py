@@ -74,3 +74,11 @@ def test_rclpy_starts_from_a_bare_environment_after_at_most_one_new_start(guard,
     report = json.loads(run.stdout)
     assert report["argument"] == "kept"
     assert report["starts"] == (2 if guard else 1)
+
+
+def test_a_process_that_publishes_images_has_their_profile_whoever_started_it():
+    parent = ros_environment({}, PREFIX, LIBRARIES, PROFILE)
+    images = PROFILE.with_name("fastdds_images.xml")
+    child = ros_environment(parent, PREFIX, LIBRARIES, images)
+    assert child["FASTRTPS_DEFAULT_PROFILES_FILE"] == str(images)
+    assert child["FASTDDS_DEFAULT_PROFILES_FILE"] == str(images)

@@ -73,3 +73,10 @@ def test_after_a_reset_the_next_message_is_the_first():
 
     meter.add(3 * PERIOD_NS)
     assert (meter.received, meter.out_of_order, meter.largest_gap_ns, meter.span_ns) == (1, 0, 0, 0)
+
+
+def test_a_stream_that_begins_at_zero_has_a_span():
+    meter = StreamMeter(10.0)
+    for stamp_ns in (0, 100_000_000, 200_000_000):
+        meter.add(stamp_ns)
+    assert meter.span_ns == 200_000_000
