@@ -32,6 +32,7 @@ from rclpy.subscription import Subscription
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from carp_ros.control.realtime import prefer_process
 from carp_ros.errors import CarpError
 from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.nodes.episode_parameters import EpisodeParameters
@@ -57,6 +58,8 @@ class RecorderNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("recorder_node")
         self._rig_path, self._rig = rig_parameter(self)
+        if self._rig.servo.priority:
+            prefer_process()
         self._buffer_bytes = int(
             1e6 * fixed_parameter(self, "buffer_mb", _BUFFER_MB, "how far the disk may fall behind")
         )
@@ -157,9 +160,10 @@ class RecorderNode(LifecycleNode):
         """Remove the episode; return its folder."""
         if not self._folder:
             raise CarpError("nothing was recorded yet: there is nothing to discard")
-        self._command("discard", folder=self._folder)
-        self._recording = False
-        return self._folder
+        folder = self._folder
+        self._command("discard", folder=folder)
+        self._recording, self._folder = False, ""
+        return folder
 
     def _label(self, success: bool) -> str:
         if not self._folder:
@@ -242,9 +246,8 @@ class RecorderNode(LifecycleNode):
         elif event == "labelled":
             self._say(self._said["phase"], **{**answer, "folder": folder})
         elif event in ("finished", "failed", "discarded"):
-            if is_current and event != "finished":
+            if is_current and event == "failed":
                 self._recording = False
-                self._folder = "" if event == "discarded" else self._folder
             self._say(event, **{**answer, "folder": folder})
             self._report(event)
 

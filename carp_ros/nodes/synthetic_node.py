@@ -19,6 +19,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64
 
+from carp_ros.control.realtime import prefer_process
 from carp_ros.nodes.convert import (
     camera_info_to_msg,
     image_to_msg,
@@ -44,6 +45,7 @@ class SyntheticNode(Node):
     def __init__(self) -> None:
         super().__init__("synthetic_node")
         _, self._rig = rig_parameter(self)
+        prefer_process()  # as punctual as a camera's own clock
         self._begin_ns = self.get_clock().now().nanoseconds
         for name, camera in self._rig.cameras.items():
             self._every(1.0 / camera.rate_hz, self._camera(name, camera))

@@ -33,6 +33,7 @@ class WriterLink:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[self._ring.descriptor],
+            preexec_fn=_be_ordinary,
         )
         self._ring.close()
         assert self._process.stdout is not None
@@ -114,3 +115,8 @@ class WriterLink:
         """End the process at once."""
         self._process.kill()
         self._process.wait()
+
+
+def _be_ordinary() -> None:
+    """Give up the node's priority: compressing and writing may be late, the arm may not."""
+    os.setpriority(os.PRIO_PROCESS, 0, 0)

@@ -2,56 +2,28 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from std_msgs.msg import String
 
-from carp_ros.bringup import NodeProcess
 from carp_ros.errors import DeviceError
 from carp_ros.nodes.qos import EVENTS
-from carp_ros.nodes.recorder_client import RecorderClient, recorder_client
+from carp_ros.nodes.recorder_client import RecorderClient
 from carp_ros.recording.bag import read_info, read_messages
 from carp_ros.recording.event import EpisodeEvent
 from carp_ros.recording.recover import recover
 from carp_ros.running_system import RunningSystem
 
-from .conftest import REPOSITORY, await_true
+from .conftest import await_true
+from .recorder_system import running_recorder, writer_of
 
 pytestmark = pytest.mark.ros
 
 IMAGE_PERIOD_NS = 1e9 / 30
-
-
-def show(*words: str) -> None:
-    """Write what a node said to where pytest shows it if the test fails."""
-    sys.stdout.write(": ".join(words) + "\n")
-
-
-@contextmanager
-def running_recorder(folder: Path) -> Iterator[tuple[RunningSystem, RecorderClient]]:
-    """Bring up the synthetic rig and the recorder; episodes go to `folder`/episodes."""
-    content = yaml.safe_load((REPOSITORY / "config" / "ur5e_sim.yaml").read_text())
-    for camera in content["cameras"].values():
-        camera |= {"width_px": 160, "height_px": 120}
-    path = folder / "ur5e_sim.yaml"
-    path.write_text(yaml.safe_dump(content))
-    nodes = (
-        NodeProcess("synthetic_node", "synthetic_node", {"rig": str(path)}),
-        NodeProcess(
-            "recorder_node", "recorder_node", {"rig": str(path), "folder": str(folder / "episodes")}
-        ),
-    )
-    with RunningSystem(nodes, show) as system, recorder_client() as recorder:
-        recorder.activate()
-        time.sleep(1.5)  # until the streams have found their way
-        yield system, recorder
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +41,6 @@ def record(recorder: RecorderClient, seconds: float) -> dict:
     recorder.start()
     time.sleep(seconds)
     return recorder.stop()
-
-
-def writer_of(system: RunningSystem) -> int:
-    pid = system.pid("recorder_node")
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
 def test_an_episode_is_whole_green_and_says_what_it_is(recorder):
@@ -138,8 +105,8 @@ def test_what_can_not_be_done_is_refused_in_words(recorder):
     recorder.start()
     with pytest.raises(DeviceError, match="already recording"):
         recorder.start()
-    recorder.discard()
-    await_true(lambda: recorder.quality["phase"] == "discarded", 5.0, "discarded")
+    folder = Path(recorder.discard())
+    await_true(lambda: not folder.exists(), 5.0, "discarded")
     with pytest.raises(DeviceError, match="nothing to label"):
         recorder.mark_success(True)
     with pytest.raises(DeviceError, match="images is 'bmp'; expected jpeg or raw"):
@@ -159,25 +126,3 @@ def test_a_writer_that_dies_is_named_and_replaced(running):
     assert {path: path.read_bytes() for path in earlier.iterdir()} == before
     assert recover(folder).seconds > 1.0
     assert record(recorder, 3.0)["verdict"] == "green"
-
-
-def test_a_killed_recorder_leaves_an_episode_that_is_recovered_to_its_last_moment(tmp_path):
-    with running_recorder(tmp_path) as (system, recorder):
-        folder = Path(recorder.start())
-        time.sleep(2.0)
-        writer = writer_of(system)
-        os.kill(system.pid("recorder_node"), signal.SIGKILL)
-        await_true(lambda: not Path(f"/proc/{writer}").exists(), 5.0, "the writer ends by itself")
-    recovery = recover(folder)
-    assert recovery.outcome == "recovered"
-    assert recovery.seconds > 1.9
-
-
-def test_ctrl_c_finishes_the_episode(tmp_path):
-    with running_recorder(tmp_path) as (system, recorder):
-        folder = Path(recorder.start())
-        time.sleep(1.5)
-        os.kill(system.pid("recorder_node"), signal.SIGINT)
-        await_true(lambda: system.first_exit() is not None, 8.0, "the recorder ends")
-    assert not (folder / "unfinished.yaml").exists()
-    assert read_info(folder).verdict == "green"
