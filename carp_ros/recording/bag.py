@@ -1,0 +1,262 @@
+"""Episodes on disk: rosbag2 folders that stay readable whatever ends the recording.
+
+While it is recorded, an episode's folder holds `unfinished.yaml`, locked by the writer; `finish`
+puts `metadata.yaml` in its place. What `flush` returned from survives a SIGKILL and a power cut.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import yaml
+from rosbags.rosbag2 import WriterError
+from rosbags.typesys import Stores, get_typestore
+
+from carp_ros.errors import DeviceError
+from carp_ros.recording.episode import EpisodeInfo, Topic
+from carp_ros.recording.mcap_scan import McapScan, Message
+from carp_ros.recording.mcap_storage import FlushableWriter, sync
+from carp_ros.recording.offered_qos import offered_qos
+
+METADATA = "metadata.yaml"
+UNFINISHED = "unfinished.yaml"
+_BAG_SECTION = "rosbag2_bagfile_information"
+_CUSTOM = "custom_data"
+
+
+class BagWriter:
+    """Writes one episode.
+
+    Args:
+        folder: Of the episode; made here.
+        topics: What will be written.
+        info: What is known so far.
+
+    Raises:
+        ValueError: If the folder exists.
+        DeviceError: If the disk does not take it.
+    """
+
+    def __init__(self, folder: Path, topics: Sequence[Topic], info: EpisodeInfo) -> None:
+        self.folder = folder
+        self._problem = ""
+        self._writer = _new_writer(folder)
+        typestore = get_typestore(Stores.ROS2_JAZZY)
+        with self._device():
+            self._writer.open()
+            self._lock = _write_unfinished(folder, info)
+            self._connections = {
+                topic.name: self._writer.add_connection(
+                    topic.name,
+                    topic.type,
+                    typestore=typestore,
+                    offered_qos_profiles=[offered_qos(topic.name)],
+                )
+                for topic in topics
+            }
+
+    def write(self, topic: str, stamp_ns: int, cdr: bytes) -> None:
+        """Add a message; `flush` makes it safe.
+
+        Args:
+            topic: One of the writer's topics.
+            stamp_ns: The header's stamp where there is one, else when it was received, ROS time.
+            cdr: The serialized message.
+
+        Raises:
+            DeviceError: If the disk takes no more; nothing can be written from then on.
+        """
+        with self._device():
+            self._writer.write(self._connections[topic], stamp_ns, cdr)
+
+    def flush(self) -> None:
+        """Wait until the disk has all that was written.
+
+        Raises:
+            DeviceError: As `write` does.
+        """
+        with self._device():
+            self._writer.flush()
+
+    def finish(self, info: EpisodeInfo) -> None:
+        """Write the index and what is known now; the episode is then complete.
+
+        Raises:
+            DeviceError: As `write` does; the episode then stays unfinished.
+        """
+        for key, value in _to_texts(info).items():
+            self._writer.set_custom_data(key, value)
+        with self._device():
+            self._writer.close()
+            sync(self.folder / METADATA)
+            (self.folder / UNFINISHED).unlink()
+            sync(self.folder)
+        self._lock.close()
+
+    def discard(self) -> None:
+        """Remove the episode."""
+        self._abandon()
+        shutil.rmtree(self.folder)
+
+    @contextmanager
+    def _device(self) -> Iterator[None]:
+        """Say once and for all what the disk refused: a file that is torn takes no more."""
+        if self._problem:
+            raise DeviceError(self._problem)
+        try:
+            yield
+        except OSError as error:
+            self._problem = _disk_problem(self.folder, error)
+            self._abandon()
+            raise DeviceError(self._problem) from error
+
+    def _abandon(self) -> None:
+        """Let go of the files; what was flushed stays."""
+        with suppress(OSError):
+            self._writer.abort()
+        if hasattr(self, "_lock"):
+            self._lock.close()
+
+
+def read_messages(folder: Path) -> Iterator[Message]:
+    """Yield topic, stamp in [ns] and CDR of each message, in the order of stamps in each chunk.
+
+    Reads unfinished, cut off and damaged episodes too, up to the last whole chunk.
+
+    Raises:
+        ValueError: If the folder is no episode.
+    """
+    for messages in McapScan(mcap_file(folder)).chunks():
+        yield from messages
+
+
+def read_info(folder: Path) -> EpisodeInfo:
+    """Return what is known about an episode, finished or not.
+
+    Raises:
+        ValueError: If the folder is no episode, or of another program.
+    """
+    for name in (UNFINISHED, METADATA):
+        path = folder / name
+        if path.is_file():
+            # Plain texts: YAML would make numbers of some.
+            content = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
+            return info_from_texts(content if name == UNFINISHED else _custom_data(content), path)
+    raise ValueError(f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}")
+
+
+def write_info(folder: Path, info: EpisodeInfo) -> None:
+    """Replace what is known about an episode, finished or not, at once or not at all.
+
+    The copy inside a finished MCAP file stays as it was when the episode ended.
+
+    Raises:
+        ValueError: If the folder is no episode.
+        DeviceError: If the disk does not take it.
+    """
+    path = folder / (UNFINISHED if (folder / UNFINISHED).exists() else METADATA)
+    if not path.is_file():
+        raise ValueError(f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}")
+    content: Any = _to_texts(info)
+    if path.name == METADATA:
+        whole = yaml.safe_load(path.read_text())
+        whole[_BAG_SECTION][_CUSTOM] = content
+        content = whole
+    try:
+        _replace(path, content)
+    except OSError as error:
+        raise DeviceError(_disk_problem(folder, error)) from error
+
+
+def mcap_file(folder: Path) -> Path:
+    """Return an episode's MCAP file.
+
+    Raises:
+        ValueError: If there is none, or several.
+    """
+    files = sorted(folder.glob("*.mcap"))
+    if len(files) != 1:
+        raise ValueError(f"{folder} has {len(files)} MCAP files; expected an episode, which has 1")
+    return files[0]
+
+
+def info_from_texts(texts: Any, source: Path) -> EpisodeInfo:
+    """Return what is known about an episode from its custom data.
+
+    Raises:
+        ValueError: If something is missing; the message names `source`.
+    """
+    values: dict[str, Any] = {}
+    try:
+        for item in dataclasses.fields(EpisodeInfo):
+            text = texts[item.name]
+            values[item.name] = text if item.name in _PLAIN else json.loads(text)
+        return EpisodeInfo(**{**values, "reasons": tuple(values["reasons"])})
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{source} does not say what the episode is ({error!r}); expected a bag that carp"
+            " recorded"
+        ) from error
+
+
+_PLAIN = ("rig", "task", "instruction", "operator", "software", "verdict")
+
+
+def _to_texts(info: EpisodeInfo) -> dict[str, str]:
+    """Return texts, as custom data has to be: what is none becomes JSON."""
+    return {
+        name: value if name in _PLAIN else json.dumps(value)
+        for name, value in dataclasses.asdict(info).items()
+    }
+
+
+def _custom_data(metadata: Any) -> Any:
+    return metadata.get(_BAG_SECTION, {}).get(_CUSTOM) if isinstance(metadata, dict) else None
+
+
+def _new_writer(folder: Path) -> FlushableWriter:
+    try:
+        return FlushableWriter(folder)
+    except WriterError as error:
+        raise ValueError(f"{folder} exists already; expected a new folder's name") from error
+
+
+def _write_unfinished(folder: Path, info: EpisodeInfo) -> BinaryIO:
+    """Write `unfinished.yaml` and return it, locked: who finds it unlocked knows we are gone."""
+    path = folder / UNFINISHED
+    _replace(path, _to_texts(info))
+    file = path.open("rb")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    sync(folder.parent)
+    return file
+
+
+def _replace(path: Path, content: Any) -> None:
+    """Put a YAML file in the place of another, at once."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    sync(temporary)
+    os.replace(temporary, path)
+    sync(path.parent)
+
+
+def _disk_problem(folder: Path, error: OSError) -> str:
+    free = ""
+    with suppress(OSError):
+        free = f" ({shutil.disk_usage(_existing(folder)).free / 1e6:.0f} MB free)"
+    return (
+        f"cannot write {folder}: {error.strerror or error}{free}; make room or repair the disk,"
+        f" then `carp recover {folder}` keeps what was written"
+    )
+
+
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() else _existing(folder.parent)

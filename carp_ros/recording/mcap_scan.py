@@ -1,0 +1,144 @@
+"""Reads MCAP files from the front: whatever befell the end, all before it is found.
+
+Readers that start from the index at a file's end refuse a file that has none. Format:
+https://mcap.dev/spec
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+from zlib import crc32
+
+from carp_ros.errors import MessageError
+from carp_ros.recording.episode import Topic
+
+_MAGIC = b"\x89MCAP0\r\n"
+_SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _METADATA, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0C, 0x0F
+
+Message = tuple[str, int, bytes]
+"""Topic, stamp in [ns], CDR."""
+
+
+@dataclass
+class McapScan:
+    """One pass through a file.
+
+    Attributes:
+        path: The file.
+        topics: Those seen so far, by the file's channel number.
+        metadata: The file's metadata records seen so far, by name.
+    """
+
+    path: Path
+    topics: dict[int, Topic] = field(default_factory=dict)
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
+    _schemas: dict[int, str] = field(default_factory=dict)
+
+    def chunks(self) -> Iterator[list[Message]]:
+        """Yield the messages of each chunk in the order of their stamps.
+
+        Ends at the first chunk that is cut off or damaged.
+
+        Raises:
+            MessageError: If a chunk is compressed.
+        """
+        with self.path.open("rb") as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                return
+            for opcode, content in _records(file, os.fstat(file.fileno()).st_size):
+                if opcode == _DATA_END:
+                    return
+                if opcode == _CHUNK:
+                    records = self._open_chunk(content)
+                    if records is None:
+                        return
+                    yield sorted(self._messages(records), key=lambda message: message[1])
+                else:
+                    self._learn(opcode, content)
+
+    def _open_chunk(self, content: bytes) -> bytes | None:
+        """Return a chunk's records; None if they are not what was written."""
+        size, crc = struct.unpack_from("<QI", content, 16)
+        reader = _Fields(content, 28)
+        compression, records = reader.text(), reader.long_bytes()
+        if compression:
+            raise MessageError(
+                f"{self.path} is compressed with {compression}; expected an uncompressed bag: let"
+                " `ros2 bag convert` decompress it"
+            )
+        whole = len(records) == size and (crc == 0 or crc == crc32(records))
+        return records if whole else None
+
+    def _messages(self, records: bytes) -> Iterator[Message]:
+        for opcode, content in _records(BytesIO(records), len(records)):
+            if opcode == _MESSAGE:
+                channel, _, stamp_ns = struct.unpack_from("<HIQ", content)
+                yield self.topics[channel].name, stamp_ns, content[22:]
+            else:
+                self._learn(opcode, content)
+
+    def _learn(self, opcode: int, content: bytes) -> None:
+        """Remember a schema, a channel or metadata."""
+        if opcode == _SCHEMA:
+            self._schemas[struct.unpack_from("<H", content)[0]] = _Fields(content, 2).text()
+        elif opcode == _CHANNEL:
+            channel, schema = struct.unpack_from("<HH", content)
+            self.topics[channel] = Topic(_Fields(content, 4).text(), self._schemas[schema])
+        elif opcode == _METADATA:
+            reader = _Fields(content, 0)
+            name = reader.text()
+            self.metadata[name] = reader.text_map()
+
+
+def ends_whole(path: Path) -> bool:
+    """Return whether a file has the mark that a finished file ends with."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - len(_MAGIC)))
+        return file.read() == _MAGIC and file.tell() > len(_MAGIC)
+
+
+def _records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield opcode and content of each record up to the first that is cut off."""
+    while True:
+        head = file.read(9)
+        if len(head) < 9:
+            return
+        opcode, length = struct.unpack("<BQ", head)
+        # A power cut may leave zeros where data was to be.
+        if opcode == 0 or length > size - file.tell():
+            return
+        yield opcode, file.read(length)
+
+
+class _Fields:
+    """Reads a record's fields one after the other."""
+
+    def __init__(self, content: bytes, offset: int) -> None:
+        self._content, self._offset = content, offset
+
+    def text(self) -> str:
+        return self._take("<I").decode()
+
+    def long_bytes(self) -> bytes:
+        return self._take("<Q")
+
+    def text_map(self) -> dict[str, str]:
+        inner = self._take("<I")
+        reader, pairs = _Fields(inner, 0), {}
+        while reader._offset < len(inner):
+            key = reader.text()
+            pairs[key] = reader.text()
+        return pairs
+
+    def _take(self, length_format: str) -> bytes:
+        (length,) = struct.unpack_from(length_format, self._content, self._offset)
+        start = self._offset + struct.calcsize(length_format)
+        self._offset = start + length
+        return self._content[start : self._offset]

@@ -1,0 +1,333 @@
+"""Values to serialized messages and back without ROS, for the topics that are recorded.
+
+ROS reads these bytes as the messages that `nodes/convert.py` makes of the same values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from rosbags.typesys import Stores, get_typestore
+
+from carp_ros.errors import MessageError
+from carp_ros.types import Array, Chunk, Pose, Twist
+
+IMAGE = "sensor_msgs/msg/Image"
+JPEG = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+JOINTS = "sensor_msgs/msg/JointState"
+POSE = "geometry_msgs/msg/PoseStamped"
+TWIST = "geometry_msgs/msg/TwistStamped"
+NUMBER = "std_msgs/msg/Float64"
+FLAG = "std_msgs/msg/Bool"
+TEXT = "std_msgs/msg/String"
+POSE_CHUNK = "trajectory_msgs/msg/MultiDOFJointTrajectory"
+GRIPPER_CHUNK = "trajectory_msgs/msg/JointTrajectory"
+
+_STORE = get_typestore(Stores.ROS2_JAZZY)
+_JPEG_QUALITY = 95
+
+Picture = npt.NDArray[np.uint8]
+
+
+def encode_image(image: Picture, stamp_ns: int, frame: str) -> bytes:
+    """Return an RGB image of shape (H, W, 3), as it is."""
+    height, width, _ = image.shape
+    return _encode(
+        IMAGE,
+        header=_header(stamp_ns, frame),
+        height=height,
+        width=width,
+        encoding="rgb8",
+        is_bigendian=0,
+        step=3 * width,
+        data=np.ascontiguousarray(image).reshape(-1),
+    )
+
+
+def encode_jpeg(image: Picture, stamp_ns: int, frame: str) -> bytes:
+    """Return an RGB image of shape (H, W, 3), compressed."""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    return _encode(
+        JPEG,
+        header=_header(stamp_ns, frame),
+        format="rgb8; jpeg compressed bgr8",  # as image_transport says it
+        data=np.asarray(data, dtype=np.uint8).reshape(-1),
+    )
+
+
+def decode_image(kind: str, cdr: bytes) -> Picture:
+    """Return an image as RGB of shape (H, W, 3).
+
+    Args:
+        kind: `IMAGE` or `JPEG`.
+        cdr: The serialized message.
+
+    Raises:
+        MessageError: If its encoding is not rgb8, bgr8 or mono8, or it is cut short.
+    """
+    msg = decode(kind, cdr)
+    if kind == JPEG:
+        bgr = cv2.imdecode(msg.data, cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise MessageError(
+                f"image of format {msg.format!r} with {len(msg.data)} bytes is no picture; expected"
+                " JPEG"
+            )
+        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    channels = {"rgb8": 3, "bgr8": 3, "mono8": 1}.get(msg.encoding)
+    if channels is None:
+        raise MessageError(f"image is encoded as {msg.encoding!r}; expected rgb8, bgr8 or mono8")
+    if len(msg.data) < msg.height * msg.step or msg.step < msg.width * channels:
+        raise MessageError(
+            f"image of {msg.width}x{msg.height} px holds {len(msg.data)} bytes in rows of"
+            f" {msg.step}; expected {msg.height * msg.width * channels} or more"
+        )
+    rows = msg.data[: msg.height * msg.step].reshape(msg.height, msg.step)
+    image = rows[:, : msg.width * channels].reshape(msg.height, msg.width, channels)
+    if msg.encoding == "bgr8":
+        return image[:, :, ::-1]
+    return image if channels == 3 else np.repeat(image, 3, axis=2)
+
+
+def encode_camera_info(
+    intrinsics: Array, width_px: int, height_px: int, stamp_ns: int, frame: str
+) -> bytes:
+    """Return a pinhole camera without distortion; `intrinsics` is K of shape (3, 3) in [px]."""
+    projection = np.zeros((3, 4))
+    projection[:, :3] = intrinsics
+    return _encode(
+        CAMERA_INFO,
+        header=_header(stamp_ns, frame),
+        height=height_px,
+        width=width_px,
+        distortion_model="plumb_bob",
+        d=np.zeros(5),
+        k=intrinsics.reshape(-1),
+        r=np.eye(3).reshape(-1),
+        p=projection.reshape(-1),
+        binning_x=0,
+        binning_y=0,
+        roi=_make(
+            "sensor_msgs/msg/RegionOfInterest",
+            x_offset=0,
+            y_offset=0,
+            height=0,
+            width=0,
+            do_rectify=False,
+        ),
+    )
+
+
+def encode_joints(
+    names: tuple[str, ...], joints: Array, velocities: Array, stamp_ns: int, frame: str
+) -> bytes:
+    """Return measured joints in [rad] and [rad/s]."""
+    return _encode(
+        JOINTS,
+        header=_header(stamp_ns, frame),
+        name=list(names),
+        position=joints,
+        velocity=velocities,
+        effort=np.zeros(0),
+    )
+
+
+def decode_joints(cdr: bytes, names: tuple[str, ...]) -> Array:
+    """Return joint positions in the order of `names`, of shape (J,) in [rad].
+
+    Raises:
+        MessageError: If a name is missing or a number is not finite.
+    """
+    msg = decode(JOINTS, cdr)
+    positions = dict(zip(msg.name, msg.position))
+    missing = [name for name in names if name not in positions]
+    if missing:
+        raise MessageError(f"joint state lacks {missing}; it has {msg.name}")
+    joints = np.array([positions[name] for name in names])
+    if not np.isfinite(joints).all():
+        raise MessageError(f"joint state is {joints.tolist()} rad; expected finite numbers")
+    return joints
+
+
+def encode_pose(pose: Pose, stamp_ns: int, frame: str) -> bytes:
+    """Return a pose in `frame`."""
+    value = _make(
+        "geometry_msgs/msg/Pose",
+        position=_make("geometry_msgs/msg/Point", **_xyz(pose.position)),
+        orientation=_quaternion(pose.quaternion),
+    )
+    return _encode(POSE, header=_header(stamp_ns, frame), pose=value)
+
+
+def decode_pose(cdr: bytes, frame: str) -> Pose:
+    """Return a pose that is given in `frame`.
+
+    Raises:
+        MessageError: If it is in another frame.
+    """
+    msg = decode(POSE, cdr)
+    _require_frame(msg, frame, "pose")
+    p, q = msg.pose.position, msg.pose.orientation
+    return Pose(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
+
+
+def encode_twist(twist: Twist, stamp_ns: int, frame: str) -> bytes:
+    """Return a twist in the axes of `frame`."""
+    value = _make(
+        "geometry_msgs/msg/Twist",
+        linear=_vector(twist.linear),
+        angular=_vector(twist.angular),
+    )
+    return _encode(TWIST, header=_header(stamp_ns, frame), twist=value)
+
+
+def decode_twist(cdr: bytes, frame: str) -> Twist:
+    """Return a twist that is given in the axes of `frame`.
+
+    Raises:
+        MessageError: If it is in another frame.
+        TwistError: If a number is not finite.
+    """
+    msg = decode(TWIST, cdr)
+    _require_frame(msg, frame, "twist")
+    linear, angular = msg.twist.linear, msg.twist.angular
+    return Twist(
+        np.array([linear.x, linear.y, linear.z]), np.array([angular.x, angular.y, angular.z])
+    )
+
+
+def encode_number(number: float) -> bytes:
+    """Return a number."""
+    return _encode(NUMBER, data=number)
+
+
+def decode_number(cdr: bytes) -> float:
+    """Return a number."""
+    return decode(NUMBER, cdr).data
+
+
+def encode_flag(flag: bool) -> bytes:
+    """Return a truth value."""
+    return _encode(FLAG, data=flag)
+
+
+def decode_flag(cdr: bytes) -> bool:
+    """Return a truth value."""
+    return decode(FLAG, cdr).data
+
+
+def encode_text(text: str) -> bytes:
+    """Return a text."""
+    return _encode(TEXT, data=text)
+
+
+def decode_text(cdr: bytes) -> str:
+    """Return a text."""
+    return decode(TEXT, cdr).data
+
+
+def encode_chunk(chunk: Chunk, frame: str) -> tuple[bytes, bytes]:
+    """Return a chunk as its two messages: poses and gripper."""
+    durations = [
+        _make("builtin_interfaces/msg/Duration", **_time(time_ns - chunk.stamp_ns))
+        for time_ns in chunk.times_ns.tolist()
+    ]
+    pose_points = [
+        _make(
+            "trajectory_msgs/msg/MultiDOFJointTrajectoryPoint",
+            transforms=[
+                _make(
+                    "geometry_msgs/msg/Transform",
+                    translation=_vector(position),
+                    rotation=_quaternion(quaternion),
+                )
+            ],
+            velocities=[],
+            accelerations=[],
+            time_from_start=duration,
+        )
+        for position, quaternion, duration in zip(chunk.positions, chunk.quaternions, durations)
+    ]
+    nothing = np.zeros(0)
+    gripper_points = [
+        _make(
+            "trajectory_msgs/msg/JointTrajectoryPoint",
+            positions=np.array([opening]),
+            velocities=nothing,
+            accelerations=nothing,
+            effort=nothing,
+            time_from_start=duration,
+        )
+        for opening, duration in zip(chunk.gripper, durations)
+    ]
+    header = _header(chunk.stamp_ns, frame)
+    return (
+        _encode(POSE_CHUNK, header=header, joint_names=["tcp"], points=pose_points),
+        _encode(GRIPPER_CHUNK, header=header, joint_names=["gripper"], points=gripper_points),
+    )
+
+
+def decode(kind: str, cdr: bytes) -> Any:
+    """Return a message of any recorded type, with the attributes that it has in ROS.
+
+    Raises:
+        MessageError: If the bytes are no such message.
+    """
+    try:
+        return _STORE.deserialize_cdr(cdr, kind)
+    # Generated code over a cut buffer: there is no telling what it raises.
+    except Exception as error:
+        raise MessageError(
+            f"{len(cdr)} bytes are no {kind} ({error!r}); was the bag damaged?"
+        ) from error
+
+
+def stamp_ns(kind: str, cdr: bytes) -> int | None:
+    """Return when a message's content was so: its header's stamp, None where it has none."""
+    if kind in (NUMBER, FLAG, TEXT):
+        return None
+    # A header comes first: encapsulation, then seconds and nanoseconds.
+    seconds = int.from_bytes(cdr[4:8], "little", signed=True)
+    return seconds * 1_000_000_000 + int.from_bytes(cdr[8:12], "little")
+
+
+def _encode(kind: str, **fields: Any) -> bytes:
+    return bytes(_STORE.serialize_cdr(_make(kind, **fields), kind))
+
+
+def _make(kind: str, **fields: Any) -> Any:
+    return _STORE.types[kind](**fields)
+
+
+def _header(stamp_ns: int, frame: str) -> Any:
+    stamp = _make("builtin_interfaces/msg/Time", **_time(stamp_ns))
+    return _make("std_msgs/msg/Header", stamp=stamp, frame_id=frame)
+
+
+def _time(time_ns: int) -> dict[str, int]:
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    return {"sec": seconds, "nanosec": nanoseconds}
+
+
+def _xyz(vector: Array) -> dict[str, float]:
+    x, y, z = vector.tolist()
+    return {"x": x, "y": y, "z": z}
+
+
+def _vector(vector: Array) -> Any:
+    return _make("geometry_msgs/msg/Vector3", **_xyz(vector))
+
+
+def _quaternion(quaternion: Array) -> Any:
+    x, y, z, w = quaternion.tolist()
+    return _make("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
+
+
+def _require_frame(msg: Any, frame: str, what: str) -> None:
+    if msg.header.frame_id != frame:
+        raise MessageError(f"{what} is in frame {msg.header.frame_id!r}; expected {frame!r}")
