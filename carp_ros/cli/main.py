@@ -13,6 +13,8 @@ VERBS = {
     "up": "bring up a rig: every node, until Ctrl-C",
     "eval": "measure an agent over many trials in the simulated cell",
     "bench": "measure the servo's timing and the cameras",
+    "convert": "turn recorded episodes into a dataset to train on",
+    "dataset": "show what is in a dataset, and draw it",
     "check": "tell what this machine lacks, and the remedy",
 }
 """Each is a module here with a frozen dataclass `<Verb>Command` of its options and a function
