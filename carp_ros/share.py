@@ -1,8 +1,9 @@
-"""Where the files that are not code lie: launch, config, calibration, models."""
+"""Where the files that are not code lie: launch, config, calibration, models; the version."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -26,3 +27,8 @@ def share_folder(package: Path = _PACKAGE) -> Path:
         f"no package.xml beside {package} nor share/carp_ros above it; install the package with"
         " pip or colcon, or run it from its repository"
     )
+
+
+def version() -> str:
+    """Return the package's version; its one home is package.xml."""
+    return str(ElementTree.parse(share_folder() / "package.xml").findtext("version"))

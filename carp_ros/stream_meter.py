@@ -39,7 +39,7 @@ class StreamMeter:
     @property
     def span_ns(self) -> int:
         """From the first stamp to the newest."""
-        return self._last_ns - (self._first_ns or self._last_ns)
+        return 0 if self._first_ns is None else self._last_ns - self._first_ns
 
     def expected(self, now_ns: int) -> int:
         """Return how many there should have been from the first one to `now_ns`."""

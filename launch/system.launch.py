@@ -12,7 +12,8 @@ ARGUMENTS = (
     ("mode", "teleop", "who moves the arm: teleop, policy, or demonstrate (simulated cell)"),
     ("task", "", "what the simulated cell lays on the table: cup or bowl; empty: as in the rig"),
     ("bundle", "", "folder of the compiled policy, for mode:=policy"),
-    ("record", "false", "true: write the topics to a bag, one an episode"),
+    ("record", "false", "true: start the recorder, which writes a bag an episode"),
+    ("folder", "episodes", "where it puts them"),
 )
 
 

@@ -14,7 +14,7 @@ LAYERS = (
     ("errors",),
     ("types",),
     ("geometry", "robots", "share"),
-    ("mailbox", "ready", "rig", "ros_environment", "stream_meter"),
+    ("mailbox", "ready", "rig", "ring", "ros_environment", "stream_meter"),
     ("inference",),
     ("calibration", "control", "hardware", "networks", "policies", "recording"),
     ("export", "sim", "training"),

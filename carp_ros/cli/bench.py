@@ -18,7 +18,7 @@ import yaml
 
 from carp_ros.bringup import describe, rig_path
 from carp_ros.cli.demo import NodeLog
-from carp_ros.cli.main import version
+from carp_ros.share import version
 from carp_ros.control.command import Link
 from carp_ros.control.realtime import (
     Lateness,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from carp_ros.bringup import rig_path
-from carp_ros.cli.main import version
+from carp_ros.share import version
 from carp_ros.evaluation.contact_sheet import Strip, write_contact_sheet
 from carp_ros.evaluation.report import heading, success_summary, write_report
 from carp_ros.evaluation.trials import Conditions, Picture, Trial, demonstrate, run_trials

@@ -8,8 +8,12 @@ import signal
 import sys
 from types import FrameType
 
+from carp_ros.share import version
+
 VERBS = {
     "demo": "watch the simulated arm pick up cups, over ROS 2",
+    "record": "record demonstrations, from a person or in bulk from the simulated cell",
+    "recover": "complete episodes whose recording was cut off",
     "up": "bring up a rig: every node, until Ctrl-C",
     "eval": "measure an agent over many trials in the simulated cell",
     "bench": "measure the servo's timing and the cameras",
@@ -58,15 +62,6 @@ def help_text() -> str:
     """Return what `carp --help` prints."""
     rows = "\n".join(f"  {verb:<8} {text}" for verb, text in VERBS.items())
     return f"carp <verb> [options]\n\n{rows}\n\n`carp <verb> --help` lists a verb's options."
-
-
-def version() -> str:
-    """Return the package's version; its one home is package.xml."""
-    from xml.etree import ElementTree
-
-    from carp_ros.share import share_folder
-
-    return str(ElementTree.parse(share_folder() / "package.xml").findtext("version"))
 
 
 def _run_verb(verb: str, options: list[str]) -> int:

@@ -25,7 +25,8 @@ class UpCommand:
         mode: Who moves the arm.
         task: What the simulated cell lays on the table (cup, bowl); empty: as in the rig's file.
         bundle: Folder of the compiled policy, for --mode policy.
-        record: Write the topics to a bag, one an episode.
+        record: Start the recorder, too: both buttons of the SpaceMouse start and stop an episode.
+        folder: Where it puts episodes.
     """
 
     rig: str = "ur5e_sim"
@@ -33,6 +34,7 @@ class UpCommand:
     task: str = ""
     bundle: str = ""
     record: bool = False
+    folder: str = "episodes"
 
 
 def main(command: UpCommand) -> int:
@@ -44,6 +46,7 @@ def main(command: UpCommand) -> int:
         task=command.task,
         bundle=command.bundle,
         record=command.record,
+        folder=command.folder,
     )
     with RunningSystem(nodes, PrefixedLog([node.name for node in nodes])) as system:
         system.wait_until_ready(READY_WITHIN_S)

@@ -61,7 +61,7 @@ class Trial:
     wall_s: float
 
 
-def demonstrate(cell: Cell) -> Agent:
+def demonstrate(cell: Cell) -> Operator:
     """Return the scripted operator for a cell."""
     return Operator(cell.rig, Demonstrator(lambda: cell, cell.rig))
 

@@ -24,13 +24,12 @@ from std_srvs.srv import Trigger
 
 from carp_ros.nodes.convert import time_from_msg
 from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
-from carp_ros.nodes.params import rig_parameter
+from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import SENSOR
 from carp_ros.ready import announce_ready
 from carp_ros.stream_meter import StreamMeter
 
-_MANAGED = ("control_node",)
 _JOINT_RATE_HZ = 100.0
 _WINDOW_NS = 2_000_000_000
 _LEAST_SHARE = 0.95
@@ -48,7 +47,10 @@ class SupervisorNode(Node):
     def __init__(self) -> None:
         super().__init__("supervisor_node")
         _, self._rig = rig_parameter(self)
-        self._managed = {name: _ManagedNode(self, name) for name in _MANAGED}
+        managed = fixed_parameter(
+            self, "managed", "control_node", "Lifecycle nodes, in their order, between spaces."
+        )
+        self._managed = {name: _ManagedNode(self, name) for name in managed.split()}
         self._streams = {"joint_states": _Stream(_JOINT_RATE_HZ)}
         self.create_subscription(
             JointState, "joint_states", self._streams["joint_states"].take, SENSOR

@@ -6,6 +6,8 @@ Publishes:
     teleop/deadman (Bool): heartbeat, true while the button is held; silent while no SpaceMouse is
         connected, which stops the arm.
     teleop/gripper (Float64): 0 open, 1 closed.
+    episode/event (String): toggle when both buttons are pressed and let go, discard when both are
+        held; see carp_ros.recording.event.
     /diagnostics (DiagnosticArray).
 """
 
@@ -13,8 +15,9 @@ from __future__ import annotations
 
 from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
-from std_msgs.msg import Bool, Float64
+from std_msgs.msg import Bool, Float64, String
 
+from carp_ros.control.gestures import Gestures
 from carp_ros.control.mapping import TeleopCommand, TeleopMapping
 from carp_ros.control.realtime import OPERATOR_PRIORITY, prefer_process
 from carp_ros.errors import DeviceError
@@ -24,7 +27,8 @@ from carp_ros.nodes.convert import twist_to_msg
 from carp_ros.nodes.diagnostics import ERROR, OK, DiagnosticsPublisher, status
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
-from carp_ros.nodes.qos import COMMAND
+from carp_ros.nodes.qos import COMMAND, EVENTS
+from carp_ros.recording.event import EpisodeEvent
 from carp_ros.rig import Rig
 
 _HEARTBEAT_TICKS = 4
@@ -42,10 +46,12 @@ class TeleopNode(Node):
         task = fixed_parameter(self, "task", "", "of the demonstrator; empty: the rig's")
         config = self._rig.teleop
         self._pointer = pointer or _make_pointer(self._rig, device or config.device, task)
+        self._gestures = Gestures(config)
         self._mapping = TeleopMapping(config)
         self._twists = self.create_publisher(TwistStamped, "teleop/twist", COMMAND)
         self._deadmen = self.create_publisher(Bool, "teleop/deadman", COMMAND)
         self._grippers = self.create_publisher(Float64, "teleop/gripper", COMMAND)
+        self._events = self.create_publisher(String, "episode/event", EVENTS)
         self._diagnostics = DiagnosticsPublisher(self)
         self._ticks = 0
         self._problem = "not opened yet"
@@ -69,7 +75,9 @@ class TeleopNode(Node):
 
     def _on_tick(self) -> None:
         now_ns = self.get_clock().now().nanoseconds
-        state = self._pointer.read(now_ns)
+        state, gesture = self._gestures.take(self._pointer.read(now_ns), now_ns)
+        if gesture is not None:
+            self._events.publish(String(data=EpisodeEvent(gesture, "spacemouse").to_json()))
         command = self._mapping.map(state, now_ns)
         if not state.connected:
             self._problem = self._problem or "the pointer is unplugged: plug it in again"

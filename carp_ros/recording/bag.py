@@ -1,20 +1,20 @@
 """Episodes on disk: rosbag2 folders that stay readable whatever ends the recording.
 
-While it is recorded, an episode's folder holds `unfinished.yaml`, locked by the writer; `finish`
-puts `metadata.yaml` in its place. What `flush` returned from survives a SIGKILL and a power cut.
+While it is recorded, an episode's folder holds `unfinished.yaml`, and its MCAP file is locked;
+`finish` puts `metadata.yaml` in its place. What `flush` returned from survives a SIGKILL and a
+power cut.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import yaml
 from rosbags.rosbag2 import WriterError
@@ -52,7 +52,8 @@ class BagWriter:
         typestore = get_typestore(Stores.ROS2_JAZZY)
         with self._device():
             self._writer.open()
-            self._lock = _write_unfinished(folder, info)
+            _replace(folder / UNFINISHED, _to_texts(info))
+            sync(folder.parent)
             self._connections = {
                 topic.name: self._writer.add_connection(
                     topic.name,
@@ -97,9 +98,8 @@ class BagWriter:
         with self._device():
             self._writer.close()
             sync(self.folder / METADATA)
-            (self.folder / UNFINISHED).unlink()
+            (self.folder / UNFINISHED).unlink(missing_ok=True)
             sync(self.folder)
-        self._lock.close()
 
     def discard(self) -> None:
         """Remove the episode."""
@@ -112,18 +112,17 @@ class BagWriter:
         if self._problem:
             raise DeviceError(self._problem)
         try:
-            yield
-        except OSError as error:
-            self._problem = _disk_problem(self.folder, error)
+            with disk_errors(self.folder):
+                yield
+        except DeviceError as error:
+            self._problem = str(error)
             self._abandon()
-            raise DeviceError(self._problem) from error
+            raise
 
     def _abandon(self) -> None:
         """Let go of the files; what was flushed stays."""
         with suppress(OSError):
             self._writer.abort()
-        if hasattr(self, "_lock"):
-            self._lock.close()
 
 
 def read_messages(folder: Path) -> Iterator[Message]:
@@ -149,7 +148,9 @@ def read_info(folder: Path) -> EpisodeInfo:
         if path.is_file():
             # Plain texts: YAML would make numbers of some.
             content = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
-            return info_from_texts(content if name == UNFINISHED else _custom_data(content), path)
+            if name == UNFINISHED:
+                return _info_from_texts(content, path)
+            return info_from_metadata((content or {}).get(_BAG_SECTION), path)
     raise ValueError(f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}")
 
 
@@ -170,10 +171,8 @@ def write_info(folder: Path, info: EpisodeInfo) -> None:
         whole = yaml.safe_load(path.read_text())
         whole[_BAG_SECTION][_CUSTOM] = content
         content = whole
-    try:
+    with disk_errors(folder):
         _replace(path, content)
-    except OSError as error:
-        raise DeviceError(_disk_problem(folder, error)) from error
 
 
 def mcap_file(folder: Path) -> Path:
@@ -188,12 +187,29 @@ def mcap_file(folder: Path) -> Path:
     return files[0]
 
 
-def info_from_texts(texts: Any, source: Path) -> EpisodeInfo:
-    """Return what is known about an episode from its custom data.
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Raise what the disk refuses as a `DeviceError` that names `folder`, space and remedy."""
+    try:
+        yield
+    except OSError as error:
+        free_mb = shutil.disk_usage(_existing(folder)).free / 1e6
+        raise DeviceError(
+            f"cannot write {folder}: {error.strerror or error} ({free_mb:.0f} MB free); make room"
+            f" or repair the disk, then `carp recover {folder}` keeps what was written"
+        ) from error
+
+
+def info_from_metadata(metadata: Any, source: Path) -> EpisodeInfo:
+    """Return what is known about an episode from rosbag2's metadata, whose values are all texts.
 
     Raises:
         ValueError: If something is missing; the message names `source`.
     """
+    return _info_from_texts(metadata.get(_CUSTOM) if isinstance(metadata, dict) else None, source)
+
+
+def _info_from_texts(texts: Any, source: Path) -> EpisodeInfo:
     values: dict[str, Any] = {}
     try:
         for item in dataclasses.fields(EpisodeInfo):
@@ -218,25 +234,11 @@ def _to_texts(info: EpisodeInfo) -> dict[str, str]:
     }
 
 
-def _custom_data(metadata: Any) -> Any:
-    return metadata.get(_BAG_SECTION, {}).get(_CUSTOM) if isinstance(metadata, dict) else None
-
-
 def _new_writer(folder: Path) -> FlushableWriter:
     try:
         return FlushableWriter(folder)
     except WriterError as error:
         raise ValueError(f"{folder} exists already; expected a new folder's name") from error
-
-
-def _write_unfinished(folder: Path, info: EpisodeInfo) -> BinaryIO:
-    """Write `unfinished.yaml` and return it, locked: who finds it unlocked knows we are gone."""
-    path = folder / UNFINISHED
-    _replace(path, _to_texts(info))
-    file = path.open("rb")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    sync(folder.parent)
-    return file
 
 
 def _replace(path: Path, content: Any) -> None:
@@ -246,16 +248,6 @@ def _replace(path: Path, content: Any) -> None:
     sync(temporary)
     os.replace(temporary, path)
     sync(path.parent)
-
-
-def _disk_problem(folder: Path, error: OSError) -> str:
-    free = ""
-    with suppress(OSError):
-        free = f" ({shutil.disk_usage(_existing(folder)).free / 1e6:.0f} MB free)"
-    return (
-        f"cannot write {folder}: {error.strerror or error}{free}; make room or repair the disk,"
-        f" then `carp recover {folder}` keeps what was written"
-    )
 
 
 def _existing(folder: Path) -> Path:

@@ -41,7 +41,7 @@ class McapScan:
     _schemas: dict[int, str] = field(default_factory=dict)
 
     def chunks(self) -> Iterator[list[Message]]:
-        """Yield the messages of each chunk in the order of their stamps.
+        """Yield messages in lists, each in the order of its stamps: those of a chunk.
 
         Ends at the first chunk that is cut off or damaged.
 
@@ -54,13 +54,23 @@ class McapScan:
             for opcode, content in _records(file, os.fstat(file.fileno()).st_size):
                 if opcode == _DATA_END:
                     return
-                if opcode == _CHUNK:
-                    records = self._open_chunk(content)
-                    if records is None:
-                        return
-                    yield sorted(self._messages(records), key=lambda message: message[1])
-                else:
-                    self._learn(opcode, content)
+                try:
+                    messages = self._take(opcode, content)
+                except (struct.error, UnicodeDecodeError, KeyError):
+                    return  # zeros or worse where data was to be
+                if messages is None:
+                    return
+                yield messages
+
+    def _take(self, opcode: int, content: bytes) -> list[Message] | None:
+        """Return a record's messages; None if it is not what was written."""
+        if opcode != _CHUNK:
+            self._learn(opcode, content)
+            return []
+        records = self._open_chunk(content)
+        if records is None:
+            return None
+        return sorted(self._messages(records), key=lambda message: message[1])
 
     def _open_chunk(self, content: bytes) -> bytes | None:
         """Return a chunk's records; None if they are not what was written."""

@@ -6,6 +6,7 @@ dies with the process. All that is used of it here is public.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 from collections.abc import Mapping
@@ -13,14 +14,21 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.storage_mcap import McapWriter
 
 _CRC_OFFSET = 1 + 8 + 3 * 8  # in a chunk record: opcode, length, start, end, size
 
 
 class FlushableMcap(McapWriter):
-    """rosbags' MCAP storage, with `flush` and with checksums."""
+    """rosbags' MCAP storage, with `flush` and with checksums.
+
+    The file is locked while it is written: who finds it unlocked knows that its writer is gone.
+    """
+
+    def __init__(self, path: Path, compression: CompressionMode) -> None:
+        super().__init__(path, compression)
+        fcntl.flock(self.bio, fcntl.LOCK_EX)
 
     def close_chunk(self) -> None:
         """Write the pending chunk and its checksum."""

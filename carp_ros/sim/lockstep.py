@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from carp_ros.control.kinematics import Kinematics
-from carp_ros.control.mapping import TeleopMapping
-from carp_ros.control.servo import Servo
+from carp_ros.control.mapping import TeleopCommand, TeleopMapping
+from carp_ros.control.servo import Servo, Target
 from carp_ros.rig import Rig
 from carp_ros.sim.cell import STEP_NS, Cell
 from carp_ros.sim.demonstrator import Demonstrator
@@ -50,10 +50,14 @@ class Operator:
     Args:
         rig: The teleoperation's mapping and rate.
         demonstrator: Moves the pointer.
+
+    Attributes:
+        command: What the last reading of the pointer meant.
     """
 
     def __init__(self, rig: Rig, demonstrator: Demonstrator) -> None:
         self.period_ns = STEP_NS * round(1e9 / rig.teleop.rate_hz / STEP_NS)
+        self.command: TeleopCommand | None = None
         self._demonstrator = demonstrator
         self._mapping = TeleopMapping(rig.teleop)
 
@@ -64,7 +68,7 @@ class Operator:
 
     def act(self, servo: Servo, now_ns: int) -> None:
         """Read the pointer and pass on what it means."""
-        command = self._mapping.map(self._demonstrator.read(now_ns), now_ns)
+        self.command = command = self._mapping.map(self._demonstrator.read(now_ns), now_ns)
         if command.deadman:
             servo.follow_twist(command.twist, command.gripper, now_ns)
         else:
@@ -85,6 +89,7 @@ def run_episode(
     agent: Agent,
     timeout_s: float,
     watch: Callable[[int], None] = lambda now_ns: None,
+    record: Callable[[int, Target], None] = lambda now_ns, target: None,
 ) -> Outcome:
     """Let an agent act on a cell that was just reset, then let everything settle, and judge.
 
@@ -92,7 +97,10 @@ def run_episode(
         cell: The cell, at the start of an episode.
         agent: Acts until it is done.
         timeout_s: When to stop an agent that is not, in simulated time.
-        watch: Called with the time in [ns] before each of the agent's actions: to record.
+        watch: Called with the time in [ns] before each of the agent's actions, and when all is
+            settled: to take pictures.
+        record: Called at each of the servo's ticks with the time in [ns] and what the servo then
+            commands, until the agent is done: to record.
     """
     arm = _Arm(cell)
     start_ns = cell.time_ns
@@ -100,11 +108,13 @@ def run_episode(
         if (cell.time_ns - start_ns) % agent.period_ns == 0:
             watch(cell.time_ns)
             agent.act(arm.servo, cell.time_ns)
-        arm.tick()
+        target = arm.aim()
+        record(cell.time_ns, target)
+        arm.move(target)
     end_ns, timed_out = cell.time_ns, not agent.done
     arm.servo.stop()
     while cell.time_ns < end_ns + _SETTLE_NS:
-        arm.tick()
+        arm.move(arm.aim())
     watch(cell.time_ns)
     return Outcome(cell.judge(), (end_ns - start_ns) * 1e-9, timed_out)
 
@@ -129,9 +139,12 @@ class _Arm:
         self._cell = cell
         self._config = rig.arm
 
-    def tick(self) -> None:
-        """Let one servo period pass."""
-        target = self.servo.step(self._cell.time_ns)
+    def aim(self) -> Target:
+        """Return the servo's command for now."""
+        return self.servo.step(self._cell.time_ns)
+
+    def move(self, target: Target) -> None:
+        """Let one servo period pass with this command."""
         for _ in range(self._steps):
             joints = self._follower.step(target.joints, self._config.gain, self._config.lookahead_s)
             self._cell.drive(joints, target.gripper)

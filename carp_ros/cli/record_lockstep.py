@@ -1,0 +1,88 @@
+"""`carp record --lockstep`: demonstrations in bulk from the simulated cell."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import yaml
+
+from carp_ros.bringup import rig_path
+from carp_ros.cli.progress import Progress
+from carp_ros.cli.record import RecordCommand
+from carp_ros.evaluation.demonstrations import Demonstration, Order, record_demonstrations
+from carp_ros.recording.episode import EpisodeInfo
+from carp_ros.rig import Rig, load_rig
+from carp_ros.share import version
+from carp_ros.sim.tasks import task_named
+
+
+def run(command: RecordCommand) -> int:
+    """Record the episodes that are not there yet, showing progress; return 0."""
+    order = _order(command)
+    seeds = range(command.seed_start, command.seed_start + command.episodes)
+    missing = [seed for seed in seeds if not order.episode_folder(seed).exists()]
+    if len(missing) < len(seeds):
+        print(f"{len(seeds) - len(missing)} episodes are there already")
+    if not missing:
+        return 0
+    workers = min(command.workers or len(os.sched_getaffinity(0)), len(missing))
+    progress = Progress(len(missing), "episodes")
+    begin_s = time.monotonic()
+    made: list[Demonstration] = []
+    try:
+        with closing(record_demonstrations(order, missing, workers)) as demonstrations:
+            for demonstration in demonstrations:
+                made.append(demonstration)
+                failed = sum(not each.success for each in made)
+                progress.show(len(made), f"{failed} failed")
+    finally:
+        print(_summary(made, time.monotonic() - begin_s, command.out))
+    return 0
+
+
+def _order(command: RecordCommand) -> Order:
+    if command.agent != "demonstrator":
+        raise ValueError(f"--agent is {command.agent}; expected demonstrator with --lockstep")
+    path = rig_path(command.rig)
+    rig = _with_rate(load_rig(path), command.camera_rate_hz)
+    if rig.cell is None:
+        raise ValueError(f"{path} has no section cell; --lockstep needs a simulated rig")
+    info = EpisodeInfo(
+        rig=rig.name,
+        task=command.task,
+        instruction=task_named(command.task).instruction,
+        operator=command.agent,
+        seed=None,
+        software=version(),
+        started_ns=0,
+        rig_file=yaml.safe_load(path.read_text()),
+    )
+    return Order(rig, info, command.level, command.timeout_s, command.images, command.out)
+
+
+def _with_rate(rig: Rig, rate_hz: float) -> Rig:
+    """Return the rig with all cameras at this rate, if it is not 0."""
+    if rate_hz < 0.0:
+        raise ValueError(f"--camera-rate-hz is {rate_hz}; expected more than 0, or 0 for the rig's")
+    if rate_hz == 0.0:
+        return rig
+    cameras = {
+        name: dataclasses.replace(camera, rate_hz=rate_hz) for name, camera in rig.cameras.items()
+    }
+    return dataclasses.replace(rig, cameras=cameras)
+
+
+def _summary(made: Sequence[Demonstration], wall_s: float, folder: Path) -> str:
+    verdicts = Counter(each.verdict for each in made)
+    colours = ", ".join(f"{verdicts[colour]} {colour}" for colour in sorted(verdicts))
+    return (
+        f"{len(made)} episodes in {wall_s:.0f} s ({60.0 * len(made) / max(wall_s, 1e-9):.1f} a"
+        f" minute), {sum(each.success for each in made)} successful; quality: {colours or 'none'};"
+        f" {folder}"
+    )

@@ -1,0 +1,108 @@
+"""What both buttons of the pointer, pressed together, mean: start, stop or discard an episode.
+
+The dead-man alone moves the arm and the gripper button alone toggles the gripper, also while the
+dead-man is held: a hand does that in every grasp. Together means within a tenth of a second, from
+both released. A gripper button that may yet become such a gesture is withheld for that long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from carp_ros.rig import TeleopConfig
+from carp_ros.types import PointerState
+
+Gesture = Literal["toggle", "discard"]
+"""Start or stop recording (both pressed and let go); throw away (both held)."""
+
+TOGETHER_NS = 100_000_000
+HELD_NS = 1_500_000_000
+
+
+class Gestures:
+    """Tells gestures from the buttons' everyday use.
+
+    Args:
+        config: Which button is which.
+    """
+
+    def __init__(self, config: TeleopConfig) -> None:
+        self._deadman = config.deadman_button
+        self._gripper = config.gripper_button
+        self._deadman_ns: int | None = None
+        self._gripper_ns: int | None = None
+        self._both_ns: int | None = None
+        self._told = False
+        self._withheld = False
+
+    def take(self, state: PointerState, now_ns: int) -> tuple[PointerState, Gesture | None]:
+        """Return the reading without what belongs to a gesture, and a gesture that is complete.
+
+        Args:
+            state: As the pointer was read at `now_ns`.
+            now_ns: Monotonic within one object.
+        """
+        deadman, gripper = self._is_down(state, self._deadman), self._is_down(state, self._gripper)
+        self._deadman_ns = _since(self._deadman_ns, deadman, now_ns)
+        self._gripper_ns = _since(self._gripper_ns, gripper, now_ns)
+        if self._both_ns is not None:
+            return self._in_gesture(state, now_ns, released=not (deadman or gripper))
+        if self._pressed_together(now_ns):
+            self._both_ns, self._told, self._withheld = now_ns, False, False
+            return self._in_gesture(state, now_ns, released=False)
+        return self._outside(state, now_ns)
+
+    def _pressed_together(self, now_ns: int) -> bool:
+        if self._deadman_ns is None or self._gripper_ns is None:
+            return False
+        fresh = self._withheld or self._gripper_ns == now_ns
+        return fresh and abs(self._deadman_ns - self._gripper_ns) <= TOGETHER_NS
+
+    def _in_gesture(
+        self, state: PointerState, now_ns: int, *, released: bool
+    ) -> tuple[PointerState, Gesture | None]:
+        """Hide both buttons until both are let go; say what the gesture is when it is clear."""
+        assert self._both_ns is not None
+        gesture: Gesture | None = None
+        if not state.connected:
+            self._both_ns = None
+        elif released:
+            gesture = None if self._told else "toggle"
+            self._both_ns = None
+        elif not self._told and now_ns - self._both_ns >= HELD_NS:
+            gesture, self._told = "discard", True
+        return self._with_buttons(state, deadman=False, gripper=False), gesture
+
+    def _outside(self, state: PointerState, now_ns: int) -> tuple[PointerState, None]:
+        """Withhold a gripper button that the dead-man may yet join; a short tap comes through."""
+        pressed_ns = self._gripper_ns
+        if pressed_ns is None:
+            tapped, self._withheld = self._withheld and state.connected, False
+            return self._with_gripper(state, down=tapped), None
+        joined_late = self._deadman_ns is not None and self._deadman_ns < pressed_ns - TOGETHER_NS
+        self._withheld = not joined_late and now_ns - pressed_ns < TOGETHER_NS
+        return self._with_gripper(state, down=not self._withheld), None
+
+    def _is_down(self, state: PointerState, button: int) -> bool:
+        return state.connected and button < len(state.buttons) and state.buttons[button]
+
+    def _with_gripper(self, state: PointerState, *, down: bool) -> PointerState:
+        return self._with_buttons(state, deadman=self._is_down(state, self._deadman), gripper=down)
+
+    def _with_buttons(self, state: PointerState, *, deadman: bool, gripper: bool) -> PointerState:
+        pressed = list(state.buttons)
+        for button, down in ((self._deadman, deadman), (self._gripper, gripper)):
+            if button < len(pressed):
+                pressed[button] = down
+        deflections = state.deflections if self._both_ns is None else np.zeros(6)
+        return replace(state, buttons=tuple(pressed), deflections=deflections)
+
+
+def _since(since_ns: int | None, down: bool, now_ns: int) -> int | None:
+    """Return since when a button is down, None while it is up."""
+    if not down:
+        return None
+    return now_ns if since_ns is None else since_ns

@@ -1,0 +1,166 @@
+"""Many recorded demonstrations from the lockstep cell, one seed each, on every core."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from carp_ros.evaluation.trials import demonstrate
+from carp_ros.recording.episode import EpisodeInfo, Verdict
+from carp_ros.recording.live_episode import Images, LiveEpisode
+from carp_ros.rig import Rig
+from carp_ros.sim.cameras import Cameras
+from carp_ros.sim.cell import Cell
+from carp_ros.sim.lockstep import run_episode
+from carp_ros.sim.lockstep_recorder import LockstepRecorder
+from carp_ros.sim.tasks import task_named
+
+_EPOCH_NS = 1_700_000_000_000_000_000
+_APART_NS = 1_000_000_000_000  # between the beginnings of two episodes
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is the same in all demonstrations.
+
+    Attributes:
+        rig: The simulated rig.
+        info: What is known of every episode; seed, time, success and verdict are filled in.
+        level: Randomisation: `none`, `normal` or `hard`.
+        timeout_s: An episode that takes longer, in simulated time, is stopped and judged.
+        images: Whether pictures are compressed.
+        folder: Where the episodes go, each a folder of its own.
+    """
+
+    rig: Rig
+    info: EpisodeInfo
+    level: str
+    timeout_s: float
+    images: Images
+    folder: Path
+
+    def episode_folder(self, seed: int) -> Path:
+        """Return where the episode of a seed lies once it is complete."""
+        return self.folder / f"{self.info.task}_{self.level}_{seed:06d}"
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """What came of one seed.
+
+    Attributes:
+        seed: Of places and looks.
+        success: Whether the task was done, judged on the settled end.
+        verdict: Of the recording.
+        seconds: How long it is, in simulated [s].
+        wall_s: How long it took to make.
+    """
+
+    seed: int
+    success: bool
+    verdict: Verdict
+    seconds: float
+    wall_s: float
+
+
+def record_demonstrations(
+    order: Order, seeds: Sequence[int], workers: int = 1
+) -> Generator[Demonstration, None, None]:
+    """Yield each demonstration when it is complete on disk, in no order.
+
+    An episode appears in its folder when it is complete. Closing the iterator lets those in hand
+    be completed and leaves the rest.
+
+    Args:
+        order: What is the same in all of them.
+        seeds: One episode each.
+        workers: Processes.
+
+    Raises:
+        ValueError: If an episode's folder exists.
+        DeviceError: If the disk takes no more.
+    """
+    order.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unfinished_", dir=order.folder) as workshop:
+        # Spawned, not forked: OpenGL and threads of the parent do not survive a fork.
+        pool = ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"), _open_studio, (order, Path(workshop))
+        )
+        try:
+            for future in as_completed([pool.submit(_record, seed) for seed in seeds]):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class Studio:
+    """A cell with its cameras, in which one process makes one demonstration after the other.
+
+    Args:
+        order: What is the same in all of them.
+        workshop: Where episodes lie until they are complete, on the disk of `order.folder`.
+    """
+
+    def __init__(self, order: Order, workshop: Path) -> None:
+        self._order = order
+        self._workshop = workshop
+        self._cell = Cell(order.rig, task_named(order.info.task), visuals=True)
+        self._cameras = Cameras(self._cell)
+
+    def record(self, seed: int) -> Demonstration:
+        """Make the demonstration of a seed.
+
+        Raises:
+            ValueError: If its folder exists.
+            DeviceError: If the disk takes no more.
+        """
+        begin_s = time.perf_counter()
+        order, cell = self._order, self._cell
+        cell.reset(seed, order.level)
+        folder = order.episode_folder(seed)
+        if folder.exists():
+            raise ValueError(f"{folder} exists already; remove it, or choose another --seed-start")
+        began_ns = _EPOCH_NS + seed * _APART_NS
+        info = dataclasses.replace(order.info, seed=seed, started_ns=began_ns)
+        episode = LiveEpisode(self._workshop / folder.name, order.rig, info, order.images)
+        operator = demonstrate(cell)
+        recorder = LockstepRecorder(cell, self._cameras, operator, began_ns, episode.write)
+        outcome = run_episode(cell, operator, order.timeout_s, record=recorder.observe)
+        episode.label(outcome.verdict.success)
+        quality = episode.finish(began_ns + round(outcome.seconds * 1e9))
+        os.rename(episode.folder, folder)
+        return Demonstration(
+            seed,
+            outcome.verdict.success,
+            quality.verdict,
+            round(outcome.seconds, 3),
+            round(time.perf_counter() - begin_s, 3),
+        )
+
+    def close(self) -> None:
+        """Give the OpenGL context back."""
+        self._cameras.close()
+
+
+_studio: Studio | None = None
+"""Of a worker process: making a cell takes longer than an episode's bookkeeping."""
+
+
+def _open_studio(order: Order, workshop: Path) -> None:
+    # Ctrl-C reaches the whole process group: what is in hand is completed all the same.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    global _studio
+    _studio = Studio(order, workshop)
+
+
+def _record(seed: int) -> Demonstration:
+    assert _studio is not None
+    return _studio.record(seed)

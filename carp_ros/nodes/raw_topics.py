@@ -1,0 +1,39 @@
+"""Listening to recorded topics without taking their messages apart."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from rosbags.interfaces import QosReliability
+
+from carp_ros.recording.episode import Topic
+from carp_ros.recording.offered_qos import offered_qos
+
+# A busy machine lets a listener wait for tenths of a second; what the queue can't hold is lost.
+_IMAGE_DEPTH = 30
+_DEPTH = 200
+STATUS = "/control/status"
+
+
+def listen(node: Node, topic: Topic, take: Callable[[bytes], None]) -> Subscription[Any]:
+    """Call `take` with the serialized form of every message of a topic."""
+    package, kind, name = topic.type.split("/")
+    message = getattr(importlib.import_module(f"{package}.{kind}"), name)
+    reliable = offered_qos(topic.name).reliability is QosReliability.RELIABLE
+    is_image = name in ("Image", "CompressedImage")
+    profile = QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=_IMAGE_DEPTH if is_image else _DEPTH,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        # The state of affairs is wanted from before; wishes from before are none any more.
+        durability=DurabilityPolicy.TRANSIENT_LOCAL
+        if topic.name == STATUS
+        else DurabilityPolicy.VOLATILE,
+    )
+    where = topic.name if topic.name == "/diagnostics" else topic.name.lstrip("/")
+    return node.create_subscription(message, where, take, profile, raw=True)

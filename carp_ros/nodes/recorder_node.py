@@ -1,0 +1,374 @@
+"""ROS node: records episodes, and says at once how good they are.
+
+Subscribes:
+    What carp_ros.recording.episode.topics lists, serialized; nothing is taken apart here.
+    episode/event (String): JSON {schema, event, by}; event is start, stop, toggle, keep, discard,
+        success or failure.
+Publishes:
+    recorder/quality (String): JSON, latched, once a second while recording and when it ended:
+        phase (idle, recording, finishing, finished, discarded, failed), folder, verdict, reasons,
+        seconds, frames and expected (by camera), lost, backlog_bytes, most_backlog_bytes,
+        size_bytes, success.
+    /diagnostics (DiagnosticArray): `recorder: episode`, 1 Hz.
+Services:
+    recorder/start, recorder/stop (Trigger): the message is the episode's folder; the verdict
+        follows on recorder/quality.
+    recorder/discard (Trigger): remove the episode that is recorded, or the one recorded last.
+    recorder/mark_success (SetBool): whether its task was done.
+Parameters, each counts from the next episode on:
+    folder, task, instruction, operator (empty: who is logged in), seed (below 0: none),
+    images (jpeg or raw).
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+
+from carp_ros.errors import CarpError
+from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
+from carp_ros.nodes.params import fixed_parameter, rig_parameter
+from carp_ros.nodes.process import run_node
+from carp_ros.nodes.qos import LATCHED
+from carp_ros.nodes.raw_topics import STATUS, listen
+from carp_ros.nodes.writer_link import WriterLink
+from carp_ros.recording.episode import EpisodeInfo
+from carp_ros.recording.event import event_from_json
+from carp_ros.recording.live_episode import Images, sources
+from carp_ros.recording.messages import decode_text
+from carp_ros.share import version
+
+_BUFFER_MB = 256  # 4.6 s of two raw 640x480 cameras at 30 Hz
+_POLL_S = 0.05
+_LEAVE_S = 4.0  # what starts the nodes allows 5 s after Ctrl-C
+_LEVELS = {"green": OK, "unknown": OK, "amber": WARN, "red": ERROR}
+_EVENT = "/episode/event"
+
+
+class RecorderNode(LifecycleNode):
+    """Passes serialized messages on to the writer process, and operators' wishes."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder_node")
+        self._rig_path, self._rig = rig_parameter(self)
+        self._buffer_bytes = int(
+            1e6 * fixed_parameter(self, "buffer_mb", _BUFFER_MB, "how far the disk may fall behind")
+        )
+        cell = self._rig.cell
+        self.declare_parameter("folder", "episodes")
+        self.declare_parameter("task", cell.task if cell else "task")
+        self.declare_parameter("instruction", "")
+        self.declare_parameter("operator", "")
+        self.declare_parameter("seed", -1)
+        self.declare_parameter("images", "jpeg")
+        self.add_on_set_parameters_callback(_check_parameters)
+        self._topics = sources(self._rig)
+        self._numbers = {topic.name: number for number, topic in enumerate(self._topics)}
+        self._recording = False
+        self._folder = ""
+        self._said: dict[str, Any] = {"phase": "idle", "verdict": "unknown", "reasons": []}
+        self._arm_status: bytes | None = None
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start the writer process and offer the services."""
+        self._writer = WriterLink(self._rig_path, self._buffer_bytes)
+        self._quality = self.create_publisher(String, "recorder/quality", LATCHED)
+        self._diagnostics = DiagnosticsPublisher(self)
+        for name, action in (
+            ("start", self._start),
+            ("stop", self._stop),
+            ("discard", self._discard),
+        ):
+            self.create_service(Trigger, f"recorder/{name}", _answering(action))
+        self.create_service(SetBool, "recorder/mark_success", self._on_mark_success)
+        self._timers = [
+            self.create_timer(_POLL_S, self._on_poll),
+            self.create_timer(1.0, self._on_second),
+        ]
+        self._say("idle")
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Listen."""
+        takers = {_EVENT: self._on_event, STATUS: self._on_status}
+        self._subscriptions_raw = [
+            listen(self, topic, takers.get(topic.name) or self._taker(number))
+            for number, topic in enumerate(self._topics)
+        ]
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Finish the episode and listen no more."""
+        if self._recording:
+            self._stop()
+        for subscription in self._subscriptions_raw:
+            self.destroy_subscription(subscription)
+        return super().on_deactivate(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Finish the episode and end the writer process."""
+        self._leave()
+        return TransitionCallbackReturn.SUCCESS
+
+    def destroy_node(self) -> None:
+        """Finish the episode before anything is torn down."""
+        self._leave()
+        super().destroy_node()
+
+    def _start(self) -> str:
+        """Begin an episode; return its folder.
+
+        Raises:
+            CarpError: If it can't begin.
+        """
+        if self._recording:
+            raise CarpError(f"already recording {self._folder}: stop it first")
+        now_ns = self._now_ns()
+        info = self._info(now_ns)
+        folder = _new_folder(Path(self._text("folder")).expanduser().absolute(), info)
+        self._writer.begin_count()
+        images: Images = self.get_parameter("images").value  # pyright: ignore[reportAssignmentType]
+        self._command("start", folder=str(folder), info=asdict(info), images=images)
+        self._recording, self._folder = True, str(folder)
+        self.get_logger().info(f"recording {folder}")
+        self._say("recording", verdict="unknown", reasons=[], seconds=0.0, success=None)
+        if self._arm_status is not None:
+            self._put(self._numbers[STATUS], self._arm_status)
+        return self._folder
+
+    def _stop(self) -> str:
+        """End the episode and keep it; return its folder."""
+        self._require_recording()
+        self._command("tick", lost=self._writer.newly_lost())
+        self._command("finish")
+        self._recording = False
+        self._say("finishing")
+        return self._folder
+
+    def _discard(self) -> str:
+        """Remove the episode; return its folder."""
+        if not self._folder:
+            raise CarpError("nothing was recorded yet: there is nothing to discard")
+        self._command("discard")
+        self._recording = False
+        return self._folder
+
+    def _label(self, success: bool) -> str:
+        if not self._folder:
+            raise CarpError("nothing was recorded yet: there is nothing to label")
+        self._command("label", success=success)
+        return self._folder
+
+    def _require_recording(self) -> None:
+        if not self._recording:
+            raise CarpError("not recording: start first")
+
+    def _command(self, do: str, **content: Any) -> None:
+        if not self._writer.command(self._now_ns(), do, **content):
+            raise CarpError(
+                f"the writer is {self._writer.backlog_bytes / 1e6:.0f} MB behind and takes no"
+                f" {do}: is the disk stalled?"
+            )
+
+    def _on_event(self, cdr: bytes) -> None:
+        """Do what an operator wishes; the wish itself is part of the episode."""
+        number = self._numbers[_EVENT]
+        was_recording = self._recording
+        if was_recording:
+            self._put(number, cdr)
+        try:
+            self._obey(event_from_json(decode_text(cdr)).wish)
+        except CarpError as error:
+            self.get_logger().warning(str(error))
+        if self._recording and not was_recording:
+            self._put(number, cdr)
+
+    def _obey(self, wish: str) -> None:
+        actions: dict[str, Callable[[], str]] = {
+            "start": self._start,
+            "stop": self._stop,
+            "toggle": self._stop if self._recording else self._start,
+            "keep": lambda: self._folder,  # what is not discarded is kept
+            "discard": self._discard,
+            "success": lambda: self._label(True),
+            "failure": lambda: self._label(False),
+        }
+        actions[wish]()
+
+    def _on_mark_success(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        return _answering(lambda: self._label(request.data))(request, response)
+
+    def _on_status(self, cdr: bytes) -> None:
+        self._arm_status = cdr
+        if self._recording:
+            self._put(self._numbers[STATUS], cdr)
+
+    def _taker(self, number: int) -> Callable[[bytes], None]:
+        def take(cdr: bytes) -> None:
+            if self._recording:
+                self._put(number, cdr)
+
+        return take
+
+    def _put(self, number: int, cdr: bytes) -> None:
+        if not self._writer.put(number, self._now_ns(), cdr):
+            self.get_logger().error(
+                f"{self._writer.lost} messages lost: the disk is"
+                f" {self._writer.backlog_bytes / 1e6:.0f} MB behind; the episode is red",
+                throttle_duration_sec=1.0,
+            )
+
+    def _on_poll(self) -> None:
+        for answer in self._writer.answers():
+            self._take_answer(answer)
+        if death := self._writer.death():
+            self._replace_writer(death)
+
+    def _take_answer(self, answer: dict[str, Any]) -> None:
+        event, folder = answer.pop("event"), answer.pop("folder")
+        is_current = folder == self._folder  # the next one may have begun meanwhile
+        if event == "live" and self._recording and is_current:
+            self._say("recording", **answer)
+        elif event == "labelled":
+            self._say(self._said["phase"], **answer)
+        elif event in ("finished", "failed", "discarded"):
+            if is_current and event != "finished":
+                self._recording = False
+                self._folder = "" if event == "discarded" else self._folder
+            self._say(event, **{**answer, "folder": folder})
+            self._report(event)
+
+    def _replace_writer(self, death: str) -> None:
+        """Give up the episode of a writer that died, and start another."""
+        unfinished = self._recording or self._said["phase"] == "finishing"
+        self._recording = False
+        self._writer = WriterLink(self._rig_path, self._buffer_bytes)
+        if unfinished:
+            reason = f"{death}; `carp recover {self._folder}` keeps what it wrote"
+            self._say("failed", verdict="red", reasons=[reason])
+            self._report("failed")
+        else:
+            self.get_logger().error(f"{death}; a new one is started")
+
+    def _report(self, event: str) -> None:
+        reasons = "; ".join(self._said["reasons"])
+        text = f"{event} {self._said['folder']}: {self._said['verdict']}"
+        text += f": {reasons}" if reasons else ""
+        logger = self.get_logger()
+        (logger.info if event != "failed" else logger.error)(text)
+
+    def _on_second(self) -> None:
+        if self._recording:
+            self._writer.command(self._now_ns(), "tick", lost=self._writer.newly_lost())
+        said = self._said
+        level = _LEVELS[said["verdict"]] if said["phase"] != "idle" else OK
+        message = "; ".join([said["phase"], *said["reasons"]])
+        values = {key: said.get(key) for key in ("folder", "verdict", "lost", "most_backlog_bytes")}
+        self._diagnostics.publish([status("recorder: episode", level, message, values)])
+
+    def _say(self, phase: str, **content: Any) -> None:
+        self._said = {
+            **self._said,
+            "folder": self._folder,
+            **content,
+            "schema": 1,
+            "phase": phase,
+            "lost": self._writer.lost,
+            "backlog_bytes": self._writer.backlog_bytes,
+            "most_backlog_bytes": self._writer.most_backlog_bytes,
+        }
+        self._quality.publish(String(data=json.dumps(self._said)))
+
+    def _info(self, now_ns: int) -> EpisodeInfo:
+        seed = self.get_parameter("seed").get_parameter_value().integer_value
+        return EpisodeInfo(
+            rig=self._rig.name,
+            task=self._text("task"),
+            instruction=self._text("instruction"),
+            operator=self._text("operator") or getpass.getuser(),
+            seed=seed if seed >= 0 else None,
+            software=version(),
+            started_ns=now_ns,
+            rig_file=yaml.safe_load(self._rig_path.read_text()),
+        )
+
+    def _text(self, name: str) -> str:
+        return self.get_parameter(name).get_parameter_value().string_value
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+    def _leave(self) -> None:
+        """Finish the episode and end the writer process, once."""
+        if not hasattr(self, "_writer"):
+            return
+        for timer in self._timers:
+            timer.cancel()
+        if self._recording:
+            self._recording = False
+            self._writer.command(self._now_ns(), "tick", lost=self._writer.newly_lost())
+            self._writer.command(self._now_ns(), "finish")
+        in_time = self._writer.stop(_LEAVE_S)
+        finished = [a for a in self._writer.answers() if a["event"] in ("finished", "failed")]
+        for answer in finished:
+            self.get_logger().info(f"{answer['event']} {self._folder}: {answer['verdict']}")
+        if not in_time:
+            self.get_logger().warning(f"{self._folder} is still being written, and then finished")
+        del self._writer
+
+
+def _new_folder(folder: Path, info: EpisodeInfo) -> Path:
+    """Return a folder for an episode that does not exist yet."""
+    moment = datetime.fromtimestamp(info.started_ns * 1e-9, timezone.utc)
+    stem = f"{info.task}_{moment:%Y%m%d_%H%M%S}"
+    path, number = folder / stem, 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}_{number}"
+    return path
+
+
+def _check_parameters(parameters: list[Parameter[Any]]) -> SetParametersResult:
+    for parameter in parameters:
+        if parameter.name == "images" and parameter.value not in get_args(Images):
+            reason = f"images is {parameter.value!r}; expected {' or '.join(get_args(Images))}"
+            return SetParametersResult(successful=False, reason=reason)
+        if parameter.name in ("folder", "task") and not parameter.value:
+            return SetParametersResult(successful=False, reason=f"{parameter.name} is empty")
+    return SetParametersResult(successful=True)
+
+
+def _answering(action: Callable[[], str]) -> Callable[..., Any]:
+    """Return a service callback for an action that returns a folder, or raises why not."""
+
+    def callback(_: Any, response: Any) -> Any:
+        try:
+            response.message, response.success = action(), True
+        except CarpError as error:
+            response.message, response.success = str(error), False
+        return response
+
+    return callback
+
+
+def main() -> None:
+    """Run the recorder until shutdown."""
+    run_node(RecorderNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""What an operator wishes of the episode, as it travels on the topic `episode/event`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from carp_ros.errors import MessageError
+
+Wish = Literal["start", "stop", "toggle", "keep", "discard", "success", "failure"]
+"""`toggle` starts or stops, whichever is due: a button does not know which."""
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class EpisodeEvent:
+    """One wish, and `by` what it was said: spacemouse, keyboard, service."""
+
+    wish: Wish
+    by: str
+
+    def to_json(self) -> str:
+        """Return the text of a message."""
+        return json.dumps({"schema": _SCHEMA, "event": self.wish, "by": self.by})
+
+
+def event_from_json(text: str) -> EpisodeEvent:
+    """Return the wish that a message says.
+
+    Raises:
+        MessageError: If it says none that is known.
+    """
+    try:
+        content = json.loads(text)
+        schema, wish, by = content["schema"], content["event"], str(content.get("by", ""))
+    except (ValueError, TypeError, KeyError) as error:
+        raise MessageError(
+            f"episode event is {text[:80]!r}; expected JSON with schema and event"
+        ) from error
+    if schema != _SCHEMA or wish not in get_args(Wish):
+        raise MessageError(
+            f"episode event is {wish!r} of schema {schema!r}; expected one of"
+            f" {', '.join(get_args(Wish))} of schema {_SCHEMA}"
+        )
+    return EpisodeEvent(wish, by)

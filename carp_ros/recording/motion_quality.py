@@ -1,0 +1,112 @@
+"""The quality of a demonstration's motion: standing still, too fast, held back by a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from carp_ros.geometry import pose_difference
+from carp_ros.recording.findings import Finding, Thresholds
+from carp_ros.rig import Rig
+from carp_ros.types import Array, Pose, Twist
+
+_FULL = 0.99  # of the greatest speed that the mapping gives
+
+
+class MotionQuality:
+    """When and how the tool moved.
+
+    Args:
+        rig: Speeds of the operator's hand and the workspace.
+        thresholds: From where on it is wrong.
+    """
+
+    def __init__(self, rig: Rig, thresholds: Thresholds) -> None:
+        self._thresholds = thresholds
+        self._teleop = rig.teleop
+        self._low = np.array(rig.limits.workspace_min_m) + thresholds.edge_m
+        self._high = np.array(rig.limits.workspace_max_m) - thresholds.edge_m
+        self._tool: Pose | None = None
+        self._opening: float | None = None
+        self._first_ns: int | None = None
+        self._last_ns = 0
+        self._twists = self._clipped = 0
+        self._target_ns: int | None = None
+        self._edge_ns = 0
+        self._faults: dict[str, str] = {}
+        self.motions = 0
+
+    def take_tool(self, stamp_ns: int, tool: Pose) -> None:
+        """Take note of where the tool is."""
+        if self._tool is None:
+            self._tool = tool
+            return
+        step = pose_difference(self._tool, tool)
+        limits = self._thresholds
+        if (
+            np.linalg.norm(step[:3]) > limits.motion_m
+            or np.linalg.norm(step[3:]) > limits.motion_rad
+        ):
+            self._tool = tool
+            self.motions += 1
+            self._moved(stamp_ns)
+
+    def take_gripper(self, stamp_ns: int, opening: float) -> None:
+        """Take note of the gripper's measured opening."""
+        if self._opening is None:
+            self._opening = opening
+        elif abs(opening - self._opening) > self._thresholds.motion_gripper:
+            self._opening = opening
+            self._moved(stamp_ns)
+
+    def take_target(self, stamp_ns: int, position: Array) -> None:
+        """Take note of where the servo sends the tool, of shape (3,) in [m]."""
+        at_edge = bool((position < self._low).any() or (position > self._high).any())
+        if at_edge and self._target_ns is not None:
+            self._edge_ns += max(0, stamp_ns - self._target_ns)
+        self._target_ns = stamp_ns
+
+    def take_twist(self, twist: Twist) -> None:
+        """Take note of the velocity that the operator asks for."""
+        linear = float(np.linalg.norm(twist.linear)) / self._teleop.linear_speed_m_s
+        angular = float(np.linalg.norm(twist.angular)) / self._teleop.angular_speed_rad_s
+        fastest = max(linear, angular)
+        self._twists += fastest > 0.0
+        self._clipped += fastest >= _FULL
+
+    def take_status(self, status: Mapping[str, Any]) -> None:
+        """Take note of what `control/status` says."""
+        fault = str(status.get("fault", "NONE"))
+        if fault != "NONE":
+            self._faults.setdefault(fault, str(status.get("fault_text", "")))
+
+    def findings(self, began_ns: int, now_ns: int) -> Iterator[Finding]:
+        """Yield what is wrong with the motion, of an episode from `began_ns` to `now_ns`."""
+        limits = self._thresholds
+        for fault, text in self._faults.items():
+            yield Finding("red", f"fault {fault}: {text}")
+        yield from self._idle(began_ns, now_ns)
+        if self._clipped > limits.clipped_share * self._twists:
+            share = self._clipped / self._twists
+            yield Finding("amber", f"the hand asked for full speed {share:.0%} of the moving time")
+        if self._edge_ns * 1e-9 > limits.edge_s:
+            seconds = self._edge_ns * 1e-9
+            yield Finding("amber", f"the workspace's border held the tool back for {seconds:.1f} s")
+
+    def _idle(self, began_ns: int, now_ns: int) -> Iterator[Finding]:
+        if self._first_ns is None:
+            yield Finding("red", "nothing moved")
+            return
+        for span_ns, where in (
+            (self._first_ns - began_ns, "before the first motion"),
+            (now_ns - self._last_ns, "after the last motion"),
+        ):
+            if span_ns * 1e-9 > self._thresholds.idle_s:
+                yield Finding("amber", f"{span_ns * 1e-9:.1f} s of standing still {where}")
+
+    def _moved(self, stamp_ns: int) -> None:
+        if self._first_ns is None:
+            self._first_ns = stamp_ns
+        self._last_ns = stamp_ns

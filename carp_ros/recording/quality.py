@@ -1,0 +1,140 @@
+"""Whether an episode is worth keeping: judged while it is recorded, said the moment it ends.
+
+Green is good, amber usable with care, red unusable; every colour but green has its reasons in
+words. What is judged is what was recorded, after every transport and queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from carp_ros.recording.episode import Verdict
+from carp_ros.recording.findings import Finding, Thresholds, judge
+from carp_ros.recording.motion_quality import MotionQuality
+from carp_ros.recording.stream_quality import FrozenPicture, StreamQuality, skew_findings
+from carp_ros.rig import Rig
+from carp_ros.types import Pose, Twist
+
+STATE_RATE_HZ = 100.0
+"""Of joint states and tool poses, as the control node publishes them."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good a recording is.
+
+    Attributes:
+        verdict: The worst of what was found.
+        reasons: All of it, the worst first.
+        seconds: How long the episode is.
+        frames: By camera, how many pictures were recorded.
+        expected: By camera, how many there should be.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    seconds: float
+    frames: dict[str, int]
+    expected: dict[str, int]
+
+
+class QualityMonitor:
+    """Judges one episode from its messages.
+
+    Args:
+        rig: What is promised: cameras, limits.
+        began_ns: When recording began.
+        thresholds: From where on a recording is amber or red.
+    """
+
+    def __init__(self, rig: Rig, began_ns: int, thresholds: Thresholds | None = None) -> None:
+        self._thresholds = thresholds or Thresholds()
+        self._began_ns = began_ns
+        self._cameras = {
+            name: StreamQuality(name, camera.rate_hz, self._thresholds)
+            for name, camera in rig.cameras.items()
+        }
+        self._frozen = {name: FrozenPicture(name, self._thresholds) for name in rig.cameras}
+        self._states = {
+            name: StreamQuality(name, STATE_RATE_HZ, self._thresholds)
+            for name in ("joint_states", "tool_pose", "target_pose")
+        }
+        self._gripper_seen = False
+        self._motion = MotionQuality(rig, self._thresholds)
+        self._lost = 0
+        self._unreadable: dict[str, int] = {}
+
+    def take_image(self, name: str, stamp_ns: int, received_ns: int, fingerprint: int) -> None:
+        """Take note of a camera's picture; equal fingerprints mean equal pictures."""
+        self._cameras[name].take(stamp_ns, received_ns)
+        self._frozen[name].take(stamp_ns, fingerprint, self._motion.motions)
+
+    def take_joints(self, stamp_ns: int, received_ns: int) -> None:
+        """Take note of a joint state."""
+        self._states["joint_states"].take(stamp_ns, received_ns)
+
+    def take_tool(self, stamp_ns: int, received_ns: int, tool: Pose) -> None:
+        """Take note of a measured tool pose."""
+        self._states["tool_pose"].take(stamp_ns, received_ns)
+        self._motion.take_tool(stamp_ns, tool)
+
+    def take_target(self, stamp_ns: int, received_ns: int, target: Pose) -> None:
+        """Take note of a commanded tool pose."""
+        self._states["target_pose"].take(stamp_ns, received_ns)
+        self._motion.take_target(stamp_ns, target.position)
+
+    def take_gripper(self, stamp_ns: int, opening: float) -> None:
+        """Take note of the gripper's measured opening."""
+        self._gripper_seen = True
+        self._motion.take_gripper(stamp_ns, opening)
+
+    def take_twist(self, twist: Twist) -> None:
+        """Take note of what the operator's hand asks for."""
+        self._motion.take_twist(twist)
+
+    def take_status(self, status: Mapping[str, Any]) -> None:
+        """Take note of what `control/status` says."""
+        self._motion.take_status(status)
+
+    def take_loss(self, messages: int) -> None:
+        """Take note of messages that arrived and could not be written."""
+        self._lost += messages
+
+    def take_unreadable(self, topic: str) -> None:
+        """Take note of a message that is not what its topic promises."""
+        self._unreadable[topic] = self._unreadable.get(topic, 0) + 1
+
+    def quality(self, now_ns: int) -> Quality:
+        """Return how good the recording is, if it ends now."""
+        verdict, reasons = judge(self._findings(now_ns))
+        return Quality(
+            verdict,
+            reasons,
+            round((now_ns - self._began_ns) * 1e-9, 3),
+            {name: stream.received for name, stream in self._cameras.items()},
+            {name: stream.expected for name, stream in self._cameras.items()},
+        )
+
+    def _findings(self, now_ns: int) -> Iterator[Finding]:
+        began_ns = self._began_ns
+        seconds = (now_ns - began_ns) * 1e-9
+        if seconds < self._thresholds.shortest_s:
+            yield Finding("red", f"the episode lasts {seconds:.1f} s")
+        if self._lost:
+            yield Finding("red", f"{self._lost} messages lost: the disk was too slow for them")
+        for topic, messages in self._unreadable.items():
+            yield Finding("red", f"{topic}: {messages} messages are not what the topic promises")
+        for stream in (*self._cameras.values(), *self._states.values()):
+            yield from stream.findings(began_ns, now_ns)
+        for frozen in self._frozen.values():
+            yield from frozen.findings()
+        for (one, its), (other, others) in pairwise(self._cameras.items()):
+            yield from skew_findings(
+                (one, other), (its.stamps_ns, others.stamps_ns), self._thresholds
+            )
+        if not self._gripper_seen:
+            yield Finding("red", "gripper_state: no message arrived")
+        yield from self._motion.findings(began_ns, now_ns)

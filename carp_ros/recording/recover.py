@@ -1,0 +1,153 @@
+"""Completes episodes whose recording was cut off: what is whole becomes a finished episode."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from carp_ros.recording.bag import (
+    METADATA,
+    UNFINISHED,
+    BagWriter,
+    disk_errors,
+    info_from_metadata,
+    mcap_file,
+    read_info,
+)
+from carp_ros.recording.episode import EpisodeInfo, Topic
+from carp_ros.recording.mcap_scan import McapScan, ends_whole
+from carp_ros.recording.mcap_storage import sync
+
+_WORKSHOP = ".recovering"
+_UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What became of one episode.
+
+    Attributes:
+        folder: Of the episode.
+        outcome: `whole` needed nothing, `recovered` is finished now, `empty` held no whole second
+            and `busy` is still being recorded: both are as they were.
+        seconds: Between the first and the last message of what is kept, in [s].
+        messages: How many are kept.
+    """
+
+    folder: Path
+    outcome: Literal["whole", "recovered", "empty", "busy"]
+    seconds: float = 0.0
+    messages: int = 0
+
+
+def find_episodes(folder: Path) -> list[Path]:
+    """Return the episodes, finished or not, in a folder, or the folder if it is one.
+
+    Hidden folders are where others are at work.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    files = [path.relative_to(folder) for path in folder.rglob("*.mcap")]
+    visible = [file for file in files if not any(part.startswith(".") for part in file.parts)]
+    episodes = sorted({folder / file.parent for file in visible})
+    if not episodes:
+        raise ValueError(f"no episodes in {folder}; expected folders with an .mcap file")
+    return episodes
+
+
+def recover(folder: Path) -> Recovery:
+    """Complete one episode, if it is not.
+
+    The readable part is written anew, beside what there is, and takes its place when it is safe on
+    disk. Whatever interrupts this, calling it again completes it.
+
+    Raises:
+        ValueError: If the folder is no episode.
+        DeviceError: If the disk does not take the copy; the episode is then as it was.
+    """
+    file = mcap_file(folder)
+    with _unless_locked(file) as free:
+        if not free:
+            return Recovery(folder, "busy")
+        if _is_whole(folder, file):
+            return Recovery(folder, "whole")
+        scan = McapScan(file)
+        stamps_ns = [stamp_ns for chunk in scan.chunks() for _, stamp_ns, _ in chunk]
+        if not stamps_ns:
+            return Recovery(folder, "empty")
+        seconds = (max(stamps_ns) - min(stamps_ns)) * 1e-9
+        info = _known_info(folder, scan, min(stamps_ns))
+        info = dataclasses.replace(
+            info,
+            # What was judged had its end.
+            verdict=info.verdict if ends_whole(file) else "unknown",
+            reasons=(*info.reasons, f"recovered, {seconds:.1f} s"),
+        )
+        _rewrite(folder, file, tuple(scan.topics.values()), info)
+        return Recovery(folder, "recovered", seconds, len(stamps_ns))
+
+
+def _is_whole(folder: Path, file: Path) -> bool:
+    return (folder / METADATA).is_file() and not (folder / UNFINISHED).exists() and ends_whole(file)
+
+
+@contextmanager
+def _unless_locked(path: Path) -> Iterator[bool]:
+    """Yield whether nobody writes this file; nobody else recovers it in the meantime."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _known_info(folder: Path, scan: McapScan, first_ns: int) -> EpisodeInfo:
+    """Return what is known of an episode from wherever it still stands."""
+    # What a power cut damaged is no YAML, or not all of it.
+    with suppress(ValueError, yaml.YAMLError):
+        return read_info(folder)
+    with suppress(ValueError, yaml.YAMLError):
+        text = scan.metadata["rosbag2"]["serialized_metadata"] if scan.metadata else ""
+        return info_from_metadata(yaml.load(text, Loader=yaml.BaseLoader), scan.path)
+    return EpisodeInfo(
+        *(_UNKNOWN,) * 4,
+        seed=None,
+        software=_UNKNOWN,
+        started_ns=first_ns,
+        reasons=("nothing was known about this episode",),
+    )
+
+
+def _rewrite(folder: Path, file: Path, topics: tuple[Topic, ...], info: EpisodeInfo) -> None:
+    """Replace the file by a whole one, then `unfinished.yaml` by `metadata.yaml`."""
+    workshop = folder / _WORKSHOP
+    try:
+        with disk_errors(folder):
+            shutil.rmtree(workshop, ignore_errors=True)
+            workshop.mkdir()
+        # The same name as the file, for the metadata name it.
+        writer = BagWriter(workshop / file.stem, topics, info)
+        for chunk in McapScan(file).chunks():
+            for message in chunk:
+                writer.write(*message)
+        writer.finish(info)
+        with disk_errors(folder):
+            os.replace(writer.folder / file.name, file)
+            os.replace(writer.folder / METADATA, folder / METADATA)
+            sync(folder)
+            (folder / UNFINISHED).unlink(missing_ok=True)
+            sync(folder)
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)

@@ -1,0 +1,115 @@
+"""Turns what happens in a lockstep cell into the messages that the nodes publish of a running one.
+
+Same topics, same rates, same bytes: what is recorded here and over ROS differs in its stamps alone,
+which count simulated time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from carp_ros.control.mapping import TeleopCommand
+from carp_ros.control.servo import Target
+from carp_ros.recording import messages
+from carp_ros.sim.cameras import Cameras
+from carp_ros.sim.cell import Cell
+from carp_ros.sim.lockstep import Operator
+
+_STATE_PERIOD_NS = 10_000_000  # as nodes/control_node.py
+_GRIPPER_PERIOD_NS = 40_000_000
+_HEARTBEAT_TICKS = 4  # as nodes/teleop_node.py
+
+Write = Callable[[str, int, bytes], None]
+"""Takes topic, stamp in [ns] and CDR."""
+
+
+class LockstepRecorder:
+    """Watches one episode; `observe` belongs into `run_episode` as `record`.
+
+    Args:
+        cell: At the start of an episode.
+        cameras: Of this cell.
+        operator: Who acts.
+        began_ns: ROS time at which the cell's time is zero.
+        write: Where the messages go.
+    """
+
+    def __init__(
+        self, cell: Cell, cameras: Cameras, operator: Operator, began_ns: int, write: Write
+    ) -> None:
+        self._cell = cell
+        self._cameras = cameras
+        self._operator = operator
+        self._began_ns = began_ns
+        self._write = write
+        self._frame = cell.rig.robot.base_frame
+        self._pictures = dict.fromkeys(cameras.names, 0)
+        self._commands = 0
+        self._last_command: TeleopCommand | None = None
+        self._last_status = ""
+
+    def observe(self, now_ns: int, target: Target) -> None:
+        """Write what is due.
+
+        Args:
+            now_ns: The cell's time.
+            target: What the servo commands now.
+        """
+        stamp_ns = self._began_ns + now_ns
+        command = self._operator.command
+        if command is not None and command is not self._last_command:
+            self._write_command(stamp_ns, command)
+        if now_ns % _STATE_PERIOD_NS == 0:
+            self._write_state(stamp_ns, target)
+        if now_ns % _GRIPPER_PERIOD_NS == 0:
+            self._write_number("/gripper_command", stamp_ns, target.gripper)
+            self._write_number("/gripper_state", stamp_ns, self._cell.gripper_opening)
+        for name, taken in self._pictures.items():
+            # Counted, not added up: the rate is right though no picture falls between two ticks.
+            if now_ns * self._cell.rig.cameras[name].rate_hz >= taken * 1e9:
+                self._pictures[name] += 1
+                self._write_picture(stamp_ns, name)
+
+    def _write_command(self, stamp_ns: int, command: TeleopCommand) -> None:
+        last, self._last_command = self._last_command, command
+        twist = messages.encode_twist(command.twist, stamp_ns, self._frame)
+        self._write("/teleop/twist", stamp_ns, twist)
+        self._commands += 1
+        changed = last is None or (command.deadman, command.gripper) != (last.deadman, last.gripper)
+        if changed or self._commands % _HEARTBEAT_TICKS == 0:
+            self._write("/teleop/deadman", stamp_ns, messages.encode_flag(command.deadman))
+            self._write_number("/teleop/gripper", stamp_ns, command.gripper)
+
+    def _write_state(self, stamp_ns: int, target: Target) -> None:
+        cell, frame = self._cell, self._frame
+        names = cell.rig.robot.joint_names
+        joints = messages.encode_joints(names, cell.joints, cell.velocities, stamp_ns, frame)
+        self._write("/joint_states", stamp_ns, joints)
+        self._write("/tool_pose", stamp_ns, messages.encode_pose(cell.tcp_pose, stamp_ns, frame))
+        self._write("/target_pose", stamp_ns, messages.encode_pose(target.pose, stamp_ns, frame))
+        status = json.dumps(
+            {
+                "source": "teleop",
+                "enabled": True,
+                "reason": "",
+                "fault": "NONE",
+                "fault_text": "",
+                "moving": target.moving,
+            }
+        )
+        if status != self._last_status:
+            self._last_status = status
+            self._write("/control/status", stamp_ns, messages.encode_text(status))
+
+    def _write_number(self, topic: str, stamp_ns: int, number: float) -> None:
+        self._write(topic, stamp_ns, messages.encode_number(number))
+
+    def _write_picture(self, stamp_ns: int, name: str) -> None:
+        config, frame = self._cell.rig.cameras[name], f"{name}_optical_frame"
+        image = messages.encode_image(self._cameras.render(name), stamp_ns, frame)
+        self._write(f"/{name}/image_raw", stamp_ns, image)
+        info = messages.encode_camera_info(
+            self._cameras.intrinsics(name), config.width_px, config.height_px, stamp_ns, frame
+        )
+        self._write(f"/{name}/camera_info", stamp_ns, info)
