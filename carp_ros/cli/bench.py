@@ -18,7 +18,6 @@ import yaml
 
 from carp_ros.bringup import describe, rig_path
 from carp_ros.cli.demo import NodeLog
-from carp_ros.share import version
 from carp_ros.control.command import Link
 from carp_ros.control.realtime import (
     Lateness,
@@ -30,6 +29,7 @@ from carp_ros.evaluation.report import heading, write_report
 from carp_ros.rig import Rig, load_rig
 from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
+from carp_ros.share import version
 
 
 @dataclass(frozen=True)

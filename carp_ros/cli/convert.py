@@ -64,11 +64,10 @@ def main(command: ConvertCommand) -> int:
     try:
         for outcome in convert(folders, command.out, way, _wanted(command)):
             outcomes.append(outcome)
-            if outcome.status == "refused":
-                progress.line(f"refused {outcome.folder}: {outcome.reason}")
-            progress.step(f"{outcome.folder.name}: {outcome.status}")
+            refused = sum(each.status == "refused" for each in outcomes)
+            progress.show(len(outcomes), f"{refused} refused" if refused else "")
     finally:
-        progress.end()
+        print()
     print(summary(outcomes, command.rate_hz, time.monotonic() - begin_s))
     print(f"dataset: {command.out}")
     return 1 if any(outcome.status == "refused" for outcome in outcomes) else 0

@@ -70,7 +70,8 @@ def description(dataset: DatasetReader, outliers: Sequence[Outlier]) -> str:
     if len(steps_ms):
         low_ms, high_ms = np.percentile(steps_ms, (1, 99))
         lines.append(
-            f"frames     {steps_ms.mean():.1f} ms apart, 98 % within {low_ms:.1f} to {high_ms:.1f} ms"
+            f"frames     {steps_ms.mean():.1f} ms apart,"
+            f" 98 % within {low_ms:.1f} to {high_ms:.1f} ms"
         )
     lines += [
         f"odd        {outlier.episode} {rows[outlier.episode]['source']}:"

@@ -129,9 +129,9 @@ def _finish(
     command: DemoCommand, trials: list[LiveTrial], strips: list[Strip], wall_s: float
 ) -> None:
     """Print the sum and write contact sheet and report."""
-    from carp_ros.share import version
     from carp_ros.evaluation.contact_sheet import write_contact_sheet
     from carp_ros.evaluation.report import heading, success_summary, write_report
+    from carp_ros.share import version
 
     summary = success_summary([trial.success for trial in trials])
     low, high = summary["interval"]

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from carp_ros.bringup import rig_path
-from carp_ros.share import version
 from carp_ros.evaluation.contact_sheet import Strip, write_contact_sheet
 from carp_ros.evaluation.report import heading, success_summary, write_report
 from carp_ros.evaluation.trials import Conditions, Picture, Trial, demonstrate, run_trials
 from carp_ros.rig import load_rig
+from carp_ros.share import version
 
 _AGENTS = {"demonstrator": demonstrate}
 _MOST_STRIPS = 12

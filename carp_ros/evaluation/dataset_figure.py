@@ -87,7 +87,10 @@ def _draw_heading(figure: Figure, dataset: DatasetReader) -> None:
 def _draw_trajectories(figure: Figure, place: SubplotSpec, dataset: DatasetReader) -> None:
     """Draw the tool's way in every episode from above and from the side, one colour each."""
     cells = place.subgridspec(1, 2, wspace=0.12)
-    for cell, axis, title in ((cells[0], 1, "from above (x, y)"), (cells[1], 2, "from the side (x, z)")):
+    for cell, axis, title in (
+        (cells[0], 1, "from above (x, y)"),
+        (cells[1], 2, "from the side (x, z)"),
+    ):
         axes = figure.add_subplot(cell)
         for index in range(len(dataset.episodes)):
             columns = dataset.episode(index)
@@ -207,7 +210,9 @@ def _draw_outliers(
 
 
 def _draw_histogram(axes: Axes, values: Array, label: str | None = None) -> None:
-    axes.hist(values, bins=40, color=None if label else _FILL, alpha=0.6 if label else 1.0, label=label)
+    axes.hist(
+        values, bins=40, color=None if label else _FILL, alpha=0.6 if label else 1.0, label=label
+    )
     axes.locator_params(axis="x", nbins=5)
     axes.tick_params(labelsize=9)
 

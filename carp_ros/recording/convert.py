@@ -102,9 +102,7 @@ def find_episodes(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def convert(
-    folders: Sequence[Path], root: Path, way: Way, wanted: Wanted
-) -> Iterator[Outcome]:
+def convert(folders: Sequence[Path], root: Path, way: Way, wanted: Wanted) -> Iterator[Outcome]:
     """Convert episodes into a dataset and yield what becomes of each, in their order.
 
     The dataset is complete once the last was yielded and the iteration has ended.
@@ -137,7 +135,9 @@ def convert(
         dataset.close()
 
 
-def episode_frames(folder: Path, info: EpisodeInfo, way: Way) -> tuple[DatasetSpec, Iterator[Frame]]:
+def episode_frames(
+    folder: Path, info: EpisodeInfo, way: Way
+) -> tuple[DatasetSpec, Iterator[Frame]]:
     """Return what a finished episode brings to a dataset, and its frames.
 
     Raises:

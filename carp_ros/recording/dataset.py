@@ -115,7 +115,7 @@ class Dataset:
 
     def commit(self, pieces: Sequence[Piece]) -> None:
         """Make pieces part of the dataset, in this order, and forget all others."""
-        if pieces:
+        if pieces and self.spec:
             (self._root / INFO).unlink(missing_ok=True)
             with whole_file(self._root / OURS) as draft:
                 draft.write_text(json.dumps(dataclasses.asdict(self.spec), indent=4) + "\n")

@@ -54,7 +54,7 @@ def video_path(camera: str, number: int) -> str:
 
 
 def read_episodes(root: Path) -> list[Row]:
-    """Return the episodes; one without a row here is not in the dataset, whatever files there are."""
+    """Return the episodes. One without a row is not in the dataset, whatever files there are."""
     rows = []
     for path in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
         rows += read_rows(path)

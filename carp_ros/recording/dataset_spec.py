@@ -37,9 +37,7 @@ class DatasetSpec:
     def from_json(cls, content: dict[str, Any]) -> DatasetSpec:
         """Return what `dataclasses.asdict` and JSON made of one."""
         cameras = {name: (width, height) for name, (width, height) in content["cameras"].items()}
-        return cls(
-            **{**content, "joint_names": tuple(content["joint_names"]), "cameras": cameras}
-        )
+        return cls(**{**content, "joint_names": tuple(content["joint_names"]), "cameras": cameras})
 
     def difference(self, other: DatasetSpec) -> str:
         """Return the first thing in which another differs, in words, or nothing."""

@@ -22,9 +22,9 @@ _TAIL_NS = 1_000_000_000  # of an episode, that may lack what a frame needs
 class FrameGrid(Generic[Frame]):
     """Picks frames while an episode's messages pass by.
 
-    The first frame is the first capture of which all is known. Captures at the end of which not all
-    is known are left out, up to a second; one before that is an error, for a frame after it would be
-    said to follow at once, and an episode without its end shows no success.
+    The first frame is the first capture of which all is known. Captures at the end, of which not
+    all is known, are left out, up to a second. One before that is an error: a frame after it would
+    be said to follow at once, and an episode without its end shows no success.
 
     Args:
         rate_hz: Frames per second of the dataset.
@@ -72,8 +72,11 @@ class FrameGrid(Generic[Frame]):
         """
         if self._captures_ns:
             # a frame beyond the last capture by half a period would have the next one for nearest
-            yield from self._frames_until(self._captures_ns[-1] + math.ceil(self._period_ns / 2) - 1)
-        if self._missing and self._newest_ns - self._missing_ns > _TAIL_NS:
+            yield from self._frames_until(
+                self._captures_ns[-1] + math.ceil(self._period_ns / 2) - 1
+            )
+        lost_ns = self._newest_ns - self._missing_ns
+        if self._start_ns is not None and self._missing and lost_ns > _TAIL_NS:
             raise EpisodeError(self._missing)
 
     def _frames_until(self, settled_ns: int) -> Iterator[Frame]:

@@ -6,6 +6,7 @@ that time, from the commanded targets.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -129,13 +130,19 @@ class FrameMaker:
         self._buffer.take_tool(stamp_ns, self._pose(cdr))
 
     def _take_gripper(self, stamp_ns: int, cdr: bytes) -> None:
-        self._buffer.take_gripper(stamp_ns, _opening(cdr))
+        opening = decode_number(cdr)
+        if not math.isfinite(opening):
+            raise MessageError(f"gripper opening is {opening}; expected a finite number")
+        self._buffer.take_gripper(stamp_ns, opening)
 
     def _take_target(self, stamp_ns: int, cdr: bytes) -> None:
         self._targets.take(stamp_ns, self._pose(cdr))
 
     def _take_opening(self, stamp_ns: int, cdr: bytes) -> None:
-        self._openings.take(stamp_ns, _opening(cdr))
+        opening = decode_number(cdr)
+        if not 0.0 <= opening <= 1.0:  # also false for NaN
+            raise MessageError(f"gripper command is {opening}; expected 0 (open) to 1 (closed)")
+        self._openings.take(stamp_ns, opening)
 
     def _image_taker(self, camera: str, kind: str) -> Callable[[int, bytes], None]:
         def take(stamp_ns: int, cdr: bytes) -> None:
@@ -151,10 +158,3 @@ class FrameMaker:
         if not np.isfinite(numbers).all():
             raise MessageError(f"pose is {numbers.tolist()}; expected finite numbers")
         return pose
-
-
-def _opening(cdr: bytes) -> float:
-    opening = decode_number(cdr)
-    if not 0.0 <= opening <= 1.0:  # also false for NaN
-        raise MessageError(f"gripper opening is {opening}; expected 0 (open) to 1 (closed)")
-    return opening

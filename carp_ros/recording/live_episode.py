@@ -88,9 +88,7 @@ class LiveEpisode:
             DeviceError: As `write` does.
         """
         quality = self.quality(now_ns)
-        self.info = dataclasses.replace(
-            self.info, verdict=quality.verdict, reasons=quality.reasons
-        )
+        self.info = dataclasses.replace(self.info, verdict=quality.verdict, reasons=quality.reasons)
         self._writer.finish(self.info)
         return quality
 

@@ -55,7 +55,8 @@ class ImageStatistics:
         levels = np.arange(_LEVELS) / (_LEVELS - 1)
         shares = self._counts / self._counts.sum(axis=1, keepdims=True)
         mean = shares @ levels
-        reached = shares.cumsum(axis=1)
+        reached = self._counts.cumsum(axis=1)
+        pixels = reached[0, -1]
         present = self._counts > 0
         found = {
             "min": levels[present.argmax(axis=1)],
@@ -63,7 +64,10 @@ class ImageStatistics:
             "mean": mean,
             "std": np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0.0)),
             # the smallest level that so many pixels do not exceed
-            **{name: levels[(reached < share).sum(axis=1)] for name, share in QUANTILES.items()},
+            **{
+                name: levels[(reached < share * pixels).sum(axis=1)]
+                for name, share in QUANTILES.items()
+            },
         }
         whole = {name: values.reshape(3, 1, 1) for name, values in found.items()}
         return {**whole, "count": np.array([self._images])}
@@ -71,9 +75,7 @@ class ImageStatistics:
 
 def merged_statistics(episodes: Sequence[Mapping[str, Statistics]]) -> dict[str, Statistics]:
     """Return the statistics of all episodes together, by feature."""
-    return {
-        feature: _merged([episode[feature] for episode in episodes]) for feature in episodes[0]
-    }
+    return {feature: _merged([episode[feature] for episode in episodes]) for feature in episodes[0]}
 
 
 def _merged(parts: Sequence[Statistics]) -> Statistics:

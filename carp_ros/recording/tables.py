@@ -39,10 +39,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], types: Mapping[str
         types: Arrow types of those columns that may be all None.
     """
     table = pa.table(
-        {
-            name: pa.array([row[name] for row in rows], type=types.get(name))
-            for name in rows[0]
-        }
+        {name: pa.array([row[name] for row in rows], type=types.get(name)) for name in rows[0]}
     )
     write_table(path, table)
 

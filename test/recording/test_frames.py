@@ -24,19 +24,26 @@ def frames_of(source, rate_hz: int = 10):
 
 
 class LivePolicy:
-    """Feeds a buffer as messages arrive, late by a chance delay, and looks after each."""
+    """Feeds a buffer as messages arrive, late by a chance delay, and looks as soon as it can."""
 
     def __init__(self, recording, seed: int) -> None:
         rng = np.random.default_rng(seed)
         delays = {t: int(rng.integers(0, 30 * MS)) for t in {m[1] for m in recording.messages}}
-        arrivals = [(stamp_ns + delays[t], stamp_ns, t, cdr) for stamp_ns, t, cdr in recording.messages]
+        arrivals = [
+            (stamp_ns + delays[t], stamp_ns, t, cdr) for stamp_ns, t, cdr in recording.messages
+        ]
         self._buffer = ObservationBuffer(CAMERAS, "wrist_cam", SKEW_S, history_s=0.5)
         self.seen: dict[int, Observation] = {}
+        waiting_ns: list[int] = []
         for _, stamp_ns, topic, cdr in sorted(arrivals):
             self._take(topic, stamp_ns, cdr)
-            observation = self._buffer.newest()
-            if isinstance(observation, Observation):
-                self.seen.setdefault(observation.stamp_ns, observation)
+            if topic.startswith("/wrist_cam"):
+                waiting_ns.append(stamp_ns)
+            for capture_ns in list(waiting_ns):
+                observation = self._buffer.at(capture_ns)
+                if isinstance(observation, Observation):
+                    self.seen[capture_ns] = observation
+                    waiting_ns.remove(capture_ns)
 
     def _take(self, topic: str, stamp_ns: int, cdr: bytes) -> None:
         match topic.split("/")[1:]:
@@ -57,7 +64,7 @@ class LivePolicy:
 
 @pytest.mark.parametrize("compressed", [False, True])
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_a_frame_is_bit_for_bit_what_the_live_policy_saw_at_that_time(
     make_recording, tmp_path_factory, compressed, seed
 ):
@@ -112,7 +119,7 @@ def test_a_missing_topic_is_named(make_recording, topic):
 
 def test_a_silence_is_refused_with_its_time(make_recording):
     recording = make_recording().without_between("/target_pose", 0.9, 1.15)
-    with pytest.raises(EpisodeError, match=r"1.00 s after .*: 0.26 s without a target pose; limit"):
+    with pytest.raises(EpisodeError, match=r"0.90 s after .*: 0.26 s without a target pose; limit"):
         frames_of(played(recording))
 
 
@@ -126,8 +133,9 @@ def spoilt_pose(number: float) -> bytes:
     [
         ("/target_pose", spoilt_pose(np.nan), r"pose is \[nan, .*; expected finite numbers"),
         ("/tool_pose", spoilt_pose(np.inf), r"pose is \[inf, .*; expected finite numbers"),
-        ("/gripper_command", messages.encode_number(np.nan), "gripper opening is nan; expected 0"),
-        ("/gripper_command", messages.encode_number(1.5), "gripper opening is 1.5; expected 0"),
+        ("/gripper_command", messages.encode_number(np.nan), "gripper command is nan; expected 0"),
+        ("/gripper_command", messages.encode_number(1.5), "gripper command is 1.5; expected 0"),
+        ("/gripper_state", messages.encode_number(np.nan), "gripper opening is nan; expected a"),
         ("/joint_states", b"\x00\x01\x00\x00", "4 bytes are no sensor_msgs/msg/JointState"),
     ],
 )
@@ -141,5 +149,5 @@ def test_a_message_that_is_not_what_it_should_be_is_named_with_its_time(
 
 def test_cameras_that_never_overlap_give_no_frame(make_recording):
     recording = make_recording().without_between("/third_cam/image_raw", 0.0, 1.9)
-    with pytest.raises(EpisodeError, match="not one frame: .*image of third_cam"):
+    with pytest.raises(EpisodeError, match=r"not one frame: .*image of third_cam"):
         frames_of(played(recording.without_between("/wrist_cam/image_raw", 1.0, 9.0)))

@@ -30,7 +30,9 @@ def read_by_lerobot(tmp_path_factory, make_recording):
         for outcome in convert(bags, folder / "set", Way(), Wanted()):
             assert not outcome.reason
     check = Path(__file__).with_name("lerobot_check.py")
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "LD_LIBRARY_PATH")}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "LD_LIBRARY_PATH")
+    }
     done = subprocess.run(
         [ENVIRONMENT / "bin" / "python", check, folder / "set", folder / "found.npz"],
         env={**environment, "HF_HOME": str(folder / "hub")},

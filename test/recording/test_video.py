@@ -15,7 +15,7 @@ def write(path, images, rate_hz=10):
 def moving(frames, shade=60):
     x, y = np.meshgrid(np.arange(64), np.arange(48))
     return [
-        np.stack([128 + 99 * np.sin((x + 3 * k) / 9), 2 * x, y * 0 + shade], -1).astype(np.uint8)
+        np.stack([128 + 99 * np.sin((x + 2 * k) / 15), 2 * x, y * 0 + shade], -1).astype(np.uint8)
         for k in range(frames)
     ]
 
