@@ -42,7 +42,7 @@ from carp_ros.recording.frames import Frame
 from carp_ros.recording.pieces import Piece, read_piece, write_piece
 from carp_ros.recording.tables import Columns, write_columns
 from carp_ros.recording.video import join_videos
-from carp_ros.recording.whole_file import remove_folder, whole_file
+from carp_ros.recording.whole_file import DRAFT, remove_folder, whole_file
 
 OURS = "meta/carp.json"
 _PIECES = "pieces"
@@ -181,9 +181,10 @@ class Dataset:
             for number in map(number_of, self._episodes)
             for path in (data_path(number), *(video_path(camera, number) for camera in cameras))
         }
-        for path in (*self._root.glob("data/*/*"), *self._root.glob("videos/*/*/*")):
-            if path not in known:
-                path.unlink()
+        for pattern in ("data/*/*", "videos/*/*/*", f"meta/**/*{DRAFT}"):
+            for path in self._root.glob(pattern):
+                if path not in known:
+                    path.unlink()
 
     def _remove_pieces(self) -> None:
         pieces = self._root / _PIECES
