@@ -20,6 +20,7 @@ def test_demonstrations_are_made_once_and_summed_up(tmp_path, capsys):
     assert [info.seed for info in infos] == [0, 1]
     assert infos[0].instruction == task_named("bowl").instruction
     assert infos[0].rig_file["robot"] == "ur5e"
+    assert infos[0].rig_file["cameras"]["wrist_cam"]["rate_hz"] == 5.0
     assert verb.main(command) == 0
     assert capsys.readouterr().out == "2 episodes are there already\n"
 
