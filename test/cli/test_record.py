@@ -10,7 +10,13 @@ from carp_ros.sim.tasks import task_named
 
 def test_demonstrations_are_made_once_and_summed_up(tmp_path, capsys):
     command = RecordCommand(
-        out=tmp_path, task="bowl", episodes=2, lockstep=True, timeout_s=1.0, workers=1
+        out=tmp_path,
+        task="bowl",
+        episodes=2,
+        lockstep=True,
+        timeout_s=1.0,
+        workers=1,
+        camera_rate_hz=5.0,
     )
     assert verb.main(command) == 0
     printed = capsys.readouterr().out
