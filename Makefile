@@ -40,8 +40,8 @@ bench: $(RUN)
 	$(BIN)/carp bench $(ARGS)
 	$(BIN)/carp bench --what recorder $(ARGS)
 
-# The second run has the machine to itself: drivers and whole workstations, in real time. pytest's exit code 5
-# says that ARGS selected none of its tests.
+# The second run has the machine to itself: drivers and whole workstations, in real time. pytest's
+# exit code 5 says that ARGS selected none of its tests.
 test: $(DEV)
 	$(BIN)/python -m pytest --numprocesses auto -m 'not realtime' $(ARGS) || [ $$? = 5 ]
 	$(BIN)/python -m pytest -m realtime $(ARGS) || [ $$? = 5 ]
