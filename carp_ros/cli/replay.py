@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +58,9 @@ def main(command: ReplayCommand) -> int:
     print(f"{command.episode}: {info.task}, {seconds:.1f} s, by {info.operator}", flush=True)
     log = NodeLog(verbose=command.verbose)
     try:
-        with _system(command, str(path), info.task, rig, log):
+        with _system(command, path, info.task, rig, log):
             deviation, judged = _replay(rig, motion, info.seed)
-    except BaseException:
+    except Exception:
         log.replay()
         raise
     print(
@@ -75,31 +76,21 @@ def main(command: ReplayCommand) -> int:
     return 0
 
 
+@contextmanager
 def _system(
-    command: ReplayCommand, path: str, task: str, rig: Rig, log: NodeLog
-) -> AbstractContextManager[object]:
-    """Return the rig's nodes, to be brought up, or nothing if they run already."""
+    command: ReplayCommand, path: Path, task: str, rig: Rig, log: NodeLog
+) -> Iterator[None]:
+    """Bring the rig's nodes up while the block runs, unless they run already."""
     if command.running:
-        return nullcontext()
-    nodes = describe(path, task=task if rig.cell else "")
+        yield
+        return
+    nodes = describe(str(path), task=task if rig.cell else "")
     # no hand: a person who takes over stops the system instead
     nodes = tuple(node for node in nodes if node.name != "teleop_node")
     print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
-    return _ReadySystem(nodes, log)
-
-
-class _ReadySystem(RunningSystem):
-    """A system that is up when its block begins."""
-
-    def __enter__(self) -> RunningSystem:
-        """Start every node and wait until the system is up."""
-        super().__enter__()
-        try:
-            self.wait_until_ready(_READY_WITHIN_S)
-        except BaseException:
-            self.stop()
-            raise
-        return self
+    with RunningSystem(nodes, log) as system:
+        system.wait_until_ready(_READY_WITHIN_S)
+        yield
 
 
 def _replay(rig: Rig, motion: RecordedMotion, seed: int | None) -> tuple[Deviation, str]:

@@ -80,9 +80,10 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
 def prefer_process() -> bool:
     """Put this process before ordinary ones (nice -10) if permitted, and return whether it was.
 
-    For a node whose silence stops the arm: other work on the machine must not delay it. It gets no
-    real-time priority: Linux stops all real-time work on a core for up to 50 ms once it took 95 %
-    of a second there, and the servo with the robot's client library needs that budget.
+    For a node whose silence stops the arm, and for one that loses what it does not take in time:
+    other work on the machine must not delay it. It gets no real-time priority: Linux stops all
+    real-time work on a core for up to 50 ms once it took 95 % of a second there, and the servo with
+    the robot's client library needs that budget. Threads inherit it that are started afterwards.
     """
     try:
         os.setpriority(os.PRIO_PROCESS, 0, _PREFERRED_NICENESS)

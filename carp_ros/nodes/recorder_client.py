@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from std_msgs.msg import String
 
 from carp_ros.errors import DeviceError
 from carp_ros.nodes.qos import EVENTS
-from carp_ros.nodes.spinning_node import ANSWER_S, SpinningNode
+from carp_ros.nodes.spinning_node import ANSWER_S, SpinningNode, taking_part
 
 _FINISHED_S = 60.0  # a backlog of 256 MB, and a slow disk
 _ENDED = ("finished", "failed", "discarded")
@@ -116,12 +115,5 @@ class RecorderClient:
 @contextmanager
 def recorder_client() -> Iterator[RecorderClient]:
     """Take part in the ROS graph to operate the recorder."""
-    rclpy.init()
-    node = SpinningNode("recorder_client")
-    client = RecorderClient(node)
-    node.start()
-    try:
-        yield client
-    finally:
-        node.stop()
-        rclpy.shutdown()
+    with taking_part(lambda: SpinningNode("recorder_client")) as node:
+        yield RecorderClient(node)

@@ -56,10 +56,9 @@ class RecorderNode(LifecycleNode):
     """Passes serialized messages on to the writer process, and operators' wishes."""
 
     def __init__(self) -> None:
+        prefer_process()  # before ROS starts the threads that receive
         super().__init__("recorder_node")
         self._rig_path, self._rig = rig_parameter(self)
-        if self._rig.servo.priority:
-            prefer_process()
         self._buffer_bytes = int(
             1e6 * fixed_parameter(self, "buffer_mb", _BUFFER_MB, "how far the disk may fall behind")
         )
@@ -69,6 +68,7 @@ class RecorderNode(LifecycleNode):
         self._recording = False
         self._folder = ""
         self._said: dict[str, Any] = {"phase": "idle", "verdict": "unknown", "reasons": []}
+        self._ended: dict[str, Any] = {}
         self._arm_status: bytes | None = None
         self._listeners: list[Subscription] = []
 
@@ -241,14 +241,18 @@ class RecorderNode(LifecycleNode):
     def _take_answer(self, answer: dict[str, Any]) -> None:
         event, folder = answer.pop("event"), answer.pop("folder")
         is_current = folder == self._folder  # the next one may have begun meanwhile
-        if event == "live" and self._recording and is_current:
+        if (event == "live" and self._recording and is_current) or (
+            event == "labelled" and self._recording and is_current
+        ):
             self._say("recording", **answer)
-        elif event == "labelled":
-            self._say(self._said["phase"], **{**answer, "folder": folder})
+        elif event == "labelled" and folder == self._ended.get("folder"):
+            self._ended |= answer
+            self._publish(self._ended)
         elif event in ("finished", "failed", "discarded"):
             if is_current and event == "failed":
                 self._recording = False
             self._say(event, **{**answer, "folder": folder})
+            self._ended = dict(self._said)
             self._report(event)
 
     def _replace_writer(self, death: str) -> None:
@@ -294,7 +298,10 @@ class RecorderNode(LifecycleNode):
             "backlog_bytes": self._writer.backlog_bytes,
             "most_backlog_bytes": self._writer.most_backlog_bytes,
         }
-        self._quality.publish(String(data=json.dumps(self._said)))
+        self._publish(self._said)
+
+    def _publish(self, quality: dict[str, Any]) -> None:
+        self._quality.publish(String(data=json.dumps(quality)))
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import numpy as np
-import rclpy
 from geometry_msgs.msg import PoseStamped
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -24,7 +23,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 from carp_ros.errors import DeviceError
 from carp_ros.nodes.convert import chunk_to_msgs, pose_from_msg, time_from_msg
 from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
-from carp_ros.nodes.spinning_node import ANSWER_S, SpinningNode
+from carp_ros.nodes.spinning_node import ANSWER_S, SpinningNode, taking_part
 from carp_ros.recording.recorded_motion import PoseTrack, RecordedMotion, approach
 from carp_ros.rig import Rig
 from carp_ros.types import Chunk, Pose
@@ -36,18 +35,9 @@ _SETTLE_S = 0.3
 _JUDGED_S = 1.0  # until what was let go of lies still
 
 
-@contextmanager
-def replay_node(rig: Rig) -> Iterator[ReplayNode]:
+def replay_node(rig: Rig) -> AbstractContextManager[ReplayNode]:
     """Take part in the ROS graph as a `ReplayNode`; the arm is stopped on the way out."""
-    rclpy.init()
-    node = ReplayNode(rig)
-    node.start()
-    try:
-        yield node
-    finally:
-        node.switch("control/enable", False)
-        node.stop()
-        rclpy.shutdown()
+    return taking_part(lambda: ReplayNode(rig))
 
 
 class ReplayNode(SpinningNode):
@@ -66,6 +56,12 @@ class ReplayNode(SpinningNode):
         self._grippers = self.create_publisher(JointTrajectory, "gripper_chunk", COMMAND)
         self.create_subscription(String, "control/status", self._on_status, LATCHED)
         self.create_subscription(PoseStamped, "tool_pose", self._on_tool, SENSOR)
+
+    def stop(self) -> None:
+        """Stop the arm and listen no more."""
+        with suppress(DeviceError):  # a control node that is gone has stopped it
+            self.switch("control/enable", False)
+        super().stop()
 
     def excuse(self) -> str:
         """Return what the control node says of the arm."""

@@ -4,19 +4,42 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
+import rclpy
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
 from carp_ros.errors import DeviceError
 
 ANSWER_S = 10.0
+
+SomeNode = TypeVar("SomeNode", bound="SpinningNode")
+
+
+@contextmanager
+def taking_part(make_node: Callable[[], SomeNode]) -> Iterator[SomeNode]:
+    """Take part in the ROS graph with a node while the block runs.
+
+    Args:
+        make_node: Returns it; called once ROS is up.
+    """
+    # Ctrl-C is Python's: the node must outlive it to stop what it began
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node = make_node()
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()
+        rclpy.shutdown()
 
 
 class SpinningNode(Node):

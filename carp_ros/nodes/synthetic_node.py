@@ -43,9 +43,9 @@ class SyntheticNode(Node):
     """Stands in for cell and control node."""
 
     def __init__(self) -> None:
+        prefer_process()  # as punctual as a camera's own clock
         super().__init__("synthetic_node")
         _, self._rig = rig_parameter(self)
-        prefer_process()  # as punctual as a camera's own clock
         self._begin_ns = self.get_clock().now().nanoseconds
         for name, camera in self._rig.cameras.items():
             self._every(1.0 / camera.rate_hz, self._camera(name, camera))

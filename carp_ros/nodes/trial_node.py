@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool, Trigger
@@ -25,7 +23,7 @@ from std_srvs.srv import SetBool, Trigger
 from carp_ros.errors import DeviceError
 from carp_ros.nodes.convert import image_from_msg, time_from_msg
 from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
-from carp_ros.nodes.spinning_node import ANSWER_S, SpinningNode
+from carp_ros.nodes.spinning_node import ANSWER_S, SpinningNode, taking_part
 from carp_ros.rig import Rig
 from carp_ros.stream_meter import StreamMeter
 
@@ -71,18 +69,9 @@ class LiveTrial:
     late_1_ms: int
 
 
-@contextmanager
-def trial_node(rig: Rig) -> Iterator[TrialNode]:
+def trial_node(rig: Rig) -> AbstractContextManager[TrialNode]:
     """Take part in the ROS graph as a `TrialNode`; the arm is stopped on the way out."""
-    # Ctrl-C is Python's: the node must outlive it to stop the arm
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = TrialNode(rig)
-    node.start()
-    try:
-        yield node
-    finally:
-        node.stop()
-        rclpy.shutdown()
+    return taking_part(lambda: TrialNode(rig))
 
 
 class TrialNode(SpinningNode):

@@ -118,5 +118,5 @@ class WriterLink:
 
 
 def _be_ordinary() -> None:
-    """Give up the node's priority: compressing and writing may be late, the arm may not."""
+    """Give up the node's precedence: compressing and writing may be late, the arm may not."""
     os.setpriority(os.PRIO_PROCESS, 0, 0)
