@@ -21,7 +21,8 @@ _PIXEL_FORMAT = "yuv420p"
 _ENCODER = "libx264"
 # A group of pictures holds few frames (`g`): training reads frames in any order, and each costs the
 # decoding of its group from the first. Without B frames (`bf`), packets lie in the order of time.
-_OPTIONS = {"crf": "18", "preset": "veryfast", "g": "4", "bf": "0"}
+# One thread: the bytes do not depend on the machine, and episodes are converted side by side.
+_OPTIONS = {"crf": "18", "preset": "veryfast", "g": "4", "bf": "0", "threads": "1"}
 
 
 class VideoWriter:

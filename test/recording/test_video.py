@@ -1,3 +1,4 @@
+import av
 import numpy as np
 import pytest
 
@@ -45,6 +46,15 @@ def test_joined_videos_are_the_parts_one_after_the_other(tmp_path):
     assert len(found) == 20
     assert all((a == b).all() for a, b in zip(expected, found))
     assert (read_frame(tmp_path / "joined.mp4", 7) == expected[7]).all()
+
+
+def test_frame_k_stands_at_k_periods_in_joined_videos_too(tmp_path):
+    part = write(tmp_path / "v.mp4", moving(7), rate_hz=30)
+    join_videos([part] * 3, tmp_path / "joined.mp4", 30)
+    for path, count in ((part, 7), (tmp_path / "joined.mp4", 21)):
+        with av.open(str(path)) as container:
+            times_s = [frame.time for frame in container.decode(video=0)]
+        np.testing.assert_allclose(times_s, np.arange(count) / 30, atol=1e-9)
 
 
 def test_the_file_says_what_it_is(tmp_path):
