@@ -38,12 +38,13 @@ demo: $(RUN)
 
 bench: $(RUN)
 	$(BIN)/carp bench $(ARGS)
+	$(BIN)/carp bench --what recorder $(ARGS)
 
-# The second run has the machine to itself: whole workstations, in real time. pytest's exit code 5
-# says that ARGS selected none of its tests.
+# The second run has the machine to itself: drivers and whole workstations, in real time. pytest's
+# exit code 5 says that ARGS selected none of its tests.
 test: $(DEV)
-	$(BIN)/python -m pytest --numprocesses auto -m 'not ros' $(ARGS) || [ $$? = 5 ]
-	$(BIN)/python -m pytest -m ros $(ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest --numprocesses auto -m 'not realtime' $(ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -m realtime $(ARGS) || [ $$? = 5 ]
 
 # In an environment of its own, for lerobot pins other versions than ours.
 LEROBOT := $(HOME)/.cache/carp_ros/lerobot-0.4.4

@@ -60,6 +60,7 @@ class Mailbox:
             )
         with open(self._path, "r+b") as file:
             self._memory = mmap.mmap(file.fileno(), layout.itemsize)
+            self._inode = os.fstat(file.fileno()).st_ino
         record = np.frombuffer(self._memory, layout, count=1)
         self._published = record["published"]
         self._numbers = record["slots"]["number"][0]
@@ -93,6 +94,14 @@ class Mailbox:
     def count(self) -> int:
         """How many records were written so far: tells a new one from one that was seen."""
         return int(self._published[0])
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the file was removed or made anew since: what is read here no longer changes."""
+        try:
+            return self._path.stat().st_ino != self._inode
+        except FileNotFoundError:
+            return True
 
     def unlink(self) -> None:
         """Remove the file; processes that have it open keep it."""

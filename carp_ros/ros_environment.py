@@ -36,8 +36,10 @@ def ros_environment(
     """
     environment = dict(inherited)
     # Jazzy's Fast DDS reads the first of the two, later ones prefer the second.
-    environment.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(fastdds_profile))
-    environment.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(fastdds_profile))
+    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        # A profile of ours came from the process that started this one, not from the user.
+        if Path(inherited.get(name, fastdds_profile)).parent == fastdds_profile.parent:
+            environment[name] = str(fastdds_profile)
     # One workstation: a robot's commands never come from another machine unless someone says so.
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     if libraries:

@@ -42,10 +42,12 @@ class StreamMeter:
         return 0 if self._first_ns is None else self._last_ns - self._first_ns
 
     def expected(self, now_ns: int) -> int:
-        """Return how many there should have been from the first one to `now_ns`."""
+        """Return how many there should have been by `now_ns`, one still under way not counted."""
         if self._first_ns is None:
             return 0
-        return max(self.received and 1, math.floor((now_ns - self._first_ns) / self._period_ns))
+        until_newest = round((self._last_ns - self._first_ns) / self._period_ns) + 1
+        silent = math.floor((now_ns - self._last_ns) / self._period_ns)
+        return until_newest + max(0, silent - 1)
 
     def share(self, now_ns: int) -> float:
         """Return received to expected by `now_ns`; 0 before the first message."""

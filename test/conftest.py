@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from carp_ros.ros_environment import this_environment
 from carp_ros.sim.ur.faults import FaultClient
@@ -21,6 +22,10 @@ _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 os.environ.setdefault("ROS_DOMAIN_ID", "60")
 os.environ["ROS_DOMAIN_ID"] = str(int(os.environ["ROS_DOMAIN_ID"]) + _WORKER)
 os.environ.update(this_environment())
+
+# A loaded machine is no finding: properties are about values, not about time.
+settings.register_profile("carp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("carp")
 
 RIG = Path(__file__).parent.parent / "config" / "ur5e_sim.yaml"
 FAULT_PORT = 30999

@@ -54,6 +54,21 @@ def test_the_task_reaches_the_cell_and_the_demonstrator():
     assert tasks["cell_node"] == tasks["teleop_node"] == "bowl"
 
 
+def test_recording_adds_a_recorder_that_the_supervisor_manages():
+    nodes = {
+        node.name: node.parameters for node in describe("ur5e_sim", "demonstrate", record=True)
+    }
+    assert list(nodes)[-2:] == ["recorder_node", "supervisor_node"]
+    assert nodes["recorder_node"]["operator"] == "demonstrator"
+    assert Path(nodes["recorder_node"]["folder"]).is_absolute()
+    assert nodes["supervisor_node"]["managed"] == "control_node recorder_node"
+
+
+def test_without_recording_the_supervisor_waits_for_no_recorder():
+    nodes = {node.name: node.parameters for node in describe("ur5e_sim")}
+    assert nodes["supervisor_node"]["managed"] == "control_node"
+
+
 def test_a_task_of_hardware_is_laid_by_hand(hardware_rig):
     assert describe(hardware_rig, task="cup")[0].name == "control_node"
 
@@ -69,7 +84,6 @@ def test_the_demonstrator_refuses_hardware(hardware_rig):
         ({"mode": "fly"}, "mode is 'fly'; expected one of teleop, policy, demonstrate"),
         ({"mode": "policy"}, "mode is policy"),
         ({"bundle": "models/cup"}, "bundle is 'models/cup', but mode is teleop"),
-        ({"record": True}, "record is true"),
     ],
 )
 def test_what_can_not_run_is_refused_with_the_reason(options, reason):

@@ -141,3 +141,14 @@ def test_unlinking_removes_the_file_but_not_from_those_that_have_it_open(name, o
     assert not (SHARED_FOLDER / f"carp_{name}").exists()
     assert reader.read() == record(3)
     owner.unlink()  # a second time does nothing
+
+
+def test_a_reader_learns_that_its_file_was_made_anew(name):
+    first = Mailbox(name, RECORD, create=True)
+    reader = Mailbox(name, RECORD, create=False)
+    assert not reader.orphaned
+    second = Mailbox(name, RECORD, create=True)
+    assert reader.orphaned
+    assert first.orphaned
+    second.unlink()
+    assert second.orphaned

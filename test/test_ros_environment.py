@@ -61,7 +61,7 @@ def test_what_the_user_set_stays(name):
     assert ros_environment({name: "mine"}, PREFIX, LIBRARIES, PROFILE)[name] == "mine"
 
 
-@pytest.mark.ros
+@pytest.mark.realtime
 @pytest.mark.parametrize("guard", [{}, {"_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"}])
 def test_rclpy_starts_from_a_bare_environment_after_at_most_one_new_start(guard, tmp_path):
     script = tmp_path / "enter.py"
@@ -74,3 +74,11 @@ def test_rclpy_starts_from_a_bare_environment_after_at_most_one_new_start(guard,
     report = json.loads(run.stdout)
     assert report["argument"] == "kept"
     assert report["starts"] == (2 if guard else 1)
+
+
+def test_a_process_that_publishes_images_has_their_profile_whoever_started_it():
+    parent = ros_environment({}, PREFIX, LIBRARIES, PROFILE)
+    images = PROFILE.with_name("fastdds_images.xml")
+    child = ros_environment(parent, PREFIX, LIBRARIES, images)
+    assert child["FASTRTPS_DEFAULT_PROFILES_FILE"] == str(images)
+    assert child["FASTDDS_DEFAULT_PROFILES_FILE"] == str(images)

@@ -1,4 +1,4 @@
-"""`carp bench`: how punctual the servo is while everything else runs."""
+"""`carp bench`: how punctual the servo is while everything else runs; what the recorder loses."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
 
 from carp_ros.bringup import describe, rig_path
+from carp_ros.cli.bench_recorder import measure_recorder
 from carp_ros.cli.demo import NodeLog
-from carp_ros.control.command import Link
+from carp_ros.control.command import Link, link_name
 from carp_ros.control.realtime import (
     Lateness,
     count_later_than,
@@ -34,22 +35,29 @@ from carp_ros.share import version
 
 @dataclass(frozen=True)
 class BenchCommand:
-    """Measure the servo's timing on the simulated rig.
+    """Measure the servo's timing on the simulated rig, or the recorder.
 
-    Brings the whole system up, lets the scripted operator work, and counts how late the servo's
-    500 Hz ticks wake: with and without a real-time priority, on the machine as it is and with
-    every core kept busy by other work. Then measures how long a joint target takes from servoJ
+    servo: brings the whole system up, lets the scripted operator work, and counts how late the
+    servo's 500 Hz ticks wake: with and without a real-time priority, on the machine as it is and
+    with every core kept busy by other work. Then measures how long a joint target takes from servoJ
     until the robot's state shows it.
 
+    recorder: publishes two 640 x 480 cameras at 30 Hz and the arm's topics without a rig, records
+    them as raw pictures and as JPEG, and counts what is lost and what it costs.
+
     Attributes:
-        seconds: How long each of the four cases is measured.
-        report: Where to write the figures, as JSON.
+        what: servo or recorder.
+        seconds: How long each case is measured.
+        report: Where to write the figures, as JSON; out/bench_<what>.json if not given.
         rig: A simulated rig's file, or the name of one in config/.
+        folder: On the disk that the recorder shall write to; a temporary one if not given.
     """
 
+    what: Literal["servo", "recorder"] = "servo"
     seconds: float = 60.0
-    report: Path = Path("out/bench_servo.json")
+    report: Path | None = None
     rig: str = "ur5e_sim"
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -82,18 +90,22 @@ class Timing:
 def main(command: BenchCommand) -> int:
     """Measure all cases, print a table, write the report; return 0."""
     enter()
-    rig = load_rig(rig_path(command.rig))
+    report = command.report or Path(f"out/bench_{command.what}.json")
+    path = rig_path(command.rig)
+    if command.what == "recorder":
+        return measure_recorder(path, command.seconds, command.folder, report)
+    rig = load_rig(path)
     print(f"servo at {rig.servo.rate_hz:.0f} Hz, cameras and ROS running, {command.seconds:.0f} s")
     print("other work  priority       Hz  skipped   > 0.5 ms     > 1 ms  p50 ms  p99 ms  p99.9 ms")
     timings = []
     with tempfile.TemporaryDirectory(prefix="carp_") as folder:
         for priority in (rig.servo.priority, 0):
-            path = _with_priority(rig_path(command.rig), priority, Path(folder))
+            copy = _with_priority(path, priority, Path(folder))
             for busy in (False, True):
-                timing = _measure(path, command.seconds, busy=busy)
+                timing = _measure(copy, command.seconds, busy=busy)
                 timings.append(timing)
                 print(_row(timing), flush=True)
-    round_trip = _round_trip(rig_path(command.rig), rig)
+    round_trip = _round_trip(path, rig)
     print(
         f"servoJ to robot state: p50 {round_trip['p50_ms']:.2f} ms, p99"
         f" {round_trip['p99_ms']:.2f} ms ({round_trip['samples']} steps)"
@@ -104,8 +116,8 @@ def main(command: BenchCommand) -> int:
         "servo": [asdict(timing) for timing in timings],
         "round_trip": round_trip,
     }
-    write_report(command.report, content)
-    print(f"report: {command.report}")
+    write_report(report, content)
+    print(f"report: {report}")
     return 0
 
 
@@ -135,7 +147,7 @@ def _measure(path: Path, seconds: float, *, busy: bool) -> Timing:
     try:
         with RunningSystem(describe(str(path), "demonstrate"), log) as system:
             system.wait_until_ready(90.0)
-            link = Link(f"{system.pid('control_node')}_servo", create=False)
+            link = Link(link_name(system.pid("control_node")), create=False)
             with trial_node(load_rig(path)) as node, _other_work(busy):
                 begin_s = time.monotonic()
                 before = _lateness(link)

@@ -67,7 +67,7 @@ def main(command: DemoCommand) -> int:
             system.wait_until_ready(_READY_WITHIN_S)
             print(f"up after {time.monotonic() - begin_s:.1f} s", flush=True)
             _conduct_all(command, rig, trials, strips)
-    except BaseException:
+    except Exception:  # not Ctrl-C: nothing went wrong then
         log.replay()
         raise
     finally:

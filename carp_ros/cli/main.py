@@ -12,11 +12,12 @@ from carp_ros.share import version
 
 VERBS = {
     "demo": "watch the simulated arm pick up cups, over ROS 2",
+    "up": "bring up a rig: every node, until Ctrl-C",
     "record": "record demonstrations, from a person or in bulk from the simulated cell",
     "recover": "complete episodes whose recording was cut off",
-    "up": "bring up a rig: every node, until Ctrl-C",
+    "replay": "command a recorded episode to the rig again, and compare",
     "eval": "measure an agent over many trials in the simulated cell",
-    "bench": "measure the servo's timing and the cameras",
+    "bench": "measure the servo's timing, or how much the recorder loses",
     "convert": "turn recorded episodes into a dataset to train on",
     "dataset": "show what is in a dataset, and draw it",
     "check": "tell what this machine lacks, and the remedy",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +13,9 @@ class RecordCommand:
 
     With --lockstep the scripted operator demonstrates in the simulated cell without ROS, in
     simulated time, on every core; a seed always gives the same episode, and what is there already
-    is not made again.
+    is not made again. Otherwise the rig is brought up with its recorder: the scripted operator does
+    one episode after the other, or a person, who starts and stops with both buttons of the
+    SpaceMouse or with the keyboard.
 
     Attributes:
         out: Folder of the episodes.
@@ -31,6 +31,8 @@ class RecordCommand:
         camera_rate_hz: Pictures a second in lockstep; 0 takes the rig's.
         workers: Processes in lockstep; 0 takes one a core.
         rig: A rig's file, or the name of one in config/.
+        instruction: The task in words; empty: the simulated task's own.
+        operator: Who demonstrates, by name; empty: who is logged in, or demonstrator.
     """
 
     out: Path = Path("episodes")
@@ -45,6 +47,8 @@ class RecordCommand:
     camera_rate_hz: float = 0.0
     workers: int = 0
     rig: str = "ur5e_sim"
+    instruction: str = ""
+    operator: str = ""
 
 
 def main(command: RecordCommand) -> int:
@@ -52,7 +56,8 @@ def main(command: RecordCommand) -> int:
     if command.episodes < 1:
         raise ValueError(f"--episodes is {command.episodes}; expected at least 1")
     # One way needs MuJoCo and the other ROS: neither is wanted where it is not used.
-    way = "carp_ros.cli.record_lockstep" if command.lockstep else "carp_ros.cli.record_live"
-    if importlib.util.find_spec(way) is None:
-        raise ValueError("this version records with --lockstep alone; add it")
-    return importlib.import_module(way).run(command)
+    if command.lockstep:
+        from carp_ros.cli.record_lockstep import run
+    else:
+        from carp_ros.cli.record_live import run
+    return run(command)

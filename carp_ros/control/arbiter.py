@@ -65,6 +65,7 @@ class Arbiter:
         self._enabled_ns = 0
         self._enables = 0
         self._resets = 0
+        self._resets_done = 0
         self._problem = ""
         self._twist, self._twist_ns, self._gripper = _STANDSTILL, 0, 0.0
         self._deadman, self._deadman_ns = False, 0
@@ -95,6 +96,8 @@ class Arbiter:
         """
         if self._problem:
             return f"{self._problem}: reset the fault first"
+        if self._resets > self._resets_done:
+            return "the servo is still resetting: enable again in a moment"
         if self._source is Source.HOLD:
             return "no source is selected: select teleop, policy or home first"
         if self._source is Source.POLICY and (stale := self._stale_camera(now_ns)):
@@ -103,6 +106,7 @@ class Arbiter:
         self._enabled, self._enabled_ns, self._reason = True, now_ns, ""
         self._refused_in_a_row = 0
         self._twist, self._twist_ns = _STANDSTILL, now_ns
+        self._deadman = False  # what was pressed before is not pressed for this
         self.last_refusal = ""
         return ""
 
@@ -126,8 +130,9 @@ class Arbiter:
         self._deadman, self._deadman_ns = pressed, now_ns
 
     def take_twist(self, twist: Twist, twist_ns: int) -> None:
-        """Take the operator's twist, given at `twist_ns`."""
-        self._twist, self._twist_ns = twist, twist_ns
+        """Take the operator's twist, given at `twist_ns`; one older than the enable is dropped."""
+        if twist_ns > self._twist_ns:
+            self._twist, self._twist_ns = twist, twist_ns
 
     def take_gripper(self, gripper: float) -> None:
         """Take the operator's wish for the gripper, 0 open to 1 closed."""
@@ -145,6 +150,7 @@ class Arbiter:
         """Look at what the servo did: faults, refused chunks, arrival at home."""
         if state.fault is not Fault.NONE and self._enabled:
             self.disable(f"{state.fault.name.lower()}: {state.fault_text}")
+        self._resets_done = state.resets_done
         self._take_refusals(state)
         self._gripper = state.gripper if self._source is not Source.TELEOP else self._gripper
         if self._source is Source.HOME and self._enabled:
@@ -210,5 +216,6 @@ class Arbiter:
         """Stop a policy whose chunks are refused one after the other."""
         self.last_refusal = why
         self._refused_in_a_row += new
-        if self._enabled and self._refused_in_a_row >= _REFUSALS_UNTIL_STOP:
+        policy_moves = self._enabled and self._source is Source.POLICY
+        if policy_moves and self._refused_in_a_row >= _REFUSALS_UNTIL_STOP:
             self.disable(f"{self._refused_in_a_row} chunks refused in a row: {why}")

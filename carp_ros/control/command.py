@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from carp_ros.control.realtime import Lateness
 from carp_ros.control.servo import Mode
-from carp_ros.mailbox import Mailbox
+from carp_ros.errors import ChunkError
+from carp_ros.mailbox import SHARED_FOLDER, Mailbox
 from carp_ros.types import Array, Chunk, Pose, SafetyMode, Twist
 
 MAX_JOINTS = 8
@@ -140,8 +142,14 @@ class Command:
 
 
 def chunk_to_record(chunk: Chunk) -> Record:
-    """Return a chunk of at most `MAX_STEPS` steps as a `CHUNK_DTYPE` record."""
+    """Return a chunk as a `CHUNK_DTYPE` record.
+
+    Raises:
+        ChunkError: If it has more than `MAX_STEPS` steps.
+    """
     n = len(chunk.times_ns)
+    if n > MAX_STEPS:
+        raise ChunkError(f"chunk has {n} steps; expected at most {MAX_STEPS}: send fewer at a time")
     record = np.zeros((), CHUNK_DTYPE)
     record["steps"], record["stamp_ns"] = n, chunk.stamp_ns
     for name in ("times_ns", "positions", "quaternions", "gripper"):
@@ -253,6 +261,8 @@ class Link:
 
     def __init__(self, name: str, *, create: bool) -> None:
         self.name = name
+        if create:
+            _remove_leftovers()
         self.command = Mailbox(f"{name}_command", COMMAND_DTYPE, create=create)
         self.chunk = Mailbox(f"{name}_chunk", CHUNK_DTYPE, create=create)
         self.state = Mailbox(f"{name}_state", STATE_DTYPE, create=create)
@@ -263,6 +273,19 @@ class Link:
         """Remove the files."""
         for mailbox in (self.command, self.chunk, self.state, self.lateness, self.note):
             mailbox.unlink()
+
+
+def link_name(pid: int) -> str:
+    """Return the name of the link that the control node of process `pid` makes."""
+    return f"{pid}_servo"
+
+
+def _remove_leftovers() -> None:
+    """Remove the files of control nodes that were killed before they could."""
+    for path in SHARED_FOLDER.glob("carp_*_servo_*"):
+        pid = path.name.split("_")[1]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
+            path.unlink(missing_ok=True)
 
 
 _PLAIN_STATE = tuple(

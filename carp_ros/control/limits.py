@@ -19,6 +19,7 @@ from carp_ros.types import Array
 # Approaching a wall, a joint stop or a target, the speed is what half of the acceleration limit
 # can still brake; the other half stays free to follow a target that moves meanwhile.
 _BRAKING_SHARE = 0.5
+_NEGLIGIBLE = 1e-24
 
 
 def braking_speed(distance: float, deceleration: float, dt_s: float) -> float:
@@ -42,11 +43,12 @@ def clamp_norm(vector: Array, limit: float) -> Array:
 def _largest_share(unchanged: Array, change: Array, limit: float) -> float:
     """Return the largest s of 0 to 1 with |unchanged + s change| <= limit.
 
-    Where even that of s=0 is beyond the limit, all of the change: it is what ends the excess.
+    Where even that of s=0 is beyond the limit, all of the change: it is what ends the excess. All
+    of it too where it is so small that its square loses digits.
     """
     square = float(change @ change)
     room = limit * limit - float(unchanged @ unchanged)
-    if square == 0.0 or room <= 0.0:
+    if square <= _NEGLIGIBLE * limit * limit or room <= 0.0:
         return 1.0
     along = float(unchanged @ change)
     return min(1.0, (math.sqrt(along * along + square * room) - along) / square)

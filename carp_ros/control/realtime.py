@@ -19,10 +19,8 @@ import numpy.typing as npt
 
 from carp_ros.errors import DeviceError
 
-OPERATOR_PRIORITY = 10
-"""Of the nodes whose silence stops the arm: below the servo, above all that is not real-time."""
-
 _LOCK_CURRENT_AND_FUTURE = 3  # MCL_CURRENT | MCL_FUTURE
+_PREFERRED_NICENESS = -10
 _SET_TIMER_SLACK = 29  # PR_SET_TIMERSLACK: sleeps end up to 50 us late without it
 
 
@@ -79,13 +77,15 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
     return RealtimeGrant(granted, locked, advice)
 
 
-def prefer_process(priority: int) -> bool:
-    """Give this process, and threads that it starts later, SCHED_RR `priority` if permitted.
+def prefer_process() -> bool:
+    """Put this process before ordinary ones (nice -10) if permitted, and return whether it was.
 
-    For a node whose silence stops the arm: other work on the machine must not delay it.
+    For a node whose silence stops the arm: other work on the machine must not delay it. It gets no
+    real-time priority: Linux stops all real-time work on a core for up to 50 ms once it took 95 %
+    of a second there, and the servo with the robot's client library needs that budget.
     """
     try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
+        os.setpriority(os.PRIO_PROCESS, 0, _PREFERRED_NICENESS)
     except PermissionError:
         return False
     return True

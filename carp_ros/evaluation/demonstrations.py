@@ -9,8 +9,9 @@ import signal
 import tempfile
 import time
 from collections.abc import Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from carp_ros.evaluation.trials import demonstrate
@@ -94,11 +95,17 @@ def record_demonstrations(
         pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"), _open_studio, (order, Path(workshop))
         )
+        to_come = iter(seeds)
+        in_hand = {pool.submit(_record, seed) for seed in islice(to_come, workers)}
         try:
-            for future in as_completed([pool.submit(_record, seed) for seed in seeds]):
-                yield future.result()
+            while in_hand:
+                done, in_hand = wait(in_hand, return_when=FIRST_COMPLETED)
+                # One for each that is done: what waits in the pool can not be called back.
+                in_hand |= {pool.submit(_record, seed) for seed in islice(to_come, len(done))}
+                for future in done:
+                    yield future.result()
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown()
 
 
 class Studio:

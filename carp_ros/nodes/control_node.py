@@ -34,8 +34,8 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 from visualization_msgs.msg import MarkerArray
 
 from carp_ros.control.arbiter import Arbiter, Source
-from carp_ros.control.command import Fault, Link, ServoState, chunk_to_record
-from carp_ros.control.realtime import OPERATOR_PRIORITY, prefer_process
+from carp_ros.control.command import Fault, Link, ServoState, chunk_to_record, link_name
+from carp_ros.control.realtime import prefer_process
 from carp_ros.errors import CarpError
 from carp_ros.nodes.control_diagnostics import arm_status, gripper_status, loop_status
 from carp_ros.nodes.convert import (
@@ -67,7 +67,7 @@ class ControlNode(LifecycleNode):
         super().__init__("control_node")
         self._rig_path, self._rig = rig_parameter(self)
         if self._rig.servo.priority:
-            prefer_process(OPERATOR_PRIORITY)
+            prefer_process()
         self._active = False
         self._gripper_chunk = JointTrajectory()
         self._refused = 0
@@ -78,7 +78,7 @@ class ControlNode(LifecycleNode):
         """Start the servo process and listen; nothing moves before activation and enable."""
         rig = self._rig
         self._arbiter = Arbiter(rig.limits, tuple(rig.cameras))
-        self._link = Link(f"{os.getpid()}_servo", create=True)
+        self._link = Link(link_name(os.getpid()), create=True)
         self._keeper = ServoKeeper(self._rig_path, self._link)
         self._gripper = GripperFollower(make_gripper(rig))
         self._diagnostics = DiagnosticsPublisher(self)

@@ -56,11 +56,14 @@ def pose_from_msg(msg: PoseStamped, frame: str) -> Pose:
     """Return a pose that is given in `frame`.
 
     Raises:
-        MessageError: If it is in another frame.
+        MessageError: If it is in another frame or a number is not finite.
     """
     _require_frame(msg.header, frame, "pose")
     p, q = msg.pose.position, msg.pose.orientation
-    return Pose(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
+    numbers = np.array([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
+    if not np.isfinite(numbers).all():
+        raise MessageError(f"pose is {numbers.tolist()}; expected finite numbers")
+    return Pose(numbers[:3], numbers[3:])
 
 
 def twist_to_msg(twist: Twist, stamp_ns: int, frame: str) -> TwistStamped:
@@ -138,10 +141,9 @@ def chunk_from_msgs(poses: MultiDOFJointTrajectory, gripper: JointTrajectory, fr
     openings = [point.positions[0] for point in gripper.points if len(point.positions) == 1]
     if len(transforms) != len(poses.points) or len(openings) != len(gripper.points):
         raise MessageError("a chunk's step has no or several poses or openings; expected one each")
-    after_ns = [
-        point.time_from_start.sec * 1_000_000_000 + point.time_from_start.nanosec
-        for point in poses.points
-    ]
+    after_ns = _times_from_start(poses)
+    if _times_from_start(gripper) != after_ns:
+        raise MessageError("gripper chunk's steps are due at other times than the chunk's")
     translations = [(t.translation.x, t.translation.y, t.translation.z) for t in transforms]
     rotations = [(t.rotation.x, t.rotation.y, t.rotation.z, t.rotation.w) for t in transforms]
     return Chunk(
@@ -151,6 +153,12 @@ def chunk_from_msgs(poses: MultiDOFJointTrajectory, gripper: JointTrajectory, fr
         quaternions=np.array(rotations, dtype=float).reshape(-1, 4),
         gripper=np.array(openings, dtype=float),
     )
+
+
+def _times_from_start(msg: MultiDOFJointTrajectory | JointTrajectory) -> list[int]:
+    """Return when each step is due, in nanoseconds after the stamp."""
+    durations = [point.time_from_start for point in msg.points]
+    return [duration.sec * 1_000_000_000 + duration.nanosec for duration in durations]
 
 
 def shifted(chunk: Chunk, by_ns: int) -> Chunk:

@@ -9,7 +9,6 @@ from carp_ros.hardware.gripper import Gripper
 from carp_ros.types import GripperState
 
 _PERIOD_S = 0.02
-_RETRY_S = 1.0
 _SMALLEST_CHANGE = 0.004  # one count of 0 to 255
 
 
@@ -21,10 +20,12 @@ class GripperFollower:
 
     Args:
         gripper: The driver; this thread alone uses it.
+        retry_s: How long to wait before connecting anew.
     """
 
-    def __init__(self, gripper: Gripper) -> None:
+    def __init__(self, gripper: Gripper, retry_s: float = 1.0) -> None:
         self._gripper = gripper
+        self._retry_s = retry_s
         self._wanted: float | None = None
         self._sent: float | None = None
         self._stopping = threading.Event()
@@ -45,7 +46,8 @@ class GripperFollower:
     def stop(self) -> None:
         """Leave the fingers as they are and close the link."""
         self._stopping.set()
-        self._thread.join(2.0)
+        if self._thread.is_alive():
+            self._thread.join(2.0)
 
     def _run(self) -> None:
         connected = False
@@ -59,7 +61,7 @@ class GripperFollower:
             except DeviceError as error:
                 connected = False
                 self.problem, self.state = str(error), None
-                self._stopping.wait(_RETRY_S)
+                self._stopping.wait(self._retry_s)
             self._stopping.wait(_PERIOD_S)
         self._gripper.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -20,7 +19,7 @@ _DEPTH = 200
 STATUS = "/control/status"
 
 
-def listen(node: Node, topic: Topic, take: Callable[[bytes], None]) -> Subscription[Any]:
+def listen(node: Node, topic: Topic, take: Callable[[bytes], None]) -> Subscription:
     """Call `take` with the serialized form of every message of a topic."""
     package, kind, name = topic.type.split("/")
     message = getattr(importlib.import_module(f"{package}.{kind}"), name)

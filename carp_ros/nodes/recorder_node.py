@@ -7,7 +7,7 @@ Subscribes:
 Publishes:
     recorder/quality (String): JSON, latched, once a second while recording and when it ended:
         phase (idle, recording, finishing, finished, discarded, failed), folder, verdict, reasons,
-        seconds, frames and expected (by camera), lost, backlog_bytes, most_backlog_bytes,
+        seconds, received and expected (by stream), lost, backlog_bytes, most_backlog_bytes,
         size_bytes, success.
     /diagnostics (DiagnosticArray): `recorder: episode`, 1 Hz.
 Services:
@@ -22,33 +22,28 @@ Parameters, each counts from the next episode on:
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import yaml
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
+from rclpy.subscription import Subscription
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from carp_ros.control.realtime import prefer_process
 from carp_ros.errors import CarpError
 from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
+from carp_ros.nodes.episode_parameters import EpisodeParameters
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
-from carp_ros.nodes.qos import LATCHED
+from carp_ros.nodes.qos import EVENTS
 from carp_ros.nodes.raw_topics import STATUS, listen
 from carp_ros.nodes.writer_link import WriterLink
-from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.recording.event import event_from_json
-from carp_ros.recording.live_episode import Images, sources
+from carp_ros.recording.live_episode import sources
 from carp_ros.recording.messages import decode_text
-from carp_ros.share import version
 
 _BUFFER_MB = 256  # 4.6 s of two raw 640x480 cameras at 30 Hz
 _POLL_S = 0.05
@@ -63,28 +58,24 @@ class RecorderNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("recorder_node")
         self._rig_path, self._rig = rig_parameter(self)
+        if self._rig.servo.priority:
+            prefer_process()
         self._buffer_bytes = int(
             1e6 * fixed_parameter(self, "buffer_mb", _BUFFER_MB, "how far the disk may fall behind")
         )
-        cell = self._rig.cell
-        self.declare_parameter("folder", "episodes")
-        self.declare_parameter("task", cell.task if cell else "task")
-        self.declare_parameter("instruction", "")
-        self.declare_parameter("operator", "")
-        self.declare_parameter("seed", -1)
-        self.declare_parameter("images", "jpeg")
-        self.add_on_set_parameters_callback(_check_parameters)
+        self._next = EpisodeParameters(self, self._rig_path, self._rig)
         self._topics = sources(self._rig)
         self._numbers = {topic.name: number for number, topic in enumerate(self._topics)}
         self._recording = False
         self._folder = ""
         self._said: dict[str, Any] = {"phase": "idle", "verdict": "unknown", "reasons": []}
         self._arm_status: bytes | None = None
+        self._listeners: list[Subscription] = []
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the writer process and offer the services."""
         self._writer = WriterLink(self._rig_path, self._buffer_bytes)
-        self._quality = self.create_publisher(String, "recorder/quality", LATCHED)
+        self._quality = self.create_publisher(String, "recorder/quality", EVENTS)
         self._diagnostics = DiagnosticsPublisher(self)
         for name, action in (
             ("start", self._start),
@@ -93,7 +84,7 @@ class RecorderNode(LifecycleNode):
         ):
             self.create_service(Trigger, f"recorder/{name}", _answering(action))
         self.create_service(SetBool, "recorder/mark_success", self._on_mark_success)
-        self._timers = [
+        self._tickers = [
             self.create_timer(_POLL_S, self._on_poll),
             self.create_timer(1.0, self._on_second),
         ]
@@ -103,7 +94,7 @@ class RecorderNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen."""
         takers = {_EVENT: self._on_event, STATUS: self._on_status}
-        self._subscriptions_raw = [
+        self._listeners = [
             listen(self, topic, takers.get(topic.name) or self._taker(number))
             for number, topic in enumerate(self._topics)
         ]
@@ -113,9 +104,15 @@ class RecorderNode(LifecycleNode):
         """Finish the episode and listen no more."""
         if self._recording:
             self._stop()
-        for subscription in self._subscriptions_raw:
-            self.destroy_subscription(subscription)
+        for listener in self._listeners:
+            self.destroy_subscription(listener)
+        self._listeners = []
         return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End the writer process."""
+        self._leave()
+        return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Finish the episode and end the writer process."""
@@ -133,13 +130,15 @@ class RecorderNode(LifecycleNode):
         Raises:
             CarpError: If it can't begin.
         """
+        if not self._listeners:
+            raise CarpError("the recorder is not active; is supervisor_node running?")
         if self._recording:
             raise CarpError(f"already recording {self._folder}: stop it first")
         now_ns = self._now_ns()
-        info = self._info(now_ns)
-        folder = _new_folder(Path(self._text("folder")).expanduser().absolute(), info)
+        info = self._next.info(now_ns)
+        folder = self._next.new_folder(info)
         self._writer.begin_count()
-        images: Images = self.get_parameter("images").value  # pyright: ignore[reportAssignmentType]
+        images = self._next.images
         self._command("start", folder=str(folder), info=asdict(info), images=images)
         self._recording, self._folder = True, str(folder)
         self.get_logger().info(f"recording {folder}")
@@ -151,7 +150,7 @@ class RecorderNode(LifecycleNode):
     def _stop(self) -> str:
         """End the episode and keep it; return its folder."""
         self._require_recording()
-        self._command("tick", lost=self._writer.newly_lost())
+        self._writer.tick(self._now_ns())
         self._command("finish")
         self._recording = False
         self._say("finishing")
@@ -161,14 +160,15 @@ class RecorderNode(LifecycleNode):
         """Remove the episode; return its folder."""
         if not self._folder:
             raise CarpError("nothing was recorded yet: there is nothing to discard")
-        self._command("discard")
-        self._recording = False
-        return self._folder
+        folder = self._folder
+        self._command("discard", folder=folder)
+        self._recording, self._folder = False, ""
+        return folder
 
     def _label(self, success: bool) -> str:
         if not self._folder:
             raise CarpError("nothing was recorded yet: there is nothing to label")
-        self._command("label", success=success)
+        self._command("label", folder=self._folder, success=success)
         return self._folder
 
     def _require_recording(self) -> None:
@@ -244,11 +244,10 @@ class RecorderNode(LifecycleNode):
         if event == "live" and self._recording and is_current:
             self._say("recording", **answer)
         elif event == "labelled":
-            self._say(self._said["phase"], **answer)
+            self._say(self._said["phase"], **{**answer, "folder": folder})
         elif event in ("finished", "failed", "discarded"):
-            if is_current and event != "finished":
+            if is_current and event == "failed":
                 self._recording = False
-                self._folder = "" if event == "discarded" else self._folder
             self._say(event, **{**answer, "folder": folder})
             self._report(event)
 
@@ -268,12 +267,16 @@ class RecorderNode(LifecycleNode):
         reasons = "; ".join(self._said["reasons"])
         text = f"{event} {self._said['folder']}: {self._said['verdict']}"
         text += f": {reasons}" if reasons else ""
-        logger = self.get_logger()
-        (logger.info if event != "failed" else logger.error)(text)
+        if event == "failed":
+            self.get_logger().error(text)
+        else:
+            self.get_logger().info(text)
 
     def _on_second(self) -> None:
         if self._recording:
-            self._writer.command(self._now_ns(), "tick", lost=self._writer.newly_lost())
+            self._writer.tick(self._now_ns())
+            if lost := self._writer.lost:
+                self._say("recording", verdict="red", reasons=[f"{lost} messages lost so far"])
         said = self._said
         level = _LEVELS[said["verdict"]] if said["phase"] != "idle" else OK
         message = "; ".join([said["phase"], *said["reasons"]])
@@ -293,22 +296,6 @@ class RecorderNode(LifecycleNode):
         }
         self._quality.publish(String(data=json.dumps(self._said)))
 
-    def _info(self, now_ns: int) -> EpisodeInfo:
-        seed = self.get_parameter("seed").get_parameter_value().integer_value
-        return EpisodeInfo(
-            rig=self._rig.name,
-            task=self._text("task"),
-            instruction=self._text("instruction"),
-            operator=self._text("operator") or getpass.getuser(),
-            seed=seed if seed >= 0 else None,
-            software=version(),
-            started_ns=now_ns,
-            rig_file=yaml.safe_load(self._rig_path.read_text()),
-        )
-
-    def _text(self, name: str) -> str:
-        return self.get_parameter(name).get_parameter_value().string_value
-
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds
 
@@ -316,11 +303,11 @@ class RecorderNode(LifecycleNode):
         """Finish the episode and end the writer process, once."""
         if not hasattr(self, "_writer"):
             return
-        for timer in self._timers:
+        for timer in self._tickers:
             timer.cancel()
         if self._recording:
             self._recording = False
-            self._writer.command(self._now_ns(), "tick", lost=self._writer.newly_lost())
+            self._writer.tick(self._now_ns())
             self._writer.command(self._now_ns(), "finish")
         in_time = self._writer.stop(_LEAVE_S)
         finished = [a for a in self._writer.answers() if a["event"] in ("finished", "failed")]
@@ -329,27 +316,6 @@ class RecorderNode(LifecycleNode):
         if not in_time:
             self.get_logger().warning(f"{self._folder} is still being written, and then finished")
         del self._writer
-
-
-def _new_folder(folder: Path, info: EpisodeInfo) -> Path:
-    """Return a folder for an episode that does not exist yet."""
-    moment = datetime.fromtimestamp(info.started_ns * 1e-9, timezone.utc)
-    stem = f"{info.task}_{moment:%Y%m%d_%H%M%S}"
-    path, number = folder / stem, 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}_{number}"
-    return path
-
-
-def _check_parameters(parameters: list[Parameter[Any]]) -> SetParametersResult:
-    for parameter in parameters:
-        if parameter.name == "images" and parameter.value not in get_args(Images):
-            reason = f"images is {parameter.value!r}; expected {' or '.join(get_args(Images))}"
-            return SetParametersResult(successful=False, reason=reason)
-        if parameter.name in ("folder", "task") and not parameter.value:
-            return SetParametersResult(successful=False, reason=f"{parameter.name} is empty")
-    return SetParametersResult(successful=True)
 
 
 def _answering(action: Callable[[], str]) -> Callable[..., Any]:

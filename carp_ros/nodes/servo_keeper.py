@@ -12,9 +12,11 @@ from pathlib import Path
 
 from carp_ros.control.command import Link, Record, ServoState
 
+SERVO_PROGRAM = (sys.executable, "-m", "carp_ros.nodes.servo_process")
 _START_TIMEOUT_NS = 15_000_000_000  # connecting to a robot and starting its program takes seconds
 _SILENCE_NS = 500_000_000
 _RECOVERY_NS = 75_000_000_000  # powering up and releasing the brakes
+_STEADY_NS = 5_000_000_000  # one that ran this long did not fail in a row
 _BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -24,10 +26,14 @@ class ServoKeeper:
     Args:
         rig_path: The rig's file.
         link: The mailboxes; a first command must be in them before `watch` is called.
+        program: What to start; `--rig` and `--link` are added.
     """
 
-    def __init__(self, rig_path: Path, link: Link) -> None:
+    def __init__(
+        self, rig_path: Path, link: Link, program: tuple[str, ...] = SERVO_PROGRAM
+    ) -> None:
         self._rig_path = rig_path
+        self._program = program
         self._link = link
         self._process: subprocess.Popen[bytes] | None = None
         self._started_ns = 0
@@ -35,6 +41,7 @@ class ServoKeeper:
         self._failures = 0
         self._states_seen = 0
         self._notes_seen = 0
+        self._noted = False  # whether the present process left `note`
         self.state: ServoState | None = None
         self.note = ""
 
@@ -67,10 +74,11 @@ class ServoKeeper:
             record = self._link.state.read()
             if record is not None:
                 self.state = ServoState.from_record(record)
-                self._failures = 0
+                if now_ns - self._started_ns > _STEADY_NS:
+                    self._failures = 0
         code = self._process.poll()
         if code is not None:
-            return self._lost(now_ns, _death(code, self.note))
+            return self._lost(now_ns, _death(code, self.note if self._noted else ""))
         silent = self._silence(now_ns)
         if silent:
             self._process.kill()
@@ -94,12 +102,12 @@ class ServoKeeper:
         self._process = None
 
     def _start(self, now_ns: int) -> None:
+        self._noted = False
         self._notes_seen = self._link.note.count
         self._states_seen = self._link.state.count
         self._started_ns = now_ns
-        command = [sys.executable, "-m", "carp_ros.nodes.servo_process"]
         arguments = ["--rig", str(self._rig_path), "--link", self._link.name]
-        self._process = subprocess.Popen([*command, *arguments])
+        self._process = subprocess.Popen([*self._program, *arguments])
 
     def _silence(self, now_ns: int) -> str:
         """Return how long the process has been silent, if that is too long."""
@@ -127,6 +135,7 @@ class ServoKeeper:
         self._notes_seen = self._link.note.count
         record = self._link.note.read()
         if record is not None:
+            self._noted = True
             self.note = record["text"].item().decode(errors="replace")
 
 

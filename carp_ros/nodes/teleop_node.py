@@ -19,7 +19,7 @@ from std_msgs.msg import Bool, Float64, String
 
 from carp_ros.control.gestures import Gestures
 from carp_ros.control.mapping import TeleopCommand, TeleopMapping
-from carp_ros.control.realtime import OPERATOR_PRIORITY, prefer_process
+from carp_ros.control.realtime import prefer_process
 from carp_ros.errors import DeviceError
 from carp_ros.hardware.pointer import Pointer
 from carp_ros.hardware.spacemouse import SpaceMouse
@@ -41,7 +41,7 @@ class TeleopNode(Node):
         super().__init__("teleop_node")
         _, self._rig = rig_parameter(self)
         if self._rig.servo.priority:
-            prefer_process(OPERATOR_PRIORITY)
+            prefer_process()
         device = fixed_parameter(self, "device", "", "spacemouse or demonstrator")
         task = fixed_parameter(self, "task", "", "of the demonstrator; empty: the rig's")
         config = self._rig.teleop

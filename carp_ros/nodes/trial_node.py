@@ -7,22 +7,17 @@ agent let go, and judge. Meanwhile it counts what the cameras deliver and how la
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
-from rclpy.client import Client
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool, Trigger
@@ -30,13 +25,12 @@ from std_srvs.srv import SetBool, Trigger
 from carp_ros.errors import DeviceError
 from carp_ros.nodes.convert import image_from_msg, time_from_msg
 from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
+from carp_ros.nodes.spinning_node import ANSWER_S, SpinningNode
 from carp_ros.rig import Rig
 from carp_ros.stream_meter import StreamMeter
 
 Picture = npt.NDArray[np.uint8]
-Answer = TypeVar("Answer")
 
-_ANSWER_S = 10.0
 _HOME_S = 20.0
 _LET_GO_S = 1.0  # dead-man released for this long ends the trial
 _SETTLE_S = 1.0
@@ -80,7 +74,8 @@ class LiveTrial:
 @contextmanager
 def trial_node(rig: Rig) -> Iterator[TrialNode]:
     """Take part in the ROS graph as a `TrialNode`; the arm is stopped on the way out."""
-    rclpy.init()
+    # Ctrl-C is Python's: the node must outlive it to stop the arm
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = TrialNode(rig)
     node.start()
     try:
@@ -90,8 +85,8 @@ def trial_node(rig: Rig) -> Iterator[TrialNode]:
         rclpy.shutdown()
 
 
-class TrialNode(Node):
-    """Conducts trials; a thread of its own listens meanwhile.
+class TrialNode(SpinningNode):
+    """Conducts trials.
 
     Args:
         rig: The simulated rig that runs.
@@ -109,33 +104,18 @@ class TrialNode(Node):
         self.create_subscription(String, "control/status", self._on_status, LATCHED)
         self.create_subscription(Bool, "teleop/deadman", self._on_deadman, COMMAND)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        self._triggers = {
-            name: self.create_client(Trigger, name)
-            for name in (
-                "control/reset_fault",
-                "control/home",
-                "control/select_teleop",
-                "cell/scatter",
-                "cell/judge",
-            )
-        }
-        self._enable = self.create_client(SetBool, "control/enable")
-        self._seed_client = self.create_client(SetParameters, "cell_node/set_parameters")
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-
-    def start(self) -> None:
-        """Begin to listen."""
-        self._thread.start()
 
     def stop(self) -> None:
         """Stop the arm and listen no more."""
-        if self._enable.service_is_ready():
-            self._enable.call_async(SetBool.Request(data=False))
+        client = self.create_client(SetBool, "control/enable")
+        if client.wait_for_service(0.5):
+            client.call_async(SetBool.Request(data=False))
             time.sleep(0.1)
-        self._executor.shutdown()
-        self._thread.join(2.0)
+        super().stop()
+
+    def excuse(self) -> str:
+        """Return what the control node says of the arm."""
+        return f"; it says {self._status.get('reason') or 'nothing'!r}"
 
     def prepare(self) -> str:
         """Reset a fault from the start-up, before anything was enabled; return which, or nothing.
@@ -143,16 +123,20 @@ class TrialNode(Node):
         Raises:
             DeviceError: If it could not be reset.
         """
-        self._await(lambda: bool(self._status), _ANSWER_S, "say how the arm is")
+        self.wait_until(lambda: bool(self._status), ANSWER_S, "say how the arm is")
         fault = self._status["fault"]
         if fault == "NONE":
             return ""
-        self._trigger("control/reset_fault")
-        self._await(lambda: self._status["fault"] == "NONE", _ANSWER_S, "reset its fault")
+        self.trigger("control/reset_fault")
+        self.wait_until(lambda: self._status["fault"] == "NONE", ANSWER_S, "reset its fault")
         return str(fault)
 
     def conduct(
-        self, seed: int, timeout_s: float, progress: Callable[[str], None]
+        self,
+        seed: int,
+        timeout_s: float,
+        progress: Callable[[str], None],
+        recording: AbstractContextManager[object] | None = None,
     ) -> tuple[LiveTrial, list[Picture]]:
         """Run one trial and return it with its first, middle and last picture.
 
@@ -160,30 +144,30 @@ class TrialNode(Node):
             seed: Of places and looks.
             timeout_s: When to stop an agent that has not let go.
             progress: Called with a few words on what happens, several times a second.
+            recording: Entered while the agent acts.
 
         Raises:
             DeviceError: If a service does not answer, or the arm could not be sent home or enabled.
         """
         progress("going home")
-        self._trigger("control/home")
-        self._await(lambda: self._status.get("reason") == "home reached", _HOME_S, "reach home")
-        self._trigger("control/select_teleop")
-        answer = self._call(self._enable, SetBool.Request(data=True))
-        if not answer.success:
-            raise DeviceError(f"the arm was not enabled: {answer.message}")
-        self._set_seed(seed)
+        self.trigger("control/home")
+        self.wait_until(lambda: self._status.get("reason") == "home reached", _HOME_S, "reach home")
+        self.trigger("control/select_teleop")
+        self.switch("control/enable", True)
+        self.set_parameters_of("cell_node", seed=seed)
         loop = dict(self._loop)
-        self._trigger("cell/scatter")
+        self.trigger("cell/scatter")
         time.sleep(_SCATTERED_S)
         self._images.clear()
         for meter in self._meters.values():
             meter.reset()
-        seconds, pictures = self._watch(timeout_s, progress)
+        with recording or nullcontext():
+            seconds, pictures = self._watch(timeout_s, progress)
         cameras = self._counts()
-        self._call(self._enable, SetBool.Request(data=False))
+        self.switch("control/enable", False)
         progress("judging")
         time.sleep(_SETTLE_S)
-        verdict = self._call(self._triggers["cell/judge"], Trigger.Request())
+        verdict = self.call(Trigger, "cell/judge", Trigger.Request())
         trial = LiveTrial(
             seed,
             verdict.success,
@@ -222,7 +206,7 @@ class TrialNode(Node):
 
     def _picture(self) -> Picture:
         """Return what the cameras see, one above the other."""
-        self._await(lambda: len(self._images) == len(self._meters), _ANSWER_S, "show an image")
+        self.wait_until(lambda: len(self._images) == len(self._meters), ANSWER_S, "show an image")
         return np.vstack([image_from_msg(self._images[name]) for name in self._meters])
 
     def _counts(self) -> dict[str, StreamCount]:
@@ -231,35 +215,6 @@ class TrialNode(Node):
             name: StreamCount(meter.received, meter.expected(now_ns), meter.out_of_order)
             for name, meter in self._meters.items()
         }
-
-    def _set_seed(self, seed: int) -> None:
-        value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=seed)
-        request = SetParameters.Request(parameters=[Parameter(name="seed", value=value)])
-        self._call(self._seed_client, request)
-
-    def _trigger(self, name: str) -> None:
-        answer = self._call(self._triggers[name], Trigger.Request())
-        if not answer.success:
-            raise DeviceError(f"{name} was refused: {answer.message}")
-
-    def _call(self, client: Client, request: Any) -> Any:
-        """Call a service and wait for its answer."""
-        name = client.srv_name
-        if not client.wait_for_service(_ANSWER_S):
-            raise DeviceError(f"no service {name} within {_ANSWER_S:.0f} s; is its node running?")
-        future = client.call_async(request)
-        self._await(future.done, _ANSWER_S, f"answer {name}")
-        return future.result()
-
-    def _await(self, condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-        deadline_s = time.monotonic() + timeout_s
-        while not condition():
-            if time.monotonic() > deadline_s:
-                raise DeviceError(
-                    f"the system did not {what} within {timeout_s:.0f} s; it says"
-                    f" {self._status.get('reason') or 'nothing'!r}"
-                )
-            time.sleep(0.01)
 
     def _image_taker(self, name: str) -> Callable[[Image], None]:
         def take(msg: Image) -> None:
@@ -278,9 +233,3 @@ class TrialNode(Node):
         for status in msg.status:
             if status.name == "control: servo loop":
                 self._loop = {pair.key: pair.value for pair in status.values}
-
-    def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except ExternalShutdownException:
-            return

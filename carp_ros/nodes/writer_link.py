@@ -33,6 +33,7 @@ class WriterLink:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[self._ring.descriptor],
+            preexec_fn=_be_ordinary,
         )
         self._ring.close()
         assert self._process.stdout is not None
@@ -56,10 +57,10 @@ class WriterLink:
         self.lost = self._told = 0
         self.most_backlog_bytes = 0
 
-    def newly_lost(self) -> int:
-        """Return how many messages were lost since the last call."""
-        newly, self._told = self.lost - self._told, self.lost
-        return newly
+    def tick(self, now_ns: int) -> None:
+        """Tell the process the time and what was lost meanwhile; it answers how good it all is."""
+        if self.command(now_ns, "tick", lost=self.lost - self._told):
+            self._told = self.lost
 
     def put(self, topic: int, received_ns: int, cdr: bytes) -> bool:
         """Pass on a message; return False, and count it, if there is no room.
@@ -109,3 +110,13 @@ class WriterLink:
         except subprocess.TimeoutExpired:
             return False  # it goes on alone, and ends when all is written
         return True
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._process.wait()
+
+
+def _be_ordinary() -> None:
+    """Give up the node's priority: compressing and writing may be late, the arm may not."""
+    os.setpriority(os.PRIO_PROCESS, 0, 0)

@@ -49,7 +49,7 @@ class WriterProcess:
         self._ring = ring
         self._topics = [topic.name for topic in sources(rig)]
         self._episode: LiveEpisode | None = None
-        self._last_folder: Path | None = None
+        self._folder = Path()
         self._last_ns = 0
         self._flush_at_s = 0.0
         self._leave = False
@@ -72,65 +72,67 @@ class WriterProcess:
 
     def _take(self, item: bytes) -> None:
         number, received_ns = ITEM.unpack_from(item)
+        content, folder = item[ITEM.size :], self._folder
         try:
             if number == COMMAND:
                 self._last_ns = received_ns
-                self._obey(json.loads(item[ITEM.size :]))
+                command = json.loads(content)
+                folder = Path(command.get("folder", folder))
+                self._obey(command, folder)
             elif self._episode is not None:
                 self._last_ns = received_ns
-                self._episode.write(self._topics[number], received_ns, item[ITEM.size :])
+                self._episode.write(self._topics[number], received_ns, content)
         except (DeviceError, ValueError) as error:
-            self._fail(str(error))
+            self._fail(folder, str(error))
 
-    def _obey(self, command: dict[str, Any]) -> None:
+    def _obey(self, command: dict[str, Any], folder: Path) -> None:
         what = command["do"]
         if what == "leave":
             self._leave = True
         elif what == "start":
-            info = EpisodeInfo(**{**command["info"], "reasons": ()})
-            self._last_folder = Path(command["folder"])
-            self._episode = LiveEpisode(self._last_folder, self._rig, info, command["images"])
-            self._flush_at_s = time.monotonic() + _FLUSH_EVERY_S
-            self._answer("started")
+            self._start(folder, command)
+        elif what == "discard":
+            self._discard(folder)
+        elif what == "label":
+            self._label(folder, command["success"])
         elif what == "tick" and self._episode is not None:
             self._tick(self._episode, command["lost"])
         elif what == "finish" and self._episode is not None:
             self._finish(self._episode)
-        elif what == "discard":
-            self._discard()
-        elif what == "label":
-            self._label(command["success"])
+
+    def _start(self, folder: Path, command: dict[str, Any]) -> None:
+        info = EpisodeInfo(**{**command["info"], "reasons": ()})
+        self._folder = folder
+        self._episode = LiveEpisode(folder, self._rig, info, command["images"])
+        self._flush_at_s = time.monotonic() + _FLUSH_EVERY_S
+        self._answer("started", folder)
 
     def _tick(self, episode: LiveEpisode, lost: int) -> None:
         episode.take_loss(lost)
         quality = episode.quality(self._last_ns)
-        self._answer("live", size_bytes=episode.size_bytes, **dataclasses.asdict(quality))
+        content = {"size_bytes": episode.size_bytes, **dataclasses.asdict(quality)}
+        self._answer("live", episode.folder, **content)
 
     def _finish(self, episode: LiveEpisode) -> None:
         quality = episode.finish(self._last_ns)
         self._episode = None
-        self._answer(
-            "finished",
-            success=episode.info.success,
-            size_bytes=episode.size_bytes,
-            **dataclasses.asdict(quality),
-        )
+        content = {"size_bytes": episode.size_bytes, **dataclasses.asdict(quality)}
+        self._answer("finished", episode.folder, success=episode.info.success, **content)
 
-    def _discard(self) -> None:
-        if self._episode is not None:
+    def _discard(self, folder: Path) -> None:
+        if self._episode is not None and self._episode.folder == folder:
             episode, self._episode = self._episode, None
             episode.discard()
-        elif self._last_folder is not None and self._last_folder.exists():
-            shutil.rmtree(self._last_folder)
-        self._answer("discarded")
+        elif folder.exists():
+            shutil.rmtree(folder)
+        self._answer("discarded", folder)
 
-    def _label(self, success: bool) -> None:
-        if self._episode is not None:
+    def _label(self, folder: Path, success: bool) -> None:
+        if self._episode is not None and self._episode.folder == folder:
             self._episode.label(success)
-        elif self._last_folder is not None:
-            info = read_info(self._last_folder)
-            write_info(self._last_folder, dataclasses.replace(info, success=success))
-        self._answer("labelled", success=success)
+        else:
+            write_info(folder, dataclasses.replace(read_info(folder), success=success))
+        self._answer("labelled", folder, success=success)
 
     def _flush_when_due(self) -> None:
         if self._episode is None or time.monotonic() < self._flush_at_s:
@@ -138,17 +140,18 @@ class WriterProcess:
         try:
             self._episode.flush()
         except DeviceError as error:
-            self._fail(str(error))
+            self._fail(self._folder, str(error))
             return
         self._flush_at_s = time.monotonic() + _FLUSH_EVERY_S
 
-    def _fail(self, reason: str) -> None:
-        """Give the episode up; what was flushed can be recovered."""
-        self._episode = None
-        self._answer("failed", verdict="red", reasons=[reason])
+    def _fail(self, folder: Path, reason: str) -> None:
+        """Give an episode up; what was flushed can be recovered."""
+        if folder == self._folder:
+            self._episode = None
+        self._answer("failed", folder, verdict="red", reasons=[reason])
 
-    def _answer(self, event: str, **content: Any) -> None:
-        line = json.dumps({"event": event, "folder": str(self._last_folder), **content})
+    def _answer(self, event: str, folder: Path, **content: Any) -> None:
+        line = json.dumps({"event": event, "folder": str(folder), **content})
         try:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

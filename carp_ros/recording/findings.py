@@ -32,7 +32,7 @@ class Thresholds:
         future_s: A stamp later than its arrival by this much is of another clock.
         past_s: A stamp older than this on arrival is, too, or the machine can't keep up.
         drift: Stamps may run faster or slower than the clock by this fraction.
-        drift_after_s: Shorter spans say nothing about it.
+        drift_s: And by this much in all, which late arrival alone explains.
         skew_s: Between the cameras' nearest pictures; the arm moves 12 mm in 50 ms at 0.25 m/s.
         amber_skewed_share, red_skewed_share: Of the frames with more skew than that.
         frozen_s: A camera that shows the same picture for longer while the tool moves hangs.
@@ -53,7 +53,7 @@ class Thresholds:
     future_s: float = 0.05
     past_s: float = 0.5
     drift: float = 0.05
-    drift_after_s: float = 2.0
+    drift_s: float = 0.5
     skew_s: float = 0.05
     amber_skewed_share: float = 0.05
     red_skewed_share: float = 0.5

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from carp_ros.errors import MessageError
 from carp_ros.recording.bag import BagWriter
 from carp_ros.recording.episode import EpisodeInfo, Topic, topics
 from carp_ros.recording.message_judge import MessageJudge
@@ -54,12 +55,16 @@ class LiveEpisode:
         captured_ns = stamp_ns(kind, cdr)
         at_ns = received_ns if captured_ns is None else captured_ns
         self._judge.take(topic, at_ns, received_ns, cdr)
-        if kind == IMAGE and self._compress:
+        if not (kind == IMAGE and self._compress):
+            self._writer.write(topic, at_ns, cdr)
+            return
+        try:
             frame = decode(IMAGE, cdr).header.frame_id
             jpeg = encode_jpeg(decode_image(IMAGE, cdr), at_ns, frame)
-            self._writer.write(f"{topic}/compressed", at_ns, jpeg)
+        except MessageError:
+            self._judge.take_unreadable(topic)
         else:
-            self._writer.write(topic, at_ns, cdr)
+            self._writer.write(f"{topic}/compressed", at_ns, jpeg)
 
     def take_loss(self, messages: int) -> None:
         """Take note of messages that could not be written."""

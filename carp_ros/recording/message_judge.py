@@ -52,6 +52,10 @@ class MessageJudge:
         except CarpError:
             self._monitor.take_unreadable(topic)
 
+    def take_unreadable(self, topic: str) -> None:
+        """Take note of a message that is not what its topic promises."""
+        self._monitor.take_unreadable(topic)
+
     def take_loss(self, messages: int) -> None:
         """Take note of messages that arrived and could not be written."""
         self._monitor.take_loss(messages)

@@ -279,7 +279,7 @@ def decode(kind: str, cdr: bytes) -> Any:
         MessageError: If the bytes are no such message.
     """
     try:
-        return _STORE.deserialize_cdr(cdr, kind)
+        return _STORE.deserialize_cdr(memoryview(cdr), kind)  # a slice of bytes is a copy
     # Generated code over a cut buffer: there is no telling what it raises.
     except Exception as error:
         raise MessageError(

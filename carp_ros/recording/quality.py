@@ -30,14 +30,14 @@ class Quality:
         verdict: The worst of what was found.
         reasons: All of it, the worst first.
         seconds: How long the episode is.
-        frames: By camera, how many pictures were recorded.
-        expected: By camera, how many there should be.
+        received: By camera or state topic, how many messages came.
+        expected: By the same, how many there should be between its first and its last.
     """
 
     verdict: Verdict
     reasons: tuple[str, ...]
     seconds: float
-    frames: dict[str, int]
+    received: dict[str, int]
     expected: dict[str, int]
 
 
@@ -110,12 +110,13 @@ class QualityMonitor:
     def quality(self, now_ns: int) -> Quality:
         """Return how good the recording is, if it ends now."""
         verdict, reasons = judge(self._findings(now_ns))
+        streams = self._cameras | self._states
         return Quality(
             verdict,
             reasons,
             round((now_ns - self._began_ns) * 1e-9, 3),
-            {name: stream.received for name, stream in self._cameras.items()},
-            {name: stream.expected for name, stream in self._cameras.items()},
+            {name: stream.received for name, stream in streams.items()},
+            {name: stream.expected for name, stream in streams.items()},
         )
 
     def _findings(self, now_ns: int) -> Iterator[Finding]:

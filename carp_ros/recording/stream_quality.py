@@ -46,7 +46,7 @@ class StreamQuality:
     @property
     def expected(self) -> int:
         """How many should have come between the first and the last."""
-        return round(self._meter.span_ns * 1e-9 * self._rate_hz) + 1 if self.stamps_ns else 0
+        return self._meter.expected(self.stamps_ns[-1]) if self.stamps_ns else 0
 
     def findings(self, began_ns: int, now_ns: int) -> Iterator[Finding]:
         """Yield what is wrong with the stream, of an episode from `began_ns` to `now_ns`."""
@@ -97,10 +97,11 @@ class StreamQuality:
         if behind_s > limits.past_s:
             yield Finding("amber", f"{self._name}: arrived {behind_s:.2f} s after its stamp")
         received_ns = self._last_received_ns - self._first_received_ns
-        if received_ns * 1e-9 > limits.drift_after_s:
-            ratio = self._meter.span_ns / received_ns
-            if abs(ratio - 1.0) > limits.drift:
-                yield Finding("red", f"{self._name}: its stamps run {ratio:.2f} times real time")
+        drift_ns = abs(self._meter.span_ns - received_ns)
+        if drift_ns > max(limits.drift_s * 1e9, limits.drift * received_ns):
+            # received in an instant: nothing to divide by, and no clock either
+            ratio = self._meter.span_ns / max(received_ns, 1)
+            yield Finding("red", f"{self._name}: its stamps run {ratio:.2f} times real time")
 
 
 class FrozenPicture:

@@ -39,9 +39,11 @@ class LiveCell:
         """Take over the newest state and return the cell; `wall_ns` is then when it was so.
 
         Raises:
-            DeviceError: If there never was one.
+            DeviceError: If there never was one, or the controller is gone or was started anew.
         """
         count = self._mailbox.count
+        if count == self._seen and self._mailbox.orphaned:
+            raise DeviceError("the controller of this cell is gone; look at the new one")
         if count != self._seen:
             record = self._mailbox.read()
             if record is None:

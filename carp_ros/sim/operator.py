@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from carp_ros.errors import DeviceError
 from carp_ros.hardware.spacemouse import SpaceMouse
 from carp_ros.rig import Rig
@@ -48,10 +50,11 @@ class DemonstratorAtMouse:
             try:
                 hand = self._operator.read(now_ns)
             except DeviceError:
-                self._operator = None
+                self._operator = None  # until `open` finds the cell again
             else:
                 self._mouse.move(hand.deflections, hand.buttons)
-        return self._driver.read(now_ns)
+                return self._driver.read(now_ns)
+        return PointerState(np.zeros(6), (), connected=False)
 
     def close(self) -> None:
         """Let go of the mouse."""

@@ -257,3 +257,16 @@ def test_a_fault_of_the_caller_latches_too(watched):
     assert not watched.may_move
     watched.guard.reset(watched.command)
     assert not watched.may_move
+
+
+def test_silence_of_the_control_node_is_no_fault_while_nothing_is_enabled():
+    watched = Watched()
+    watched.pass_ms()
+
+    silence_the_control_node(watched)
+
+    assert watched.guard.fault is Fault.NONE
+    watched.enable()
+    watched.pass_ms()
+    assert watched.guard.fault is Fault.CONTROL_SILENT
+    assert not watched.may_move

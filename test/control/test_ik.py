@@ -1,10 +1,11 @@
 """Tests for control/ik.py: exact away from singularities, slow and bounded towards them."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from carp_ros.control.ik import DifferentialIk
@@ -17,6 +18,7 @@ LIMITS = load_rig(Path(__file__).parents[2] / "config" / "ur5e_sim.yaml").limits
 TOOL = Pose(np.array([0.0, 0.0, 0.1558]), np.array([0.0, 0.0, 0.0, 1.0]))
 ARMS = {robot.name: Kinematics(robot, TOOL) for robot in (UR5E, FR3)}
 IKS = {name: DifferentialIk(arm, LIMITS) for name, arm in ARMS.items()}
+NO_SLOWING = dataclasses.replace(LIMITS, condition_slow=1e12, condition_stop=1e13)
 ELBOW_BENT = np.array([0.0, -1.2, 1.5, -1.8, -1.5708, 0.0])
 SMALLEST_UNDAMPED = 0.03
 HIGHEST_GAIN = 34.0  # 1 / (2 damping sqrt(1 - (damping / smallest)^2)), here 33.5
@@ -36,7 +38,7 @@ def solve(name, twist, joints):
 
 
 @pytest.mark.parametrize("name", ARMS)
-@fast
+@settings(fast, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data(), twist=twists)
 def test_away_from_singularities_the_tool_moves_exactly_as_asked(name, data, twist):
     joints = data.draw(joints_of(ARMS[name].robot))
@@ -69,6 +71,22 @@ def test_joint_velocities_are_bounded_everywhere(name, data, twist):
     step, _ = solve(name, twist, data.draw(joints_of(ARMS[name].robot)))
 
     assert np.linalg.norm(step.velocities) <= HIGHEST_GAIN * np.linalg.norm(twist)
+
+
+def test_damping_lets_no_joint_race_where_one_direction_is_almost_lost():
+    joints = ELBOW_BENT.copy()
+    gains = []
+    for wrist_2 in np.linspace(0.0, 0.2, 60):
+        joints[4] = wrist_2
+        _, jacobian = ARMS["ur5e"].tcp_pose_and_jacobian(joints)
+        left, singular, _ = np.linalg.svd(jacobian)
+        unslowed = DifferentialIk(ARMS["ur5e"], NO_SLOWING)
+        step = unslowed.solve(left[:, -1], joints, jacobian)
+        gains.append(np.linalg.norm(step.velocities) * SMALLEST_UNDAMPED)
+        if singular[-1] > SMALLEST_UNDAMPED:
+            assert gains[-1] == pytest.approx(SMALLEST_UNDAMPED / singular[-1])
+    assert gains[0] < 1e-6
+    assert 1.0 < max(gains) < 1.02
 
 
 @given(st.floats(-0.1, 0.1), twists)

@@ -207,9 +207,9 @@ def test_a_twist_is_obeyed_once(moving):
     moving.wish(mode=Mode.HOLD)
     moving.ticks(2)
     moving.wish(mode=Mode.TWIST)  # the dead-man again, the twist still the old one
-    moving.ticks(100)
+    moving.tick()
 
-    assert rests(moving.ticks(5))
+    assert moving.state.mode is Mode.HOLD
 
 
 @pytest.mark.parametrize("mode", [Mode.HOLD, Mode.CHUNK])
@@ -334,6 +334,18 @@ def test_a_reset_is_refused_while_its_cause_stands(moving, problem, words):
     assert moving.state.resets_done == moving.command.resets
     moving.enable(Mode.TWIST)
     assert moving.tick() is None
+
+
+def test_a_reset_is_refused_when_recovery_failed_though_the_arm_seems_sound(moving):
+    stop_safety(moving)
+    moving.tick()
+    moving.change_arm(safety_mode=SafetyMode.NORMAL)
+
+    moving.reset("the controller did not answer")
+
+    moving.tick()
+    assert moving.state.fault is Fault.SAFETY_STOP
+    assert moving.state.fault_text.endswith("reset failed: the controller did not answer")
 
 
 def test_a_reset_without_a_fault_brakes_first_instead_of_stopping_at_once(moving):

@@ -84,13 +84,10 @@ def test_the_end_of_any_node_ends_the_system():
 
 
 @pytest.mark.usefixtures("launch")
-@pytest.mark.parametrize(("value", "refused"), [("true", True), ("True", True), ("false", False)])
-def test_record_is_read_as_a_truth_value(value, refused):
-    if refused:
-        with pytest.raises(ValueError, match="record is true"):
-            nodes_of_system(record=value)
-    else:
-        assert nodes_of_system(record=value)
+@pytest.mark.parametrize(("value", "recorded"), [("true", True), ("True", True), ("false", False)])
+def test_record_is_read_as_a_truth_value(value, recorded):
+    names = [node["name"] for node in nodes_of_system(record=value)]
+    assert ("recorder_node" in names) == recorded
 
 
 @pytest.mark.usefixtures("launch")
@@ -100,6 +97,7 @@ def test_record_is_read_as_a_truth_value(value, refused):
         ("cup_task", {"task": "cup"}),
         ("bowl_task", {"task": "bowl"}),
         ("teleop", {"mode": "teleop"}),
+        ("record", {"mode": "teleop", "record": "true"}),
     ],
 )
 def test_a_task_is_the_system_with_one_argument_preset(file, preset):

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -52,19 +51,27 @@ def await_true(condition: Callable[[], object], timeout_s: float, what: str) -> 
         time.sleep(0.01)
 
 
-@dataclass
 class Trace:
-    """Where the simulated tool was, by the physics' own clock."""
+    """Where the simulated tool was, by the physics' own clock: a thread adds, others look."""
 
-    times_s: list[float] = field(default_factory=list)
-    positions: list[np.ndarray] = field(default_factory=list)
+    def __init__(self, samples: list[tuple[float, np.ndarray]] | None = None) -> None:
+        self.samples = samples if samples is not None else []
+
+    @property
+    def times_s(self) -> np.ndarray:
+        return np.array([time_s for time_s, _ in self.samples])
+
+    @property
+    def positions(self) -> np.ndarray:
+        return np.array([position for _, position in self.samples])
 
     def since(self, mark: int) -> "Trace":
-        return Trace(self.times_s[mark:], self.positions[mark:])
+        return Trace(self.samples[mark:])
 
     def speeds(self) -> np.ndarray:
-        step_s = np.diff(self.times_s)
-        moved = np.linalg.norm(np.diff(self.positions, axis=0), axis=1)
+        frozen = Trace(list(self.samples))
+        step_s = np.diff(frozen.times_s)
+        moved = np.linalg.norm(np.diff(frozen.positions, axis=0), axis=1)
         return moved / np.maximum(step_s, 1e-6)
 
     def speed(self) -> float:
@@ -80,7 +87,8 @@ class Trace:
 
     def largest_excursion(self) -> float:
         """How far it ever was from where it began, in [m]."""
-        return float(np.linalg.norm(np.array(self.positions) - self.positions[0], axis=1).max())
+        positions = self.positions
+        return float(np.linalg.norm(positions - positions[0], axis=1).max())
 
 
 class Hands(Node):
@@ -242,8 +250,8 @@ class Workstation:
         time.sleep(0.6)  # the controller refuses to unlock a protective stop earlier
         self.trigger("reset_fault")
         await_true(lambda: hands.status["fault"] == "NONE", 10.0, "no fault")
-        answer = self.trigger("home")
-        assert answer.success, answer.message
+        # refused while the reset is under way
+        await_true(lambda: self.trigger("home").success, 3.0, "the way home")
         await_true(lambda: hands.status["reason"] == "home reached", 15.0, "home")
         self.await_standstill(2.0)
 
@@ -275,8 +283,7 @@ class Workstation:
             cell = self.live.update()
             if cell.time_ns > seen_ns:
                 seen_ns = cell.time_ns
-                self.trace.times_s.append(seen_ns * 1e-9)
-                self.trace.positions.append(cell.tcp_pose.position)
+                self.trace.samples.append((seen_ns * 1e-9, cell.tcp_pose.position))
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,8 @@ def only_reason(quality: Quality, verdict: str) -> str:
 def test_a_healthy_episode_is_green_without_reasons():
     quality = Episode().quality()
     assert (quality.verdict, quality.reasons) == ("green", ())
-    assert quality.frames == quality.expected == {"wrist_cam": 240, "third_cam": 240}
+    states = dict.fromkeys(("joint_states", "tool_pose", "target_pose"), 800)
+    assert quality.received == quality.expected == {"wrist_cam": 240, "third_cam": 240, **states}
 
 
 @pytest.mark.parametrize(("kept", "verdict"), [(9 / 10, "amber"), (2 / 3, "red")])
@@ -269,5 +270,5 @@ def test_what_was_written_is_counted_exactly(dropped):
         frame for k, frame in enumerate(episode.frames["wrist_cam"]) if k not in dropped
     ]
     quality = episode.quality()
-    assert quality.frames["wrist_cam"] == 240 - len(dropped)
+    assert quality.received["wrist_cam"] == 240 - len(dropped)
     assert (quality.verdict == "green") <= (len(dropped) <= 0.05 * 240 + 10)

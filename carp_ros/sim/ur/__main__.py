@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
 
 import numpy as np
 
+from carp_ros.control.realtime import request_realtime
 from carp_ros.rig import CellConfig, Rig, load_rig
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.levels import LEVELS
@@ -34,10 +33,9 @@ def main() -> None:
     server = Server(controller, arguments.host or rig.arm.host, arguments.fault_port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    if arguments.priority:
-        _ask_for_priority(arguments.priority)
-    gc.collect()
-    gc.freeze()  # what exists by now lives for ever: collections in the loop need not visit it
+    grant = request_realtime(arguments.priority, cpu=-1, required=False)
+    if grant.advice:
+        _log.warning("%s; cycles may come late", grant.advice)
     sys.stdout.write("READY\n")
     sys.stdout.flush()
     try:
@@ -71,13 +69,6 @@ def _plant(rig: Rig, arguments: argparse.Namespace) -> Plant:
     seed = config.seed if arguments.seed is None else arguments.seed
     cell.reset(seed, arguments.level or config.level)
     return CellPlant(cell, arguments.snapshot)
-
-
-def _ask_for_priority(priority: int) -> None:
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-    except OSError as error:
-        _log.warning("no SCHED_FIFO priority %d (%s); cycles may come late", priority, error)
 
 
 if __name__ == "__main__":

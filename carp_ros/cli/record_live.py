@@ -1,0 +1,120 @@
+"""`carp record` over ROS, in real time: the system with its recorder, and who demonstrates."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from carp_ros.bringup import describe, rig_path
+from carp_ros.cli.demo import NodeLog
+from carp_ros.cli.episode_table import header, row
+from carp_ros.rig import Rig, load_rig
+from carp_ros.ros_environment import enter
+from carp_ros.running_system import RunningSystem
+
+if TYPE_CHECKING:
+    from carp_ros.cli.record import RecordCommand
+    from carp_ros.nodes.recorder_client import RecorderClient
+    from carp_ros.nodes.trial_node import TrialNode
+
+_READY_WITHIN_S = 90.0
+
+
+def run(command: RecordCommand) -> int:
+    """Bring up the rig and record; return 0 if no episode is red."""
+    enter()
+    rig = load_rig(rig_path(command.rig))
+    mode = "demonstrate" if command.agent == "demonstrator" else "teleop"
+    nodes = describe(command.rig, mode, task=command.task, record=True, folder=str(command.out))
+    log = NodeLog(verbose=False)
+    print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
+    ended: list[dict[str, Any]] = []
+    try:
+        with RunningSystem(nodes, log) as system:
+            system.wait_until_ready(_READY_WITHIN_S)
+            if command.agent == "demonstrator":
+                _demonstrate_all(command, rig, ended)
+            else:
+                _attend(command, rig, ended)
+    except Exception:
+        log.replay()
+        raise
+    finally:
+        print(_summary(ended, command))
+    return 1 if any(quality["verdict"] == "red" for quality in ended) else 0
+
+
+def parameters(command: RecordCommand, rig: Rig) -> dict[str, str | int]:
+    """Return the recorder's parameters that the command decides."""
+    if rig.cell is None:
+        instruction = command.instruction
+    else:
+        from carp_ros.sim.tasks import task_named  # only a simulated rig has MuJoCo
+
+        instruction = command.instruction or task_named(command.task).instruction
+    given: dict[str, str | int] = {
+        "task": command.task,
+        "instruction": instruction,
+        "images": command.images,
+    }
+    return given | ({"operator": command.operator} if command.operator else {})
+
+
+def _demonstrate_all(command: RecordCommand, rig: Rig, ended: list[dict[str, Any]]) -> None:
+    from carp_ros.nodes.recorder_client import RecorderClient
+    from carp_ros.nodes.trial_node import trial_node
+
+    cameras = list(rig.cameras)
+    with trial_node(rig) as node:
+        recorder = RecorderClient(node)
+        recorder.wait_until_there()
+        recorder.configure(**parameters(command, rig))
+        node.set_parameters_of("cell_node", level=command.level)
+        node.prepare()
+        print(header(cameras), flush=True)
+        for number in range(command.episodes):
+            success = _demonstrate(command, node, recorder, command.seed_start + number)
+            ended.append({**recorder.result, "success": success})
+            print(row(recorder.result, cameras, success), flush=True)
+
+
+def _demonstrate(
+    command: RecordCommand, node: TrialNode, recorder: RecorderClient, seed: int
+) -> bool:
+    """Record one trial and label it; an interrupted one is kept without a label."""
+
+    def progress(text: str) -> None:
+        if sys.stdout.isatty():
+            print(f"\rseed {seed}: {text:<40}", end="\r", flush=True)
+
+    recorder.configure(seed=seed)
+    recorder.result = {}
+    try:
+        trial, _ = node.conduct(seed, command.timeout_s, progress, recorder.episode())
+    except BaseException:
+        if recorder.result:
+            print(f"interrupted; kept, without a label: {recorder.result['folder']}")
+        raise
+    recorder.mark_success(trial.success)
+    return trial.success
+
+
+def _attend(command: RecordCommand, rig: Rig, ended: list[dict[str, Any]]) -> None:
+    from carp_ros.cli.record_console import RecordConsole
+    from carp_ros.nodes.recorder_client import recorder_client
+
+    with recorder_client() as recorder:
+        recorder.wait_until_there()
+        recorder.configure(**parameters(command, rig))
+        RecordConsole(recorder, list(rig.cameras), ended).run(command.episodes)
+
+
+def _summary(ended: list[dict[str, Any]], command: RecordCommand) -> str:
+    verdicts = Counter(quality["verdict"] for quality in ended)
+    colours = ", ".join(f"{verdicts[colour]} {colour}" for colour in sorted(verdicts))
+    successes = sum(quality["success"] is True for quality in ended)
+    return (
+        f"{len(ended)} episodes in {command.out}, {successes} successful; quality:"
+        f" {colours or 'none recorded'}"
+    )

@@ -1,0 +1,122 @@
+"""`carp replay`: does a recorded episode again, and says how well."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from carp_ros.bringup import describe, rig_path
+from carp_ros.cli.demo import NodeLog
+from carp_ros.evaluation.report import heading, write_report
+from carp_ros.recording.bag import read_info
+from carp_ros.recording.recorded_motion import Deviation, RecordedMotion, read_motion
+from carp_ros.rig import Rig, load_rig
+from carp_ros.ros_environment import enter
+from carp_ros.running_system import RunningSystem
+from carp_ros.share import version
+
+_READY_WITHIN_S = 90.0
+
+
+@dataclass(frozen=True)
+class ReplayCommand:
+    """Command a recorded episode's tool poses and gripper to the rig, and compare the paths.
+
+    What was commanded then is commanded again, at the same pace, through the same servo and limits.
+    The arm first goes home, then slowly to where the episode begins. On a simulated rig the objects
+    are laid out as they were. Prints how far the tool's way was from the recorded one.
+
+    Attributes:
+        episode: Folder of the episode.
+        rig: A rig's file, or the name of one in config/; empty: the one that it was recorded on.
+        running: The rig is up already (`carp up`): only command it.
+        report: Where to write the figures, as JSON.
+        verbose: Show what the nodes say.
+    """
+
+    episode: tyro.conf.Positional[Path]
+    rig: str = ""
+    running: bool = False
+    report: Path | None = None
+    verbose: bool = False
+
+
+def main(command: ReplayCommand) -> int:
+    """Replay the episode; return 0 if the arm went all the way."""
+    enter()
+    info = read_info(command.episode)
+    path = rig_path(command.rig or info.rig)
+    rig = load_rig(path)
+    motion = read_motion(command.episode, rig.robot.base_frame)
+    seconds = (motion.end_ns - motion.start_ns) * 1e-9
+    print(f"{command.episode}: {info.task}, {seconds:.1f} s, by {info.operator}", flush=True)
+    log = NodeLog(verbose=command.verbose)
+    try:
+        with _system(command, str(path), info.task, rig, log):
+            deviation, judged = _replay(rig, motion, info.seed)
+    except BaseException:
+        log.replay()
+        raise
+    print(
+        f"the tool was {deviation.mean_mm:.2f} mm and {deviation.mean_deg:.2f} deg from the"
+        f" recorded path (mean), {deviation.max_mm:.2f} mm and {deviation.max_deg:.2f} deg at most"
+        f"{judged}"
+    )
+    if command.report:
+        content = {"episode": str(command.episode), "seconds": round(seconds, 2)}
+        content |= dataclasses.asdict(deviation)
+        write_report(command.report, {**heading(["carp", *sys.argv[1:]], version()), **content})
+        print(f"report: {command.report}")
+    return 0
+
+
+def _system(
+    command: ReplayCommand, path: str, task: str, rig: Rig, log: NodeLog
+) -> AbstractContextManager[object]:
+    """Return the rig's nodes, to be brought up, or nothing if they run already."""
+    if command.running:
+        return nullcontext()
+    nodes = describe(path, task=task if rig.cell else "")
+    # no hand: a person who takes over stops the system instead
+    nodes = tuple(node for node in nodes if node.name != "teleop_node")
+    print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
+    return _ReadySystem(nodes, log)
+
+
+class _ReadySystem(RunningSystem):
+    """A system that is up when its block begins."""
+
+    def __enter__(self) -> RunningSystem:
+        """Start every node and wait until the system is up."""
+        super().__enter__()
+        try:
+            self.wait_until_ready(_READY_WITHIN_S)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+
+def _replay(rig: Rig, motion: RecordedMotion, seed: int | None) -> tuple[Deviation, str]:
+    """Do it again; return the deviation, and whether the task was done, where that can be told."""
+    from carp_ros.nodes.replay_node import replay_node  # after `enter`
+
+    def progress(text: str) -> None:
+        if sys.stdout.isatty():
+            print(f"\r{text:<40}", end="\r", flush=True)
+
+    if rig.cell is None:
+        seed = None
+    with replay_node(rig) as node:
+        if seed is not None:
+            node.set_parameters_of("cell_node", seed=seed)
+            node.trigger("cell/scatter")
+        node.prepare(motion.target.poses[0], float(motion.gripper[0]))
+        executed, later_ns = node.replay(motion, progress)
+        judged = f"; {node.judge()}" if seed is not None else ""
+    return motion.deviation(executed, later_ns), judged

@@ -1,0 +1,314 @@
+"""Tests for control/arbiter.py: who may move the arm, what ends it, and the reason that is told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from carp_ros.control.arbiter import Arbiter, Source, Status
+from carp_ros.control.command import Fault, ServoState
+from carp_ros.control.servo import Mode
+from carp_ros.rig import load_rig
+from carp_ros.types import Pose, SafetyMode, Twist
+
+LIMITS = load_rig(Path(__file__).parents[2] / "config" / "ur5e_sim.yaml").limits
+NOW_NS = 50_000_000_000
+MS = 1_000_000
+ASIDE = Twist(np.array([0.0, 0.1, 0.0]), np.zeros(3))
+HERE = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+
+
+def servo_state(**changes):
+    values = {
+        "now_ns": NOW_NS,
+        "ticks": 1,
+        "robot_time_s": 0.0,
+        "joints": np.zeros(6),
+        "velocities": np.zeros(6),
+        "target_joints": np.zeros(6),
+        "tool": HERE,
+        "target": HERE,
+        "gripper": 0.0,
+        "mode": Mode.HOLD,
+        "moving": False,
+        "ready": True,
+        "busy": False,
+        "safety_mode": SafetyMode.NORMAL,
+        "fault": Fault.NONE,
+        "fault_text": "",
+        "resets_done": 0,
+        "chunks_followed": 0,
+        "chunks_refused": 0,
+        "refusal": "",
+        "priority": 0,
+    }
+    return ServoState(**{**values, **changes})
+
+
+@pytest.fixture
+def arbiter():
+    """Return an arbiter whose two cameras just sent an image."""
+    arbiter = Arbiter(LIMITS, ("wrist_cam", "third_cam"))
+    arbiter.take_camera("wrist_cam", NOW_NS)
+    arbiter.take_camera("third_cam", NOW_NS)
+    return arbiter
+
+
+@pytest.fixture
+def teleop(arbiter):
+    """Return an arbiter that lets the operator's hand move the arm."""
+    return enabled(arbiter, Source.TELEOP)
+
+
+@pytest.fixture
+def policy(arbiter):
+    """Return an arbiter that lets the policy move the arm."""
+    return enabled(arbiter, Source.POLICY)
+
+
+def enabled(arbiter, source):
+    arbiter.select(source)
+    assert arbiter.enable(NOW_NS) == ""
+    return arbiter
+
+
+def test_at_first_nothing_is_enabled_and_the_status_says_what_to_do(arbiter):
+    command = arbiter.decide(NOW_NS)
+
+    assert arbiter.status == Status(
+        Source.HOLD, False, "not enabled yet: select a source and enable"
+    )
+    assert (command.mode, command.enables, command.resets) == (Mode.HOLD, 0, 0)
+    assert command.heartbeat_ns == NOW_NS
+    assert not command.leave
+
+
+def test_nothing_is_enabled_before_a_source_is_selected(arbiter):
+    assert "select teleop, policy or home first" in arbiter.enable(NOW_NS)
+    assert not arbiter.status.enabled
+    assert arbiter.decide(NOW_NS).enables == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "mode"), [(Source.POLICY, Mode.CHUNK), (Source.HOME, Mode.JOINTS)]
+)
+def test_each_enable_counts_and_lets_its_source_move_the_arm(arbiter, source, mode):
+    enabled(arbiter, source)
+    assert arbiter.status == Status(source, True, "")
+    assert (arbiter.decide(NOW_NS).mode, arbiter.decide(NOW_NS).enables) == (mode, 1)
+
+    assert arbiter.enable(NOW_NS) == ""
+    assert arbiter.decide(NOW_NS).enables == 2
+
+
+@pytest.mark.parametrize("first", [Source.TELEOP, Source.POLICY, Source.HOME])
+@pytest.mark.parametrize("second", Source)
+def test_selecting_stops_whoever_moves_until_the_next_enable(arbiter, first, second):
+    enabled(arbiter, first)
+    arbiter.select(second)
+
+    assert arbiter.status == Status(second, False, f"{second.value} selected: enable to begin")
+    arbiter.take_deadman(True, NOW_NS)
+    assert arbiter.decide(NOW_NS).mode is Mode.HOLD
+
+
+def test_an_operators_stop_is_told_with_its_reason(policy):
+    policy.disable("stopped by an operator")
+
+    assert policy.status == Status(Source.POLICY, False, "stopped by an operator")
+    assert policy.decide(NOW_NS).mode is Mode.HOLD
+
+
+def test_the_arm_follows_the_hand_only_while_the_dead_man_is_held(teleop):
+    assert teleop.decide(NOW_NS).mode is Mode.HOLD
+    for i, pressed in enumerate([True, False, True], start=1):
+        teleop.take_deadman(pressed, NOW_NS + i * MS)
+        mode = teleop.decide(NOW_NS + i * MS).mode
+        assert mode is (Mode.TWIST if pressed else Mode.HOLD)
+        assert teleop.status.enabled
+
+
+def test_a_dead_man_held_before_the_enable_does_not_count(arbiter):
+    arbiter.take_deadman(True, NOW_NS - 1)
+    enabled(arbiter, Source.TELEOP)
+
+    assert arbiter.decide(NOW_NS).mode is Mode.HOLD
+
+
+def test_a_silent_dead_man_ends_teleoperation_until_a_new_enable(teleop):
+    teleop.take_deadman(True, NOW_NS)
+    assert teleop.decide(NOW_NS + 250 * MS).mode is Mode.TWIST
+
+    assert teleop.decide(NOW_NS + 260 * MS).mode is Mode.HOLD
+    assert not teleop.status.enabled
+    assert "no dead-man heartbeat for 0.26 s (limit 0.25 s)" in teleop.status.reason
+    assert "SpaceMouse" in teleop.status.reason
+    teleop.take_deadman(True, NOW_NS + 270 * MS)
+    assert teleop.decide(NOW_NS + 270 * MS).mode is Mode.HOLD
+    assert teleop.enable(NOW_NS + 280 * MS) == ""
+    teleop.take_deadman(True, NOW_NS + 290 * MS)
+    assert teleop.decide(NOW_NS + 290 * MS).mode is Mode.TWIST
+
+
+def test_teleoperation_may_wait_as_long_after_the_enable_for_its_first_heartbeat(teleop):
+    teleop.decide(NOW_NS + 250 * MS)
+    assert teleop.status.enabled
+    teleop.decide(NOW_NS + 251 * MS)
+    assert not teleop.status.enabled
+
+
+def test_the_newest_twist_is_passed_on(teleop):
+    teleop.take_twist(ASIDE, NOW_NS + MS)
+
+    command = teleop.decide(NOW_NS + 2 * MS)
+    assert command.twist is ASIDE
+    assert command.twist_ns == NOW_NS + MS
+
+
+def test_a_twist_given_before_the_enable_moves_nothing(arbiter):
+    arbiter.take_twist(ASIDE, NOW_NS - 2 * MS)
+    enabled(arbiter, Source.TELEOP)
+    arbiter.take_twist(ASIDE, NOW_NS - MS)  # late on its way
+    arbiter.take_deadman(True, NOW_NS)
+
+    command = arbiter.decide(NOW_NS)
+    assert not command.twist.linear.any()
+    assert command.twist_ns == NOW_NS
+
+
+def test_an_image_that_is_missing_or_stale_keeps_the_policy_off():
+    arbiter = Arbiter(LIMITS, ("wrist_cam", "third_cam"))
+    arbiter.select(Source.POLICY)
+    assert arbiter.enable(NOW_NS).startswith("no image of wrist_cam yet")
+    arbiter.take_camera("wrist_cam", NOW_NS)
+    assert arbiter.enable(NOW_NS).startswith("no image of third_cam yet")
+    arbiter.take_camera("third_cam", NOW_NS - 300 * MS)
+
+    assert "newest image of third_cam is 0.30 s old (limit 0.25 s)" in arbiter.enable(NOW_NS)
+    assert not arbiter.status.enabled
+    assert arbiter.decide(NOW_NS).enables == 0
+
+
+def test_a_camera_that_falls_silent_stops_the_policy_for_good(policy):
+    policy.take_camera("wrist_cam", NOW_NS + 200 * MS)
+    assert policy.decide(NOW_NS + 250 * MS).mode is Mode.CHUNK
+
+    assert policy.decide(NOW_NS + 251 * MS).mode is Mode.HOLD
+    assert "third_cam" in policy.status.reason
+    policy.take_camera("third_cam", NOW_NS + 252 * MS)
+    assert policy.decide(NOW_NS + 252 * MS).mode is Mode.HOLD
+
+
+def test_a_camera_that_falls_silent_does_not_stop_the_hand(teleop):
+    teleop.take_deadman(True, NOW_NS + 900 * MS)
+
+    assert teleop.decide(NOW_NS + 900 * MS).mode is Mode.TWIST
+
+
+@pytest.mark.parametrize("source", [Source.TELEOP, Source.POLICY, Source.HOME])
+def test_a_fault_of_the_servo_disables_with_its_words(arbiter, source):
+    enabled(arbiter, source)
+    arbiter.take_state(servo_state(fault=Fault.TRACKING, fault_text="it is blocked"))
+
+    assert arbiter.status == Status(source, False, "tracking: it is blocked")
+    assert arbiter.decide(NOW_NS).mode is Mode.HOLD
+    arbiter.take_state(servo_state())
+    assert not arbiter.status.enabled
+
+
+def test_five_refused_chunks_in_a_row_stop_the_policy(policy):
+    for i in range(1, 5):
+        policy.take_state(servo_state(chunks_refused=i, refusal="too old"))
+    assert policy.status.enabled
+    policy.refuse_chunk("wrong frame")
+
+    assert policy.status.reason == "5 chunks refused in a row: wrong frame"
+    assert policy.last_refusal == "wrong frame"
+    assert not policy.status.enabled
+
+
+def test_chunks_that_are_followed_between_refusals_let_the_policy_go_on(policy):
+    for i in range(1, 20):
+        policy.take_state(servo_state(chunks_refused=i, chunks_followed=i // 4, refusal="too old"))
+
+    assert policy.status.enabled
+    assert policy.last_refusal == "too old"
+
+
+def test_refusals_are_counted_from_the_enable_and_over_a_new_servo_process(policy):
+    policy.take_state(servo_state(chunks_refused=4, refusal="too old"))
+    assert policy.enable(NOW_NS) == ""
+    assert policy.last_refusal == ""
+    policy.take_state(servo_state(chunks_refused=0))  # a new process counts anew
+    policy.take_state(servo_state(chunks_refused=4, refusal="too old"))
+
+    assert policy.status.enabled
+    policy.take_state(servo_state(chunks_refused=5, refusal="too old"))
+    assert not policy.status.enabled
+
+
+def test_refused_chunks_do_not_stop_the_hand(teleop):
+    for _ in range(10):
+        teleop.refuse_chunk("wrong frame")
+
+    assert teleop.status.enabled
+    assert teleop.last_refusal == "wrong frame"
+
+
+def test_home_is_reached_once_the_servo_has_begun_and_stands(arbiter):
+    enabled(arbiter, Source.HOME)
+    arbiter.take_state(servo_state(now_ns=NOW_NS + 100 * MS))  # may not have begun
+    arbiter.take_state(servo_state(now_ns=NOW_NS + 200 * MS, moving=True, mode=Mode.JOINTS))
+    arbiter.take_state(servo_state(now_ns=NOW_NS + 200 * MS, moving=True, mode=Mode.HOLD))
+    arbiter.take_state(servo_state(now_ns=NOW_NS + 200 * MS, mode=Mode.JOINTS))
+    assert arbiter.status.enabled
+
+    arbiter.take_state(servo_state(now_ns=NOW_NS + 300 * MS))
+
+    assert arbiter.status == Status(Source.HOME, False, "home reached")
+
+
+def test_a_problem_outside_the_servo_stays_until_a_reset(policy):
+    policy.latch("the servo process died")
+    assert policy.status == Status(Source.POLICY, False, "the servo process died")
+    assert policy.problem == "the servo process died"
+
+    policy.select(Source.TELEOP)
+    assert policy.enable(NOW_NS) == "the servo process died: reset the fault first"
+    policy.reset()
+    policy.take_state(servo_state(resets_done=1))
+
+    assert policy.problem == ""
+    assert policy.status.reason == "fault reset: enable to begin"
+    assert policy.enable(NOW_NS) == ""
+
+
+def test_a_reset_ends_motion_and_is_counted(teleop):
+    teleop.take_deadman(True, NOW_NS)
+    teleop.reset()
+
+    command = teleop.decide(NOW_NS)
+    assert (command.mode, command.resets) == (Mode.HOLD, 1)
+    assert not teleop.status.enabled
+
+
+def test_an_enable_that_the_servo_would_not_count_is_refused_with_the_reason(teleop):
+    teleop.reset()
+    teleop.take_state(servo_state(resets_done=0))
+    assert teleop.enable(NOW_NS) == "the servo is still resetting: enable again in a moment"
+
+    teleop.take_state(servo_state(resets_done=1))
+    assert teleop.enable(NOW_NS) == ""
+
+
+@pytest.mark.parametrize("source", [Source.HOLD, Source.POLICY, Source.HOME])
+def test_the_gripper_keeps_what_it_holds_when_the_hand_takes_over(arbiter, source):
+    arbiter.select(source)
+    arbiter.take_gripper(0.1)
+    arbiter.take_state(servo_state(gripper=0.8))
+    enabled(arbiter, Source.TELEOP)
+    arbiter.take_state(servo_state(gripper=0.3))  # on its way
+
+    assert arbiter.decide(NOW_NS).gripper == 0.8
+    arbiter.take_gripper(0.2)
+    assert arbiter.decide(NOW_NS).gripper == 0.2

@@ -1,0 +1,132 @@
+"""Tests for recording/live_episode.py: what arrives is what is written, and is judged."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from carp_ros.recording import messages
+from carp_ros.recording.bag import read_info, read_messages
+from carp_ros.recording.live_episode import LiveEpisode, sources
+from carp_ros.rig import load_rig
+from carp_ros.share import share_folder
+from carp_ros.types import Pose, Twist
+
+RIG = load_rig(share_folder() / "config" / "ur5e_sim.yaml")
+BASE = RIG.robot.base_frame
+TRANSPORT_NS = 20_000_000
+
+
+@pytest.fixture(scope="module")
+def arrivals(info):
+    """Two seconds of a healthy rig: topic, when received, bytes."""
+    rng = np.random.default_rng(0)
+    start_ns = info.started_ns
+    found = []
+    for tick in range(60):
+        at_ns = start_ns + round(tick * 1e9 / 30)
+        for camera in RIG.cameras:
+            image = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+            cdr = messages.encode_image(image, at_ns, f"{camera}_optical_frame")
+            found.append((f"/{camera}/image_raw", at_ns + TRANSPORT_NS, cdr))
+    for tick in range(200):
+        at_ns = start_ns + round(tick * 1e9 / 100)
+        pose = Pose(np.array([0.5, 1e-3 * tick, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]))
+        joints = np.array(RIG.home_joints_rad)
+        twist = Twist(np.array([0.1, 0, 0]), np.zeros(3))
+        for topic, cdr in (
+            ("/tool_pose", messages.encode_pose(pose, at_ns, BASE)),
+            ("/target_pose", messages.encode_pose(pose, at_ns, BASE)),
+            (
+                "/joint_states",
+                messages.encode_joints(RIG.robot.joint_names, joints, 0 * joints, at_ns, BASE),
+            ),
+            ("/teleop/twist", messages.encode_twist(twist, at_ns, BASE)),
+            ("/gripper_state", messages.encode_number(0.0)),
+        ):
+            found.append((topic, at_ns + 1_000_000, cdr))
+    return sorted(found, key=lambda arrival: arrival[1])
+
+
+def record(folder, info, arrivals, images):
+    episode = LiveEpisode(folder, RIG, info, images)
+    for arrival in arrivals:
+        episode.write(*arrival)
+    return episode, info.started_ns + 2_000_000_000
+
+
+def test_raw_pictures_are_written_bit_for_bit_at_the_time_of_their_capture(
+    tmp_path, info, arrivals
+):
+    episode, end_ns = record(tmp_path / "a", info, arrivals, "raw")
+    quality = episode.finish(end_ns)
+    assert (quality.verdict, quality.reasons) == ("green", ())
+    images = [each for each in read_messages(tmp_path / "a") if each[0].endswith("image_raw")]
+    sent = [
+        (topic, received_ns - TRANSPORT_NS, cdr)
+        for topic, received_ns, cdr in arrivals
+        if topic.endswith("image_raw")
+    ]
+    assert sorted(images) == sorted(sent)
+
+
+def test_jpeg_is_what_the_encoder_makes_of_the_raw_picture(tmp_path, info, arrivals):
+    episode, end_ns = record(tmp_path / "a", info, arrivals, "jpeg")
+    assert episode.finish(end_ns).verdict == "green"
+    written = {
+        (topic.removesuffix("/compressed"), stamp_ns): cdr
+        for topic, stamp_ns, cdr in read_messages(tmp_path / "a")
+        if topic.endswith("compressed")
+    }
+    for topic, received_ns, cdr in arrivals:
+        if topic.endswith("image_raw"):
+            stamp_ns = received_ns - TRANSPORT_NS
+            frame = f"{topic.split('/')[1]}_optical_frame"
+            picture = messages.decode_image(messages.IMAGE, cdr)
+            assert written.pop((topic, stamp_ns)) == messages.encode_jpeg(picture, stamp_ns, frame)
+    assert not written
+
+
+def test_label_and_verdict_are_in_the_metadata(tmp_path, info, arrivals):
+    episode, end_ns = record(tmp_path / "a", info, arrivals, "raw")
+    episode.label(success=True)
+    episode.take_loss(2)
+    quality = episode.finish(end_ns)
+    assert read_info(tmp_path / "a") == dataclasses.replace(
+        info, success=True, verdict="red", reasons=quality.reasons
+    )
+
+
+def test_a_message_that_can_not_be_read_is_written_and_makes_it_red(tmp_path, info, arrivals):
+    episode, end_ns = record(tmp_path / "a", info, arrivals, "raw")
+    elsewhere = messages.encode_pose(
+        Pose(np.zeros(3), np.array([0.0, 0, 0, 1])), info.started_ns, "somewhere"
+    )
+    episode.write("/tool_pose", end_ns, elsewhere)
+    quality = episode.finish(end_ns)
+    assert quality.verdict == "red"
+    assert "/tool_pose: 1 messages are not what the topic promises" in quality.reasons
+    assert ("/tool_pose", info.started_ns, elsewhere) in list(read_messages(tmp_path / "a"))
+
+
+def test_a_picture_that_is_none_makes_it_red_and_the_rest_is_recorded(tmp_path, info, arrivals):
+    episode, end_ns = record(tmp_path / "a", info, arrivals, "jpeg")
+    cut_short = messages.encode_image(np.zeros((4, 4, 3), np.uint8), end_ns, "optical")[:-20]
+    episode.write("/wrist_cam/image_raw", end_ns, cut_short)
+    quality = episode.finish(end_ns)
+    assert any("/wrist_cam/image_raw: 1 messages are not" in reason for reason in quality.reasons)
+    assert sum(1 for _ in read_messages(tmp_path / "a")) == len(arrivals)
+
+
+def test_a_discarded_episode_leaves_nothing(tmp_path, info, arrivals):
+    episode, _ = record(tmp_path / "a", info, arrivals[:50], "raw")
+    episode.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_source_can_be_written(tmp_path, info):
+    episode = LiveEpisode(tmp_path / "a", RIG, info, "raw")
+    for topic in sources(RIG):
+        if topic.type == messages.TEXT:
+            episode.write(topic.name, info.started_ns, messages.encode_text("{}"))
+    assert len(list(tmp_path.iterdir())) == 1
