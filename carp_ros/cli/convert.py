@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ import tyro
 
 from carp_ros.cli.progress import Progress
 from carp_ros.inference.observation import SKEW_S
-from carp_ros.recording.convert import Outcome, Wanted, Way, convert, find_episodes
+from carp_ros.recording.bag_frames import Way
+from carp_ros.recording.convert import Outcome, Wanted, convert, find_episodes
 
 _Quality = Literal["green", "amber", "red"]
 
@@ -37,6 +39,7 @@ class ConvertCommand:
         quality: Take only episodes of this recording quality or better; those that nobody judged
             count as amber.
         task: Take only episodes of this task, such as cup.
+        workers: Processes; 0 takes one a core.
     """
 
     bags: tyro.conf.Positional[tuple[Path, ...]]
@@ -48,6 +51,7 @@ class ConvertCommand:
     success_only: bool = False
     quality: _Quality = "amber"
     task: str = ""
+    workers: int = 0
 
 
 def main(command: ConvertCommand) -> int:
@@ -57,12 +61,13 @@ def main(command: ConvertCommand) -> int:
     if not command.bags:
         raise ValueError("no episodes; name their folders: carp convert recordings --out dataset")
     folders = find_episodes(command.bags)
+    workers = min(command.workers or len(os.sched_getaffinity(0)), len(folders))
     way = Way(command.rate_hz, command.skew_s, command.reference, command.image_size_px)
     begin_s = time.monotonic()
     progress = Progress(len(folders), "episodes")
     outcomes: list[Outcome] = []
     try:
-        for outcome in convert(folders, command.out, way, _wanted(command)):
+        for outcome in convert(folders, command.out, way, _wanted(command), workers):
             outcomes.append(outcome)
             refused = sum(each.status == "refused" for each in outcomes)
             progress.show(len(outcomes), f"{refused} refused" if refused else "")

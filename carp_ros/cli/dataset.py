@@ -51,8 +51,7 @@ def description(dataset: DatasetReader, outliers: Sequence[Outlier]) -> str:
     spec, rows = dataset.spec, dataset.episodes
     seconds = np.array([row["length"] for row in rows]) / spec.rate_hz
     tool = dataset.columns["observation.state"][:, :3]
-    stamps_ns = dataset.columns["stamp_ns"][:, 0]
-    steps_ms = np.diff(stamps_ns)[np.diff(dataset.columns["episode_index"][:, 0]) == 0] * 1e-6
+    steps_ms = dataset.steps_ns() * 1e-6
     cameras = ", ".join(f"{name} {w}x{h}" for name, (w, h) in spec.cameras.items())
     reach = ", ".join(
         f"{axis} {low:.2f} to {high:.2f} m"

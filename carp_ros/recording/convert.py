@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
-
-import cv2
-import yaml
+from typing import Any, Literal
 
 from carp_ros.errors import CarpError, DeviceError, EpisodeError
-from carp_ros.inference.observation import SKEW_S
-from carp_ros.recording.bag import METADATA, UNFINISHED, mcap_file, read_info, read_messages
+from carp_ros.recording.bag import METADATA, UNFINISHED, read_info
+from carp_ros.recording.bag_frames import Way, episode_frames
 from carp_ros.recording.dataset import Dataset
-from carp_ros.recording.dataset_spec import DatasetSpec, cameras_of, robot_of
 from carp_ros.recording.episode import EpisodeInfo, Verdict
-from carp_ros.recording.frames import Frame, FrameMaker
-from carp_ros.recording.mcap_scan import Message
-from carp_ros.recording.pieces import Piece
-
-
-@dataclass(frozen=True)
-class Way:
-    """How frames are made of an episode.
-
-    Attributes:
-        rate_hz: Frames per second.
-        skew_s: How far from a frame's time an image may have been captured.
-        reference: The camera whose capture times are the frames'; empty: the rig's first.
-        image_size_px: Width and height to resize images to; None keeps them as they are.
-    """
-
-    rate_hz: int = 10
-    skew_s: float = SKEW_S
-    reference: str = ""
-    image_size_px: tuple[int, int] | None = None
-
-    def __str__(self) -> str:
-        """Return it in letters that a file's name may have."""
-        size = "x".join(map(str, self.image_size_px)) if self.image_size_px else "whole"
-        return f"{self.rate_hz}hz-{self.skew_s}s-{self.reference or 'first'}-{size}"
+from carp_ros.recording.pieces import Piece, write_piece
 
 
 @dataclass(frozen=True)
@@ -102,30 +77,28 @@ def find_episodes(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def convert(folders: Sequence[Path], root: Path, way: Way, wanted: Wanted) -> Iterator[Outcome]:
+def convert(
+    folders: Sequence[Path], root: Path, way: Way, wanted: Wanted, workers: int = 1
+) -> Iterator[Outcome]:
     """Convert episodes into a dataset and yield what becomes of each, in their order.
 
     The dataset is complete once the last was yielded and the iteration has ended.
+
+    Args:
+        folders: Of the episodes.
+        root: Folder of the dataset.
+        way: How frames are made.
+        wanted: Which episodes are taken.
+        workers: Processes; one works in this one.
 
     Raises:
         ValueError: If the dataset's folder holds something else, or another process converts.
         DeviceError: If the disk does not take it.
     """
     dataset = Dataset(root, str(way))
-    pieces: list[Piece] = []
     try:
-        for folder in folders:
-            try:
-                outcome, piece = _convert_one(folder, dataset, way, wanted)
-            except (CarpError, ValueError) as error:
-                yield Outcome(folder, "refused", reason=str(error))
-                continue
-            if piece and any(piece.folder == other.folder for other in pieces):
-                outcome = Outcome(folder, "present")  # the same episode, copied to another folder
-            elif piece:
-                pieces.append(piece)
-            yield outcome
-        dataset.commit(pieces)
+        with _mapper(workers) as each:
+            yield from _converted(_jobs(folders, dataset, wanted), dataset, way, each)
     except OSError as error:
         raise DeviceError(
             f"cannot write {root}: {error.strerror or error}; make room or repair the disk, then"
@@ -135,80 +108,88 @@ def convert(folders: Sequence[Path], root: Path, way: Way, wanted: Wanted) -> It
         dataset.close()
 
 
-def episode_frames(
-    folder: Path, info: EpisodeInfo, way: Way
-) -> tuple[DatasetSpec, Iterator[Frame]]:
-    """Return what a finished episode brings to a dataset, and its frames.
+@dataclass(frozen=True)
+class _Job:
+    """An episode that becomes a piece, or the outcome of one that does not."""
 
-    Raises:
-        EpisodeError: If it has no frames; so may the iteration, if it is not what was promised.
-        ValueError: If its metadata lacks the rig.
-    """
-    robot, cameras = robot_of(info), cameras_of(info)
-    reference = way.reference or cameras[0]
-    maker = FrameMaker(robot, cameras, reference, way.rate_hz, way.skew_s)
-    frames = maker.frames(_promised_messages(folder))
-    if way.image_size_px:
-        frames = _resized(frames, way.image_size_px)
-    first = next(frames)
-    sizes = {name: image.shape[1::-1] for name, image in first.observation.images.items()}
-    spec = DatasetSpec(
-        info.rig, robot.name, robot.joint_names, sizes, reference, way.rate_hz, way.skew_s
-    )
-    return spec, _of_one_size(itertools.chain([first], frames), sizes)
+    folder: Path
+    info: EpisodeInfo | None = None
+    piece: Path = Path()
+    outcome: Outcome | None = None
 
 
-def _convert_one(
-    folder: Path, dataset: Dataset, way: Way, wanted: Wanted
-) -> tuple[Outcome, Piece | None]:
+def _jobs(folders: Sequence[Path], dataset: Dataset, wanted: Wanted) -> list[_Job]:
+    jobs: list[_Job] = []
+    for folder in folders:
+        try:
+            job = _job(folder, dataset, wanted)
+        except (CarpError, ValueError) as error:
+            job = _Job(folder, outcome=Outcome(folder, "refused", reason=str(error)))
+        if job.outcome is None and any(job.piece == other.piece for other in jobs):
+            # the same episode, copied to another folder
+            job = _Job(folder, outcome=Outcome(folder, "present"))
+        jobs.append(job)
+    return jobs
+
+
+def _job(folder: Path, dataset: Dataset, wanted: Wanted) -> _Job:
     info = read_info(folder)
     reason = wanted.reason_against(info)
     if reason:
-        return Outcome(folder, "unwanted", reason=reason), None
+        return _Job(folder, outcome=Outcome(folder, "unwanted", reason=reason))
     if (folder.name, info.started_ns) in dataset.sources:
-        return Outcome(folder, "present"), None
+        return _Job(folder, outcome=Outcome(folder, "present"))
     if (folder / UNFINISHED).exists():
         raise EpisodeError(f"was not finished; `carp recover {folder}` completes it")
-    piece = dataset.piece_of(folder.name, info)
-    if piece is None:
-        spec, frames = episode_frames(folder, info, way)
-        piece = dataset.add(folder.name, info, spec, frames)
-    return Outcome(folder, "added", piece.length), piece
+    return _Job(folder, info, dataset.piece_folder(folder.name, info))
 
 
-def _promised_messages(folder: Path) -> Iterator[Message]:
-    """Yield an episode's messages, and complain at the end if there were more once."""
-    metadata = yaml.safe_load((folder / METADATA).read_text())
-    promised = metadata["rosbag2_bagfile_information"]["message_count"]
-    count = 0
-    for message in read_messages(folder):
-        count += 1
-        yield message
-    if count < promised:
-        raise EpisodeError(
-            f"{mcap_file(folder).name} is cut off after {count} of {promised} messages;"
-            f" `carp recover {folder}` makes an episode of what is left"
-        )
+def _converted(
+    jobs: Sequence[_Job], dataset: Dataset, way: Way, each: Callable[..., Iterator[str]]
+) -> Iterator[Outcome]:
+    """Yield the outcomes, and complete the dataset."""
+    pieces: list[Piece] = []
+    reasons = each(partial(_make_piece, way), [job for job in jobs if job.outcome is None])
+    for job in jobs:
+        if job.outcome:
+            yield job.outcome
+            continue
+        reason = next(reasons)
+        if not reason:
+            try:
+                pieces.append(dataset.take(job.piece))
+            except EpisodeError as error:
+                reason = str(error)
+        if reason:
+            yield Outcome(job.folder, "refused", reason=reason)
+        else:
+            yield Outcome(job.folder, "added", pieces[-1].length)
+    dataset.commit(pieces)
 
 
-def _resized(frames: Iterator[Frame], size_px: tuple[int, int]) -> Iterator[Frame]:
-    for frame in frames:
-        images = {
-            camera: cv2.resize(image, size_px, interpolation=cv2.INTER_AREA)
-            for camera, image in frame.observation.images.items()
-        }
-        yield replace(frame, observation=replace(frame.observation, images=images))
+def _make_piece(way: Way, job: _Job) -> str:
+    """Convert an episode, unless an earlier run did; return why not, if so."""
+    if job.info is None or job.piece.is_dir():
+        return ""
+    try:
+        spec, frames = episode_frames(job.folder, job.info, way)
+        write_piece(job.piece, spec, job.folder.name, job.info, frames)
+    except (CarpError, ValueError) as error:
+        return str(error)
+    return ""
 
 
-def _of_one_size(frames: Iterator[Frame], sizes: dict[str, tuple[int, int]]) -> Iterator[Frame]:
-    for frame in frames:
-        for camera, image in frame.observation.images.items():
-            if image.shape[1::-1] != sizes[camera]:
-                raise EpisodeError(
-                    f"/{camera} changes its size from {sizes[camera]} to {image.shape[1::-1]} px;"
-                    " expected one size"
-                )
-        yield frame
+@contextmanager
+def _mapper(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Give a `map` that works in so many processes, and yields in order."""
+    if workers == 1:
+        yield map
+        return
+    # an interrupt is for the parent, who ends the others
+    ignore = (signal.SIGINT, signal.SIG_IGN)
+    # spawned, not forked: the threads of a video encoder do not survive a fork
+    with multiprocessing.get_context("spawn").Pool(workers, signal.signal, ignore) as pool:
+        yield pool.imap
 
 
 def _is_episode(path: Path) -> bool:

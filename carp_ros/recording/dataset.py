@@ -19,7 +19,8 @@ import dataclasses
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +39,10 @@ from carp_ros.recording.dataset_meta import (
 )
 from carp_ros.recording.dataset_spec import DatasetSpec
 from carp_ros.recording.episode import EpisodeInfo
-from carp_ros.recording.frames import Frame
-from carp_ros.recording.pieces import Piece, read_piece, write_piece
+from carp_ros.recording.pieces import Piece, read_piece
 from carp_ros.recording.tables import Columns, write_columns
 from carp_ros.recording.video import join_videos
-from carp_ros.recording.whole_file import DRAFT, remove_folder, whole_file
+from carp_ros.recording.whole_file import DRAFT, whole_file
 
 OURS = "meta/carp.json"
 _PIECES = "pieces"
@@ -85,33 +85,22 @@ class Dataset:
         """The episodes that it has: name, and begin of the recording in [ns] of ROS time."""
         return {(row["source"], row["started_ns"]) for row in self._episodes}
 
-    def piece_of(self, source: str, info: EpisodeInfo) -> Piece | None:
-        """Return the piece that an earlier run converted an episode into, if it did.
+    def piece_folder(self, source: str, info: EpisodeInfo) -> Path:
+        """Return where the piece of an episode is, or is to be written."""
+        return self._root / _PIECES / f"{source}-{info.started_ns}-{self._way}"
+
+    def take(self, folder: Path) -> Piece:
+        """Return a piece that fits those that are there; the first decides what fits.
 
         Raises:
-            EpisodeError: If it does not fit the episodes that are there.
+            EpisodeError: If it does not fit.
         """
-        folder = self._piece_folder(source, info)
-        return self._taken(read_piece(folder)) if folder.is_dir() else None
-
-    def add(
-        self, source: str, info: EpisodeInfo, spec: DatasetSpec, frames: Iterable[Frame]
-    ) -> Piece:
-        """Convert an episode; `commit` makes it part of the dataset.
-
-        Args:
-            source: Name of the episode.
-            info: What is known about it.
-            spec: What it brings; the first episode's is the dataset's.
-            frames: At least one.
-
-        Raises:
-            EpisodeError: If it does not fit the episodes that are there, or `frames` raises it.
-        """
-        self._require_fit(spec)
-        folder = self._piece_folder(source, info)
-        write_piece(folder, spec, source, info, frames)
-        return self._taken(read_piece(folder))
+        piece = read_piece(folder)
+        difference = self.spec.difference(piece.spec) if self.spec else ""
+        if difference:
+            raise EpisodeError(difference)
+        self.spec = piece.spec
+        return piece
 
     def commit(self, pieces: Sequence[Piece]) -> None:
         """Make pieces part of the dataset, in this order, and forget all others."""
@@ -126,19 +115,6 @@ class Dataset:
             if self.spec is not None and self._episodes:
                 write_meta(self._root, self.spec, self._episodes)
         self._remove_pieces()
-
-    def _taken(self, piece: Piece) -> Piece:
-        self._require_fit(piece.spec)
-        self.spec = piece.spec
-        return piece
-
-    def _require_fit(self, spec: DatasetSpec) -> None:
-        difference = self.spec.difference(spec) if self.spec else ""
-        if difference:
-            raise EpisodeError(difference)
-
-    def _piece_folder(self, source: str, info: EpisodeInfo) -> Path:
-        return self._root / _PIECES / f"{source}-{info.started_ns}-{self._way}"
 
     def _write_volume(self, pieces: Sequence[Piece]) -> None:
         """Write the next files: one of numbers, one a camera, and that of the episodes."""
@@ -187,11 +163,8 @@ class Dataset:
                     path.unlink()
 
     def _remove_pieces(self) -> None:
-        pieces = self._root / _PIECES
-        if pieces.is_dir():
-            for folder in pieces.iterdir():
-                remove_folder(folder)
-            pieces.rmdir()
+        # a worker of a killed process may still be writing one: what it leaves goes next time
+        shutil.rmtree(self._root / _PIECES, ignore_errors=True)
 
 
 def read_spec(root: Path) -> DatasetSpec:

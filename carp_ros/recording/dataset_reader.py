@@ -56,6 +56,14 @@ class DatasetReader:
         frames = slice(row["dataset_from_index"], row["dataset_to_index"])
         return {name: column[frames] for name, column in self.columns.items()}
 
+    def follows(self) -> npt.NDArray[np.bool_]:
+        """Return of each frame but the last whether the next one is of the same episode."""
+        return np.diff(self.columns["episode_index"][:, 0]) == 0
+
+    def steps_ns(self) -> npt.NDArray[np.int64]:
+        """Return the true time from each frame to the next of the same episode, in [ns]."""
+        return np.diff(self.columns["stamp_ns"][:, 0])[self.follows()]
+
     def image(self, index: int, camera: str, frame: int) -> npt.NDArray[np.uint8]:
         """Return an image of an episode, RGB of shape (H, W, 3)."""
         row = self.episodes[index]

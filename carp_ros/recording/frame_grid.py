@@ -6,7 +6,6 @@ the reference camera nearest to k periods after the first frame.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
@@ -71,10 +70,7 @@ class FrameGrid(Generic[Frame]):
             EpisodeError: If a moment between two frames has none, or the end of the episode.
         """
         if self._captures_ns:
-            # a frame beyond the last capture by half a period would have the next one for nearest
-            yield from self._frames_until(
-                self._captures_ns[-1] + math.ceil(self._period_ns / 2) - 1
-            )
+            yield from self._frames_until(self._captures_ns[-1])
         lost_ns = self._newest_ns - self._missing_ns
         if self._start_ns is not None and self._missing and lost_ns > _TAIL_NS:
             raise EpisodeError(self._missing)
@@ -112,11 +108,12 @@ class FrameGrid(Generic[Frame]):
     def _nearest(self, due_ns: int) -> Frame | str:
         captures_ns = self._captures_ns
         after = bisect_left(captures_ns, due_ns)
-        around_ns = captures_ns[max(after - 1, 0) : after + 1]
-        nearest_ns = min(around_ns, key=lambda capture_ns: abs(capture_ns - due_ns))
-        if abs(nearest_ns - due_ns) < self._period_ns / 2:
-            return self._frame_at(nearest_ns)
         if after == len(captures_ns):
             return "the reference camera's images end"
+        around_ns = captures_ns[max(after - 1, 0) : after + 1]
+        nearest_ns = min(around_ns, key=lambda capture_ns: abs(capture_ns - due_ns))
+        # farther off, it is the nearest of another frame
+        if abs(nearest_ns - due_ns) < self._period_ns / 2:
+            return self._frame_at(nearest_ns)
         gap_s = (captures_ns[after] - captures_ns[after - 1]) * 1e-9
         return f"{gap_s:.2f} s without an image of the reference camera"

@@ -24,14 +24,20 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder to fill, and put it in its place once the block has ended well."""
-    draft = path.with_name(path.name + DRAFT)
+    """Give an empty folder to fill, and put it in its place once the block has ended well.
+
+    If another process has put one there meanwhile, that one stays.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}{DRAFT}")
     remove_folder(draft)
     draft.mkdir(parents=True)
     yield draft
     for part in (*draft.iterdir(), draft):
         sync(part)
-    draft.replace(path)
+    if path.is_dir():
+        remove_folder(draft)
+    else:
+        draft.replace(path)
     sync(path.parent)
 
 

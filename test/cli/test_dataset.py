@@ -8,6 +8,7 @@ from carp_ros.recording.dataset import Dataset
 from carp_ros.recording.dataset_spec import DatasetSpec
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.recording.frames import Frame
+from carp_ros.recording.pieces import write_piece
 from carp_ros.types import Observation, Pose
 
 SPEC = DatasetSpec("ur5e_test", "ur5e", ("j0", "j1"), {"cam": (64, 48)}, "cam", 10, 0.05)
@@ -34,7 +35,9 @@ def dataset(tmp_path):
             "ur5e_test", "cup", "Move the cup.", "someone", None, "0.1.0", number, number != 1
         )
         shown = frames(count, closes=number != 3)
-        pieces.append(converting.add(f"episode_{number}", info, SPEC, shown))
+        folder = converting.piece_folder(f"episode_{number}", info)
+        write_piece(folder, SPEC, f"episode_{number}", info, shown)
+        pieces.append(converting.take(folder))
     converting.commit(pieces)
     converting.close()
     return tmp_path / "cups"

@@ -6,7 +6,8 @@ import pytest
 from carp_ros.inference.layout import vector_from_tool
 from carp_ros.recording import messages
 from carp_ros.recording.bag import mcap_file, read_info
-from carp_ros.recording.convert import Wanted, Way, convert, episode_frames, find_episodes
+from carp_ros.recording.bag_frames import Way, episode_frames
+from carp_ros.recording.convert import Wanted, convert, find_episodes
 from carp_ros.recording.dataset_meta import data_path, read_episodes, video_path
 from carp_ros.recording.tables import read_columns
 from carp_ros.recording.video import read_video
@@ -138,6 +139,17 @@ def test_an_episode_that_is_not_wanted_is_left_out(tmp_path, make_recording, inf
     folder = make_recording(**info).write(tmp_path / "episode")
     (outcome,) = run([folder], tmp_path / "set", wanted=wanted)
     assert (outcome.status, outcome.reason) == ("unwanted", reason)
+
+
+def test_many_processes_make_the_same_bytes_as_one(bags, tmp_path):
+    for root, workers in ((tmp_path / "one", 1), (tmp_path / "two", 2)):
+        for outcome in convert(find_episodes([bags]), root, Way(), Wanted(), workers):
+            assert outcome.status == "added"
+    one, two = (
+        {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*.*") if p.is_file()}
+        for root in (tmp_path / "one", tmp_path / "two")
+    )
+    assert one == two
 
 
 def test_converting_again_adds_only_what_is_new(bags, tmp_path):

@@ -82,8 +82,8 @@ def test_captures_that_end_long_before_the_rest_are_an_error():
     for capture_ns in every_33_ms(1.0):
         grid.take(capture_ns)
     frames = list(grid.frames(3000 * MS))
-    assert len(frames) == 11
-    with pytest.raises(EpisodeError, match=r"1.10 s after .*: the reference camera's images end"):
+    assert len(frames) == 10
+    with pytest.raises(EpisodeError, match=r"1.00 s after .*: the reference camera's images end"):
         list(grid.last_frames())
 
 

@@ -1,3 +1,4 @@
+import av
 import numpy as np
 import pytest
 
@@ -47,10 +48,19 @@ def test_joined_videos_are_the_parts_one_after_the_other(tmp_path):
     assert (read_frame(tmp_path / "joined.mp4", 7) == expected[7]).all()
 
 
+def test_frame_k_stands_at_k_periods_in_joined_videos_too(tmp_path):
+    part = write(tmp_path / "v.mp4", moving(7), rate_hz=30)
+    join_videos([part] * 3, tmp_path / "joined.mp4", 30)
+    for path, count in ((part, 7), (tmp_path / "joined.mp4", 21)):
+        with av.open(str(path)) as container:
+            times_s = [frame.time for frame in container.decode(video=0)]
+        np.testing.assert_allclose(times_s, np.arange(count) / 30, atol=1e-9)
+
+
 def test_the_file_says_what_it_is(tmp_path):
     info = video_info(write(tmp_path / "v.mp4", moving(5), rate_hz=20))
     assert (info["video.width"], info["video.height"], info["video.fps"]) == (64, 48, 20)
-    assert info["video.codec"] == "av1"
+    assert info["video.codec"] == "h264"
 
 
 def test_the_same_images_make_the_same_bytes(tmp_path):
