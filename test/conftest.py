@@ -4,6 +4,7 @@ Tests of several parts share one simulated UR controller a test process.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 os.environ.setdefault("ROS_DOMAIN_ID", "60")
 os.environ["ROS_DOMAIN_ID"] = str(int(os.environ["ROS_DOMAIN_ID"]) + _WORKER)
 os.environ.update(this_environment())
+
+# Tests interrupt what they start, which would ignore it if a script ran pytest with `&`.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A loaded machine is no finding: properties are about values, not about time.
 settings.register_profile("carp", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -61,7 +61,7 @@ def test_what_the_user_set_stays(name):
     assert ros_environment({name: "mine"}, PREFIX, LIBRARIES, PROFILE)[name] == "mine"
 
 
-@pytest.mark.ros
+@pytest.mark.realtime
 @pytest.mark.parametrize("guard", [{}, {"_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"}])
 def test_rclpy_starts_from_a_bare_environment_after_at_most_one_new_start(guard, tmp_path):
     script = tmp_path / "enter.py"

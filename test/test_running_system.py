@@ -135,10 +135,11 @@ def test_what_a_killed_node_started_is_killed_too():
 def test_nodes_end_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(f"""
-import sys, time
+import signal, sys, time
 from carp_ros.bringup import NodeProcess
 from carp_ros.running_system import RunningSystem
 program = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a script's `carp up &` has it
 log = lambda name, line: print(line, flush=True)
 command = lambda node: [{sys.executable!r}, "-c", program]
 with RunningSystem((NodeProcess("only", "only", {{}}),), log, command):

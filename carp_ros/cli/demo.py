@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from carp_ros.bringup import describe, rig_path
+from carp_ros.errors import DeviceError
 from carp_ros.rig import Rig, load_rig
 from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
@@ -85,25 +86,34 @@ def _conduct_all(
 
     print(_header(list(rig.cameras)), flush=True)
     with trial_node(rig) as node:
-        if fault := node.prepare():
-            print(f"reset {fault}, left from the start-up", flush=True)
         for number in range(command.trials):
             trial, pictures = _conduct(node, command, number)
             trials.append(trial)
-            caption = f"{command.task}, seed {trial.seed}, {trial.seconds:.1f} s"
-            caption += f": {trial.reasons}" if trial.reasons else ""
-            strips.append(Strip(caption, trial.success, pictures))
+            if pictures:
+                caption = f"{command.task}, seed {trial.seed}, {trial.seconds:.1f} s"
+                caption += f": {trial.reasons}" if trial.reasons else ""
+                strips.append(Strip(caption, trial.success, pictures))
             print(_row(number, trial), flush=True)
 
 
 def _conduct(node: TrialNode, command: DemoCommand, number: int) -> tuple[LiveTrial, list[Any]]:
-    """Conduct one trial; on a terminal, say on one line what happens meanwhile."""
+    """Conduct one trial; on a terminal, say on one line what happens meanwhile.
+
+    What stops the arm fails the trial, not the demo: the next one begins with a reset, as a person
+    would.
+    """
+    from carp_ros.nodes.trial_node import stopped_trial
 
     def progress(text: str) -> None:
         if sys.stdout.isatty():
             print(f"\r{number + 1:>5}   {text:<40}", end="\r", flush=True)
 
-    return node.conduct(command.seed_start + number, command.timeout_s, progress)
+    seed = command.seed_start + number
+    try:
+        node.prepare()
+        return node.conduct(seed, command.timeout_s, progress)
+    except DeviceError as error:
+        return stopped_trial(seed, str(error)), []
 
 
 def _header(cameras: list[str]) -> str:
@@ -112,7 +122,8 @@ def _header(cameras: list[str]) -> str:
 
 
 def _row(number: int, trial: LiveTrial) -> str:
-    frames = "  ".join(f"{f'{c.received}/{c.expected}':>12}" for c in trial.cameras.values())
+    counts = [f"{c.received}/{c.expected}" for c in trial.cameras.values()] or ["-", "-"]
+    frames = "  ".join(f"{count:>12}" for count in counts)
     share = [
         f"{late / trial.ticks:.2%}" if trial.ticks > 0 else "-"
         for late in (trial.late_half_ms, trial.late_1_ms)
@@ -139,7 +150,9 @@ def _finish(
         f"{summary['successes']} of {summary['trials']} trials succeeded (95 % interval"
         f" {low:.0%} to {high:.0%}), {wall_s:.0f} s in all"
     )
-    write_contact_sheet(command.contact_sheet, strips)
+    if strips:
+        write_contact_sheet(command.contact_sheet, strips)
+        print(f"contact sheet: {command.contact_sheet}")
     write_report(
         command.report,
         {
@@ -152,7 +165,7 @@ def _finish(
             "rows": [dataclasses.asdict(trial) for trial in trials],
         },
     )
-    print(f"contact sheet: {command.contact_sheet}\nreport: {command.report}")
+    print(f"report: {command.report}")
 
 
 class NodeLog:

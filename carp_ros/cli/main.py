@@ -18,6 +18,8 @@ VERBS = {
     "replay": "command a recorded episode to the rig again, and compare",
     "eval": "measure an agent over many trials in the simulated cell",
     "bench": "measure the servo's timing, or how much the recorder loses",
+    "convert": "turn recorded episodes into a dataset to train on",
+    "dataset": "show what is in a dataset, and draw it",
     "check": "tell what this machine lacks, and the remedy",
 }
 """Each is a module here with a frozen dataclass `<Verb>Command` of its options and a function

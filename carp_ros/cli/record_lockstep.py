@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -61,7 +62,7 @@ def _order(command: RecordCommand) -> Order:
         seed=None,
         software=version(),
         started_ns=0,
-        rig_file=yaml.safe_load(path.read_text()),
+        rig_file=_as_recorded(yaml.safe_load(path.read_text()), rig),
     )
     return Order(rig, info, command.level, command.timeout_s, command.images, command.out)
 
@@ -76,6 +77,13 @@ def _with_rate(rig: Rig, rate_hz: float) -> Rig:
         name: dataclasses.replace(camera, rate_hz=rate_hz) for name, camera in rig.cameras.items()
     }
     return dataclasses.replace(rig, cameras=cameras)
+
+
+def _as_recorded(rig_file: dict[str, Any], rig: Rig) -> dict[str, Any]:
+    """Return a rig's file with the cameras' rates that are recorded."""
+    for name, camera in rig.cameras.items():
+        rig_file["cameras"][name]["rate_hz"] = camera.rate_hz
+    return rig_file
 
 
 def _summary(made: Sequence[Demonstration], wall_s: float, folder: Path) -> str:

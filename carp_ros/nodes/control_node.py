@@ -64,10 +64,9 @@ class ControlNode(LifecycleNode):
     """Feeds messages and the clock to an `Arbiter` and its decisions to the servo process."""
 
     def __init__(self) -> None:
+        prefer_process()  # before ROS starts the threads that receive
         super().__init__("control_node")
         self._rig_path, self._rig = rig_parameter(self)
-        if self._rig.servo.priority:
-            prefer_process()
         self._active = False
         self._gripper_chunk = JointTrajectory()
         self._refused = 0

@@ -38,10 +38,9 @@ class TeleopNode(Node):
     """Feeds a pointer's readings to a `TeleopMapping` and publishes its commands."""
 
     def __init__(self, pointer: Pointer | None = None) -> None:
+        prefer_process()  # before ROS starts the threads that receive
         super().__init__("teleop_node")
         _, self._rig = rig_parameter(self)
-        if self._rig.servo.priority:
-            prefer_process()
         device = fixed_parameter(self, "device", "", "spacemouse or demonstrator")
         task = fixed_parameter(self, "task", "", "of the demonstrator; empty: the rig's")
         config = self._rig.teleop

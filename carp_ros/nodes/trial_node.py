@@ -69,6 +69,11 @@ class LiveTrial:
     late_1_ms: int
 
 
+def stopped_trial(seed: int, reason: str) -> LiveTrial:
+    """Return a trial that something stopped."""
+    return LiveTrial(seed, False, reason, 0.0, {}, 0, 0, 0)
+
+
 def trial_node(rig: Rig) -> AbstractContextManager[TrialNode]:
     """Take part in the ROS graph as a `TrialNode`; the arm is stopped on the way out."""
     return taking_part(lambda: TrialNode(rig))
@@ -107,7 +112,7 @@ class TrialNode(SpinningNode):
         return f"; it says {self._status.get('reason') or 'nothing'!r}"
 
     def prepare(self) -> str:
-        """Reset a fault from the start-up, before anything was enabled; return which, or nothing.
+        """Reset a fault that is left from before; return which, or nothing.
 
         Raises:
             DeviceError: If it could not be reset.

@@ -150,7 +150,8 @@ def read_info(folder: Path) -> EpisodeInfo:
             content = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
             if name == UNFINISHED:
                 return _info_from_texts(content, path)
-            return info_from_metadata((content or {}).get(_BAG_SECTION), path)
+            section = content.get(_BAG_SECTION) if isinstance(content, dict) else None
+            return info_from_metadata(section, path)
     raise ValueError(f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}")
 
 

@@ -42,7 +42,7 @@ def test_a_full_shared_memory_is_a_finding(monkeypatch):
     assert "shm-size" in check.shared_memory().remedy
 
 
-@pytest.mark.ros
+@pytest.mark.realtime
 def test_a_machine_that_runs_these_tests_starts_a_node():
     assert check.ros() == Finding("a node starts")
 

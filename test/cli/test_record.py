@@ -10,7 +10,13 @@ from carp_ros.sim.tasks import task_named
 
 def test_demonstrations_are_made_once_and_summed_up(tmp_path, capsys):
     command = RecordCommand(
-        out=tmp_path, task="bowl", episodes=2, lockstep=True, timeout_s=1.0, workers=1
+        out=tmp_path,
+        task="bowl",
+        episodes=2,
+        lockstep=True,
+        timeout_s=1.0,
+        workers=1,
+        camera_rate_hz=5.0,
     )
     assert verb.main(command) == 0
     printed = capsys.readouterr().out
@@ -20,6 +26,7 @@ def test_demonstrations_are_made_once_and_summed_up(tmp_path, capsys):
     assert [info.seed for info in infos] == [0, 1]
     assert infos[0].instruction == task_named("bowl").instruction
     assert infos[0].rig_file["robot"] == "ur5e"
+    assert infos[0].rig_file["cameras"]["wrist_cam"]["rate_hz"] == 5.0
     assert verb.main(command) == 0
     assert capsys.readouterr().out == "2 episodes are there already\n"
 

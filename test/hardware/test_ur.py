@@ -17,6 +17,8 @@ from carp_ros.hardware.ur import UrArm
 from carp_ros.rig import ArmConfig
 from carp_ros.types import ArmState, Array, SafetyMode
 
+pytestmark = pytest.mark.realtime
+
 PERIOD_S = 0.002
 WATCHDOG_S = 0.2  # long enough for a busy machine that runs other tests beside these
 STOP_RAD_S2 = 10.0  # how hard the emulated controller stops

@@ -13,7 +13,7 @@ from carp_ros.types import Chunk
 
 from .conftest import await_true
 
-pytestmark = pytest.mark.ros
+pytestmark = pytest.mark.realtime
 
 LAG_S = 0.08  # of servoJ's look-ahead and the controller's cycles
 RESUME_JUMP_M = 1e-3

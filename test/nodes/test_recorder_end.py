@@ -13,7 +13,7 @@ from carp_ros.recording.recover import recover
 from .conftest import await_true
 from .recorder_system import running_recorder, writer_of
 
-pytestmark = pytest.mark.ros
+pytestmark = pytest.mark.realtime
 
 
 def test_a_killed_recorder_leaves_an_episode_that_is_recovered_to_its_last_moment(tmp_path):

@@ -21,7 +21,7 @@ from carp_ros.running_system import RunningSystem
 from .conftest import await_true
 from .recorder_system import running_recorder, writer_of
 
-pytestmark = pytest.mark.ros
+pytestmark = pytest.mark.realtime
 
 IMAGE_PERIOD_NS = 1e9 / 30
 

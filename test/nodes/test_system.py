@@ -16,7 +16,7 @@ from carp_ros.running_system import RunningSystem
 
 from .conftest import REPOSITORY, await_true
 
-pytestmark = [pytest.mark.ros, pytest.mark.slow]
+pytestmark = pytest.mark.realtime
 
 
 def show(*words: str) -> None:

@@ -80,9 +80,11 @@ def test_a_recovery_that_was_killed_between_its_two_files_is_completed(tmp_path,
     (folder / "metadata.yaml").unlink()
     (folder / "unfinished.yaml").write_bytes(unfinished)
     (folder / ".recovering" / "a").mkdir(parents=True)
+    (folder / ".recovering" / "a" / "a.mcap").write_bytes(b"begun")
+    assert find_episodes(tmp_path) == find_episodes(folder) == [folder]
     assert recover(folder).messages == 90
     assert read_info(folder).reasons == ("recovered, 1.0 s",)
-    assert find_episodes(tmp_path) == [folder]
+    assert not (folder / ".recovering").exists()
 
 
 def test_without_metadata_a_whole_file_still_says_what_it_is(tmp_path, write_episode, content):
@@ -133,6 +135,18 @@ def test_a_truncated_episode_is_recovered(tmp_path, write_episode, content, shar
     assert recover(tmp_path / "a").messages == len(expected)
     assert list(read_messages(tmp_path / "a")) == expected == content[: len(expected)]
     assert read_info(tmp_path / "a").operator == "no"
+
+
+def test_an_episode_whose_metadata_were_cut_too_is_recovered_as_unknown(
+    tmp_path, write_episode, content
+):
+    write_episode(tmp_path / "a")
+    (tmp_path / "a" / "metadata.yaml").write_text("")
+    file = mcap_file(tmp_path / "a")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: whole.index(b"serialized_metadata") + 200] + bytes(100_000))
+    assert recover(tmp_path / "a").messages == len(content)
+    assert read_info(tmp_path / "a").task == "unknown"
 
 
 def test_a_damaged_chunk_ends_the_messages_before_it(tmp_path, write_episode, content):

@@ -1,0 +1,103 @@
+"""`carp convert`: recorded episodes into a dataset to train on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import tyro
+
+from carp_ros.cli.progress import Progress
+from carp_ros.inference.observation import SKEW_S
+from carp_ros.recording.bag_frames import Way
+from carp_ros.recording.convert import Outcome, Wanted, convert, find_episodes
+
+_Quality = Literal["green", "amber", "red"]
+
+
+@dataclass(frozen=True)
+class ConvertCommand:
+    """Convert recorded episodes into a LeRobot v3.0 dataset.
+
+    Frame k of an episode is the reference camera's image nearest to k / rate after the first; the
+    other cameras' images, the measured state and the commanded target are brought to its time as
+    for the live policy. True times are kept in the columns stamp_ns. Stop it at any time and run
+    the same command again: it goes on where it stopped, and adds episodes that came since.
+
+    Attributes:
+        bags: Episodes, or folders of episodes.
+        out: Folder of the dataset.
+        rate_hz: Frames per second; not above the rate of the cameras.
+        image_size_px: Width and height to resize images to; without it they stay as they are.
+        reference: The camera whose captures are the frames; empty takes the rig's first.
+        skew_s: How far from a frame's time another camera's image may have been captured.
+        success_only: Take only episodes in which the task was done.
+        quality: Take only episodes of this recording quality or better; those that nobody judged
+            count as amber.
+        task: Take only episodes of this task, such as cup.
+        workers: Processes; 0 takes one a core.
+    """
+
+    bags: tyro.conf.Positional[tuple[Path, ...]]
+    out: Path
+    rate_hz: int = 10
+    image_size_px: tuple[int, int] | None = None
+    reference: str = ""
+    skew_s: float = SKEW_S
+    success_only: bool = False
+    quality: _Quality = "amber"
+    task: str = ""
+    workers: int = 0
+
+
+def main(command: ConvertCommand) -> int:
+    """Convert, showing progress; return 1 if an episode was refused."""
+    if command.rate_hz < 1:
+        raise ValueError(f"--rate-hz is {command.rate_hz}; expected at least 1")
+    if not command.bags:
+        raise ValueError("no episodes; name their folders: carp convert recordings --out dataset")
+    folders = find_episodes(command.bags)
+    workers = min(command.workers or len(os.sched_getaffinity(0)), len(folders))
+    way = Way(command.rate_hz, command.skew_s, command.reference, command.image_size_px)
+    begin_s = time.monotonic()
+    progress = Progress(len(folders), "episodes")
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in convert(folders, command.out, way, _wanted(command), workers):
+            outcomes.append(outcome)
+            refused = sum(each.status == "refused" for each in outcomes)
+            progress.show(len(outcomes), f"{refused} refused" if refused else "")
+    finally:
+        print()
+    print(summary(outcomes, command.rate_hz, time.monotonic() - begin_s))
+    print(f"dataset: {command.out}")
+    return 1 if any(outcome.status == "refused" for outcome in outcomes) else 0
+
+
+def summary(outcomes: Sequence[Outcome], rate_hz: int, wall_s: float) -> str:
+    """Return a table of what became of the episodes; what was not taken is named with its reason.
+
+    Args:
+        outcomes: At least one.
+        rate_hz: Of the dataset.
+        wall_s: How long it took.
+    """
+    rows = []
+    for status in ("added", "present", "unwanted", "refused"):
+        of_status = [outcome for outcome in outcomes if outcome.status == status]
+        frames = sum(outcome.frames for outcome in of_status)
+        text = f"{frames} frames, {frames / rate_hz:.0f} s" if status == "added" else ""
+        rows.append(f"{status:<9} {len(of_status):>5}   {text}".rstrip())
+        if status in ("unwanted", "refused"):
+            rows += [f"{'':<18}{outcome.folder}: {outcome.reason}" for outcome in of_status]
+    return "\n".join([*rows, f"{wall_s:.1f} s, {wall_s / len(outcomes):.2f} s an episode"])
+
+
+def _wanted(command: ConvertCommand) -> Wanted:
+    verdicts = get_args(_Quality)[: get_args(_Quality).index(command.quality) + 1]
+    unjudged = ("unknown",) if command.quality != "green" else ()
+    return Wanted(command.success_only, (*verdicts, *unjudged), command.task)

@@ -1,0 +1,208 @@
+"""A LeRobot v3.0 dataset on disk, grown so that no crash harms it.
+
+    data/chunk-000/file-000.parquet                             numbers of many episodes
+    videos/observation.images.<camera>/chunk-000/file-000.mp4   their images
+    meta/episodes/chunk-000/file-000.parquet                    which episodes there are, and where
+    meta/tasks.parquet stats.json info.json                     of all; carp.json: what is ours
+    pieces/                                                     episodes that are not in files yet
+
+Episodes are converted one by one into pieces; `commit` then joins pieces into files. Each file is
+written whole; that of meta/episodes last, which makes its episodes part of the dataset. Readers
+begin at info.json: it is taken away before the first file changes and comes back at the end. A
+process that is killed leaves the dataset as it was, or one that no reader opens and that the same
+conversion, run again, completes to the very bytes it would have had.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from carp_ros.errors import EpisodeError
+from carp_ros.recording.dataset_meta import (
+    INFO,
+    data_path,
+    episode_row,
+    number_of,
+    read_episodes,
+    tasks_of,
+    video_path,
+    write_episodes,
+    write_meta,
+)
+from carp_ros.recording.dataset_spec import DatasetSpec
+from carp_ros.recording.episode import EpisodeInfo
+from carp_ros.recording.pieces import Piece, read_piece
+from carp_ros.recording.tables import Columns, write_columns
+from carp_ros.recording.video import join_videos
+from carp_ros.recording.whole_file import DRAFT, whole_file
+
+OURS = "meta/carp.json"
+_PIECES = "pieces"
+
+# LeRobot compares times in a video as single-precision numbers, to 0.1 ms: beyond 1024 s they lie
+# farther apart than that.
+_LONGEST_VIDEO_S = 1000
+
+
+class Dataset:
+    """A dataset to which episodes are added, by one process at a time.
+
+    Args:
+        root: Its folder; new, a dataset of `carp convert`, or what one left that was killed.
+        way: How pieces are made, in letters that a file's name may have. Pieces that were made in
+            another way are not used.
+
+    Raises:
+        ValueError: If the folder holds something else, or another process adds to it.
+    """
+
+    def __init__(self, root: Path, way: str) -> None:
+        if root.exists() and any(root.iterdir()) and not _is_ours(root):
+            raise ValueError(
+                f"{root} holds something that carp did not convert; expected a new folder, or a"
+                " dataset of `carp convert` to add to"
+            )
+        self._root = root
+        self._way = way
+        self._lock = _lock(root)
+        self._episodes = read_episodes(root)
+        self.spec = read_spec(root) if self._episodes else None
+
+    def close(self) -> None:
+        """Let other processes add to it."""
+        os.close(self._lock)
+
+    @property
+    def sources(self) -> set[tuple[str, int]]:
+        """The episodes that it has: name, and begin of the recording in [ns] of ROS time."""
+        return {(row["source"], row["started_ns"]) for row in self._episodes}
+
+    def piece_folder(self, source: str, info: EpisodeInfo) -> Path:
+        """Return where the piece of an episode is, or is to be written."""
+        return self._root / _PIECES / f"{source}-{info.started_ns}-{self._way}"
+
+    def take(self, folder: Path) -> Piece:
+        """Return a piece that fits those that are there; the first decides what fits.
+
+        Raises:
+            EpisodeError: If it does not fit.
+        """
+        piece = read_piece(folder)
+        difference = self.spec.difference(piece.spec) if self.spec else ""
+        if difference:
+            raise EpisodeError(difference)
+        self.spec = piece.spec
+        return piece
+
+    def commit(self, pieces: Sequence[Piece]) -> None:
+        """Make pieces part of the dataset, in this order, and forget all others."""
+        if pieces and self.spec:
+            (self._root / INFO).unlink(missing_ok=True)
+            with whole_file(self._root / OURS) as draft:
+                draft.write_text(json.dumps(dataclasses.asdict(self.spec), indent=4) + "\n")
+        if not (self._root / INFO).exists():
+            self._remove_strays()
+            for volume in _volumes(pieces):
+                self._write_volume(volume)
+            if self.spec is not None and self._episodes:
+                write_meta(self._root, self.spec, self._episodes)
+        self._remove_pieces()
+
+    def _write_volume(self, pieces: Sequence[Piece]) -> None:
+        """Write the next files: one of numbers, one a camera, and that of the episodes."""
+        number = 1 + max(map(number_of, self._episodes), default=-1)
+        tables = list(self._placed(pieces))
+        whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        write_columns(self._root / data_path(number), whole)
+        spec = pieces[0].spec
+        for camera in spec.cameras:
+            with whole_file(self._root / video_path(camera, number)) as draft:
+                join_videos([piece.video(camera) for piece in pieces], draft, spec.rate_hz)
+        rows, frames = [], 0
+        for piece, table in zip(pieces, tables):
+            rows.append(episode_row(piece, table, frames, number))
+            frames += piece.length
+        write_episodes(self._root, number, rows)
+        self._episodes += rows
+
+    def _placed(self, pieces: Sequence[Piece]) -> Iterator[Columns]:
+        """Yield the numbers of each piece with its place in the dataset."""
+        tasks = tasks_of(self._episodes)
+        episode, index = len(self._episodes), sum(row["length"] for row in self._episodes)
+        for piece in pieces:
+            if piece.instruction not in tasks:
+                tasks.append(piece.instruction)
+            ones = np.ones((piece.length, 1), np.int64)
+            yield {
+                **piece.columns(),
+                "episode_index": ones * episode,
+                "index": index + np.arange(piece.length).reshape(-1, 1),
+                "task_index": ones * tasks.index(piece.instruction),
+            }
+            episode, index = episode + 1, index + piece.length
+
+    def _remove_strays(self) -> None:
+        """Remove files that a killed process wrote and no row of meta/episodes tells of."""
+        cameras = self.spec.cameras if self.spec else ()
+        known = {
+            self._root / path
+            for number in map(number_of, self._episodes)
+            for path in (data_path(number), *(video_path(camera, number) for camera in cameras))
+        }
+        for pattern in ("data/*/*", "videos/*/*/*", f"meta/**/*{DRAFT}"):
+            for path in self._root.glob(pattern):
+                if path not in known:
+                    path.unlink()
+
+    def _remove_pieces(self) -> None:
+        # a worker of a killed process may still be writing one: what it leaves goes next time
+        shutil.rmtree(self._root / _PIECES, ignore_errors=True)
+
+
+def read_spec(root: Path) -> DatasetSpec:
+    """Return what all episodes of a dataset have in common.
+
+    Raises:
+        ValueError: If it is no dataset of `carp convert`.
+    """
+    path = root / OURS
+    if not path.is_file():
+        raise ValueError(f"no {path}; expected the folder of a dataset of `carp convert`")
+    return DatasetSpec.from_json(json.loads(path.read_text()))
+
+
+def _is_ours(root: Path) -> bool:
+    return (root / OURS).exists() or (root / _PIECES).exists()
+
+
+def _lock(root: Path) -> int:
+    """Return a descriptor that keeps other processes away until it is closed."""
+    (root / _PIECES).mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ValueError(f"another process converts into {root}; wait until it has ended") from None
+    return descriptor
+
+
+def _volumes(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
+    """Yield the pieces of one file each."""
+    volume: list[Piece] = []
+    for piece in pieces:
+        frames = sum(other.length for other in volume) + piece.length
+        if volume and frames > _LONGEST_VIDEO_S * piece.spec.rate_hz:
+            yield volume
+            volume = []
+        volume.append(piece)
+    if volume:
+        yield volume

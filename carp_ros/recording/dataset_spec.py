@@ -1,0 +1,100 @@
+"""What all episodes of a dataset have in common, and the columns that follow from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from carp_ros.inference.layout import NAMES
+from carp_ros.recording.episode import EpisodeInfo
+from carp_ros.robots import ROBOTS, Robot
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What each of them has to agree with.
+
+    Attributes:
+        rig: Name of the rig.
+        robot: Name of its arm.
+        joint_names: Of the arm, in the order of `observation.joints`.
+        cameras: Width and height of the images in [px], by camera.
+        reference: The camera whose capture times are the frames'.
+        rate_hz: Frames per second.
+        skew_s: How far from a frame's time an image may have been captured.
+    """
+
+    rig: str
+    robot: str
+    joint_names: tuple[str, ...]
+    cameras: dict[str, tuple[int, int]]
+    reference: str
+    rate_hz: int
+    skew_s: float
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> DatasetSpec:
+        """Return what `dataclasses.asdict` and JSON made of one."""
+        cameras = {name: (width, height) for name, (width, height) in content["cameras"].items()}
+        return cls(**{**content, "joint_names": tuple(content["joint_names"]), "cameras": cameras})
+
+    def difference(self, other: DatasetSpec) -> str:
+        """Return the first thing in which another differs, in words, or nothing."""
+        for item in dataclasses.fields(self):
+            mine, theirs = getattr(self, item.name), getattr(other, item.name)
+            if mine != theirs:
+                return f"its {item.name} is {theirs!r}; the dataset's is {mine!r}"
+        return ""
+
+    @property
+    def columns(self) -> dict[str, dict[str, Any]]:
+        """The features that stand in tables: type, shape and names, by LeRobot's name.
+
+        No name of a time has `observation` or `image` in it: LeRobot takes the one for an input of
+        the policy and the other for a picture.
+        """
+        numbers = {
+            "observation.state": _feature("float32", NAMES),
+            "observation.joints": _feature("float32", self.joint_names),
+            "action": _feature("float32", NAMES),
+            "stamp_ns": _feature("int64", ()),
+            **{f"stamp_ns.{camera}": _feature("int64", ()) for camera in self.cameras},
+        }
+        frame = {"timestamp": _feature("float32", ()), "frame_index": _feature("int64", ())}
+        place = ("episode_index", "index", "task_index")
+        return {**numbers, **frame, **{name: _feature("int64", ()) for name in place}}
+
+
+def video_key(camera: str) -> str:
+    """Return LeRobot's name of a camera's images."""
+    return f"observation.images.{camera}"
+
+
+def robot_of(info: EpisodeInfo) -> Robot:
+    """Return the arm that an episode was recorded with.
+
+    Raises:
+        ValueError: If the episode does not say.
+    """
+    name = info.rig_file.get("robot")
+    if name not in ROBOTS:
+        raise ValueError(f"robot of the recorded rig is {name!r}; expected {' or '.join(ROBOTS)}")
+    return ROBOTS[name]
+
+
+def cameras_of(info: EpisodeInfo) -> tuple[str, ...]:
+    """Return the cameras of the rig that an episode was recorded with.
+
+    Raises:
+        ValueError: If the episode does not say.
+    """
+    cameras = info.rig_file.get("cameras")
+    if not isinstance(cameras, dict) or not cameras:
+        raise ValueError(f"cameras of the recorded rig are {cameras!r}; expected named sections")
+    return tuple(cameras)
+
+
+def _feature(dtype: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return a feature of as many numbers as names; of one that needs no name."""
+    return {"dtype": dtype, "shape": [len(names) or 1], "names": list(names) or None}

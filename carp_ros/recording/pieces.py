@@ -1,0 +1,138 @@
+"""One converted episode on disk, before it becomes part of a dataset's files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carp_ros.inference.layout import vector_from_tool
+from carp_ros.recording.dataset_spec import DatasetSpec, video_key
+from carp_ros.recording.episode import EpisodeInfo
+from carp_ros.recording.frames import Frame
+from carp_ros.recording.statistics import ImageStatistics, Statistics
+from carp_ros.recording.tables import Columns, read_columns, write_columns
+from carp_ros.recording.video import VideoWriter
+from carp_ros.recording.whole_file import whole_folder
+
+_TABLE = "frames.parquet"
+_FACTS = "episode.json"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A converted episode.
+
+    Attributes:
+        folder: Where it is.
+        spec: Of the dataset that it fits into.
+        instruction: The task in words.
+        facts: What else the dataset tells of the episode, by column.
+        images: Statistics of its images, by LeRobot's name of them.
+    """
+
+    folder: Path
+    spec: DatasetSpec
+    instruction: str
+    facts: dict[str, Any]
+    images: dict[str, Statistics]
+
+    @property
+    def length(self) -> int:
+        """Number of frames."""
+        return self.facts["length"]
+
+    def columns(self) -> Columns:
+        """Return the numbers of its frames."""
+        return read_columns(self.folder / _TABLE)
+
+    def video(self, camera: str) -> Path:
+        """Return where the images of a camera are."""
+        return self.folder / f"{camera}.mp4"
+
+
+def write_piece(
+    folder: Path, spec: DatasetSpec, source: str, info: EpisodeInfo, frames: Iterable[Frame]
+) -> None:
+    """Write an episode's frames, whole or not at all.
+
+    Args:
+        folder: To make.
+        spec: Of the dataset; the frames' images have its sizes.
+        source: Name of the episode that the frames are from.
+        info: What is known about it.
+        frames: At least one.
+    """
+    images = {video_key(camera): ImageStatistics() for camera in spec.cameras}
+    rows: list[dict[str, Any]] = []
+    start_ns = 0
+    with whole_folder(folder) as draft:
+        with ExitStack() as stack:
+            videos: dict[str, VideoWriter] = {}
+            for camera, (width_px, height_px) in spec.cameras.items():
+                path = draft / f"{camera}.mp4"
+                videos[camera] = VideoWriter(path, width_px, height_px, spec.rate_hz)
+                stack.callback(videos[camera].close)
+            for index, frame in enumerate(frames):
+                start_ns = start_ns or frame.observation.stamp_ns
+                rows.append(_row(frame, start_ns, index, spec.rate_hz))
+                for camera, image in frame.observation.images.items():
+                    videos[camera].add(image)
+                    images[video_key(camera)].add(image)
+        write_columns(draft / _TABLE, _columns(rows, spec))
+        facts = {**_facts(source, info), "first_frame_ns": start_ns, "length": len(rows)}
+        content = {
+            "spec": dataclasses.asdict(spec),
+            "instruction": info.instruction,
+            "facts": facts,
+            "images": {name: _lists(counted.statistics()) for name, counted in images.items()},
+        }
+        (draft / _FACTS).write_text(json.dumps(content))
+
+
+def read_piece(folder: Path) -> Piece:
+    """Return what `write_piece` wrote."""
+    content = json.loads((folder / _FACTS).read_text())
+    images = {
+        name: {key: np.array(value) for key, value in statistics.items()}
+        for name, statistics in content["images"].items()
+    }
+    spec = DatasetSpec.from_json(content["spec"])
+    return Piece(folder, spec, content["instruction"], content["facts"], images)
+
+
+def _row(frame: Frame, start_ns: int, index: int, rate_hz: int) -> dict[str, Any]:
+    seen = frame.observation
+    stamps_ns = seen.image_stamps_ns.items()
+    return {
+        "observation.state": vector_from_tool(seen.tool, seen.gripper),
+        "observation.joints": seen.joints,
+        "action": frame.action,
+        "stamp_ns": [seen.stamp_ns - start_ns],
+        **{f"stamp_ns.{camera}": [stamp_ns - start_ns] for camera, stamp_ns in stamps_ns},
+        "timestamp": [index / rate_hz],
+        "frame_index": [index],
+    }
+
+
+def _columns(rows: list[dict[str, Any]], spec: DatasetSpec) -> Columns:
+    return {
+        name: np.array([row[name] for row in rows], feature["dtype"])
+        for name, feature in spec.columns.items()
+        if name in rows[0]
+    }
+
+
+def _facts(source: str, info: EpisodeInfo) -> dict[str, Any]:
+    kept = ("started_ns", "task", "operator", "seed", "success", "verdict", "software")
+    return {"source": source, **{name: getattr(info, name) for name in kept}}
+
+
+def _lists(statistics: Statistics) -> dict[str, Any]:
+    return {name: value.tolist() for name, value in statistics.items()}

@@ -1,0 +1,38 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carp_ros.geometry import rotation_between
+from carp_ros.inference.layout import NAMES, UNITS, tool_from_vector, vector_from_tool
+from carp_ros.types import Pose
+
+metres = st.floats(-2.0, 2.0)
+quaternions = (
+    st.tuples(*[st.floats(-1.0, 1.0)] * 4)
+    .map(np.array)
+    .filter(lambda q: np.linalg.norm(q) > 0.1)
+    .map(lambda q: q / np.linalg.norm(q))
+)
+
+
+@given(st.tuples(metres, metres, metres), quaternions, st.floats(0.0, 1.0))
+def test_a_vector_gives_back_the_tool_it_was_made_of(position, quaternion, gripper):
+    vector = vector_from_tool(Pose(np.array(position), quaternion), gripper)
+    assert vector.shape == (len(NAMES),) == (len(UNITS),)
+    tool, opening = tool_from_vector(vector)
+    assert tool.position.tolist() == list(position)
+    assert opening == gripper
+    assert np.linalg.norm(rotation_between(quaternion, tool.quaternion)) < 1e-7
+
+
+def test_a_pose_that_points_down_stands_as_the_axes_of_its_frame():
+    down = vector_from_tool(Pose(np.array([0.5, 0.1, 0.3]), np.array([1.0, 0.0, 0.0, 0.0])), 1.0)
+    assert down.tolist() == [0.5, 0.1, 0.3, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 1.0]
+
+
+def test_what_a_network_says_in_single_precision_is_taken_too():
+    vector = np.array([0.5, 0.1, 0.3, 2.0, 0.0, 0.0, 0.3, 0.5, 0.0, 0.25], np.float32)
+    tool, gripper = tool_from_vector(vector)
+    assert tool.position.dtype == tool.quaternion.dtype == np.float64
+    np.testing.assert_allclose(tool.quaternion, [0.0, 0.0, 0.0, 1.0], atol=1e-12)
+    assert gripper == 0.25
