@@ -109,7 +109,6 @@ def test_strays_of_a_killed_run_do_not_get_into_another(bags, whole, tmp_path, m
         assert contents(tmp_path) == before
 
 
-@pytest.mark.slow
 def test_a_kill_at_a_random_moment_is_made_good_to_the_byte(bags, whole, tmp_path):
     rng = np.random.default_rng(0)
     carp = [sys.executable, "-c", "from carp_ros.cli.main import main; main()"]
