@@ -49,7 +49,7 @@ test: $(DEV)
 # In an environment of its own, for lerobot pins other versions than ours.
 LEROBOT := $(HOME)/.cache/carp_ros/lerobot-0.4.4
 lerobot-check: $(DEV)
-	test/recording/lerobot_environment.sh $(LEROBOT) $(PYTHON)
+	test/recording/lerobot_environment.sh $(LEROBOT) $(BIN)/python
 	CARP_LEROBOT=$(LEROBOT) $(BIN)/python -m pytest test/recording/test_lerobot.py $(ARGS)
 
 lint: $(DEV)

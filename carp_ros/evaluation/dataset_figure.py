@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcKeyType
 
 from carp_ros.evaluation.dataset_outliers import Outlier
@@ -192,7 +193,7 @@ class _Page:
             self._text(from_top_in, "no odd episodes", fontsize=11)
             return
         more = len(outliers) - _MOST_REASONS
-        title = f"{len(outliers)} odd episodes, orange above" + (
+        title = f"{len(outliers)} odd episodes, framed above" + (
             f", the first {_MOST_REASONS} here; `carp dataset` names all" if more > 0 else ""
         )
         lines = [
@@ -235,6 +236,7 @@ def _draw_lengths(axes: Axes, dataset: DatasetReader) -> None:
     note = f", {failed} failed in red" if failed else ""
     axes.set_title(f"length of each episode [s], median {np.median(lengths_s):.1f}{note}")
     axes.set_xlabel("episode")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _draw_histogram(

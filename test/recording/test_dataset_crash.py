@@ -98,7 +98,7 @@ def test_strays_of_a_killed_run_do_not_get_into_another(bags, whole, tmp_path, m
     sync = whole_file.sync
     run(bags[:2], tmp_path)
     before = contents(tmp_path)
-    for syncs in range(0, 60, 2):
+    for syncs in range(0, 60, 7):
         with monkeypatch.context() as patch:
             patch.setattr(whole_file, "sync", Fuse(syncs, sync))
             with suppress(PowerCut):
@@ -109,13 +109,12 @@ def test_strays_of_a_killed_run_do_not_get_into_another(bags, whole, tmp_path, m
         assert contents(tmp_path) == before
 
 
-@pytest.mark.slow
 def test_a_kill_at_a_random_moment_is_made_good_to_the_byte(bags, whole, tmp_path):
     rng = np.random.default_rng(0)
     carp = [sys.executable, "-c", "from carp_ros.cli.main import main; main()"]
     command = [*carp, "convert", *map(str, bags)]
     killed = 0
-    for number, after_s in enumerate(rng.uniform(0.0, 1.0, 6)):
+    for number, after_s in enumerate(rng.uniform(0.0, 1.0, 4)):
         root = tmp_path / str(number)
         with subprocess.Popen([*command, "--out", str(root)], stdout=subprocess.PIPE) as process:
             while not root.exists() and process.poll() is None:
@@ -126,4 +125,4 @@ def test_a_kill_at_a_random_moment_is_made_good_to_the_byte(bags, whole, tmp_pat
         require_consistent(root)
         run(bags, root)
         assert contents(root) == whole[1]
-    assert killed >= 3
+    assert killed >= 2

@@ -47,7 +47,6 @@ def read_by_lerobot(tmp_path_factory, make_recording):
     return DatasetReader(folder / "set"), shown, np.load(folder / "found.npz")
 
 
-@pytest.mark.slow
 def test_every_number_is_read_as_it_was_written(read_by_lerobot):
     dataset, _, found = read_by_lerobot
     for name, column in dataset.columns.items():
@@ -59,7 +58,6 @@ def test_every_number_is_read_as_it_was_written(read_by_lerobot):
     np.testing.assert_allclose(found["mean_action"], mean, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_every_image_is_the_one_that_belongs_to_its_frame(read_by_lerobot):
     _, shown, found = read_by_lerobot
     for camera in CAMERAS:
@@ -69,7 +67,6 @@ def test_every_image_is_the_one_that_belongs_to_its_frame(read_by_lerobot):
             assert np.abs(image - frame.observation.images[camera]).mean() < 3.0
 
 
-@pytest.mark.slow
 def test_no_time_is_taken_for_an_input_of_a_policy(read_by_lerobot):
     _, _, found = read_by_lerobot
     inputs = {"observation.state", "observation.joints", "action"}
