@@ -93,7 +93,9 @@ def test_a_killed_writer_harms_no_earlier_episode_and_its_own_is_recovered(link,
     start(link, tmp_path / "b")
     put(link, range(100))
     await_answer(link, "finished")
-    time.sleep(1.5)  # one flush
+    deadline_s = time.monotonic() + 15.0
+    while len(list(read_messages(tmp_path / "b"))) < 100 and time.monotonic() < deadline_s:
+        time.sleep(0.1)  # until it was flushed, after a second
     put(link, range(100, 110))
     before = {path: path.read_bytes() for path in (tmp_path / "a").iterdir()}
     os.kill(link.pid, signal.SIGKILL)
