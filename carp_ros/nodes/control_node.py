@@ -71,6 +71,7 @@ class ControlNode(LifecycleNode):
         self._gripper_chunk = JointTrajectory()
         self._refused = 0
         self._ticks = 0
+        self._published_tick, self._stamp_ns = 0, 0
         self._last_status = ""
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -241,22 +242,24 @@ class ControlNode(LifecycleNode):
         state = self._keeper.state
         if state is not None:
             self._arbiter.take_state(state)
-            self._publish_state(state)
+            self._gripper.want(state.gripper)
+            stamp_ns = state.now_ns - self._monotonic_minus_ros_ns()
+            if stamp_ns > self._stamp_ns and state.ticks != self._published_tick:
+                self._stamp_ns, self._published_tick = stamp_ns, state.ticks
+                self._publish_state(state, stamp_ns)
         self._publish_status(state)
 
     def _send(self) -> None:
         self._link.command.write(self._arbiter.decide(time.monotonic_ns()).to_record())
 
-    def _publish_state(self, state: ServoState) -> None:
+    def _publish_state(self, state: ServoState, stamp_ns: int) -> None:
         robot = self._rig.robot
-        stamp_ns = state.now_ns - self._monotonic_minus_ros_ns()
         frame = robot.base_frame
         self._joint_states.publish(
             joints_to_msg(robot.joint_names, state.joints, state.velocities, stamp_ns, frame)
         )
         self._tool_pose.publish(pose_to_msg(state.tool, stamp_ns, frame))
         self._target_pose.publish(pose_to_msg(state.target, stamp_ns, frame))
-        self._gripper.want(state.gripper)
         self._ticks += 1
         if self._ticks % _GRIPPER_TICKS == 0:
             self._gripper_command.publish(Float64(data=state.gripper))
@@ -306,7 +309,10 @@ class ControlNode(LifecycleNode):
 
     def _monotonic_minus_ros_ns(self) -> int:
         """Return what to add to ROS time for `time.monotonic_ns`."""
-        return time.monotonic_ns() - self.get_clock().now().nanoseconds
+        before_ns = time.monotonic_ns()
+        ros_ns = self.get_clock().now().nanoseconds
+        # the middle: this thread may be interrupted between the two clocks
+        return (before_ns + time.monotonic_ns()) // 2 - ros_ns
 
     def _to_monotonic_ns(self, stamp: Time) -> int:
         return time_from_msg(stamp) + self._monotonic_minus_ros_ns()
