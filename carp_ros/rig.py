@@ -122,7 +122,7 @@ class ServoConfig:
     priority: int = 40
     require_realtime: bool = False
     cpu: int = -1
-    heartbeat_timeout_s: float = 0.1
+    heartbeat_timeout_s: float = 0.2
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from std_srvs.srv import SetBool, Trigger
 from carp_ros.errors import DeviceError
 
 ANSWER_S = 10.0
+_JOINED_S = 1.0
 
 SomeNode = TypeVar("SomeNode", bound="SpinningNode")
 
@@ -57,8 +58,13 @@ class SpinningNode(Node):
         self._thread = threading.Thread(target=self._spin, daemon=True)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Begin to listen, and return once the others know this node.
+
+        A service that answers before it knows its caller waits 100 ms for it, with its node's only
+        thread: that of a node whose silence stops the arm, for one.
+        """
         self._thread.start()
+        time.sleep(_JOINED_S)
 
     def stop(self) -> None:
         """Listen no more."""
