@@ -13,7 +13,7 @@ from carp_ros.cli.replay import ReplayCommand
 from carp_ros.recording.bag import read_info
 from carp_ros.share import share_folder
 
-pytestmark = [pytest.mark.ros, pytest.mark.slow]
+pytestmark = pytest.mark.realtime
 
 
 @pytest.fixture
