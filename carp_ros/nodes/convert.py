@@ -21,6 +21,7 @@ from trajectory_msgs.msg import (
 )
 
 from carp_ros.errors import MessageError
+from carp_ros.inference.pixels import rgb_from_rows
 from carp_ros.types import Array, Chunk, Pose, Twist
 
 TCP = "tcp"
@@ -215,19 +216,8 @@ def image_from_msg(msg: Image) -> npt.NDArray[np.uint8]:
     Raises:
         MessageError: If the encoding is not rgb8, bgr8 or mono8, or the data is cut short.
     """
-    channels = {"rgb8": 3, "bgr8": 3, "mono8": 1}.get(msg.encoding)
-    if channels is None:
-        raise MessageError(f"image is encoded as {msg.encoding!r}; expected rgb8, bgr8 or mono8")
-    if len(msg.data) < msg.height * msg.step or msg.step < msg.width * channels:
-        raise MessageError(
-            f"image of {msg.width}x{msg.height} px holds {len(msg.data)} bytes in rows of"
-            f" {msg.step}; expected {msg.height * msg.width * channels} or more"
-        )
-    rows = np.frombuffer(msg.data, np.uint8, msg.height * msg.step).reshape(msg.height, msg.step)
-    image = rows[:, : msg.width * channels].reshape(msg.height, msg.width, channels)
-    if msg.encoding == "bgr8":
-        return image[:, :, ::-1]
-    return image if channels == 3 else np.repeat(image, 3, axis=2)
+    data = np.frombuffer(msg.data, np.uint8)
+    return rgb_from_rows(data, msg.encoding, msg.height, msg.width, msg.step)
 
 
 def camera_info_to_msg(

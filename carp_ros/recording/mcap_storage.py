@@ -17,6 +17,8 @@ from zlib import crc32
 from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.storage_mcap import McapWriter
 
+from carp_ros.recording.whole_file import sync as sync
+
 _CRC_OFFSET = 1 + 8 + 3 * 8  # in a chunk record: opcode, length, start, end, size
 
 
@@ -65,12 +67,3 @@ class FlushableWriter(Writer):
         """Write all that is pending and wait until the disk has it."""
         if isinstance(self.storage, FlushableMcap):
             self.storage.flush()
-
-
-def sync(path: Path) -> None:
-    """Wait until the disk has a file, or a folder's list of files."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from rosbags.typesys import Stores, get_typestore
 
 from carp_ros.errors import MessageError
+from carp_ros.inference.pixels import rgb_from_rows
 from carp_ros.types import Array, Chunk, Pose, Twist
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -79,19 +80,7 @@ def decode_image(kind: str, cdr: bytes) -> Picture:
                 " JPEG"
             )
         return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-    channels = {"rgb8": 3, "bgr8": 3, "mono8": 1}.get(msg.encoding)
-    if channels is None:
-        raise MessageError(f"image is encoded as {msg.encoding!r}; expected rgb8, bgr8 or mono8")
-    if len(msg.data) < msg.height * msg.step or msg.step < msg.width * channels:
-        raise MessageError(
-            f"image of {msg.width}x{msg.height} px holds {len(msg.data)} bytes in rows of"
-            f" {msg.step}; expected {msg.height * msg.width * channels} or more"
-        )
-    rows = msg.data[: msg.height * msg.step].reshape(msg.height, msg.step)
-    image = rows[:, : msg.width * channels].reshape(msg.height, msg.width, channels)
-    if msg.encoding == "bgr8":
-        return image[:, :, ::-1]
-    return image if channels == 3 else np.repeat(image, 3, axis=2)
+    return rgb_from_rows(msg.data, msg.encoding, msg.height, msg.width, msg.step)
 
 
 def encode_camera_info(
