@@ -3,6 +3,7 @@
 Tests of several parts share one simulated UR controller a test process.
 """
 
+import itertools
 import os
 import signal
 import subprocess
@@ -17,11 +18,13 @@ from hypothesis import HealthCheck, settings
 from carp_ros.ros_environment import this_environment
 from carp_ros.sim.ur.faults import FaultClient
 
-# Workers that run side by side must not hear each other's nodes. 60 to 91 stay clear of the
+# Workers that run side by side must not hear each other's nodes, and no module those of the one
+# before: a node that was killed goes on being discovered for 20 s. 60 to 91 stay clear of the
 # domains that people use and below 101, where Linux's ephemeral ports begin.
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-os.environ.setdefault("ROS_DOMAIN_ID", "60")
-os.environ["ROS_DOMAIN_ID"] = str(int(os.environ["ROS_DOMAIN_ID"]) + _WORKER)
+_DOMAINS = 32 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) or 1
+_domains = itertools.cycle(60 + (_WORKER * _DOMAINS + own) % 32 for own in range(_DOMAINS))
+os.environ["ROS_DOMAIN_ID"] = str(next(_domains))
 os.environ.update(this_environment())
 
 # Tests interrupt what they start, which would ignore it if a script ran pytest with `&`.
@@ -34,6 +37,12 @@ settings.load_profile("carp")
 RIG = Path(__file__).parent.parent / "config" / "ur5e_sim.yaml"
 FAULT_PORT = 30999
 UNLOCK_DELAY_S = 0.5
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ros_domain() -> None:
+    """Give each module, and the processes that it starts, a ROS domain of its own."""
+    os.environ["ROS_DOMAIN_ID"] = str(next(_domains))
 
 
 @dataclass
