@@ -7,17 +7,11 @@ is the only road by which a number of the file reaches a loop.
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from carp_ros.robots import ROBOTS, Robot
+from carp_ros.strict import load_mapping, read_strictly
 
 Vector3 = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
@@ -210,13 +204,8 @@ def load_rig(path: Path) -> Rig:
     if not path.is_file():
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
         raise ValueError(f"no rig file {path}; rigs in {path.parent}: {', '.join(known) or 'none'}")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}; expected keys such as robot, arm")
-    rig = _read(Rig, {**content, "name": path.stem}, str(path))
+    content = load_mapping(path)
+    rig = read_strictly(Rig, {**content, "name": path.stem}, str(path), {Robot: ROBOTS})
     joints = len(rig.robot.joint_names)
     if len(rig.home_joints_rad) != joints:
         raise ValueError(
@@ -226,51 +215,3 @@ def load_rig(path: Path) -> Rig:
     if any(lo >= hi for lo, hi in zip(rig.limits.workspace_min_m, rig.limits.workspace_max_m)):
         raise ValueError(f"{path}: limits.workspace_min_m is not below limits.workspace_max_m")
     return rig
-
-
-def _read(kind: Any, value: Any, where: str) -> Any:
-    """Return `value` as `kind`: a dataclass, a robot's name, a tuple, a dict or a plain value."""
-    if kind is Robot:
-        if value not in ROBOTS:
-            raise ValueError(f"{where} is {value!r}; expected one of {', '.join(ROBOTS)}")
-        return ROBOTS[value]
-    if dataclasses.is_dataclass(kind):
-        return _read_section(kind, value, where)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return None if value is None else _read(arguments[0], value, where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise ValueError(f"{where} is {value!r}; expected a list")
-        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
-        if len(kinds) != len(value):
-            raise ValueError(f"{where} has {len(value)} numbers; expected {len(kinds)}")
-        return tuple(_read(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value)))
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise ValueError(f"{where} is {value!r}; expected named sections")
-        return {name: _read(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        raise ValueError(f"{where} is {value!r}; expected a {kind.__name__}")
-    if kind is float and not math.isfinite(value):
-        raise ValueError(f"{where} is {value!r}; expected a finite number")
-    return value
-
-
-def _read_section(kind: Any, value: Any, where: str) -> Any:
-    """Return a dataclass from a mapping; refuse unknown and missing keys by name."""
-    if not isinstance(value, dict):
-        raise ValueError(f"{where} is {value!r}; expected keys of {kind.__name__}")
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    for key in value:
-        if key not in fields:
-            raise ValueError(f"{where}: unknown key {key!r}; expected some of {', '.join(fields)}")
-    kinds = typing.get_type_hints(kind)
-    given = {key: _read(kinds[key], item, f"{where}: {key}") for key, item in value.items()}
-    for name, item in fields.items():
-        required = item.default is dataclasses.MISSING
-        if required and name not in given:
-            raise ValueError(f"{where}: key {name!r} is missing; add it")
-    return kind(**given)

@@ -13,7 +13,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("errors",),
     ("types",),
-    ("geometry", "robots", "share"),
+    ("geometry", "robots", "share", "strict"),
     ("mailbox", "ready", "rig", "ring", "ros_environment", "stream_meter"),
     ("inference",),
     ("calibration", "control", "hardware", "networks", "policies", "recording"),
@@ -31,6 +31,7 @@ HOMES = {
     "rclpy": ("nodes",),
     "torch": ("export", "networks", "training"),
     "mujoco": ("sim",),
+    "onnxruntime": ("export", "inference"),
     "launch": (),
     "launch_ros": (),
 }
