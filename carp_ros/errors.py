@@ -26,5 +26,9 @@ class DeviceError(CarpError):
     """A device that does not answer, is not there or refuses a command."""
 
 
+class PolicyError(CarpError):
+    """An observation for which a policy has no answer that an arm could follow."""
+
+
 class EpisodeError(CarpError):
     """A recorded episode that a dataset cannot take."""

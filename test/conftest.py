@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, settings
 from carp_ros.ros_environment import this_environment
 from carp_ros.sim.ur.faults import FaultClient
 
+from .tiny_bundle import write_tiny_bundle
+
 # Workers that run side by side must not hear each other's nodes, and no module those of the one
 # before: a node that was killed goes on being discovered for 20 s. 60 to 91 stay clear of the
 # domains that people use and below 101, where Linux's ephemeral ports begin.
@@ -43,6 +45,12 @@ UNLOCK_DELAY_S = 0.5
 def ros_domain() -> None:
     """Give each module, and the processes that it starts, a ROS domain of its own."""
     os.environ["ROS_DOMAIN_ID"] = str(next(_domains))
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a whole bundle; do not change it."""
+    return write_tiny_bundle(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @dataclass
