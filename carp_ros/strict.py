@@ -77,7 +77,9 @@ class _Reader:
         if origin is dict:
             if not isinstance(value, dict):
                 raise ValueError(f"{where} is {value!r}; expected named sections")
-            return {name: self.read(arguments[1], v, f"{where}.{name}") for name, v in value.items()}
+            return {
+                name: self.read(arguments[1], v, f"{where}.{name}") for name, v in value.items()
+            }
         return _plain(kind, value, where)
 
     def _tuple(self, arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:

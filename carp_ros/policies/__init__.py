@@ -1,0 +1,1 @@
+"""From an observation to a chunk: the decode loop over compiled graphs; numpy alone."""

@@ -1,0 +1,200 @@
+"""CARP: tokens of one scale after the other, coarse to fine, each scale in one pass.
+
+Source: "CARP: Visuomotor Policy Learning via Coarse-to-Fine Autoregressive Prediction" (2024). The
+networks are compiled graphs; what is here is the loop around them and its keys and values. After
+each scale there is a whole trajectory, so that a loop that is short of time can stop early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from carp_ros.errors import PolicyError
+from carp_ros.inference.bundle import Manifest, Tensor, graph_names
+from carp_ros.inference.preprocess import encoder_inputs
+from carp_ros.inference.session import Session
+from carp_ros.policies.latency import RollingQuantile
+from carp_ros.policies.policy import (
+    Prediction,
+    StageSeconds,
+    beyond_training,
+    chunk_from_actions,
+)
+from carp_ros.types import Array, Observation
+
+_PESSIMISM = 0.9  # this quantile of recent times is what a stage is expected to take
+_RECENT = 20
+_COLD = 2
+_TRUST = 0.95  # an old measurement counts this much less with each time that it was decisive
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What the graphs say.
+
+    Attributes:
+        actions: Of shape (H, 10).
+        tokens: Of all scales that were run, of shape (N,), int64.
+        log_likelihood: Sum over these tokens.
+        scales_done: How many scales were run.
+        vision_s, decode_s: How long encoder, and scales with decoder took.
+    """
+
+    actions: Array
+    tokens: Tensor
+    log_likelihood: float
+    scales_done: int
+    vision_s: float
+    decode_s: float
+
+
+class CarpPolicy:
+    """Runs a CARP bundle.
+
+    Args:
+        manifest: Of the bundle.
+        sessions: By name, of all its graphs.
+        task: Number of the task.
+        now_ns: The clock that deadlines are given by.
+        last_scale: Stop after this scale, from 0, always; None for the finest.
+
+    Raises:
+        ValueError: If a session is missing or there is no such scale.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        sessions: Mapping[str, Session],
+        task: int,
+        now_ns: Callable[[], int],
+        last_scale: int | None = None,
+    ) -> None:
+        self.manifest = manifest
+        count = len(manifest.scales)
+        if missing := set(graph_names(count)) - set(sessions):
+            raise ValueError(f"no sessions for {sorted(missing)}; expected one a graph")
+        if last_scale is not None and not 0 <= last_scale < count:
+            raise ValueError(f"last scale is {last_scale}; expected 0 to {count - 1}")
+        self._task = task
+        self._now_ns = now_ns
+        self._last = count - 1 if last_scale is None else last_scale
+        self._encoder = _Timed(sessions["encoder"], now_ns)
+        self._scales = [_Timed(sessions[f"scale_{k}"], now_ns) for k in range(count)]
+        self._decoder = _Timed(sessions["decoder"], now_ns)
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras that it sees with."""
+        return tuple(self.manifest.cameras)
+
+    def infer(self, observation: Observation, deadline_ns: int | None = None) -> Prediction:
+        """Return the plan for an observation; coarser than it could be if a deadline demands it.
+
+        Args:
+            observation: Of one moment.
+            deadline_ns: When the plan shall be there, by the clock `now_ns`; the coarsest scale
+                is run whatever the time.
+
+        Raises:
+            PolicyError: If there is no plan that an arm could follow.
+            DeviceError: If the runtime fails.
+        """
+        begin_ns = self._now_ns()
+        inputs = encoder_inputs(observation, self.manifest, self._task)
+        preprocess_s = (self._now_ns() - begin_ns) * 1e-9
+        decoded = self.decode(inputs, deadline_ns)
+        return Prediction(
+            chunk_from_actions(decoded.actions, observation.stamp_ns, self.manifest.step_s),
+            decoded.log_likelihood / max(1, len(decoded.tokens)),
+            decoded.scales_done,
+            len(self.manifest.scales),
+            StageSeconds(preprocess_s, decoded.vision_s, decoded.decode_s),
+            beyond_training(inputs["state"][0].astype(np.float64), self.manifest.state),
+        )
+
+    def decode(self, inputs: Mapping[str, Tensor], deadline_ns: int | None = None) -> Decoded:
+        """Return what the graphs say to the encoder's inputs.
+
+        Raises:
+            PolicyError: If the actions are not of the manifest's shape.
+            DeviceError: If the runtime fails.
+        """
+        begin_ns = self._now_ns()
+        seen = self._encoder.run(inputs)
+        seen_ns = self._now_ns()
+        state = {"modulation": seen["modulation"], "start": seen["start"]}
+        tokens: list[Tensor] = []
+        log_likelihood = 0.0
+        for k in range(self._last + 1):
+            if k > 0 and not self._fits(k, deadline_ns):
+                break
+            outputs = self._scales[k].run(state)
+            tokens.append(outputs["tokens"].reshape(-1))
+            log_likelihood += float(outputs["log_likelihood"].reshape(()))
+            state = {"modulation": seen["modulation"], **_passed_on(outputs)}
+        actions = self._decoder.run({"latent": state["latent"]})["actions"]
+        expected = (1, self.manifest.horizon, len(self.manifest.action.names))
+        if actions.shape != expected:
+            raise PolicyError(
+                f"decoder gives actions of shape {actions.shape}; expected {expected}"
+            )
+        return Decoded(
+            actions[0].astype(np.float64),
+            np.concatenate(tokens),
+            log_likelihood,
+            len(tokens),
+            (seen_ns - begin_ns) * 1e-9,
+            (self._now_ns() - seen_ns) * 1e-9,
+        )
+
+    def _fits(self, k: int, deadline_ns: int | None) -> bool:
+        """Tell whether scale k and then the decoder can be expected to be done in time."""
+        if deadline_ns is None:
+            return True
+        needed_s = self._scales[k].expected_s + self._decoder.expected_s
+        if self._now_ns() + needed_s * 1e9 <= deadline_ns:
+            return True
+        # what made it slow may be over; without this nobody would ever try again
+        for scale in self._scales[k : self._last + 1]:
+            scale.doubt()
+        return False
+
+
+class _Timed:
+    """A session that knows how long it takes."""
+
+    def __init__(self, session: Session, now_ns: Callable[[], int]) -> None:
+        self._session = session
+        self._now_ns = now_ns
+        self._recent = RollingQuantile(_PESSIMISM, _RECENT, _COLD)
+        self._doubts = 0
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        begin_ns = self._now_ns()
+        outputs = self._session.run(inputs)
+        if self._doubts:
+            self._doubts = 0
+            self._recent.forget()
+        self._recent.add((self._now_ns() - begin_ns) * 1e-9)
+        return outputs
+
+    @property
+    def expected_s(self) -> float:
+        """How long it will take; nothing while that is unknown."""
+        return (self._recent.value or 0.0) * _TRUST**self._doubts
+
+    def doubt(self) -> None:
+        self._doubts += 1
+
+
+def _passed_on(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what the next scale takes of this one's outputs.
+
+    There they are called `next_...`: in a graph no output has an input's name.
+    """
+    prefix = "next_"
+    return {k.removeprefix(prefix): v for k, v in outputs.items() if k.startswith(prefix)}
