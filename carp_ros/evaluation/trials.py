@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
+from carp_ros.control.servo import Target
+from carp_ros.evaluation.policy_agent import Pace, PolicyAgent, see
+from carp_ros.evaluation.smoothness import ToolPath
+from carp_ros.policies.carp import CarpPolicy
+from carp_ros.policies.load import load_policy
+from carp_ros.policies.policy import StageSeconds
 from carp_ros.rig import Rig
 from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cell import Cell
@@ -30,14 +38,40 @@ class Conditions:
         task: `cup` or `bowl`.
         level: Randomisation: `none`, `normal` or `hard`.
         timeout_s: A trial that takes longer, in simulated time, is stopped and judged.
-        make_agent: Returns the agent for a cell; a function of a module, as processes share it.
+        make_agent: Returns the agent for a cell and its cameras; something that can be pickled,
+            as processes share it.
+        sees: Whether the agent needs the cameras; without, there may be none.
     """
 
     rig: Rig
     task: str
     level: str
     timeout_s: float
-    make_agent: Callable[[Cell], Agent]
+    make_agent: Callable[[Cell, Cameras | None], Agent]
+    sees: bool = False
+
+
+@dataclass(frozen=True)
+class PolicyFigures:
+    """How a policy did in one trial.
+
+    Attributes:
+        stages: Of each inference, on the machine as it was.
+        confidences: Of each, the mean log-likelihood of its tokens.
+        followed: How many chunks the servo took.
+        refusals: Why each of the others came to nothing.
+        coarse: How many were short of scales.
+        out_of_range: Which numbers of the state went beyond training, each once.
+        velocity_jumps_m_s: By how much the tool's velocity changed at each switch of chunks.
+    """
+
+    stages: tuple[StageSeconds, ...]
+    confidences: tuple[float, ...]
+    followed: int
+    refusals: tuple[str, ...]
+    coarse: int
+    out_of_range: tuple[str, ...]
+    velocity_jumps_m_s: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -51,6 +85,8 @@ class Trial:
         seconds: How long the agent took, in simulated [s].
         timed_out: Whether it was stopped.
         wall_s: How long the simulation took.
+        jerk_m_s3: Of the tool, root mean square.
+        policy: If the agent was one.
     """
 
     seed: int
@@ -59,11 +95,102 @@ class Trial:
     seconds: float
     timed_out: bool
     wall_s: float
+    jerk_m_s3: float
+    policy: PolicyFigures | None = None
 
 
-def demonstrate(cell: Cell) -> Operator:
-    """Return the scripted operator for a cell."""
+def demonstrate(cell: Cell, cameras: Cameras | None = None) -> Operator:
+    """Return the scripted operator for a cell; it needs no cameras."""
     return Operator(cell.rig, Demonstrator(lambda: cell, cell.rig))
+
+
+@dataclass(frozen=True)
+class FollowPolicy:
+    """Makes agents that follow a bundle; each process loads it once.
+
+    Attributes:
+        bundle: Its folder.
+        task: Which of its tasks.
+        pace: When it plans.
+        last_scale: Stop after this scale, from 0; None for the finest.
+    """
+
+    bundle: Path
+    task: str
+    pace: Pace
+    last_scale: int | None = None
+
+    def __call__(self, cell: Cell, cameras: Cameras | None) -> PolicyAgent:
+        """Return the agent for a cell."""
+        assert cameras is not None, "a policy sees: Conditions.sees must be true"
+        policy = _policy(self.bundle, self.task, self.last_scale)
+        return PolicyAgent(
+            policy,
+            lambda: see(cell, cameras, policy.cameras),
+            lambda: cell.judge().success,
+            self.pace,
+        )
+
+
+class Stage:
+    """A cell, with cameras if needed, in which one process runs one trial after the other.
+
+    Args:
+        conditions: What is the same in all trials.
+        pictured: Seeds to take pictures of.
+    """
+
+    def __init__(self, conditions: Conditions, pictured: frozenset[int] = frozenset()) -> None:
+        self._conditions = conditions
+        self._pictured = pictured
+        visible = conditions.sees or bool(pictured)
+        self._cell = Cell(conditions.rig, task_named(conditions.task), visuals=visible)
+        self._cameras = Cameras(self._cell) if visible else None
+
+    def run(self, seed: int) -> tuple[Trial, list[Picture]]:
+        """Run the trial of a seed; return it, with pictures if they are wanted of this seed."""
+        begin_s = time.perf_counter()
+        cell, conditions = self._cell, self._conditions
+        cell.reset(seed, conditions.level)
+        agent = conditions.make_agent(cell, self._cameras)
+        path = ToolPath()
+        moments = []
+
+        def watch(now_ns: int) -> None:
+            moments.append(cell.snapshot(now_ns))
+
+        def record(now_ns: int, target: Target) -> None:
+            if path.is_due(now_ns):
+                path.take(cell.tcp_pose.position)
+
+        outcome = run_episode(cell, agent, conditions.timeout_s, watch, record)
+        trial = Trial(
+            seed,
+            outcome.verdict.success,
+            outcome.verdict.reasons,
+            round(outcome.seconds, 3),
+            outcome.timed_out,
+            round(time.perf_counter() - begin_s, 3),
+            round(path.jerk_m_s3(), 3),
+            _figures(agent, path) if isinstance(agent, PolicyAgent) else None,
+        )
+        if seed not in self._pictured:
+            return trial, []
+        return trial, self._pictures((moments[0], moments[len(moments) // 2], moments[-1]))
+
+    def close(self) -> None:
+        """Give the OpenGL context back."""
+        if self._cameras:
+            self._cameras.close()
+
+    def _pictures(self, moments: Iterable[npt.NDArray[np.void]]) -> list[Picture]:
+        assert self._cameras is not None
+        pictures = []
+        for moment in moments:
+            self._cell.restore(moment)
+            views = [self._cameras.render(name) for name in self._cameras.names]
+            pictures.append(np.vstack(views))
+        return pictures
 
 
 def run_trials(
@@ -77,43 +204,41 @@ def run_trials(
         pictured: Seeds to return pictures of: first, middle and last, the cameras stacked.
         workers: Processes.
     """
-    work = partial(run_trial, conditions, frozenset(pictured))
     # Spawned, not forked: OpenGL and threads of the parent do not survive a fork.
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap_unordered(work, seeds)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, _open_stage, (conditions, frozenset(pictured))) as pool:
+        yield from pool.imap_unordered(_run, seeds)
 
 
-def run_trial(
-    conditions: Conditions, pictured: frozenset[int], seed: int
-) -> tuple[Trial, list[Picture]]:
-    """Run one trial in this process; return it, and pictures if `pictured` holds its seed."""
-    begin_s = time.perf_counter()
-    cell = Cell(conditions.rig, task_named(conditions.task), visuals=seed in pictured)
-    cell.reset(seed, conditions.level)
-    moments = []
+_stage: Stage | None = None
+"""Of a worker process: making a cell takes longer than resetting it."""
 
-    def watch(now_ns: int) -> None:
-        moments.append(cell.snapshot(now_ns))
 
-    outcome = run_episode(cell, conditions.make_agent(cell), conditions.timeout_s, watch)
-    trial = Trial(
-        seed,
-        outcome.verdict.success,
-        outcome.verdict.reasons,
-        round(outcome.seconds, 3),
-        outcome.timed_out,
-        round(time.perf_counter() - begin_s, 3),
+def _open_stage(conditions: Conditions, pictured: frozenset[int]) -> None:
+    global _stage
+    cv2.setNumThreads(1)  # one core a worker
+    _stage = Stage(conditions, pictured)
+
+
+def _run(seed: int) -> tuple[Trial, list[Picture]]:
+    assert _stage is not None
+    return _stage.run(seed)
+
+
+@functools.cache
+def _policy(bundle: Path, task: str, last_scale: int | None) -> CarpPolicy:
+    return load_policy(bundle, task, time.perf_counter_ns, last_scale=last_scale)
+
+
+def _figures(agent: PolicyAgent, path: ToolPath) -> PolicyFigures:
+    predictions = agent.predictions
+    jumps = path.velocity_jumps_m_s(agent.arrivals_ns)
+    return PolicyFigures(
+        stages=tuple(prediction.stages for prediction in predictions),
+        confidences=tuple(prediction.confidence for prediction in predictions),
+        followed=len(agent.arrivals_ns),
+        refusals=tuple(agent.refusals),
+        coarse=sum(prediction.is_coarse for prediction in predictions),
+        out_of_range=tuple(dict.fromkeys(r for p in predictions for r in p.out_of_range)),
+        velocity_jumps_m_s=tuple(jumps.tolist()),
     )
-    if seed not in pictured:
-        return trial, []
-    return trial, _pictures(cell, (moments[0], moments[len(moments) // 2], moments[-1]))
-
-
-def _pictures(cell: Cell, moments: Iterable[npt.NDArray[np.void]]) -> list[Picture]:
-    cameras = Cameras(cell)
-    pictures = []
-    for moment in moments:
-        cell.restore(moment)
-        pictures.append(np.vstack([cameras.render(name) for name in cameras.names]))
-    cameras.close()
-    return pictures

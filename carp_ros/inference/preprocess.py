@@ -27,8 +27,7 @@ def network_image(image: Image, size: ImageSize) -> Image:
     """
     if image.shape[:2] == (size.height_px, size.width_px):
         return np.ascontiguousarray(image)
-    whole = np.ascontiguousarray(image)  # OpenCV takes no mirrored view, which BGR images are
-    resized = cv2.resize(whole, (size.width_px, size.height_px), interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(image, (size.width_px, size.height_px), interpolation=cv2.INTER_AREA)
     return np.asarray(resized, np.uint8)
 
 

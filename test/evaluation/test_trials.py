@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from carp_ros.evaluation.trials import Conditions, demonstrate, run_trial, run_trials
+from carp_ros.evaluation.policy_agent import Pace
+from carp_ros.evaluation.trials import Conditions, FollowPolicy, Stage, demonstrate, run_trials
 from carp_ros.rig import load_rig
 
 
@@ -13,18 +14,46 @@ def conditions() -> Conditions:
     return Conditions(rig, "cup", "normal", timeout_s=40.0, make_agent=demonstrate)
 
 
-def test_trials_in_other_processes_are_the_same_as_in_this_one(conditions):
-    here = {seed: run_trial(conditions, frozenset(), seed)[0] for seed in (3, 4)}
-    for trial, pictures in run_trials(conditions, (3, 4), workers=2):
-        assert dataclasses.replace(trial, wall_s=here[trial.seed].wall_s) == here[trial.seed]
+def alone(conditions, seed):
+    """Return the trial of a seed on a stage of its own."""
+    stage = Stage(conditions)
+    trial, _ = stage.run(seed)
+    stage.close()
+    return trial
+
+
+def test_a_trial_is_the_same_alone_and_after_others_in_another_process(conditions):
+    for trial, pictures in run_trials(conditions, (3, 4), workers=1):
+        here = alone(conditions, trial.seed)
+        assert dataclasses.replace(trial, wall_s=here.wall_s) == here
         assert pictures == []
 
 
 def test_pictures_show_the_episode_from_beginning_to_end(conditions):
     stopped = dataclasses.replace(conditions, timeout_s=3.0)
-    trial, pictures = run_trial(stopped, frozenset({5}), 5)
+    stage = Stage(stopped, frozenset({5}))
+    trial, pictures = stage.run(5)
+    stage.close()
     assert trial.timed_out
     assert not trial.success
     assert trial.reasons
     assert [picture.shape for picture in pictures] == [(480, 320, 3)] * 3
     assert (pictures[0] != pictures[2]).any()
+
+
+def test_a_person_moves_with_some_jerk(conditions):
+    assert 0.1 < alone(conditions, 3).jerk_m_s3 < 100.0
+
+
+def test_a_policy_is_measured_in_every_trial(conditions, tiny_bundle):
+    follow = FollowPolicy(tiny_bundle, "cup", Pace(replan_s=0.2, latency_s=0.1), last_scale=None)
+    seen = dataclasses.replace(conditions, timeout_s=1.0, make_agent=follow, sees=True)
+    trials = [trial for trial, _ in run_trials(seen, (3, 4), workers=1)]
+    for trial in trials:
+        assert trial.policy is not None
+        assert len(trial.policy.stages) == len(trial.policy.confidences) == 5
+        assert trial.policy.followed == 5
+        assert trial.policy.coarse == 0
+        assert trial.policy.refusals == trial.policy.out_of_range == ()
+        assert 0.0 < trial.policy.stages[0].total < 1.0
+        assert max(trial.policy.velocity_jumps_m_s) < 0.1

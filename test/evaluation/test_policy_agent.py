@@ -1,0 +1,155 @@
+import time
+
+import numpy as np
+import pytest
+
+import carp_ros.sim  # noqa: F401  chooses the OpenGL before mujoco is imported
+from carp_ros.errors import PolicyError
+from carp_ros.evaluation.policy_agent import Pace, PolicyAgent, see
+from carp_ros.geometry import rotation_between
+from carp_ros.policies.load import load_policy
+from carp_ros.policies.policy import Prediction, StageSeconds
+from carp_ros.rig import load_rig
+from carp_ros.share import share_folder
+from carp_ros.sim.cameras import Cameras
+from carp_ros.sim.cell import Cell
+from carp_ros.sim.lockstep import run_episode
+from carp_ros.sim.tasks import task_named
+from carp_ros.types import Chunk, Observation
+
+from ..tiny_bundle import DRIFT_M, STEP_S
+
+MS = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def cell():
+    rig = load_rig(share_folder() / "config" / "ur5e_sim.yaml")
+    return Cell(rig, task_named("cup"), visuals=True)
+
+
+@pytest.fixture(scope="module")
+def cameras(cell):
+    cameras = Cameras(cell)
+    yield cameras
+    cameras.close()
+
+
+class Planner:
+    """A policy that moves the tool by so much over its 1.6 s, or fails."""
+
+    def __init__(self, by=(0.0, 0.0, 0.0), fails=False):
+        self.by, self.fails = np.array(by), fails
+        self.seen = []
+
+    def infer(self, observation, deadline_ns=None):
+        self.seen.append(observation)
+        if self.fails:
+            raise PolicyError("no idea")
+        fractions = np.arange(16) / 15
+        chunk = Chunk(
+            observation.stamp_ns,
+            observation.stamp_ns + np.arange(16) * 100 * MS,
+            observation.tool.position + fractions[:, None] * self.by,
+            np.tile(observation.tool.quaternion, (16, 1)),
+            np.full(16, 0.6),
+        )
+        return Prediction(chunk, -0.5, 3, 3, StageSeconds(0.0, 0.0, 0.0), ())
+
+
+def blind(cell):
+    """Return what an agent sees that needs no image."""
+    return lambda: Observation(
+        cell.time_ns, {}, {}, cell.tcp_pose, cell.gripper_opening, cell.joints
+    )
+
+
+def run(cell, policy, seconds, pace=None, succeeded=lambda: False):
+    cell.reset(0, "none")
+    agent = PolicyAgent(policy, blind(cell), succeeded, pace or Pace())
+    return agent, run_episode(cell, agent, seconds)
+
+
+def test_the_arm_moves_as_the_chunks_say(cell):
+    before = cell.tcp_pose
+    agent, _ = run(cell, Planner(by=(0.0, 0.12, -0.06)), 1.0)
+    moved = cell.tcp_pose.position - before.position
+    # each chunk begins where the tool was seen, a lag behind where it is: no more can be told
+    assert moved[1] == pytest.approx(0.07, abs=0.03)
+    assert moved[2] == pytest.approx(-0.5 * moved[1], abs=0.005)
+    assert np.linalg.norm(rotation_between(cell.tcp_pose.quaternion, before.quaternion)) < 0.02
+    assert cell.gripper_opening == pytest.approx(0.6, abs=0.1)
+    assert agent.refusals == []
+
+
+def test_a_chunk_arrives_a_latency_after_its_observation_and_plans_follow_their_pace(cell):
+    agent, _ = run(cell, Planner(), 1.0, Pace(replan_s=0.2, latency_s=0.13))
+    stamps_ns = [prediction.chunk.stamp_ns for prediction in agent.predictions]
+    assert stamps_ns == [n * 200 * MS for n in range(5)]
+    assert agent.arrivals_ns == [stamp_ns + 130 * MS for stamp_ns in stamps_ns]
+
+
+def test_a_plan_waits_for_the_one_before(cell):
+    agent, _ = run(cell, Planner(), 1.0, Pace(replan_s=0.1, latency_s=0.25))
+    stamps_ns = [prediction.chunk.stamp_ns for prediction in agent.predictions]
+    assert stamps_ns == [n * 250 * MS for n in range(4)]
+
+
+def test_without_latency_a_chunk_is_there_at_once(cell):
+    agent, _ = run(cell, Planner(), 0.5, Pace(replan_s=0.25, latency_s=0.0))
+    assert agent.arrivals_ns == [0, 250 * MS]
+
+
+def test_a_second_of_success_on_end_ends_it(cell):
+    successes = iter([True] * 5 + [False] + [True] * 20)
+    _, outcome = run(cell, Planner(), 5.0, succeeded=lambda: next(successes))
+    # judged every 0.1 s from 0.1 s on; the failure is at 0.6 s
+    assert outcome.seconds == pytest.approx(1.6, abs=0.02)
+    assert not outcome.timed_out
+
+
+def test_the_timeout_ends_what_never_succeeds(cell):
+    assert run(cell, Planner(), 0.5)[1].timed_out
+
+
+def test_a_policy_without_a_plan_five_times_in_a_row_is_given_up(cell):
+    agent, outcome = run(cell, Planner(fails=True), 5.0)
+    assert agent.refusals == ["no idea"] * 5
+    assert outcome.seconds == pytest.approx(0.8, abs=0.02)
+    assert agent.predictions == []
+
+
+def test_chunks_that_the_servo_refuses_are_counted_with_its_reason(cell):
+    agent, _ = run(cell, Planner(by=(9.0, 0.0, 0.0)), 5.0)
+    assert len(agent.refusals) == 5
+    assert "outside the workspace" in agent.refusals[0]
+    assert agent.arrivals_ns == []
+
+
+def test_what_is_seen_is_the_truth_of_that_moment(cell, cameras):
+    cell.reset(3, "normal")
+    observation = see(cell, cameras, ("third_cam",))
+    assert observation.stamp_ns == observation.image_stamps_ns["third_cam"] == cell.time_ns
+    assert list(observation.images) == ["third_cam"]
+    assert (observation.images["third_cam"] == cameras.render("third_cam")).all()
+    assert (observation.tool.position == cell.tcp_pose.position).all()
+    before = observation.joints.copy()
+    cell.drive(cell.joints + 0.1, 0.0)
+    for _ in range(50):
+        cell.advance()
+    assert (observation.joints == before).all()
+
+
+def test_a_bundle_moves_the_arm_as_its_graphs_say(cell, cameras, tiny_bundle):
+    policy = load_policy(tiny_bundle, "cup", time.perf_counter_ns)
+    cell.reset(0, "none")
+    before = cell.tcp_pose.position
+    agent = PolicyAgent(
+        policy, lambda: see(cell, cameras, policy.cameras), lambda: False, Pace(0.2, 0.02)
+    )
+    run_episode(cell, agent, 1.0)
+    moved = cell.tcp_pose.position - before
+    speed_m_s = DRIFT_M / STEP_S
+    assert 0.4 * speed_m_s < moved[0] < 1.2 * speed_m_s
+    assert abs(moved[1:]).max() < 0.005
+    assert agent.refusals == []
