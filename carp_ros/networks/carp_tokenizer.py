@@ -1,0 +1,236 @@
+"""CARP's action tokenizer (arXiv:2412.06782): action chunks to multi-scale tokens and back.
+
+A small VQ-VAE for each action dimension, which sees that dimension's course over the horizon and
+nothing else. The D of them are one grouped network, so that nothing loops over dimensions. Two
+published habits are kept although the paper does not name them: half of a code passes by phi, and
+the tokenizer is used with the weights of an epoch, not with averaged ones.
+
+Shapes: B batch, H horizon, D action dimensions, C code width, L = H/4 latent length, K scales,
+l tokens of a scale and dimension, V codes, N = D * sum(l) tokens in the order of `carp_quantizer`.
+Actions are normalised, about -1 to 1.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from carp_ros.networks.carp_quantizer import MultiScaleQuantizer, Quantized
+from carp_ros.networks.codebook_upkeep import CodebookUpkeep
+from carp_ros.networks.grouped import (
+    Downsample,
+    ResidualBlock,
+    Upsample,
+    grouped_conv,
+    grouped_norm,
+)
+
+COMPRESSION = 4
+"""Steps of the horizon for each element of a latent."""
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """Size and recipe of a `CarpTokenizer`; the defaults are the paper's.
+
+    Attributes:
+        dimensions: D, action dimensions.
+        horizon: H, steps of an action chunk.
+        scales: Tokens of each scale and dimension, coarse to fine; the last is H/4.
+        codes: V, codes of a dimension.
+        code_width: C.
+        channels: Of a dimension, at the full horizon.
+        multipliers: Channels at a half and at a quarter of the horizon, in `channels`.
+        cosine: Take the code of the closest direction; else the closest code.
+        commitment: Weight of the loss that keeps latents near their codes.
+        codebook_decay: None lets the codebook learn by gradient, as in the paper; else codes are
+            moving averages of what they stand for, with this decay a batch.
+        restart_below: A code used less often than this share of an even use is given a new place;
+            0, as in the paper, leaves dead codes dead.
+    """
+
+    dimensions: int = 10
+    horizon: int = 16
+    scales: tuple[int, ...] = (1, 2, 3, 4)
+    codes: int = 512
+    code_width: int = 8
+    channels: int = 2
+    multipliers: tuple[int, int] = (2, 4)
+    cosine: bool = True
+    commitment: float = 0.25
+    codebook_decay: float | None = None
+    restart_below: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.horizon % COMPRESSION:
+            raise ValueError(f"horizon is {self.horizon}; expected a multiple of {COMPRESSION}")
+        if not self.scales or self.scales[-1] != self.latent_length:
+            raise ValueError(
+                f"scales are {self.scales}; expected the last to be {self.latent_length},"
+                f" a quarter of the horizon {self.horizon}"
+            )
+        if min(self.scales) < 1 or max(self.scales) > self.latent_length:
+            raise ValueError(f"scales are {self.scales}; expected 1 to {self.latent_length} each")
+        if len(self.multipliers) != 2:
+            raise ValueError(f"multipliers are {self.multipliers}; expected 2, one a halving")
+
+    @property
+    def latent_length(self) -> int:
+        """L."""
+        return self.horizon // COMPRESSION
+
+    @property
+    def tokens(self) -> int:
+        """N, the tokens of one chunk."""
+        return self.dimensions * sum(self.scales)
+
+
+class TokenizerLoss(NamedTuple):
+    """One training step's outcome."""
+
+    loss: Tensor
+    """To minimise: both losses, summed over dimensions, as of D tokenizers trained apart."""
+    reconstruction: Tensor
+    """Of shape (B, H, D)."""
+    reconstruction_loss: Tensor
+    """Mean squared error of each dimension, of shape (D,)."""
+    quantization_loss: Tensor
+    """How far latents and codes are apart, in each dimension, of shape (D,)."""
+    tokens: Tensor
+    """Int64, of shape (B, N)."""
+
+
+class CarpTokenizer(nn.Module):
+    """Multi-scale VQ-VAE of every action dimension."""
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = _encoder(config)
+        self.quantizer = MultiScaleQuantizer(
+            config.dimensions, config.scales, config.codes, config.code_width, config.cosine
+        )
+        self.decoder = _decoder(config)
+        self.upkeep = None
+        if config.codebook_decay is not None or config.restart_below > 0.0:
+            self.upkeep = CodebookUpkeep(
+                self.quantizer, config.codebook_decay, config.restart_below
+            )
+
+    @property
+    def slices(self) -> list[slice]:
+        """Where the tokens of each scale are among all N."""
+        return self.quantizer.slices
+
+    def encode(self, actions: Tensor) -> Tensor:
+        """Return the latent, (B, D, C, L), of actions (B, H, D)."""
+        return self.encoder(actions.transpose(1, 2)).unflatten(1, (self.config.dimensions, -1))
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Return the actions, (B, H, D), of a latent (B, D, C, L)."""
+        return self.decoder(latent.flatten(1, 2)).transpose(1, 2)
+
+    def quantize(self, latent: Tensor) -> Quantized:
+        """Return the tokens of a latent (B, D, C, L), and the latents that they stand for."""
+        return self.quantizer.quantize(latent)
+
+    def tokenize(self, actions: Tensor) -> Tensor:
+        """Return the tokens, int64 (B, N), of actions (B, H, D)."""
+        return self.quantize(self.encode(actions)).tokens
+
+    def latents_from_tokens(self, tokens: Tensor) -> Tensor:
+        """Return the latents after each scale, (B, K, D, C, L), that tokens (B, N) stand for."""
+        return self.quantizer.latents_from_tokens(tokens)
+
+    def empty_latent(self, batch: int) -> Tensor:
+        """Return the latent before the first scale, zeros of shape (B, D, C, L)."""
+        return self.quantizer.empty_latent(batch)
+
+    def add_scale(self, k: int, latent: Tensor, tokens: Tensor) -> Tensor:
+        """Return the latent (B, D, C, L) with the tokens (B, D l) of scale `k` added."""
+        return self.quantizer.add_scale(k, latent, tokens)
+
+    def next_input(self, k: int, latent: Tensor) -> Tensor:
+        """Return what scale `k`, from 1 on, is predicted from, (B, D l, C).
+
+        Args:
+            k: The scale.
+            latent: After the scale before it, of shape (B, D, C, L).
+        """
+        return self.quantizer.next_input(k, latent)
+
+    def scale_inputs(self, latents: Tensor) -> Tensor:
+        """Return what all scales but the first are predicted from, (B, N - D l_0, C).
+
+        Args:
+            latents: After each scale, of shape (B, K, D, C, L).
+        """
+        inputs = [self.next_input(k, latents[:, k - 1]) for k in range(1, len(self.slices))]
+        return (
+            torch.cat(inputs, dim=1)
+            if inputs
+            else latents.new_zeros(len(latents), 0, self.config.code_width)
+        )
+
+    def forward(self, actions: Tensor) -> TokenizerLoss:
+        """Return the losses of actions (B, H, D); in training, keep the codebook up too."""
+        latent = self.encode(actions)
+        tokens, latents = self.quantize(latent)
+        # straight through: the decoder sees codes, the encoder gets its gradient
+        reconstruction = self.decode(latent + (latents[:, -1] - latent).detach())
+        reconstruction_loss = (reconstruction - actions).square().mean(dim=(0, 1))
+        codes_away = (latents - latent.detach()[:, None]).square().mean(dim=(0, 1, 3, 4))
+        latents_away = (latents.detach() - latent[:, None]).square().mean(dim=(0, 1, 3, 4))
+        quantization_loss = codes_away + self.config.commitment * latents_away
+        if self.training and self.upkeep is not None:
+            self.upkeep(self.quantizer, latent, tokens, latents)
+        loss = (reconstruction_loss + quantization_loss).sum()
+        return TokenizerLoss(loss, reconstruction, reconstruction_loss, quantization_loss, tokens)
+
+
+def _encoder(config: TokenizerConfig) -> nn.Sequential:
+    """Return the network from (B, D, H) to (B, D C, L)."""
+    d, width = config.dimensions, config.code_width
+    full = config.channels
+    half, quarter = (full * multiplier for multiplier in config.multipliers)
+    return nn.Sequential(
+        OrderedDict(
+            conv_in=grouped_conv(d, 1, full),
+            block_1=ResidualBlock(d, full, half),
+            down_1=Downsample(d, half),
+            block_2=ResidualBlock(d, half, half),
+            block_3=ResidualBlock(d, half, quarter),
+            down_2=Downsample(d, quarter),
+            block_4=ResidualBlock(d, quarter, quarter),
+            norm_out=grouped_norm(d, quarter),
+            activation=nn.SiLU(),
+            conv_out=grouped_conv(d, quarter, width),
+            to_latent=grouped_conv(d, width, width, taps=9),
+        )
+    )
+
+
+def _decoder(config: TokenizerConfig) -> nn.Sequential:
+    """Return the network from (B, D C, L) to (B, D, H)."""
+    d, width = config.dimensions, config.code_width
+    full = config.channels
+    half, quarter = (full * multiplier for multiplier in config.multipliers)
+    return nn.Sequential(
+        OrderedDict(
+            from_latent=grouped_conv(d, width, width, taps=9),
+            norm_in=grouped_norm(d, width),
+            activation=nn.SiLU(),
+            conv_in=grouped_conv(d, width, quarter),
+            block_1=ResidualBlock(d, quarter, quarter),
+            up_1=Upsample(d, quarter),
+            block_2=ResidualBlock(d, quarter, half),
+            block_3=ResidualBlock(d, half, half),
+            up_2=Upsample(d, half),
+            block_4=ResidualBlock(d, half, full),
+            conv_out=grouped_conv(d, full, 1),
+        )
+    )

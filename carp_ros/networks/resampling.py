@@ -1,0 +1,48 @@
+"""Resampling of short sequences as constant matrices: nothing that an exported graph must compute.
+
+L is the length of a latent, l that of one scale, l <= L.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+CUBIC_SHARPNESS = -0.75
+"""The free parameter of the cubic kernel; PyTorch's bicubic interpolation has this one too."""
+
+
+def pooling_matrix(length: int, bins: int) -> Tensor:
+    """Return the matrix of shape (bins, length) that averages a sequence over bins.
+
+    Bin i takes the elements from floor(i L / l) to before ceil((i + 1) L / l); bins overlap where l
+    does not divide L (adaptive average pooling).
+    """
+    matrix = torch.zeros(bins, length)
+    for i in range(bins):
+        first, end = i * length // bins, -(-(i + 1) * length // bins)
+        matrix[i, first:end] = 1.0 / (end - first)
+    return matrix
+
+
+def bicubic_matrix(points: int, length: int) -> Tensor:
+    """Return the matrix of shape (length, points) that spreads a sequence over more elements.
+
+    Cubic convolution (R. Keys, 1981) between the centres of equal intervals; what would lie beyond
+    an end is that end's value.
+    """
+    matrix = torch.zeros(length, points, dtype=torch.float64)
+    for i in range(length):
+        centre = (i + 0.5) * points / length - 0.5
+        left = int(centre // 1)
+        for j in range(left - 1, left + 3):
+            matrix[i, min(max(j, 0), points - 1)] += _cubic(abs(centre - j))
+    return matrix.float()
+
+
+def _cubic(distance: float) -> float:
+    """Return the kernel's weight of a point, by its distance of 0 to 2."""
+    a, x = CUBIC_SHARPNESS, distance
+    if x <= 1.0:
+        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+    return ((x - 5.0) * x + 8.0) * a * x - 4.0 * a
