@@ -1,4 +1,6 @@
+import hashlib
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -30,3 +32,48 @@ def test_a_failure_says_why(capsys):
 def test_no_trials_are_refused():
     with pytest.raises(ValueError, match="--trials is 0; expected at least 1"):
         verb.main(EvalCommand(trials=0))
+
+
+def test_a_bundle_is_measured_and_named_by_its_hash(tmp_path, capsys, tiny_bundle):
+    report = tmp_path / "r.json"
+    command = EvalCommand(
+        bundle=tiny_bundle, trials=1, timeout_s=1.0, report=report, last_scale=2, replan_s=0.25
+    )
+    assert verb.main(command) == 0
+    assert "tiny, cup, normal: 0 of 1 trials succeeded" in capsys.readouterr().out
+    read = json.loads(report.read_text())
+    assert read["agent"] == "policy"
+    sha256 = hashlib.sha256((tiny_bundle / "policy.yaml").read_bytes()).hexdigest()
+    assert read["bundle"] == {"name": "tiny", "sha256": sha256}
+    assert (read["replan_s"], read["latency_s"], read["last_scale"]) == (0.25, 0.1, 2)
+    assert read["chunks"] == {"planned": 4, "followed": 4, "refused": 0, "coarse": 0}
+    total = read["inference_ms"]["total"]
+    assert 0.0 < total["p50"] <= total["p99"]
+    assert set(read["inference_ms"]) == {"preprocess", "vision", "decode", "total"}
+    assert read["velocity_jump_m_s"]["p50"] < 0.1
+    assert read["jerk_m_s3"] > 0.0
+    assert read["rows"][0]["followed"] == 4
+    assert "stages" not in read["rows"][0]
+
+
+def test_early_stopping_is_counted(tmp_path, tiny_bundle):
+    report = tmp_path / "r.json"
+    verb.main(EvalCommand(bundle=tiny_bundle, trials=1, timeout_s=0.5, report=report, last_scale=0))
+    read = json.loads(report.read_text())
+    assert read["chunks"]["coarse"] == read["chunks"]["planned"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"agent": "demonstrator"}, "--agent demonstrator and --bundle exclude each other"),
+        ({"agent": "policy", "bundle": None}, "--agent policy needs --bundle"),
+        ({"last_scale": 3}, "--last-scale is 3; expected 0 to 2"),
+        ({"replan_s": 0.0}, "--replan-s is 0.0"),
+        ({"task": "bowl"}, "task is 'bowl'; bundle tiny was trained for cup"),
+        ({"bundle": Path("nowhere")}, r"no policy\.yaml in nowhere"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_before_anything_runs(tiny_bundle, options, reason):
+    with pytest.raises(ValueError, match=reason):
+        verb.main(EvalCommand(**{"bundle": tiny_bundle, **options}))

@@ -1,0 +1,49 @@
+"""What many inferences come to, in a few figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from carp_ros.evaluation.trials import PolicyFigures
+from carp_ros.policies.policy import StageSeconds
+
+
+def policy_summary(trials: Sequence[PolicyFigures]) -> dict[str, Any]:
+    """Return counts of chunks, their latency by stage, and how the arm took their switches."""
+    stages = [stage for trial in trials for stage in trial.stages]
+    jumps = [jump for trial in trials for jump in trial.velocity_jumps_m_s]
+    confidences = [confidence for trial in trials for confidence in trial.confidences]
+    return {
+        "chunks": {
+            "planned": len(stages),
+            "followed": sum(trial.followed for trial in trials),
+            "refused": sum(len(trial.refusals) for trial in trials),
+            "coarse": sum(trial.coarse for trial in trials),
+        },
+        "inference_ms": stage_percentiles_ms(stages),
+        "confidence": _round(float(np.mean(confidences))) if confidences else None,
+        "velocity_jump_m_s": percentiles(jumps),
+    }
+
+
+def stage_percentiles_ms(stages: Sequence[StageSeconds]) -> dict[str, dict[str, float]]:
+    """Return `p50` and `p99` in [ms] of each stage and of the total."""
+    return {
+        name: percentiles([1e3 * getattr(stage, name) for stage in stages])
+        for name in ("preprocess", "vision", "decode", "total")
+    }
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """Return `p50` and `p99`; empty for no values."""
+    if not values:
+        return {}
+    p50, p99 = np.percentile(values, [50, 99])
+    return {"p50": _round(p50), "p99": _round(p99)}
+
+
+def _round(value: float) -> float:
+    return round(float(value), 3)
