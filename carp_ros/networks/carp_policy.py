@@ -1,0 +1,90 @@
+"""CARP as it is trained and exported: cameras and state in, actions in SI units out.
+
+The parts are the paper's: an encoder a camera, the measured state beside their features, the
+coarse-to-fine transformer, the tokenizer's decoder. What surrounds them is scaling, kept inside so
+that nobody outside can get it wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from carp_ros.networks.action_tokenizer import ActionTokenizer
+from carp_ros.networks.carp_transformer import CarpTransformer, TransformerConfig
+from carp_ros.networks.scaling import Scaling
+from carp_ros.networks.vision import ResNetEncoder, SmallEncoder
+
+
+@dataclass(frozen=True)
+class EyesConfig:
+    """How images become numbers.
+
+    Attributes:
+        kind: `small`, for CPUs, or `resnet18`, as the paper's image policy.
+        image_px: Width and height of what the network is given.
+        crop_px: Width and height of the part it looks at: anywhere in training, the centre in use.
+        width: Features a camera.
+    """
+
+    kind: Literal["small", "resnet18"] = "small"
+    image_px: tuple[int, int] = (112, 84)
+    crop_px: tuple[int, int] = (104, 76)
+    width: int = 64
+
+
+class CarpPolicyNetwork(nn.Module):
+    """Images, state and task to a plan.
+
+    Args:
+        cameras: Their names.
+        eyes: How images become numbers.
+        state_size: S, numbers of the measured state, of all its steps.
+        tokenizer: Trained before; frozen here.
+        transformer: Its size; `condition` must fit cameras and state, see `condition_size`.
+    """
+
+    def __init__(
+        self,
+        cameras: tuple[str, ...],
+        eyes: EyesConfig,
+        state_size: int,
+        tokenizer: ActionTokenizer,
+        transformer: TransformerConfig,
+    ) -> None:
+        super().__init__()
+        self.eyes = nn.ModuleDict({name: _encoder(eyes) for name in cameras})
+        self.state_scaling = Scaling(state_size)
+        self.tokenizer = tokenizer.requires_grad_(False)
+        self.transformer = CarpTransformer(transformer)
+
+    def train(self, mode: bool = True) -> CarpPolicyNetwork:
+        """Set the mode of all but the tokenizer, which is not trained."""
+        super().train(mode)
+        self.tokenizer.eval()
+        return self
+
+    def condition(self, images: dict[str, Tensor], state: Tensor, task: Tensor | None) -> Tensor:
+        """Return what the plan is made from, (B, E).
+
+        Args:
+            images: By camera, RGB in [-1, 1], cropped, of shape (B, 3, h, w).
+            state: Measured, in SI units, of shape (B, S).
+            task: Index of each one's task, of shape (B,); None if there is but one.
+        """
+        seen = [encoder(images[name]) for name, encoder in self.eyes.items()]
+        features = torch.cat([*seen, self.state_scaling(state)], dim=1)
+        return self.transformer.condition(features, task)
+
+
+def condition_size(cameras: tuple[str, ...], eyes: EyesConfig, state_size: int) -> int:
+    """Return how many numbers the transformer is conditioned on."""
+    return len(cameras) * eyes.width + state_size
+
+
+def _encoder(eyes: EyesConfig) -> nn.Module:
+    kind = {"small": SmallEncoder, "resnet18": ResNetEncoder}[eyes.kind]
+    return kind(eyes.crop_px, eyes.width)
