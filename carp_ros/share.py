@@ -1,7 +1,8 @@
-"""Where the files that are not code lie: launch, config, calibration, models; the version."""
+"""Where files that are not code lie: launch, config, calibration, models, caches; the version."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -32,3 +33,8 @@ def share_folder(package: Path = _PACKAGE) -> Path:
 def version() -> str:
     """Return the package's version; its one home is package.xml."""
     return str(ElementTree.parse(share_folder() / "package.xml").findtext("version"))
+
+
+def cache_folder() -> Path:
+    """Return where this package keeps what it can make again: `$XDG_CACHE_HOME/carp_ros`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "carp_ros"

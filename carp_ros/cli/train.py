@@ -1,0 +1,85 @@
+"""`carp train`: from a dataset to a policy, in two stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+Preset = Literal["cpu-small", "paper-state", "paper-image"]
+
+
+@dataclass(frozen=True)
+class TokenizerCommand:
+    """Stage 1: learn to say actions in tokens, from a dataset's actions alone.
+
+    Stop it at any time and run the same command again: it goes on where it stopped.
+
+    Attributes:
+        dataset: Folder of `carp convert`.
+        out: Folder of the training: weights, figures as JSON lines and as curves.
+        preset: The recipe; what else is given here replaces that part of it.
+        scales: Tokens of each scale, coarse to fine; the last is a quarter of the horizon.
+        lookup: How a code is chosen: by direction, cosine, or by distance, euclidean.
+        epochs: Passes over the dataset; 0 takes the preset's.
+        seed: Of initial weights and order.
+    """
+
+    dataset: tyro.conf.Positional[Path]
+    out: Path
+    preset: Preset = "cpu-small"
+    scales: tuple[int, ...] = ()
+    lookup: Literal["cosine", "euclidean"] = "cosine"
+    epochs: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class PolicyCommand:
+    """Stage 2: learn to say what to do, from what the cameras saw and the state was.
+
+    Ends with a bundle in OUT/bundle, which `carp eval --bundle` and `carp up --bundle` run. Stop it
+    at any time and run the same command again: it goes on where it stopped. With several GPUs or
+    machines: `torchrun --nproc-per-node N -m carp_ros.cli.main train policy ...`.
+
+    Attributes:
+        dataset: Folder of `carp convert`.
+        tokenizer: Folder of `carp train tokenizer`.
+        out: Folder of the training.
+        preset: The recipe; what else is given here replaces that part of it.
+        demonstrations: Train on so many of each task; 0 takes all but those held out.
+        epochs: Passes over the dataset; 0 takes the preset's.
+        rollouts: Trials in the simulated cell at each validation.
+        seed: Of initial weights, order and augmentation.
+    """
+
+    dataset: tyro.conf.Positional[Path]
+    tokenizer: Path
+    out: Path
+    preset: Preset = "cpu-small"
+    demonstrations: int = 0
+    epochs: int = 0
+    rollouts: int = 0
+    seed: int = 0
+
+
+TrainCommand = (
+    Annotated[TokenizerCommand, tyro.conf.subcommand("tokenizer")]
+    | Annotated[PolicyCommand, tyro.conf.subcommand("policy")]
+)
+
+
+def main(command: TokenizerCommand | PolicyCommand) -> int:
+    """Train, showing progress; return 0."""
+    if find_spec("torch") is None:
+        raise ValueError("training needs torch; pip install 'carp_ros[train]'")
+    if isinstance(command, TokenizerCommand):
+        from carp_ros.cli import train_tokenizer
+
+        return train_tokenizer.run(command)
+    from carp_ros.cli import train_policy
+
+    return train_policy.run(command)

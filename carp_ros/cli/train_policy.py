@@ -1,0 +1,108 @@
+"""`carp train policy`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from carp_ros.cli.export import provenance
+from carp_ros.cli.progress import Progress
+from carp_ros.cli.train_progress import TrainProgress
+from carp_ros.export.training_run import export_run
+from carp_ros.inference.bundle import ImageSize
+from carp_ros.networks.action_tokenizer import ActionTokenizer
+from carp_ros.recording.dataset_reader import DatasetReader
+from carp_ros.share import cache_folder
+from carp_ros.training.build import load_tokenizer, make_policy
+from carp_ros.training.curves import draw_curves
+from carp_ros.training.example import encoder_example, write_example
+from carp_ros.training.images import Images, read_images
+from carp_ros.training.loop import train
+from carp_ros.training.policy import PolicyTrainee
+from carp_ros.training.presets import POLICIES, PolicyRecipe
+from carp_ros.training.ranks import rank, ranks
+from carp_ros.training.run_folder import CURVES, RunFolder
+from carp_ros.training.windows import Windows, read_windows, split_episodes
+
+if TYPE_CHECKING:
+    from carp_ros.cli.train import PolicyCommand
+
+_HELD_OUT = 0.02
+
+
+def run(command: PolicyCommand) -> int:
+    """Train and export; return 0."""
+    recipe = recipe_of(command)
+    reader = DatasetReader(command.dataset)
+    tokenizer = load_tokenizer(command.tokenizer)
+    data = read_windows(reader, tokenizer.vq.config.horizon)
+    trained, held_out = split_episodes(data, _HELD_OUT, command.demonstrations, command.seed)
+    network = make_policy(recipe, tokenizer, tuple(reader.spec.cameras), data, command.seed)
+    with ranks():
+        folder = RunFolder(command.out, _config(command, recipe, reader, tokenizer, data))
+        images = _images(recipe, reader)
+        write_example(command.out, encoder_example(data, images, int(held_out[0])))
+        crop_px = recipe.eyes.crop_px if recipe.eyes else (0, 0)
+        trainee = PolicyTrainee(
+            network, data, images, crop_px, trained, held_out, recipe.augmentation
+        )
+        train(trainee, recipe.loop, folder, TrainProgress(quiet=rank() > 0).show)
+        if rank() == 0:
+            _finish(command, recipe, folder)
+    return 0
+
+
+def recipe_of(command: PolicyCommand) -> PolicyRecipe:
+    """Return the preset's recipe with what the command replaces."""
+    recipe = POLICIES[command.preset]
+    changes: dict[str, Any] = {"epochs": command.epochs} if command.epochs else {}
+    loop = dataclasses.replace(recipe.loop, seed=command.seed, **changes)
+    return dataclasses.replace(recipe, loop=loop)
+
+
+def _config(
+    command: PolicyCommand,
+    recipe: PolicyRecipe,
+    reader: DatasetReader,
+    tokenizer: ActionTokenizer,
+    data: Windows,
+) -> dict[str, Any]:
+    """Return all that the network and its bundle must be made of again."""
+    ranges = {
+        "state_low": data.states.min(0),
+        "state_high": data.states.max(0),
+        "action_low": data.actions.min((0, 1)),
+        "action_high": data.actions.max((0, 1)),
+    }
+    return {
+        "kind": "policy",
+        "dataset": command.dataset.name,
+        "demonstrations": command.demonstrations or len(reader.episodes),
+        "seed": command.seed,
+        "rig": reader.spec.rig,
+        "step_s": 1.0 / reader.spec.rate_hz,
+        "cameras": list(reader.spec.cameras),
+        "tasks": list(data.task_names),
+        "ranges": {name: numbers.tolist() for name, numbers in ranges.items()},
+        "tokenizer": dataclasses.asdict(tokenizer.vq.config),
+        "recipe": dataclasses.asdict(recipe),
+    }
+
+
+def _images(recipe: PolicyRecipe, reader: DatasetReader) -> Images:
+    """Return the dataset's images as the network takes them; decoded once, showing progress."""
+    if recipe.eyes is None:
+        return {}
+    frames = int(reader.episodes[-1]["dataset_to_index"]) * len(reader.spec.cameras)
+    progress = Progress(frames, "images")
+    cache = cache_folder() / "images" / str(reader.root.resolve()).strip("/").replace("/", "_")
+    return read_images(reader, ImageSize(*recipe.eyes.image_px), cache, progress.show)
+
+
+def _finish(command: PolicyCommand, recipe: PolicyRecipe, folder: RunFolder) -> None:
+    """Draw the curves and write the bundle."""
+    draw_curves(folder.figures(), command.out / CURVES)
+    if recipe.eyes:
+        bundle = command.out / "bundle"
+        export_run(command.out, bundle, provenance())
+        print(f"bundle: {bundle}")

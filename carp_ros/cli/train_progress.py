@@ -1,0 +1,31 @@
+"""A training's progress on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from carp_ros.cli.progress import Progress
+
+
+class TrainProgress:
+    """Shows steps, time left and the loss.
+
+    Args:
+        quiet: Say nothing: another rank does.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._progress: Progress | None = None
+        self._first = 0
+
+    def show(self, done: int, total: int, figures: Mapping[str, float]) -> None:
+        """Say that so many steps of all are done, and the latest figures."""
+        if self._quiet:
+            return
+        if self._progress is None:  # a training that goes on counts from where it stopped
+            self._first = done
+            self._progress = Progress(max(total - self._first, 1), "steps")
+        shown = ("loss", "token_accuracy", "reconstruction_loss")
+        notes = [f"{n.replace('_', ' ')} {figures[n]:.4f}" for n in shown if n in figures]
+        self._progress.show(done - self._first, ", ".join(notes))

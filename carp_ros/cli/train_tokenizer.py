@@ -1,0 +1,51 @@
+"""`carp train tokenizer`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from carp_ros.cli.train_progress import TrainProgress
+from carp_ros.recording.dataset_reader import DatasetReader
+from carp_ros.training.build import make_tokenizer
+from carp_ros.training.curves import draw_curves
+from carp_ros.training.loop import train
+from carp_ros.training.presets import TOKENIZERS, TokenizerRecipe
+from carp_ros.training.ranks import rank, ranks
+from carp_ros.training.run_folder import CURVES, RunFolder
+from carp_ros.training.tokenizer import TokenizerTrainee
+from carp_ros.training.windows import read_windows, split_episodes
+
+if TYPE_CHECKING:
+    from carp_ros.cli.train import TokenizerCommand
+
+_HELD_OUT = 0.02
+
+
+def run(command: TokenizerCommand) -> int:
+    """Train; return 0."""
+    recipe = recipe_of(command)
+    reader = DatasetReader(command.dataset)
+    data = read_windows(reader, recipe.network.horizon)
+    trained, held_out = split_episodes(data, _HELD_OUT, 0, command.seed)
+    network = make_tokenizer(recipe.network, data, command.seed)
+    config = {"kind": "tokenizer", "dataset": str(command.dataset), **dataclasses.asdict(recipe)}
+    with ranks():
+        folder = RunFolder(command.out, config)
+        trainee = TokenizerTrainee(network, data, trained, held_out)
+        train(trainee, recipe.loop, folder, TrainProgress(quiet=rank() > 0).show)
+        if rank() == 0:
+            draw_curves(folder.figures(), command.out / CURVES)
+            print(f"tokenizer: {command.out}")
+    return 0
+
+
+def recipe_of(command: TokenizerCommand) -> TokenizerRecipe:
+    """Return the preset's recipe with what the command replaces."""
+    recipe = TOKENIZERS[command.preset]
+    network = dataclasses.replace(recipe.network, cosine=command.lookup == "cosine")
+    if command.scales:
+        network = dataclasses.replace(network, scales=command.scales)
+    changes: dict[str, Any] = {"epochs": command.epochs} if command.epochs else {}
+    loop = dataclasses.replace(recipe.loop, seed=command.seed, **changes)
+    return TokenizerRecipe(network, loop)

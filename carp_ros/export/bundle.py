@@ -1,0 +1,134 @@
+"""A trained policy to a bundle: graphs, manifest, and a golden case that every runtime replays."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor
+
+from carp_ros.export.graphs import DecoderGraph, EncoderGraph, ScaleGraph
+from carp_ros.export.onnx_export import export_onnx
+from carp_ros.inference.bundle import FORMAT, MANIFEST, graph_names
+from carp_ros.inference.layout import NAMES, UNITS
+from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
+from carp_ros.recording.whole_file import remove_folder, whole_folder
+
+_GOLDEN = "golden.npz"
+_TOLERANCES = {
+    "position_tolerance_m": 0.001,
+    "rotation_tolerance_rad": 0.005,
+    "gripper_tolerance": 0.02,
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the manifest says beside what the network is.
+
+    Attributes:
+        rig: Name of the rig.
+        tasks: Names, in the order of their indices.
+        step_s: Time between two steps of a chunk.
+        state_low, state_high: Range of measured states in training, each of 10 numbers.
+        action_low, action_high: Range of actions in training.
+        made: Provenance, free.
+    """
+
+    rig: str
+    tasks: tuple[str, ...]
+    step_s: float
+    state_low: tuple[float, ...]
+    state_high: tuple[float, ...]
+    action_low: tuple[float, ...]
+    action_high: tuple[float, ...]
+    made: Mapping[str, Any]
+
+
+def write_bundle(
+    folder: Path,
+    network: CarpPolicyNetwork,
+    eyes: EyesConfig,
+    facts: Facts,
+    example: Mapping[str, Tensor],
+) -> None:
+    """Write a bundle in place of the one that may be there.
+
+    Args:
+        folder: Of the bundle.
+        network: Trained, on the CPU.
+        eyes: How it sees.
+        facts: What the manifest says beside.
+        example: Encoder inputs of one real moment: the golden case.
+    """
+    remove_folder(folder)
+    with whole_folder(folder) as draft:
+        golden = _write_graphs(draft, network, eyes, example, several_tasks=len(facts.tasks) > 1)
+        arrays = {name: value.numpy() for name, value in (*example.items(), *golden.items())}
+        np.savez_compressed(draft / _GOLDEN, allow_pickle=False, **arrays)
+        manifest = _manifest(draft, network, eyes, facts)
+        (draft / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, width=100))
+
+
+def _write_graphs(
+    folder: Path,
+    network: CarpPolicyNetwork,
+    eyes: EyesConfig,
+    example: Mapping[str, Tensor],
+    *,
+    several_tasks: bool,
+) -> dict[str, Tensor]:
+    """Write every graph; return the tokens and actions of the example."""
+    encoder = EncoderGraph(network, eyes.crop_px, several_tasks=several_tasks)
+    outputs = ["start", "modulation"]
+    state = export_onnx(encoder, example, outputs, folder / "encoder.onnx")
+    modulation = {"modulation": state["modulation"]}
+    given, tokens = {"start": state["start"]}, []
+    for k in range(len(network.tokenizer.vq.slices)):
+        graph = ScaleGraph(network, k)
+        outputs = ["next_latent", "tokens", "log_likelihood"]
+        outputs += [] if graph.is_last else ["next_keys", "next_values"]
+        found = export_onnx(graph, {**modulation, **given}, outputs, folder / f"scale_{k}.onnx")
+        tokens.append(found["tokens"])
+        given = {name.removeprefix("next_"): found[name] for name in outputs if "next_" in name}
+    latent = {"latent": given["latent"]}
+    decoded = export_onnx(DecoderGraph(network), latent, ["actions"], folder / "decoder.onnx")
+    return {"tokens": torch.cat(tokens, dim=1)[0], "actions": decoded["actions"][0]}
+
+
+def _manifest(
+    folder: Path, network: CarpPolicyNetwork, eyes: EyesConfig, facts: Facts
+) -> dict[str, Any]:
+    vq = network.tokenizer.vq.config
+    size = {"width_px": eyes.image_px[0], "height_px": eyes.image_px[1]}
+    files = {name: f"{name}.onnx" for name in graph_names(len(vq.scales))}
+    return {
+        "format": FORMAT,
+        "kind": "carp",
+        "tasks": list(facts.tasks),
+        "rig": facts.rig,
+        "horizon": vq.horizon,
+        "step_s": facts.step_s,
+        "scales": list(vq.scales),
+        "cameras": {camera: dict(size) for camera in network.eyes},
+        "state": _layout(facts.state_low, facts.state_high),
+        "action": _layout(facts.action_low, facts.action_high),
+        "graphs": {name: _entry(folder, file) for name, file in files.items()},
+        "golden": {**_entry(folder, _GOLDEN), **_TOLERANCES},
+        "made": dict(facts.made),
+    }
+
+
+def _layout(low: tuple[float, ...], high: tuple[float, ...]) -> dict[str, Any]:
+    numbers = {"low": [round(x, 5) for x in low], "high": [round(x, 5) for x in high]}
+    return {"names": list(NAMES), "units": list(UNITS), "frame": "base", **numbers}
+
+
+def _entry(folder: Path, file: str) -> dict[str, str]:
+    return {"file": file, "sha256": hashlib.sha256((folder / file).read_bytes()).hexdigest()}

@@ -1,0 +1,42 @@
+"""From a training's folder to a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from carp_ros.export.bundle import Facts, write_bundle
+from carp_ros.training.build import load_policy
+from carp_ros.training.example import read_example
+from carp_ros.training.run_folder import RunFolder
+
+
+def export_run(run: Path, folder: Path, made: Mapping[str, Any]) -> None:
+    """Write the bundle of a training, finished or not.
+
+    Args:
+        run: Folder of `carp train policy`.
+        folder: Of the bundle; what is there is replaced.
+        made: What the manifest says of its making, beside what the training knows.
+
+    Raises:
+        ValueError: If the folder holds no policy that sees.
+    """
+    network, recipe, config = load_policy(run)
+    if recipe.eyes is None:
+        raise ValueError(f"{run} holds a policy of the state alone; bundles are of those that see")
+    rows = RunFolder(run, config).figures()
+    figures = {name: round(value, 6) for row in rows[-1:] for name, value in row.items()}
+    known = ("dataset", "demonstrations", "seed")
+    facts = Facts(
+        config["rig"],
+        tuple(config["tasks"]),
+        config["step_s"],
+        **{name: tuple(numbers) for name, numbers in config["ranges"].items()},
+        made={**{name: config[name] for name in known}, **made, "last_epoch": figures},
+    )
+    example = {name: torch.from_numpy(value) for name, value in read_example(run).items()}
+    write_bundle(folder, network, recipe.eyes, facts, example)

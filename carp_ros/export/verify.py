@@ -1,0 +1,50 @@
+"""Whether a bundle computes what the trained network computed, on each runtime present."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import onnxruntime
+
+from carp_ros.errors import DeviceError
+from carp_ros.inference.bundle import load_bundle
+from carp_ros.policies.load import load_policy
+
+_NEVER_NS = 0  # the clock of a policy without deadlines
+
+
+@dataclass(frozen=True)
+class ProviderCheck:
+    """What one execution provider made of the golden case: `problem` is empty if it agrees."""
+
+    provider: str
+    problem: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is within the manifest's tolerances."""
+        return not self.problem
+
+    def __str__(self) -> str:
+        """Say it on one line."""
+        return f"{self.provider:<28} {self.problem or 'agrees with the trained network'}"
+
+
+def verify_bundle(folder: Path) -> Iterator[ProviderCheck]:
+    """Replay the golden case, which the trained network computed, on every provider installed.
+
+    Raises:
+        ValueError: If the bundle itself is not whole.
+    """
+    task = load_bundle(folder).manifest.tasks[0]
+    for provider in onnxruntime.get_available_providers():
+        load = partial(load_policy, folder, task, lambda: _NEVER_NS)
+        try:
+            load(providers=[provider])
+        except (DeviceError, ValueError) as error:
+            yield ProviderCheck(provider, str(error))
+        else:
+            yield ProviderCheck(provider, "")

@@ -1,0 +1,1 @@
+"""From a dataset to trained networks; torch, no ROS, no simulation."""

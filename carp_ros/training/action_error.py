@@ -1,0 +1,33 @@
+"""How far predicted actions are from true ones, in units that mean something on a table."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+
+def action_errors(
+    predicted: npt.NDArray[np.floating], true: npt.NDArray[np.floating]
+) -> dict[str, float]:
+    """Return mean errors over all steps, of actions (B, H, 10) as `inference.layout` has them.
+
+    Returns:
+        `position_error_m`, `rotation_error_rad` (the angle between the two) and `gripper_error`.
+    """
+    position = np.linalg.norm(predicted[..., :3] - true[..., :3], axis=-1)
+    turn = np.einsum("...ij,...ij->...", _frames(predicted), _frames(true))  # trace of the product
+    angle = np.arccos(np.clip((turn - 1.0) / 2.0, -1.0, 1.0))
+    return {
+        "position_error_m": float(position.mean()),
+        "rotation_error_rad": float(angle.mean()),
+        "gripper_error": float(np.abs(predicted[..., 9] - true[..., 9]).mean()),
+    }
+
+
+def _frames(actions: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Return the Gram-Schmidt frames (B, H, 3, 3) of rot6d, axes in rows."""
+    first, second = actions[..., 3:6].astype(np.float64), actions[..., 6:9].astype(np.float64)
+    x = first / np.maximum(np.linalg.norm(first, axis=-1, keepdims=True), 1e-9)
+    y = second - x * np.sum(x * second, axis=-1, keepdims=True)
+    y /= np.maximum(np.linalg.norm(y, axis=-1, keepdims=True), 1e-9)
+    return np.stack([x, y, np.cross(x, y)], axis=-2)

@@ -1,0 +1,130 @@
+"""Networks from recipes and datasets, and back from the folders of their trainings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from carp_ros.inference.layout import NAMES
+from carp_ros.networks.action_tokenizer import ActionTokenizer
+from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig, condition_size
+from carp_ros.networks.carp_tokenizer import TokenizerConfig
+from carp_ros.networks.carp_transformer import TransformerConfig
+from carp_ros.training.presets import PolicyRecipe
+from carp_ros.training.run_folder import read_weights
+from carp_ros.training.windows import Windows
+
+
+def kept_numbers() -> torch.Tensor:
+    """Return which numbers of `inference.layout` are not scaled: rot6d, of -1 to 1 already."""
+    return torch.tensor([name.startswith("rot6d") for name in NAMES])
+
+
+def make_tokenizer(config: TokenizerConfig, data: Windows, seed: int) -> ActionTokenizer:
+    """Return a tokenizer with its initial weights, fitted to the actions of a dataset.
+
+    Args:
+        config: Its sizes.
+        data: The dataset's windows.
+        seed: Of the weights.
+    """
+    torch.manual_seed(seed)
+    network = ActionTokenizer(config)
+    network.fit(torch.from_numpy(data.actions), kept_numbers())
+    return network
+
+
+def load_tokenizer(folder: Path) -> ActionTokenizer:
+    """Return the tokenizer that `carp train tokenizer` left in a folder.
+
+    Raises:
+        ValueError: If the folder holds none.
+    """
+    config, weights = read_weights(folder)
+    if config.get("kind") != "tokenizer":
+        raise ValueError(f"{folder} holds a {config.get('kind')}; expected a tokenizer's training")
+    network = ActionTokenizer(_tokenizer_config(config["network"]))
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def make_policy(
+    recipe: PolicyRecipe,
+    tokenizer: ActionTokenizer,
+    cameras: tuple[str, ...],
+    data: Windows,
+    seed: int,
+) -> CarpPolicyNetwork:
+    """Return a policy with its initial weights, fitted to the states of a dataset.
+
+    Args:
+        recipe: Its sizes.
+        tokenizer: Trained.
+        cameras: Of the dataset; those of a recipe without eyes are not looked at.
+        data: The dataset's windows.
+        seed: Of the weights.
+    """
+    torch.manual_seed(seed)
+    network = _policy(recipe, tokenizer, cameras, data.states.shape[1], len(data.task_names))
+    states = torch.from_numpy(data.states)
+    network.state_scaling.fit(states.amin(0), states.amax(0), kept_numbers())
+    return network
+
+
+def load_policy(folder: Path) -> tuple[CarpPolicyNetwork, PolicyRecipe, dict[str, Any]]:
+    """Return the policy that `carp train policy` left in a folder, its recipe and what it is of.
+
+    Raises:
+        ValueError: If the folder holds none.
+    """
+    config, weights = read_weights(folder)
+    if config.get("kind") != "policy":
+        raise ValueError(f"{folder} holds a {config.get('kind')}; expected a policy's training")
+    recipe = recipe_from_json(config["recipe"])
+    tokenizer = ActionTokenizer(_tokenizer_config(config["tokenizer"]))
+    network = _policy(recipe, tokenizer, tuple(config["cameras"]), len(NAMES), len(config["tasks"]))
+    network.load_state_dict(weights)
+    return network.eval(), recipe, config
+
+
+def recipe_from_json(content: dict[str, Any]) -> PolicyRecipe:
+    """Return the sizes in what `dataclasses.asdict` and JSON made of a recipe."""
+    eyes = content["eyes"]
+    if eyes:
+        eyes = EyesConfig(
+            **{**eyes, "image_px": tuple(eyes["image_px"]), "crop_px": tuple(eyes["crop_px"])}
+        )
+    sizes = {name: content[name] for name in ("width", "depth", "heads", "drop_path")}
+    return PolicyRecipe(**sizes, eyes=eyes, loop=content["loop"])
+
+
+def _policy(
+    recipe: PolicyRecipe,
+    tokenizer: ActionTokenizer,
+    cameras: tuple[str, ...],
+    state_size: int,
+    tasks: int,
+) -> CarpPolicyNetwork:
+    vq = tokenizer.vq.config
+    seen = cameras if recipe.eyes else ()
+    eyes = recipe.eyes or EyesConfig()
+    transformer = TransformerConfig(
+        condition_size(seen, eyes, state_size),
+        vq.dimensions,
+        vq.scales,
+        vq.codes,
+        vq.code_width,
+        recipe.width,
+        recipe.depth,
+        recipe.heads,
+        tasks=tasks if tasks > 1 else 0,
+        drop_path=recipe.drop_path,
+    )
+    return CarpPolicyNetwork(seen, eyes, state_size, tokenizer, transformer)
+
+
+def _tokenizer_config(content: dict[str, Any]) -> TokenizerConfig:
+    tuples = {name: tuple(content[name]) for name in ("scales", "multipliers")}
+    return TokenizerConfig(**{**content, **tuples})

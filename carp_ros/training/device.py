@@ -1,0 +1,50 @@
+"""Where a training computes, and with which numbers."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+
+
+def training_device() -> torch.device:
+    """Return this process's GPU, or the CPU where there is none."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
+def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the type of the arithmetic; `auto` is the fastest that the device has in hardware.
+
+    Raises:
+        ValueError: If the device does not have what is asked for.
+    """
+    if precision == "auto":
+        return torch.bfloat16 if _has_bf16(device) else torch.float32
+    if precision == "bf16" and not _has_bf16(device):
+        raise ValueError(
+            f"--precision is bf16, which {device} computes only in software; expected fp32"
+            + (" or fp16" if device.type == "cuda" else "")
+        )
+    if precision == "fp16" and device.type != "cuda":
+        raise ValueError(f"--precision is fp16, which {device} lacks; expected bf16 or fp32")
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
+    """Return the context in which a network computes with `dtype` where that is safe."""
+    if dtype == torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, dtype)
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    # AVX-512 alone converts to and fro and is slower than fp32; AMX multiplies bf16 tiles
+    return torch.cpu._is_amx_tile_supported()

@@ -1,0 +1,37 @@
+"""One real moment of a dataset, as the encoder takes it: of what a golden case is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from carp_ros.recording.whole_file import whole_file
+from carp_ros.training.images import Images
+from carp_ros.training.windows import Windows
+
+EXAMPLE = "example.npz"
+
+Inputs = dict[str, npt.NDArray[np.generic]]
+
+
+def encoder_example(data: Windows, images: Images, window: int) -> Inputs:
+    """Return the encoder's inputs at a window, each with a leading 1."""
+    inputs: Inputs = {f"image_{camera}": taken[window][None] for camera, taken in images.items()}
+    inputs["state"] = data.states[window][None]
+    if len(data.task_names) > 1:
+        inputs["task"] = data.tasks[window][None]
+    return inputs
+
+
+def write_example(folder: Path, inputs: Inputs) -> None:
+    """Keep the inputs in a training's folder."""
+    with whole_file(folder / EXAMPLE) as draft, draft.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **inputs)
+
+
+def read_example(folder: Path) -> Inputs:
+    """Return what `write_example` kept."""
+    with np.load(folder / EXAMPLE) as archive:
+        return {name: archive[name] for name in archive.files}

@@ -1,0 +1,54 @@
+"""The images of a dataset in memory, at the size that the network takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from carp_ros.inference.bundle import ImageSize
+from carp_ros.inference.preprocess import network_image
+from carp_ros.recording.dataset_meta import number_of, video_path
+from carp_ros.recording.dataset_reader import DatasetReader
+from carp_ros.recording.video import read_video
+from carp_ros.recording.whole_file import whole_file
+
+Images = dict[str, npt.NDArray[np.uint8]]
+"""By camera, of all frames: of shape (F, h, w, 3)."""
+
+
+def read_images(
+    reader: DatasetReader, size: ImageSize, cache: Path, progress: Callable[[int], None]
+) -> Images:
+    """Return every image of a dataset, resized as on the robot; mapped from files, not loaded.
+
+    Args:
+        reader: The dataset.
+        size: Of the network's images.
+        cache: Folder where the resized images are kept for the next time.
+        progress: Called with how many images of all cameras are done.
+    """
+    frames = int(reader.episodes[-1]["dataset_to_index"])
+    images: Images = {}
+    done = 0
+    for camera in reader.spec.cameras:
+        path = cache / f"{camera}_{size.width_px}x{size.height_px}_{frames}.npy"
+        if not path.is_file():
+            with whole_file(path) as draft:
+                resized = np.lib.format.open_memmap(
+                    draft, "w+", np.uint8, (frames, size.height_px, size.width_px, 3)
+                )
+                for place, image in enumerate(_all_images(reader, camera)):
+                    resized[place] = network_image(image, size)
+                    progress(done + place + 1)
+                resized.flush()
+        done += frames
+        images[camera] = np.load(path, mmap_mode="r")
+    return images
+
+
+def _all_images(reader: DatasetReader, camera: str) -> Iterator[npt.NDArray[np.uint8]]:
+    for number in sorted({number_of(row) for row in reader.episodes}):
+        yield from read_video(reader.root / video_path(camera, number))

@@ -1,0 +1,196 @@
+"""The training loop that tokenizer and policy share: steps, averages, checkpoints, figures.
+
+One process or, under `torchrun`, one a rank: the global batch is the same, and so is the loss.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from carp_ros.training.device import Precision, autocast, dtype_of, training_device
+from carp_ros.training.ema import Ema
+from carp_ros.training.optimizer import OptimizerConfig, make_optimizer, set_rates
+from carp_ros.training.ranks import average_gradients, mean_over_ranks, rank, share_of, world
+from carp_ros.training.run_folder import RunFolder
+from carp_ros.training.windows import Indices
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long, how often, and with what arithmetic.
+
+    Attributes:
+        epochs: Passes over the training windows.
+        batch: Windows a step, of all ranks together.
+        validate_every: Epochs between two validations; the last epoch is always validated.
+        precision: Of the arithmetic: bf16, fp16, fp32, or auto, the fastest that this device has in
+            hardware.
+        seed: Of initial weights, order and augmentation.
+        optimizer: How weights are updated.
+    """
+
+    epochs: int
+    batch: int
+    validate_every: int = 5
+    precision: Precision = "auto"
+    seed: int = 0
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+
+class Trainee(Protocol):
+    """What is trained, on what."""
+
+    @property
+    def network(self) -> nn.Module:
+        """Whose trainable weights are updated."""
+        ...
+
+    @property
+    def windows(self) -> Indices:
+        """To train on."""
+        ...
+
+    def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
+        """Return `loss`, to be minimised, and other figures; means over this rank's windows.
+
+        Args:
+            batch: The global batch; this rank computes with `share_of` it.
+            generator: Of augmentation; in the same state on every rank.
+        """
+        ...
+
+    def validate(self, weights: Mapping[str, Tensor], epoch: int) -> dict[str, float]:
+        """Return figures of the averaged weights after so many epochs; on rank 0 only."""
+        ...
+
+
+def train(
+    trainee: Trainee,
+    config: LoopConfig,
+    folder: RunFolder,
+    progress: Callable[[int, int, Figures], None] = lambda done, total, figures: None,
+) -> None:
+    """Train until the last epoch, from where an earlier run of the folder stopped.
+
+    Args:
+        trainee: What is trained; at the end its network has the averaged weights.
+        config: How.
+        folder: Where state and figures go. Only rank 0 writes.
+        progress: Called now and then with steps done, steps in all and the latest figures.
+    """
+    run = _Run(trainee, config, folder)
+    for epoch in range(run.first_epoch, config.epochs):
+        figures = run.train_epoch(epoch, progress)
+        last = epoch + 1 == config.epochs
+        if last or (epoch + 1) % config.validate_every == 0:
+            figures |= run.validated(epoch + 1)
+        run.close_epoch(epoch, figures)
+    run.finish()
+
+
+class _Run:
+    """A training's moving parts."""
+
+    def __init__(self, trainee: Trainee, config: LoopConfig, folder: RunFolder) -> None:
+        self._trainee, self._config, self._folder = trainee, config, folder
+        self._device = training_device()
+        self._dtype = dtype_of(config.precision, self._device)
+        network = trainee.network.to(self._device)
+        self._weights = [weight for weight in network.parameters() if weight.requires_grad]
+        self._optimizer = make_optimizer(network, config.optimizer)
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._dtype == torch.float16)
+        self._ema = Ema(network)
+        self.steps_an_epoch = max(1, len(trainee.windows) // config.batch)
+        self.first_epoch = 0
+        state = folder.load()
+        if state:
+            network.load_state_dict(state["network"])
+            self._ema.load(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.first_epoch = int(state["epoch"])
+
+    def train_epoch(
+        self, epoch: int, progress: Callable[[int, int, Figures], None]
+    ) -> dict[str, float]:
+        """Take one pass over the windows; return the mean figures."""
+        self._trainee.network.train()
+        torch.manual_seed(self._config.seed + 1000 * epoch + rank())  # of dropped paths
+        begin_s, sums, count = time.monotonic(), {}, 0
+        total = self.steps_an_epoch * self._config.epochs
+        for batch, generator in self._batches(epoch):
+            step = epoch * self.steps_an_epoch + count
+            figures = self._step(batch, generator, step, total)
+            sums = {name: sums.get(name, 0.0) + value for name, value in figures.items()}
+            count += 1
+            if count % 10 == 0 or count == self.steps_an_epoch:
+                means = {name: float(value) / count for name, value in sums.items()}
+                progress(step + 1, total, means)
+        means = {name: float(value) / count for name, value in sums.items()}
+        seconds = time.monotonic() - begin_s
+        return {**means, "rate": self._rate, "windows_a_s": count * self._config.batch / seconds}
+
+    def validated(self, epoch: int) -> dict[str, float]:
+        """Return the averaged weights' figures."""
+        if rank():
+            return {}
+        self._trainee.network.eval()
+        with autocast(self._device, self._dtype):
+            return self._trainee.validate(self._ema.state_dict(), epoch)
+
+    def close_epoch(self, epoch: int, figures: Figures) -> None:
+        """Write what the epoch brought."""
+        if rank():
+            return
+        step = (epoch + 1) * self.steps_an_epoch
+        self._folder.log({"step": step, "epoch": epoch + 1, **figures})
+        state = {
+            "network": self._trainee.network.state_dict(),
+            "average": self._ema.average,
+            "optimizer": self._optimizer.state_dict(),
+            "epoch": epoch + 1,
+        }
+        self._folder.save(state, self._ema.state_dict())
+
+    def finish(self) -> None:
+        """Give the network its averaged weights."""
+        self._trainee.network.load_state_dict(self._ema.state_dict())
+        self._trainee.network.eval()
+
+    def _batches(self, epoch: int) -> Iterator[tuple[Indices, np.random.Generator]]:
+        """Yield each global batch and the generator of its augmentation."""
+        order = np.random.default_rng([self._config.seed, epoch]).permutation(self._trainee.windows)
+        size = min(self._config.batch, len(order))
+        for start in range(0, self.steps_an_epoch * size, size):
+            batch = order[start : start + size]
+            yield batch, np.random.default_rng([self._config.seed, epoch, start])
+
+    def _step(
+        self, batch: Indices, generator: np.random.Generator, step: int, total: int
+    ) -> dict[str, Tensor]:
+        config = self._config.optimizer
+        self._rate = set_rates(self._optimizer, config, step, total)
+        with autocast(self._device, self._dtype):
+            figures = self._trainee.losses(batch, generator)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(figures["loss"]).backward()
+        self._scaler.unscale_(self._optimizer)
+        part = share_of(len(batch))
+        share = (part.stop - part.start) / len(batch)
+        average_gradients(self._weights, share)
+        torch.nn.utils.clip_grad_norm_(self._weights, config.gradient_clip)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._ema.update(step + 1)
+        detached = {name: value.detach() for name, value in figures.items()}
+        if world() == 1:
+            return detached
+        return {name: mean_over_ranks(value, share) for name, value in detached.items()}

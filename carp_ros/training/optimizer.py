@@ -1,0 +1,76 @@
+"""AdamW as CARP uses it: which weights decay, and how learning rate and decay change."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+_NOT_DECAYED = ("embedding", "pos_", "lvl_embed", "scale_mul", "position", "level")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How weights are updated.
+
+    Attributes:
+        learning_rate: At its highest.
+        betas: Of AdamW.
+        weight_decay: At the beginning; it falls to 0 on a cosine.
+        gradient_clip: Longest gradient, of all weights together.
+        warmup: Share of all steps in which the rate rises from 0.5 % of its highest.
+        decay: How it falls afterwards: `cosine`, or `linear` after 5 % of the rest at its highest.
+        last_rate: Share of the highest rate at the end.
+    """
+
+    learning_rate: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.05
+    gradient_clip: float = 2.0
+    warmup: float = 0.02
+    decay: Literal["cosine", "linear"] = "linear"
+    last_rate: float = 0.1
+
+
+def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
+    """Return AdamW over the network's trainable weights, in two groups: decayed, not decayed.
+
+    Not decayed are vectors and scalars (biases, norms), codebooks and embeddings of place.
+    """
+    decayed, kept = [], []
+    for name, weight in network.named_parameters():
+        if weight.requires_grad:
+            is_kept = weight.ndim < 2 or any(word in name for word in _NOT_DECAYED)
+            (kept if is_kept else decayed).append(weight)
+    groups = [{"params": decayed}, {"params": kept, "weight_decay": 0.0}]
+    return torch.optim.AdamW(
+        groups, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
+    )
+
+
+def rate_at(config: OptimizerConfig, step: int, steps: int) -> float:
+    """Return the share of the highest learning rate at a step of so many, counted from 0."""
+    warmup_steps = config.warmup * steps
+    if step < warmup_steps:
+        return 0.005 + 0.995 * step / warmup_steps
+    passed = (step - warmup_steps) / max(steps - warmup_steps - 1, 1)
+    if config.decay == "cosine":
+        return config.last_rate + (1 - config.last_rate) * 0.5 * (1 + math.cos(math.pi * passed))
+    held = 0.05
+    return 1.0 if passed < held else 1 - (1 - config.last_rate) * (passed - held) / (1 - held)
+
+
+def set_rates(
+    optimizer: torch.optim.Optimizer, config: OptimizerConfig, step: int, steps: int
+) -> float:
+    """Set learning rate and weight decay for a step; return the learning rate."""
+    rate = config.learning_rate * rate_at(config, step, steps)
+    passed = step / max(steps - 1, 1)
+    decay = config.weight_decay * 0.5 * (1 + math.cos(math.pi * passed))
+    decayed, kept = optimizer.param_groups
+    decayed["lr"] = kept["lr"] = rate
+    decayed["weight_decay"] = decay
+    return rate

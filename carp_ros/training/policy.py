@@ -1,0 +1,168 @@
+"""Stage 2: the policy, on images, states and the tokens that the tokenizer made of the actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from carp_ros.networks.carp_policy import CarpPolicyNetwork
+from carp_ros.networks.vision import center_crop, random_crop
+from carp_ros.training.action_error import action_errors
+from carp_ros.training.device import training_device
+from carp_ros.training.images import Images
+from carp_ros.training.ranks import share_of
+from carp_ros.training.windows import Indices, Windows
+
+_VALIDATION_BATCH = 128
+_TOKENIZER_BATCH = 1024
+_MOST_VALIDATED = 1024
+
+Rollout = Callable[[Mapping[str, Tensor], int], dict[str, float]]
+"""Takes weights and epoch, and returns figures of the policy at work."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is made up in training, beside the random crop.
+
+    Attributes:
+        state_m: Standard deviation of noise on the measured position.
+        state_rad: And on each number of the measured rot6d.
+    """
+
+    state_m: float = 0.0
+    state_rad: float = 0.0
+
+
+class PolicyTrainee:
+    """Network, windows and images; a `loop.Trainee`.
+
+    Args:
+        network: To be trained, fitted to the states' range, with a trained tokenizer.
+        data: The dataset's windows.
+        images: The dataset's images; empty for a policy of the state alone.
+        crop_px: Width and height that the network looks at.
+        windows: To train on.
+        held_out: To validate on.
+        augmentation: Noise in training.
+        rollout: Tries the policy out at each validation.
+    """
+
+    def __init__(
+        self,
+        network: CarpPolicyNetwork,
+        data: Windows,
+        images: Images,
+        crop_px: tuple[int, int],
+        windows: Indices,
+        held_out: Indices,
+        augmentation: Augmentation,
+        rollout: Rollout | None = None,
+    ) -> None:
+        self.network = network
+        self.windows = windows
+        self._data, self._images, self._crop_px = data, images, crop_px
+        # spread over the held-out episodes
+        stride = max(1, len(held_out) // _MOST_VALIDATED)
+        self._held_out = held_out[::stride]
+        self._augmentation, self._rollout = augmentation, rollout
+        self._device = training_device()
+        self._tokens = self._tokenized()
+
+    def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
+        """Return the tokens' mean cross-entropy and how many greedy tokens are right."""
+        part = share_of(len(batch))
+        height, width = self._crop_px[::-1]
+        images = {}
+        for camera, all_images in self._images.items():
+            rows = all_images.shape[1] - height + 1, all_images.shape[2] - width + 1
+            corners = generator.integers(0, rows, (len(batch), 2))[part]
+            taken = torch.from_numpy(all_images[batch[part]])
+            images[camera] = random_crop(
+                taken.to(self._device), torch.from_numpy(corners), self._crop_px
+            )
+        states = self._noisy_states(batch, generator)[part]
+        logits, tokens = self._logits(batch[part], images, states)
+        loss = F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten())
+        accuracy = (logits.argmax(-1) == tokens).float().mean()
+        return {"loss": loss, "token_accuracy": accuracy}
+
+    @torch.no_grad()
+    def validate(self, weights: Mapping[str, Tensor], epoch: int) -> dict[str, float]:
+        """Return token accuracy by scale, and how far generated actions are from the true ones.
+
+        The error is also that of the plan after each scale, which anytime decoding would follow.
+        """
+        kept = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.network.load_state_dict(weights)
+        try:
+            sums: dict[str, float] = {}
+            for start in range(0, len(self._held_out), _VALIDATION_BATCH):
+                batch = self._held_out[start : start + _VALIDATION_BATCH]
+                for name, value in self._validated(batch).items():
+                    sums[name] = sums.get(name, 0.0) + value * len(batch)
+        finally:
+            self.network.load_state_dict(kept)
+        figures = {f"held_out_{name}": value / len(self._held_out) for name, value in sums.items()}
+        return figures | (self._rollout(weights, epoch) if self._rollout else {})
+
+    def _validated(self, batch: Indices) -> dict[str, float]:
+        network = self.network
+        images = {
+            camera: center_crop(torch.from_numpy(taken[batch]).to(self._device), self._crop_px)
+            for camera, taken in self._images.items()
+        }
+        states = torch.from_numpy(self._data.states[batch])
+        logits, tokens = self._logits(batch, images, states)
+        right = (logits.argmax(-1) == tokens).float().mean(0)
+        figures = {"loss": float(F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()))}
+        for k, part in enumerate(network.tokenizer.vq.slices):
+            figures[f"token_accuracy_{k}"] = float(right[part].mean())
+        condition = network.condition(images, states.to(self._device), self._task(batch))
+        made = network.transformer.generate(network.tokenizer.vq, condition)
+        latents = network.tokenizer.vq.latents_from_tokens(made.tokens)
+        true = torch.from_numpy(self._data.actions[batch])
+        for k in range(latents.shape[1]):
+            actions = network.tokenizer.decode(latents[:, k].float()).cpu()
+            errors = action_errors(actions.numpy(), true.numpy())
+            figures |= {f"{name}_{k}": value for name, value in errors.items()}
+        return figures
+
+    def _logits(
+        self, batch: Indices, images: dict[str, Tensor], states: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits (B, N, V) of the true tokens' successors, and the true tokens (B, N)."""
+        vq = self.network.tokenizer.vq
+        tokens = self._tokens[torch.from_numpy(batch)].to(self._device, torch.int64)
+        with torch.no_grad():
+            inputs = vq.scale_inputs(vq.latents_from_tokens(tokens))
+        condition = self.network.condition(images, states.to(self._device), self._task(batch))
+        return self.network.transformer(condition, inputs), tokens
+
+    def _task(self, batch: Indices) -> Tensor | None:
+        if len(self._data.task_names) == 1:
+            return None
+        return torch.from_numpy(self._data.tasks[batch]).to(self._device)
+
+    def _noisy_states(self, batch: Indices, generator: np.random.Generator) -> Tensor:
+        states = self._data.states[batch].copy()
+        noise = generator.standard_normal((len(batch), 9)).astype(np.float32)
+        if self._augmentation.state_m or self._augmentation.state_rad:
+            states[:, :3] += self._augmentation.state_m * noise[:, :3]
+            states[:, 3:9] += self._augmentation.state_rad * noise[:, 3:]
+        return torch.from_numpy(states)
+
+    @torch.no_grad()
+    def _tokenized(self) -> Tensor:
+        """Return the tokens of all windows, int16 (F, N): once, for the tokenizer is frozen."""
+        tokenizer = self.network.tokenizer.to(self._device)
+        actions = torch.from_numpy(self._data.actions)
+        parts = [
+            tokenizer.tokenize(part.to(self._device)) for part in actions.split(_TOKENIZER_BATCH)
+        ]
+        return torch.cat(parts).to("cpu", torch.int16)

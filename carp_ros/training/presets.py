@@ -1,0 +1,94 @@
+"""Recipes by name: the paper's, and one that two CPU cores finish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.networks.carp_tokenizer import TokenizerConfig
+from carp_ros.training.loop import LoopConfig
+from carp_ros.training.optimizer import OptimizerConfig
+from carp_ros.training.policy import Augmentation
+
+
+@dataclass(frozen=True)
+class TokenizerRecipe:
+    """How a tokenizer is made; `dimensions` follows from the dataset."""
+
+    network: TokenizerConfig
+    loop: LoopConfig
+
+
+@dataclass(frozen=True)
+class PolicyRecipe:
+    """How a policy is made.
+
+    Attributes:
+        width, depth, heads: Of the transformer.
+        drop_path: Share of paths left out in training, in the last block.
+        eyes: How it sees; None for a policy of the state alone.
+        loop: How it is trained.
+        augmentation: Noise in training.
+    """
+
+    width: int
+    depth: int
+    heads: int
+    drop_path: float
+    eyes: EyesConfig | None
+    loop: LoopConfig
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+_VQ_OPTIMIZER = OptimizerConfig(
+    3e-4, betas=(0.5, 0.9), weight_decay=0.005, gradient_clip=10.0, decay="cosine", last_rate=0.3
+)
+_PAPER_VQ = LoopConfig(400, 256, validate_every=20, precision="fp32", optimizer=_VQ_OPTIMIZER)
+_SMALL_VQ = LoopConfig(
+    80,
+    256,
+    validate_every=10,
+    precision="fp32",
+    optimizer=OptimizerConfig(
+        2e-3,
+        betas=(0.5, 0.9),
+        weight_decay=0.005,
+        gradient_clip=10.0,
+        decay="cosine",
+        last_rate=0.02,
+    ),
+)
+
+TOKENIZERS = {
+    "paper-state": TokenizerRecipe(TokenizerConfig(), _PAPER_VQ),
+    "paper-image": TokenizerRecipe(TokenizerConfig(), _PAPER_VQ),
+    "cpu-small": TokenizerRecipe(TokenizerConfig(scales=(1, 2, 4)), _SMALL_VQ),
+}
+
+POLICIES = {
+    "paper-state": PolicyRecipe(
+        64,
+        8,
+        8,
+        0.1 * 8 / 24,
+        None,
+        LoopConfig(4000, 256, 100, optimizer=OptimizerConfig(1e-4)),
+    ),
+    "paper-image": PolicyRecipe(
+        160,
+        16,
+        16,
+        0.1 * 16 / 24,
+        EyesConfig("resnet18", image_px=(84, 84), crop_px=(76, 76)),
+        LoopConfig(4000, 64, 50, optimizer=OptimizerConfig(2.5e-5)),
+    ),
+    "cpu-small": PolicyRecipe(
+        96,
+        4,
+        4,
+        0.0,
+        EyesConfig(),
+        LoopConfig(40, 64, 10, optimizer=OptimizerConfig(6e-4, last_rate=0.01)),
+        Augmentation(state_m=0.003, state_rad=0.01),
+    ),
+}

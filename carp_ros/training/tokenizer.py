@@ -1,0 +1,62 @@
+"""Stage 1: the action tokenizer, on the actions of a dataset alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from carp_ros.networks.action_tokenizer import ActionTokenizer
+from carp_ros.training.device import training_device
+from carp_ros.training.ranks import share_of
+from carp_ros.training.windows import Indices, Windows
+
+_VALIDATION_BATCH = 1024
+
+
+class TokenizerTrainee:
+    """Tokenizer and windows; a `loop.Trainee`.
+
+    Args:
+        network: To be trained, fitted to the actions' range.
+        data: The dataset's windows.
+        windows: To train on.
+        held_out: To validate on.
+    """
+
+    def __init__(
+        self, network: ActionTokenizer, data: Windows, windows: Indices, held_out: Indices
+    ) -> None:
+        self.network = network
+        self.windows = windows
+        self._held_out = held_out
+        with torch.no_grad():
+            self._actions = network.scaling(torch.from_numpy(data.actions)).to(training_device())
+
+    def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
+        """Return the paper's loss, summed over dimensions, and its parts as means."""
+        actions = self._actions[torch.from_numpy(batch[share_of(len(batch))])]
+        loss = self.network.vq(actions)
+        return {
+            "loss": loss.loss,
+            "reconstruction_loss": loss.reconstruction_loss.mean(),
+            "quantization_loss": loss.quantization_loss.mean(),
+        }
+
+    @torch.no_grad()
+    def validate(self, weights: Mapping[str, Tensor], epoch: int) -> dict[str, float]:
+        """Return how far off held-out actions come back, and how many codes they use."""
+        vq = self.network.vq  # as in the paper: the weights themselves, not their average
+        actions = self._actions[torch.from_numpy(self._held_out)]
+        tokens = torch.cat([vq.tokenize(part) for part in actions.split(_VALIDATION_BATCH)])
+        latents = [vq.latents_from_tokens(part)[:, -1] for part in tokens.split(_VALIDATION_BATCH)]
+        back = torch.cat([vq.decode(latent) for latent in latents])
+        error = (back - actions).abs() / self.network.scaling.scale
+        used = [len(tokens[:, d :: vq.config.dimensions].unique()) for d in range(error.shape[-1])]
+        return {
+            "held_out_position_error_m": float(error[..., :3].mean()),
+            "held_out_other_error": float(error[..., 3:].mean()),
+            "codes_used": float(np.mean(used)),
+        }

@@ -1,0 +1,99 @@
+"""The training examples of a dataset: one a frame, with the actions that follow it.
+
+As the paper has it (section 4): the first action is that of the frame itself, and beyond an
+episode's end its last action goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from carp_ros.recording.dataset_reader import DatasetReader
+
+Indices = npt.NDArray[np.int64]
+"""Of windows."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """F frames of all episodes, each the beginning of a window.
+
+    Attributes:
+        states: Measured tool and gripper of each frame, of shape (F, 10), `inference.layout`.
+        actions: What was commanded from each frame on, of shape (F, H, 10).
+        tasks: Index of each frame's task, of shape (F,).
+        episodes: Index of each frame's episode, of shape (F,).
+        task_names: By index.
+    """
+
+    states: npt.NDArray[np.float32]
+    actions: npt.NDArray[np.float32]
+    tasks: Indices
+    episodes: Indices
+    task_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+
+def read_windows(reader: DatasetReader, horizon: int) -> Windows:
+    """Return the windows of a dataset.
+
+    Args:
+        reader: The dataset.
+        horizon: Steps in a window, H.
+
+    Raises:
+        ValueError: If an action is not finite.
+    """
+    actions = reader.columns["action"].astype(np.float32)
+    if not np.isfinite(actions).all():
+        frame = int(np.argwhere(~np.isfinite(actions))[0, 0])
+        episode = int(reader.columns["episode_index"][frame, 0])
+        raise ValueError(
+            f"{reader.root}: the action of frame {frame} (episode {episode}) is"
+            f" {actions[frame].tolist()}; expected finite numbers: record or convert it anew"
+        )
+    names = tuple(dict.fromkeys(row["task"] for row in reader.episodes))
+    length = len(actions)
+    ends = np.empty(length, np.int64)
+    tasks = np.empty(length, np.int64)
+    for row in reader.episodes:
+        frames = slice(row["dataset_from_index"], row["dataset_to_index"])
+        ends[frames] = row["dataset_to_index"] - 1
+        tasks[frames] = names.index(row["task"])
+    steps = np.minimum(np.arange(length)[:, None] + np.arange(horizon), ends[:, None])
+    return Windows(
+        reader.columns["observation.state"].astype(np.float32),
+        actions[steps],
+        tasks,
+        reader.columns["episode_index"][:, 0].astype(np.int64),
+        names,
+    )
+
+
+def split_episodes(
+    windows: Windows, held_out: float, most: int, seed: int
+) -> tuple[Indices, Indices]:
+    """Return the windows to train on and those to validate on, by whole episodes.
+
+    Args:
+        windows: Of the dataset.
+        held_out: Share of the episodes to validate on; at least one.
+        most: Of each task, train on this many episodes at most; 0 for all.
+        seed: Of the choice.
+    """
+    shuffled = np.random.default_rng(seed).permutation(np.unique(windows.episodes))
+    count = max(1, round(held_out * len(shuffled)))
+    validated, trained = shuffled[:count], shuffled[count:]
+    if most:
+        task_of = dict(zip(windows.episodes, windows.tasks))
+        of_tasks = [trained[[task_of[e] == task for e in trained]] for task in set(windows.tasks)]
+        trained = np.concatenate([episodes[:most] for episodes in of_tasks])
+    return (
+        np.flatnonzero(np.isin(windows.episodes, trained)),
+        np.flatnonzero(np.isin(windows.episodes, validated)),
+    )

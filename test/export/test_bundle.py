@@ -1,0 +1,90 @@
+"""A bundle of a small network, run as a robot would: without torch, by its graphs alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="exporting needs torch: pip install 'carp_ros[train]'")
+
+import torch
+
+from carp_ros.export.bundle import Facts, write_bundle
+from carp_ros.export.verify import verify_bundle
+from carp_ros.inference.bundle import load_bundle
+from carp_ros.inference.session import OnnxSession
+from carp_ros.policies.load import load_policy
+from carp_ros.training.example import encoder_example
+
+from ..training.small_world import EYES, make_network, make_world
+
+FACTS = Facts(
+    rig="ur5e_sim",
+    tasks=("cup",),
+    step_s=0.1,
+    state_low=(0.0,) * 10,
+    state_high=(1.0,) * 10,
+    action_low=(0.0,) * 10,
+    action_high=(1.0,) * 10,
+    made={"seed": 0},
+)
+
+
+def write(folder: Path, tasks: tuple[str, ...] = ("cup",)):
+    data, images = make_world(tasks=len(tasks))
+    network = make_network(data).eval()
+    inputs = encoder_example(data, images, 3)
+    example = {name: torch.from_numpy(np.array(value)) for name, value in inputs.items()}
+    facts = Facts(**{**FACTS.__dict__, "tasks": tasks})
+    write_bundle(folder, network, EYES, facts, example)
+    return network, example
+
+
+def run_graphs(folder: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return tokens and actions, from the graphs and their contract alone."""
+    given = OnnxSession(folder / "encoder.onnx").run(inputs)
+    modulation, tokens = given.pop("modulation"), []
+    for k in range(2):
+        found = OnnxSession(folder / f"scale_{k}.onnx").run({"modulation": modulation, **given})
+        tokens.append(found["tokens"])
+        given = {n.removeprefix("next_"): x for n, x in found.items() if n.startswith("next_")}
+    return np.concatenate(tokens, axis=1), OnnxSession(folder / "decoder.onnx").run(given)[
+        "actions"
+    ]
+
+
+@pytest.mark.parametrize("tasks", [("cup",), ("cup", "bowl")])
+def test_the_graphs_say_what_the_network_says(tmp_path, tasks):
+    network, example = write(tmp_path / "bundle", tasks)
+    tokens, actions = run_graphs(
+        tmp_path / "bundle", {name: value.numpy() for name, value in example.items()}
+    )
+    images = {"cam": _cropped(example["image_cam"])}
+    condition = network.condition(images, example["state"], example.get("task"))
+    made = network.transformer.generate(network.tokenizer.vq, condition)
+    np.testing.assert_array_equal(tokens, made.tokens.numpy())
+    expected = network.tokenizer.decode(made.latent).detach().numpy()
+    np.testing.assert_allclose(actions, expected, atol=1e-4)
+
+
+def test_a_bundle_is_accepted_by_who_runs_it(tmp_path):
+    write(tmp_path / "bundle")
+    manifest = load_bundle(tmp_path / "bundle").manifest
+    assert (manifest.scales, manifest.horizon, manifest.made) == ((1, 2), 8, {"seed": 0})
+    load_policy(tmp_path / "bundle", "cup", lambda: 0)
+    checks = list(verify_bundle(tmp_path / "bundle"))
+    assert "CPUExecutionProvider" in [check.provider for check in checks if check.agrees]
+
+
+def test_a_bundle_that_is_exported_again_replaces_the_one_before(tmp_path):
+    write(tmp_path / "bundle")
+    (tmp_path / "bundle" / "scale_9.onnx").write_bytes(b"of another network")
+    write(tmp_path / "bundle")
+    assert not (tmp_path / "bundle" / "scale_9.onnx").exists()
+
+
+def _cropped(image: torch.Tensor) -> torch.Tensor:
+    width, height = EYES.crop_px
+    top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
+    part = image[:, top : top + height, left : left + width]
+    return part.permute(0, 3, 1, 2).float() / 127.5 - 1.0

@@ -1,0 +1,58 @@
+"""A small world: a tool on a line that goes to where a bright spot is."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
+
+from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
+from carp_ros.networks.carp_tokenizer import TokenizerConfig
+from carp_ros.training.build import make_policy, make_tokenizer
+from carp_ros.training.images import Images
+from carp_ros.training.loop import LoopConfig
+from carp_ros.training.policy import Augmentation, PolicyTrainee
+from carp_ros.training.presets import PolicyRecipe
+from carp_ros.training.windows import Windows
+
+HORIZON = 8
+EYES = EyesConfig(image_px=(20, 16), crop_px=(16, 12), width=8)
+
+
+def make_world(frames: int = 64, tasks: int = 1) -> tuple[Windows, Images]:
+    rng = np.random.default_rng(0)
+    goals = rng.uniform(0.0, 1.0, frames).astype(np.float32)
+    ramps = np.linspace(0.0, 1.0, HORIZON, dtype=np.float32)
+    actions = np.tile(
+        np.array([0.4, 0, 0.2, 1, 0, 0, 0, 1, 0, 0], np.float32), (frames, HORIZON, 1)
+    )
+    actions[..., 1] = goals[:, None] * ramps
+    actions[..., 9] = goals[:, None] > 0.5
+    images = np.zeros((frames, 16, 20, 3), np.uint8)
+    for frame, goal in enumerate(goals):
+        images[frame, 7:10, round(3 + 12 * goal) : round(6 + 12 * goal)] = 255
+    states = actions[:, 0].copy()
+    episodes = np.arange(frames) // 8
+    names = ("cup", "bowl")[:tasks]
+    data = Windows(states, actions, np.arange(frames) % tasks, episodes, names)
+    return data, {"cam": images}
+
+
+def make_network(data: Windows, *, seed: int = 0) -> CarpPolicyNetwork:
+    config = TokenizerConfig(horizon=HORIZON, scales=(1, 2), codes=16, code_width=4)
+    tokenizer = make_tokenizer(config, data, seed)
+    recipe = PolicyRecipe(16, 2, 2, 0.0, EYES, LoopConfig(1, 8))
+    return make_policy(recipe, tokenizer.eval(), ("cam",), data, seed)
+
+
+def make_trainee(frames: int = 64, tasks: int = 1, *, seed: int = 0) -> PolicyTrainee:
+    data, images = make_world(frames, tasks)
+    windows = np.arange(frames)
+    return PolicyTrainee(
+        make_network(data, seed=seed),
+        data,
+        images,
+        EYES.crop_px,
+        windows[:-8],
+        windows[-8:],
+        Augmentation(state_m=0.01),
+    )

@@ -1,0 +1,82 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from carp_ros.training.loop import LoopConfig, train
+from carp_ros.training.run_folder import STATE, RunFolder, read_weights
+
+from .small_world import make_trainee
+
+CONFIG = LoopConfig(4, 16, validate_every=2, precision="fp32")
+
+
+class Killed(Exception):
+    pass
+
+
+def trained(folder: Path, config: LoopConfig = CONFIG, *, kill_at: int = 0):
+    def progress(done, total, figures):
+        if done == kill_at:
+            raise Killed
+
+    trainee = make_trainee()
+    run = RunFolder(folder, {"seed": 0})
+    train(trainee, config, run, progress)
+    return trainee, run
+
+
+def test_training_lowers_the_loss_and_logs_every_epoch(tmp_path):
+    _, run = trained(tmp_path)
+    rows = run.figures()
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert {"held_out_token_accuracy_0", "held_out_position_error_m_1"} <= rows[-1].keys()
+    assert "held_out_loss" not in rows[0]
+
+
+def test_a_training_that_was_killed_goes_on_to_the_very_weights_it_would_have_had(tmp_path):
+    whole, _ = trained(tmp_path / "whole")
+    with pytest.raises(Killed):
+        trained(tmp_path / "killed", kill_at=9)  # three steps an epoch: in the last one
+    assert (tmp_path / "killed" / STATE).is_file()
+    resumed, run = trained(tmp_path / "killed")
+    for name, value in whole.network.state_dict().items():
+        torch.testing.assert_close(resumed.network.state_dict()[name], value, rtol=0, atol=0)
+    assert [row["epoch"] for row in run.figures()] == [1, 2, 3, 4]
+
+
+def test_a_folder_refuses_a_training_of_another_configuration(tmp_path):
+    RunFolder(tmp_path, {"loop": {"seed": 0}})
+    with pytest.raises(ValueError, match=r"loop.seed = 0, asked for is 1; .* --out"):
+        RunFolder(tmp_path, {"loop": {"seed": 1}})
+
+
+def test_weights_are_read_back_as_they_were_averaged(tmp_path):
+    trainee, _ = trained(tmp_path)
+    config, weights = read_weights(tmp_path)
+    assert config == {"seed": 0}
+    for name, value in trainee.network.state_dict().items():
+        torch.testing.assert_close(weights[name], value)
+
+
+def test_two_ranks_have_the_loss_of_one_at_an_equal_global_batch(tmp_path):
+    def losses(count: int) -> list[float]:
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count)]
+        command += ["--master-port", str(29500 + os.getpid() % 1000 + count)]
+        script = str(Path(__file__).with_name("two_ranks.py"))
+        run = subprocess.run(
+            [*command, script, str(tmp_path / str(count))],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert run.returncode == 0, run.stderr
+        return json.loads(run.stdout.splitlines()[-1])
+
+    assert losses(2) == pytest.approx(losses(1), rel=1e-5)
