@@ -22,10 +22,11 @@ VERBS = {
     "dataset": "show what is in a dataset, and draw it",
     "train": "train a tokenizer, then a policy, on a dataset",
     "export": "turn a trained policy into a bundle that robots run",
+    "import-carp": "load checkpoints of the published CARP, and compare with it",
     "check": "tell what this machine lacks, and the remedy",
 }
-"""Each is a module here with a frozen dataclass `<Verb>Command` of its options and a function
-`main` that takes one and returns the exit code."""
+"""Each is a module here, with `_` for `-`: a frozen dataclass `<Verb>Command` of its options and a
+function `main` that takes one and returns the exit code."""
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -63,7 +64,7 @@ def run(arguments: list[str]) -> int:
 
 def help_text() -> str:
     """Return what `carp --help` prints."""
-    rows = "\n".join(f"  {verb:<8} {text}" for verb, text in VERBS.items())
+    rows = "\n".join(f"  {verb:<11} {text}" for verb, text in VERBS.items())
     return f"carp <verb> [options]\n\n{rows}\n\n`carp <verb> --help` lists a verb's options."
 
 
@@ -72,8 +73,8 @@ def _run_verb(verb: str, options: list[str]) -> int:
 
     from carp_ros.errors import CarpError
 
-    module = importlib.import_module(f"carp_ros.cli.{verb}")
-    kind = getattr(module, f"{verb.capitalize()}Command")
+    module = importlib.import_module(f"carp_ros.cli.{verb.replace('-', '_')}")
+    kind = getattr(module, f"{verb.title().replace('-', '')}Command")
     command = tyro.cli(kind, prog=f"carp {verb}", args=options)
     try:
         return module.main(command)

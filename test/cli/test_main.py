@@ -22,11 +22,11 @@ def carp(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("verb", cli.VERBS)
 def test_a_verb_has_its_options_and_its_main(verb):
-    name = f"carp_ros.cli.{verb}"
+    name = f"carp_ros.cli.{verb.replace('-', '_')}"
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} is not written yet")
     module = importlib.import_module(name)
-    command = getattr(module, f"{verb.capitalize()}Command")
+    command = getattr(module, f"{verb.title().replace('-', '')}Command")
     kinds = [get_args(kind)[0] for kind in get_args(command)] or [command]  # of sub-verbs each
     assert all(is_dataclass(kind) for kind in kinds)
     assert callable(module.main)
