@@ -32,7 +32,7 @@ class TokenizerCommand:
     out: Path
     preset: Preset = "cpu-small"
     scales: tuple[int, ...] = ()
-    lookup: Literal["cosine", "euclidean"] = "cosine"
+    lookup: Literal["preset", "cosine", "euclidean"] = "preset"
     epochs: int = 0
     seed: int = 0
 

@@ -43,7 +43,9 @@ def run(command: TokenizerCommand) -> int:
 def recipe_of(command: TokenizerCommand) -> TokenizerRecipe:
     """Return the preset's recipe with what the command replaces."""
     recipe = TOKENIZERS[command.preset]
-    network = dataclasses.replace(recipe.network, cosine=command.lookup == "cosine")
+    network = recipe.network
+    if command.lookup != "preset":
+        network = dataclasses.replace(network, cosine=command.lookup == "cosine")
     if command.scales:
         network = dataclasses.replace(network, scales=command.scales)
     changes: dict[str, Any] = {"epochs": command.epochs} if command.epochs else {}

@@ -44,13 +44,17 @@ _VQ_OPTIMIZER = OptimizerConfig(
     3e-4, betas=(0.5, 0.9), weight_decay=0.005, gradient_clip=10.0, decay="cosine", last_rate=0.3
 )
 _PAPER_VQ = LoopConfig(400, 256, validate_every=20, precision="fp32", optimizer=_VQ_OPTIMIZER)
+# Half of the paper's code is dead after a short training: averages and restarts keep it in use.
+_SMALL_VQ_SIZE = TokenizerConfig(
+    scales=(1, 2, 4), channels=4, cosine=False, codebook_decay=0.99, restart_below=0.1
+)
 _SMALL_VQ = LoopConfig(
-    80,
+    30,
     256,
     validate_every=10,
     precision="fp32",
     optimizer=OptimizerConfig(
-        2e-3,
+        3e-3,
         betas=(0.5, 0.9),
         weight_decay=0.005,
         gradient_clip=10.0,
@@ -62,7 +66,7 @@ _SMALL_VQ = LoopConfig(
 TOKENIZERS = {
     "paper-state": TokenizerRecipe(TokenizerConfig(), _PAPER_VQ),
     "paper-image": TokenizerRecipe(TokenizerConfig(), _PAPER_VQ),
-    "cpu-small": TokenizerRecipe(TokenizerConfig(scales=(1, 2, 4)), _SMALL_VQ),
+    "cpu-small": TokenizerRecipe(_SMALL_VQ_SIZE, _SMALL_VQ),
 }
 
 POLICIES = {
