@@ -9,7 +9,14 @@ from setuptools import find_packages, setup
 
 NAME = "carp_ros"
 MANIFEST = ElementTree.parse("package.xml").getroot()  # the one home of name, version, license
-NODES = ("cell_node", "control_node", "recorder_node", "supervisor_node", "teleop_node")
+NODES = (
+    "cell_node",
+    "control_node",
+    "policy_node",
+    "recorder_node",
+    "supervisor_node",
+    "teleop_node",
+)
 
 ROS = (
     "rclpy",

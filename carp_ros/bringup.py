@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from carp_ros.inference.bundle import load_bundle
 from carp_ros.rig import Rig, load_rig
 from carp_ros.share import share_folder
 
@@ -42,26 +43,34 @@ def describe(
     Args:
         rig: Path of a rig's file, or the name of one in `config/`.
         mode: A `Mode`.
-        task: What a simulated cell lays on the table; empty for what the rig's file says.
-        bundle: Folder of the policy; needed in mode `policy` and nowhere else.
+        task: What a simulated cell lays on the table and a policy does; empty for what the rig's
+            file says, or for the policy's only one.
+        bundle: Folder of the policy, or the name of one in `models/`; needed in mode `policy` and
+            nowhere else.
         record: Start the recorder, too.
         folder: Where it puts episodes.
 
     Raises:
-        ValueError: If the rig's file is wrong, or it can't do what is asked.
+        ValueError: If the rig's file or the bundle is wrong, or can't do what is asked.
     """
     path = rig_path(rig)
     content = load_rig(path)
     operator = _operator(mode, bundle, content, path)
     common = {"rig": str(path)}
+    thinker: tuple[NodeProcess, ...] = ()
+    if mode == "policy":
+        thinks = _policy(bundle, task, content)
+        task = thinks["task"]
+        thinker = (NodeProcess("policy_node", "policy_node", common | thinks),)
     staged = common | ({"task": task} if task else {})
     cell = (NodeProcess("cell_node", "cell_node", staged),) if content.cell else ()
     recorder = (NodeProcess("recorder_node", "recorder_node", _recorder(staged, mode, folder)),)
     recorder = recorder if record else ()
-    managed = " ".join(["control_node", *(node.name for node in recorder)])
+    managed = " ".join(["control_node", *(node.name for node in (*thinker, *recorder))])
     return (
         *cell,
         NodeProcess("control_node", "control_node", common),
+        *thinker,
         NodeProcess("teleop_node", "teleop_node", staged | {"device": operator}),
         *recorder,
         NodeProcess("supervisor_node", "supervisor_node", common | {"managed": managed}),
@@ -75,6 +84,24 @@ def rig_path(rig: str) -> Path:
     return share_folder() / "config" / f"{rig}.yaml"
 
 
+def bundle_path(bundle: str) -> Path:
+    """Return the absolute path of a bundle's folder, given as a path or as a name in `models/`."""
+    named = share_folder() / "models" / bundle
+    given = Path(bundle).expanduser().absolute()
+    return named if named.is_dir() and not given.is_dir() else given
+
+
+def _policy(bundle: str, task: str, rig: Rig) -> dict[str, str]:
+    """Return the parameters of `policy_node`, which loads the bundle once more, and runs it.
+
+    Raises:
+        ValueError: If the bundle is none, or not one for this rig and task.
+    """
+    loaded = load_bundle(bundle_path(bundle))
+    loaded.require_rig(rig)
+    return {"bundle": str(loaded.folder), "task": loaded.task_named(task)}
+
+
 def _recorder(staged: dict[str, str], mode: str, folder: str) -> dict[str, str]:
     """Return the parameters of `recorder_node`; a person's name is found there."""
     place = {"folder": str(Path(folder).expanduser().absolute())}
@@ -86,7 +113,9 @@ def _operator(mode: str, bundle: str, rig: Rig, path: Path) -> str:
     if mode not in get_args(Mode):
         raise ValueError(f"mode is {mode!r}; expected one of {', '.join(get_args(Mode))}")
     if mode == "policy":
-        raise ValueError("mode is policy; this version runs none yet: use teleop or demonstrate")
+        if not bundle:
+            raise ValueError("mode is policy, but bundle is empty; expected a policy's folder")
+        return "spacemouse"  # a person can take over
     if bundle:
         raise ValueError(f"bundle is {bundle!r}, but mode is {mode}; it belongs to mode policy")
     if mode == "teleop":

@@ -10,8 +10,8 @@ from carp_ros.bringup import describe
 ARGUMENTS = (
     ("rig", "ur5e_sim", "a rig's file, or the name of one in config/"),
     ("mode", "teleop", "who moves the arm: teleop, policy, or demonstrate (simulated cell)"),
-    ("task", "", "what the simulated cell lays on the table: cup or bowl; empty: as in the rig"),
-    ("bundle", "", "folder of the compiled policy, for mode:=policy"),
+    ("task", "", "what is done, and lies on a simulated table: cup or bowl; empty: as in the rig"),
+    ("bundle", "", "for mode:=policy: the compiled policy's folder, or its name in models/"),
     ("record", "false", "true: start the recorder, which writes a bag an episode"),
     ("folder", "episodes", "where it puts them"),
 )

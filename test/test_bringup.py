@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from carp_ros.bringup import describe
+from carp_ros.bringup import bundle_path, describe
 from carp_ros.share import share_folder
+
+from .tiny_bundle import write_tiny_bundle
 
 SIMULATED = share_folder() / "config" / "ur5e_sim.yaml"
 
@@ -69,6 +71,38 @@ def test_without_recording_the_supervisor_waits_for_no_recorder():
     assert nodes["supervisor_node"]["managed"] == "control_node"
 
 
+def test_a_policy_is_managed_after_control_and_a_person_can_take_over(tiny_bundle):
+    nodes = {
+        node.name: node.parameters
+        for node in describe("ur5e_sim", "policy", bundle=str(tiny_bundle), record=True)
+    }
+    assert list(nodes)[:4] == ["cell_node", "control_node", "policy_node", "teleop_node"]
+    assert nodes["supervisor_node"]["managed"] == "control_node policy_node recorder_node"
+    assert nodes["policy_node"]["bundle"] == str(tiny_bundle)
+    assert nodes["teleop_node"]["device"] == "spacemouse"
+
+
+def test_the_only_task_of_a_policy_is_what_lies_on_the_table(tiny_bundle, tmp_path):
+    two = write_tiny_bundle(tmp_path / "two", tasks=("cup", "bowl"))
+    for bundle, task, laid in ((tiny_bundle, "", "cup"), (two, "bowl", "bowl")):
+        nodes = describe("ur5e_sim", "policy", bundle=str(bundle), task=task)
+        tasks = {node.name: node.parameters.get("task") for node in nodes}
+        assert tasks["cell_node"] == tasks["policy_node"] == laid
+    with pytest.raises(ValueError, match="bundle two can do cup, bowl"):
+        describe("ur5e_sim", "policy", bundle=str(two))
+
+
+def test_a_policy_of_another_rig_is_refused(tiny_bundle, hardware_rig):
+    with pytest.raises(ValueError, match="rig is 'hardware'; bundle tiny was trained for 'ur5e_"):
+        describe(hardware_rig, "policy", bundle=str(tiny_bundle))
+
+
+def test_a_bundle_is_a_folder_or_a_name_in_models(tiny_bundle, monkeypatch):
+    monkeypatch.chdir(tiny_bundle.parent)
+    assert bundle_path("tiny") == bundle_path(str(tiny_bundle)) == tiny_bundle
+    assert bundle_path("elsewhere") == tiny_bundle.parent / "elsewhere"
+
+
 def test_a_task_of_hardware_is_laid_by_hand(hardware_rig):
     assert describe(hardware_rig, task="cup")[0].name == "control_node"
 
@@ -82,7 +116,8 @@ def test_the_demonstrator_refuses_hardware(hardware_rig):
     ("options", "reason"),
     [
         ({"mode": "fly"}, "mode is 'fly'; expected one of teleop, policy, demonstrate"),
-        ({"mode": "policy"}, "mode is policy"),
+        ({"mode": "policy"}, "mode is policy, but bundle is empty"),
+        ({"mode": "policy", "bundle": "nothing_of_that_name"}, r"no policy\.yaml in .*/nothing_of"),
         ({"bundle": "models/cup"}, "bundle is 'models/cup', but mode is teleop"),
     ],
 )

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from carp_ros.bringup import describe, rig_path
+from carp_ros.bringup import bundle_path, describe, rig_path
+from carp_ros.cli.trial_table import header, row
 from carp_ros.errors import DeviceError
+from carp_ros.inference.bundle import Bundle, load_bundle
 from carp_ros.rig import Rig, load_rig
 from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
@@ -20,19 +22,24 @@ if TYPE_CHECKING:
     from carp_ros.nodes.trial_node import LiveTrial, TrialNode
 
 _READY_WITHIN_S = 90.0
+_SHIPPED = "carp_cup_sim"
+_TRIALS = {"policy": 5, "demonstrator": 3}
 
 
 @dataclass(frozen=True)
 class DemoCommand:
-    """Bring up the simulated UR5e cell and let the scripted operator do a task.
+    """Bring up the simulated UR5e cell and let a policy, or the scripted operator, do a task.
 
-    Everything is what drives a real cell, as processes over ROS 2: two cameras, the SpaceMouse's
-    driver, limits, inverse kinematics, a 500 Hz servo, and the robot's own client library, which
-    talks to an emulated controller. Ends with a table, a contact sheet and a report.
+    Everything is what drives a real cell, as processes over ROS 2: two cameras, the policy or the
+    SpaceMouse's driver, limits, inverse kinematics, a 500 Hz servo, and the robot's own client
+    library, which talks to an emulated controller. Ends with a table, a contact sheet and a report.
 
     Attributes:
         task: What to do: cup or bowl.
-        trials: How many episodes.
+        agent: Who does it. Without: the policy if there is a bundle, the one that comes with the
+            package included, else the demonstrator, the scripted operator.
+        bundle: The compiled policy's folder, or its name in models/.
+        trials: How many episodes; without: 5 of a policy, 3 of the demonstrator.
         seed_start: Seed of the first; the others follow.
         timeout_s: An episode longer than this is stopped and judged.
         contact_sheet: Where to write a PNG of beginnings, middles and ends.
@@ -42,7 +49,9 @@ class DemoCommand:
     """
 
     task: Literal["cup", "bowl"] = "cup"
-    trials: int = 3
+    agent: Literal["demonstrator", "policy"] | None = None
+    bundle: str = ""
+    trials: int | None = None
     seed_start: int = 0
     timeout_s: float = 40.0
     contact_sheet: Path = Path("out/demo.png")
@@ -54,11 +63,18 @@ class DemoCommand:
 def main(command: DemoCommand) -> int:
     """Run the demo; return 0 if every trial succeeded."""
     enter()
-    if command.trials < 1:
-        raise ValueError(f"--trials is {command.trials}; expected at least 1")
+    bundle = chosen_bundle(command, bundle_path(_SHIPPED))
+    count = _TRIALS["policy" if bundle else "demonstrator"]
+    count = count if command.trials is None else command.trials
+    if count < 1:
+        raise ValueError(f"--trials is {count}; expected at least 1")
     rig = load_rig(rig_path(command.rig))
     begin_s = time.monotonic()
-    nodes = describe(command.rig, "demonstrate", task=command.task)
+    if bundle:
+        folder = str(bundle.folder)
+        nodes = describe(command.rig, "policy", task=command.task, bundle=folder)
+    else:
+        nodes = describe(command.rig, "demonstrate", task=command.task)
     log = NodeLog(verbose=command.verbose)
     print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
     trials: list[LiveTrial] = []
@@ -67,36 +83,74 @@ def main(command: DemoCommand) -> int:
         with RunningSystem(nodes, log) as system:
             system.wait_until_ready(_READY_WITHIN_S)
             print(f"up after {time.monotonic() - begin_s:.1f} s", flush=True)
-            _conduct_all(command, rig, trials, strips)
+            who = f"policy {bundle.name}" if bundle else "the scripted operator"
+            print(f"{who} does {count} trials of {command.task}", flush=True)
+            seeds = range(command.seed_start, command.seed_start + count)
+            _conduct_all(command, rig, bundle, seeds, trials, strips)
     except Exception:  # not Ctrl-C: nothing went wrong then
         log.replay()
         raise
     finally:
         if trials:
-            _finish(command, trials, strips, time.monotonic() - begin_s)
+            _finish(command, bundle, trials, strips, time.monotonic() - begin_s)
     return 0 if all(trial.success for trial in trials) else 1
 
 
+def chosen_bundle(command: DemoCommand, shipped: Path) -> Bundle | None:
+    """Return the bundle that acts, None for the demonstrator.
+
+    Args:
+        command: What was asked for.
+        shipped: Where the package's own bundle lies, if it does; taken if nothing else is asked
+            for and it can do the task.
+
+    Raises:
+        ValueError: If the options contradict each other, or a bundle is none.
+    """
+    if command.agent == "demonstrator":
+        if command.bundle:
+            raise ValueError("--agent demonstrator and --bundle exclude each other; give one")
+        return None
+    if command.bundle:
+        return load_bundle(bundle_path(command.bundle))
+    bundle = load_bundle(shipped) if shipped.is_dir() else None
+    if bundle and command.task in bundle.manifest.tasks:
+        return bundle
+    if command.agent == "policy":
+        raise ValueError(
+            f"--agent policy needs --bundle: no policy for {command.task} comes with this version"
+        )
+    return None
+
+
 def _conduct_all(
-    command: DemoCommand, rig: Rig, trials: list[LiveTrial], strips: list[Strip]
+    command: DemoCommand,
+    rig: Rig,
+    bundle: Bundle | None,
+    seeds: range,
+    trials: list[LiveTrial],
+    strips: list[Strip],
 ) -> None:
     """Conduct the trials, one row of the table each."""
     from carp_ros.evaluation.contact_sheet import Strip
+    from carp_ros.nodes.trial_agents import Hand, PolicyAtWork
     from carp_ros.nodes.trial_node import trial_node  # after `enter`
 
-    print(_header(list(rig.cameras)), flush=True)
-    with trial_node(rig) as node:
-        for number in range(command.trials):
-            trial, pictures = _conduct(node, command, number)
+    print(header(list(rig.cameras), policy=bundle is not None), flush=True)
+    with trial_node(rig, PolicyAtWork if bundle else Hand) as node:
+        for number, seed in enumerate(seeds):
+            trial, pictures = _conduct(node, command, number, seed)
             trials.append(trial)
             if pictures:
                 caption = f"{command.task}, seed {trial.seed}, {trial.seconds:.1f} s"
                 caption += f": {trial.reasons}" if trial.reasons else ""
                 strips.append(Strip(caption, trial.success, pictures))
-            print(_row(number, trial), flush=True)
+            print(row(number, trial), flush=True)
 
 
-def _conduct(node: TrialNode, command: DemoCommand, number: int) -> tuple[LiveTrial, list[Any]]:
+def _conduct(
+    node: TrialNode, command: DemoCommand, number: int, seed: int
+) -> tuple[LiveTrial, list[Any]]:
     """Conduct one trial; on a terminal, say on one line what happens meanwhile.
 
     What stops the arm fails the trial, not the demo: the next one begins with a reset, as a person
@@ -108,7 +162,6 @@ def _conduct(node: TrialNode, command: DemoCommand, number: int) -> tuple[LiveTr
         if sys.stdout.isatty():
             print(f"\r{number + 1:>5}   {text:<40}", end="\r", flush=True)
 
-    seed = command.seed_start + number
     try:
         node.prepare()
         return node.conduct(seed, command.timeout_s, progress)
@@ -116,28 +169,12 @@ def _conduct(node: TrialNode, command: DemoCommand, number: int) -> tuple[LiveTr
         return stopped_trial(seed, str(error)), []
 
 
-def _header(cameras: list[str]) -> str:
-    frames = "  ".join(f"{name:>12}" for name in cameras)
-    return f"trial   seed  success  seconds  {frames}   servo ticks late > 0.5 ms   > 1 ms"
-
-
-def _row(number: int, trial: LiveTrial) -> str:
-    counts = [f"{c.received}/{c.expected}" for c in trial.cameras.values()] or ["-", "-"]
-    frames = "  ".join(f"{count:>12}" for count in counts)
-    share = [
-        f"{late / trial.ticks:.2%}" if trial.ticks > 0 else "-"
-        for late in (trial.late_half_ms, trial.late_1_ms)
-    ]
-    done = "yes" if trial.success else "no"
-    reasons = f"   {trial.reasons}" if trial.reasons else ""
-    return (
-        f"{number + 1:>5}{trial.seed:>7}{done:>9}{trial.seconds:>9.1f}  {frames}"
-        f"{share[0]:>29}{share[1]:>9}{reasons}"
-    )
-
-
 def _finish(
-    command: DemoCommand, trials: list[LiveTrial], strips: list[Strip], wall_s: float
+    command: DemoCommand,
+    bundle: Bundle | None,
+    trials: list[LiveTrial],
+    strips: list[Strip],
+    wall_s: float,
 ) -> None:
     """Print the sum and write contact sheet and report."""
     from carp_ros.evaluation.contact_sheet import write_contact_sheet
@@ -157,7 +194,8 @@ def _finish(
         command.report,
         {
             **heading(["carp", *sys.argv[1:]], version()),
-            "agent": "demonstrator",
+            "agent": "policy" if bundle else "demonstrator",
+            "bundle": {"name": bundle.name, "sha256": bundle.sha256} if bundle else None,
             "task": command.task,
             "real_time": True,
             **summary,

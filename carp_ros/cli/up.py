@@ -13,6 +13,10 @@ from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
 
 READY_WITHIN_S = 60.0
+_HOW_TO_ENABLE = (
+    "carp up: the arm stands until you let the policy move it: call the services"
+    " control/select_policy, then control/enable with true; with false it stops"
+)
 _COLOURS = (36, 33, 35, 32, 34, 31)  # of ANSI terminals: cyan, yellow, magenta, green, blue, red
 
 
@@ -23,8 +27,9 @@ class UpCommand:
     Attributes:
         rig: A rig's file, or the name of one in config/.
         mode: Who moves the arm.
-        task: What the simulated cell lays on the table (cup, bowl); empty: as in the rig's file.
-        bundle: Folder of the compiled policy, for --mode policy.
+        task: What is done, and lies on a simulated table (cup, bowl); empty: as in the rig's file,
+            or the policy's only one.
+        bundle: For --mode policy: the compiled policy's folder, or its name in models/.
         record: Start the recorder, too: both buttons of the SpaceMouse start and stop an episode.
         folder: Where it puts episodes.
     """
@@ -51,6 +56,8 @@ def main(command: UpCommand) -> int:
     with RunningSystem(nodes, PrefixedLog([node.name for node in nodes])) as system:
         system.wait_until_ready(READY_WITHIN_S)
         print("carp up: ready; Ctrl-C stops it", flush=True)
+        if command.mode == "policy":
+            print(_HOW_TO_ENABLE, flush=True)
         ended = system.wait()
         print(f"carp up: {ended}; stopping the others", file=sys.stderr, flush=True)
     return ended.code

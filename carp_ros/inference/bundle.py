@@ -153,6 +153,17 @@ class Bundle:
             raise ValueError(f"{path} lacks {missing}; it has {list(arrays)}: export anew")
         return arrays
 
+    def task_named(self, task: str) -> str:
+        """Return the task of that name, or the only one there is if the name is empty.
+
+        Raises:
+            ValueError: If the policy was not trained for it, or there are several and none named.
+        """
+        tasks = self.manifest.tasks
+        if not task and len(tasks) != 1:
+            raise ValueError(f"no task is named; bundle {self.name} can do {', '.join(tasks)}")
+        return tasks[self.task_number(task or next(iter(tasks)))]
+
     def task_number(self, task: str) -> int:
         """Return which number the encoder knows a task by.
 

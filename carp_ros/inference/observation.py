@@ -83,6 +83,15 @@ class ObservationBuffer:
         passed_ns = [stamp_ns for stamp_ns in captures_ns if stamp_ns <= known_ns]
         return self.at((passed_ns or captures_ns or [0])[-1])
 
+    @property
+    def slowest(self) -> str:
+        """What the next observation waits for most: the stream whose newest sample is the oldest.
+
+        In the words of its samples, as "image of wrist_cam".
+        """
+        tracks = (*self._images.values(), self._tool, self._joints, self._gripper)
+        return min(tracks, key=lambda track: track.stamps_ns[-1] if track.stamps_ns else 0).name
+
     def at(self, stamp_ns: int) -> Observation | str:
         """Return the observation of one moment, or the reason in words why there is none.
 

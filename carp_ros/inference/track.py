@@ -26,7 +26,7 @@ class Track(Generic[Value]):
     """
 
     def __init__(self, name: str, history_s: float, limit_s: float) -> None:
-        self._name = name
+        self.name = name
         self._history_ns = round(history_s * 1e9)
         self._limit_ns = round(limit_s * 1e9)
         self._stamps_ns: list[int] = []
@@ -60,7 +60,7 @@ class Track(Generic[Value]):
         distance_ns = abs(self._stamps_ns[index] - stamp_ns)
         if distance_ns > self._limit_ns:
             return (
-                f"nearest {self._name} is {distance_ns * _S:.2f} s away;"
+                f"nearest {self.name} is {distance_ns * _S:.2f} s away;"
                 f" limit {self._limit_ns * _S:.2f} s"
             )
         return self._stamps_ns[index], self._values[index]
@@ -82,11 +82,11 @@ class Track(Generic[Value]):
         if end_ns == stamp_ns:
             return self._values[after]
         if after == 0:
-            return f"first {self._name} is {(end_ns - stamp_ns) * _S:.2f} s later"
+            return f"first {self.name} is {(end_ns - stamp_ns) * _S:.2f} s later"
         start_ns = self._stamps_ns[after - 1]
         if end_ns - start_ns > self._limit_ns:
             return (
-                f"{(end_ns - start_ns) * _S:.2f} s without a {self._name};"
+                f"{(end_ns - start_ns) * _S:.2f} s without a {self.name};"
                 f" limit {self._limit_ns * _S:.2f} s"
             )
         fraction = (stamp_ns - start_ns) / (end_ns - start_ns)
@@ -95,18 +95,18 @@ class Track(Generic[Value]):
     def _unknown(self, stamp_ns: int) -> str:
         """Return why a time is not within what is known, if so."""
         if not self._stamps_ns:
-            return f"no {self._name} yet"
+            return f"no {self.name} yet"
         newest_ns = self._stamps_ns[-1]
         if newest_ns - stamp_ns > self._history_ns:
             return (
-                f"{(newest_ns - stamp_ns) * _S:.2f} s before the newest {self._name};"
+                f"{(newest_ns - stamp_ns) * _S:.2f} s before the newest {self.name};"
                 f" history {self._history_ns * _S:.2f} s"
             )
         age_ns = stamp_ns - newest_ns
         if age_ns > self._limit_ns:
             return (
-                f"newest {self._name} is {age_ns * _S:.2f} s old; limit {self._limit_ns * _S:.2f} s"
+                f"newest {self.name} is {age_ns * _S:.2f} s old; limit {self._limit_ns * _S:.2f} s"
             )
         if age_ns > 0:
-            return f"newest {self._name} is {age_ns * _S:.3f} s old; the next decides"
+            return f"newest {self.name} is {age_ns * _S:.3f} s old; the next decides"
         return ""

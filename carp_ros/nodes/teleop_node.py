@@ -69,8 +69,9 @@ class TeleopNode(Node):
             self._pointer.open()
             self._problem = ""
         except DeviceError as error:
+            if str(error) != self._problem:  # it is tried every second
+                self.get_logger().warning(f"waiting for the pointer: {error}")
             self._problem = str(error)
-            self.get_logger().warning(f"waiting for the pointer: {error}")
 
     def _on_tick(self) -> None:
         now_ns = self.get_clock().now().nanoseconds

@@ -1,7 +1,7 @@
 """ROS node: conducts trials on the running simulated cell, as a person with a checklist would.
 
-For each trial: send the arm home, select and enable the agent, lay the objects out, wait until the
-agent let go, and judge. Meanwhile it counts what the cameras deliver and how late the servo is.
+For each trial: send the arm home, lay the objects out and enable the agent, wait until it is done,
+and judge. Meanwhile it counts what the cameras deliver and how late the servo is.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ import numpy as np
 import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
-from std_msgs.msg import Bool, String
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from carp_ros.errors import DeviceError
 from carp_ros.nodes.convert import image_from_msg, time_from_msg
-from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
+from carp_ros.nodes.qos import LATCHED, SENSOR
 from carp_ros.nodes.spinning_node import ANSWER_S, SpinningNode, taking_part
+from carp_ros.nodes.trial_agents import ChunkFigures, Hand, TrialAgent
 from carp_ros.rig import Rig
 from carp_ros.stream_meter import StreamMeter
 
 Picture = npt.NDArray[np.uint8]
 
 _HOME_S = 20.0
-_LET_GO_S = 1.0  # dead-man released for this long ends the trial
 _SETTLE_S = 1.0
 _PICTURE_S = 0.5
 _SCATTERED_S = 0.15  # until the cameras show what was laid out
@@ -53,10 +53,11 @@ class LiveTrial:
         seed: Of places and looks.
         success: Whether the task was done, judged on the settled end.
         reasons: What was wrong, if not.
-        seconds: From the objects' layout to the agent's letting go.
+        seconds: From the agent's begin until it let go, or the task was done.
         cameras: By name.
         ticks: Of the servo.
         late_half_ms, late_1_ms: How many of them woke later than 0.5 ms and 1 ms.
+        policy: What it sent, if it was one who acted.
     """
 
     seed: int
@@ -67,6 +68,7 @@ class LiveTrial:
     ticks: int
     late_half_ms: int
     late_1_ms: int
+    policy: ChunkFigures | None = None
 
 
 def stopped_trial(seed: int, reason: str) -> LiveTrial:
@@ -74,9 +76,11 @@ def stopped_trial(seed: int, reason: str) -> LiveTrial:
     return LiveTrial(seed, False, reason, 0.0, {}, 0, 0, 0)
 
 
-def trial_node(rig: Rig) -> AbstractContextManager[TrialNode]:
+def trial_node(
+    rig: Rig, make_agent: Callable[[SpinningNode], TrialAgent] = Hand
+) -> AbstractContextManager[TrialNode]:
     """Take part in the ROS graph as a `TrialNode`; the arm is stopped on the way out."""
-    return taking_part(lambda: TrialNode(rig))
+    return taking_part(lambda: TrialNode(rig, make_agent))
 
 
 class TrialNode(SpinningNode):
@@ -84,19 +88,19 @@ class TrialNode(SpinningNode):
 
     Args:
         rig: The simulated rig that runs.
+        make_agent: Returns who acts, given the node to do it with.
     """
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, make_agent: Callable[[SpinningNode], TrialAgent] = Hand) -> None:
         super().__init__("trial_node")
+        self._agent = make_agent(self)
         self._meters = {name: StreamMeter(c.rate_hz) for name, c in rig.cameras.items()}
         self._images: dict[str, Image] = {}
         for name in rig.cameras:
             self.create_subscription(Image, f"{name}/image_raw", self._image_taker(name), SENSOR)
         self._status: dict[str, Any] = {}
         self._loop: dict[str, str] = {}
-        self._deadman = False
         self.create_subscription(String, "control/status", self._on_status, LATCHED)
-        self.create_subscription(Bool, "teleop/deadman", self._on_deadman, COMMAND)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def stop(self) -> None:
@@ -108,8 +112,9 @@ class TrialNode(SpinningNode):
         super().stop()
 
     def excuse(self) -> str:
-        """Return what the control node says of the arm."""
-        return f"; it says {self._status.get('reason') or 'nothing'!r}"
+        """Return what the control node says of the arm, and the agent of itself."""
+        says = [self._status.get("reason") or "nothing", self._agent.excuse()]
+        return f"; it says {', '.join(text for text in says if text)!r}"
 
     def prepare(self) -> str:
         """Reset a fault that is left from before; return which, or nothing.
@@ -146,18 +151,15 @@ class TrialNode(SpinningNode):
         progress("going home")
         self.trigger("control/home")
         self.wait_until(lambda: self._status.get("reason") == "home reached", _HOME_S, "reach home")
-        self.trigger("control/select_teleop")
-        self.switch("control/enable", True)
-        self.set_parameters_of("cell_node", seed=seed)
         loop = dict(self._loop)
-        self.trigger("cell/scatter")
-        time.sleep(_SCATTERED_S)
+        self._agent.begin(lambda: self._lay_out(seed))
+        self.wait_until(lambda: bool(self._status["enabled"]), ANSWER_S, "let the agent move")
         self._images.clear()
         for meter in self._meters.values():
             meter.reset()
         with recording or nullcontext():
             seconds, pictures = self._watch(timeout_s, progress)
-        cameras = self._counts()
+        cameras, policy = self._counts(), self._agent.figures()
         self.switch("control/enable", False)
         progress("judging")
         time.sleep(_SETTLE_S)
@@ -172,24 +174,26 @@ class TrialNode(SpinningNode):
                 int(self._loop.get(key, 0)) - int(loop.get(key, 0))
                 for key in ("ticks", "later_than_0.5_ms", "later_than_1_ms")
             ),
+            policy=policy,
         )
         return trial, [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
+
+    def _lay_out(self, seed: int) -> None:
+        self.set_parameters_of("cell_node", seed=seed)
+        self.trigger("cell/scatter")
+        time.sleep(_SCATTERED_S)
 
     def _watch(
         self, timeout_s: float, progress: Callable[[str], None]
     ) -> tuple[float, list[Picture]]:
-        """Wait until the agent let go; return how long it acted, and pictures on the way."""
+        """Wait until the trial is over; return how long the agent acted, and pictures."""
         start_s = time.monotonic()
-        acting_s = start_s
-        acted = False
         pictures: list[Picture] = []
         while True:
             now_s = time.monotonic()
-            if self._deadman:
-                acted, acting_s = True, now_s
-            if (acted and now_s - acting_s > _LET_GO_S) or now_s - start_s > timeout_s:
+            if self._agent.look(now_s) or now_s - start_s > timeout_s:
                 pictures.append(self._picture())
-                return acting_s - start_s, pictures
+                return max(0.0, self._agent.acted_until_s - start_s), pictures
             if now_s - start_s >= len(pictures) * _PICTURE_S:
                 pictures.append(self._picture())
                 doing = "moving" if self._status.get("moving") else "standing"
@@ -219,9 +223,6 @@ class TrialNode(SpinningNode):
 
     def _on_status(self, msg: String) -> None:
         self._status = json.loads(msg.data)
-
-    def _on_deadman(self, msg: Bool) -> None:
-        self._deadman = msg.data
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:

@@ -180,6 +180,22 @@ def test_the_newest_observation_of_nothing_is_a_reason():
     assert fed(until_ns=0, without=("gripper",)).newest() == "no gripper opening yet"
 
 
+@pytest.mark.parametrize(
+    ("silent", "name"),
+    [
+        ("third_cam", "image of third_cam"),
+        ("tool", "tool pose"),
+        ("joints", "joint state"),
+        ("gripper", "gripper opening"),
+    ],
+)
+def test_what_an_observation_waits_for_is_named(silent, name):
+    assert fed(without=(silent,)).slowest == name
+    buffer = fed(without=(silent,))
+    feed(buffer, silent, 500 * MS)
+    assert buffer.slowest == name
+
+
 def test_a_value_that_is_not_newer_is_ignored():
     buffer = fed()
     before = list(buffer._gripper.stamps_ns)

@@ -79,6 +79,13 @@ def test_the_system_starts_every_node_of_the_description():
 
 
 @pytest.mark.usefixtures("launch")
+def test_a_policy_is_launched_with_its_bundle(tiny_bundle):
+    nodes = nodes_of_system(mode="policy", bundle=str(tiny_bundle))
+    parameters = {node["name"]: node["parameters"][0] for node in nodes}
+    assert parameters["policy_node"]["bundle"] == str(tiny_bundle)
+
+
+@pytest.mark.usefixtures("launch")
 def test_the_end_of_any_node_ends_the_system():
     assert all("on_exit" in node for node in nodes_of_system())
 

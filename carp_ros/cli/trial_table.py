@@ -1,0 +1,68 @@
+"""Trials in real time as rows of a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from carp_ros.nodes.trial_agents import ChunkFigures
+    from carp_ros.nodes.trial_node import LiveTrial
+
+_STAGES = {
+    "image_age": "image",
+    "preprocess": "resize",
+    "vision": "vision",
+    "decode": "decode",
+    "total": "total",
+}
+_STAGE_WIDTH = 10
+
+
+def header(cameras: list[str], *, policy: bool) -> str:
+    """Return the line above the rows.
+
+    Args:
+        cameras: Names, in the order of the rig.
+        policy: Whether the rows tell of a policy's chunks.
+    """
+    frames = "  ".join(f"{name:>12}" for name in cameras)
+    servo = "servo ticks late > 0.5 ms   > 1 ms"
+    text = f"trial   seed  success  seconds  {frames}   {servo}"
+    if policy:
+        stages = "".join(f"{name:>{_STAGE_WIDTH}}" for name in _STAGES.values())
+        text += f"  chunks coarse{stages}   ms, p50/p99"
+    return text
+
+
+def row(number: int, trial: LiveTrial) -> str:
+    """Return the line of one trial.
+
+    Args:
+        number: Of the trial, from 0.
+        trial: What came of it.
+    """
+    counts = [f"{c.received}/{c.expected}" for c in trial.cameras.values()] or ["-", "-"]
+    frames = "  ".join(f"{count:>12}" for count in counts)
+    share = [
+        f"{late / trial.ticks:.2%}" if trial.ticks > 0 else "-"
+        for late in (trial.late_half_ms, trial.late_1_ms)
+    ]
+    done = "yes" if trial.success else "no"
+    reasons = f"   {trial.reasons}" if trial.reasons else ""
+    return (
+        f"{number + 1:>5}{trial.seed:>7}{done:>9}{trial.seconds:>9.1f}  {frames}"
+        f"{share[0]:>28}{share[1]:>9}{_chunks(trial.policy)}{reasons}"
+    )
+
+
+def _chunks(figures: ChunkFigures | None) -> str:
+    if figures is None:
+        return ""
+    stages = "".join(
+        f"{_pair(figures.latency_ms.get(name, {})):>{_STAGE_WIDTH}}" for name in _STAGES
+    )
+    return f"{figures.chunks:>8}{figures.coarse:>7}{stages}"
+
+
+def _pair(percentiles: dict[str, float]) -> str:
+    return f"{percentiles['p50']:.0f}/{percentiles['p99']:.0f}" if percentiles else "-"

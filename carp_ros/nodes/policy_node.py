@@ -1,0 +1,307 @@
+"""ROS node: looks, thinks, and says where the tool shall go next. Moves nothing by itself.
+
+Subscribes:
+    <camera>/image_raw (Image), for each camera that the bundle sees with; joint_states
+    (JointState), tool_pose (PoseStamped), gripper_state (Float64).
+Publishes:
+    gripper_chunk (JointTrajectory), then chunk (MultiDOFJointTrajectory): the plan; both stamped
+        with the observation's capture time.
+    policy/confidence (Float64): mean log-likelihood of the plan's tokens, 0 at best.
+    policy/inference (String): JSON a chunk: schema, stamp_ns, seconds (by stage), confidence,
+        scales_done, scales, out_of_range.
+    /diagnostics (DiagnosticArray): `policy: chunks`, 1 Hz: latencies, counts, and why no chunk is
+        sent.
+Parameters:
+    rig, bundle (folder), task (empty: the bundle's only one), rate_hz (attempts a second),
+    deadline_s (from capture to chunk; 0: none), providers (of ONNX Runtime, between spaces),
+    threads (of one operator).
+
+Configuring loads the bundle, compares it with its golden case and warms up; a bundle that is
+refused ends the process.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import cv2
+from geometry_msgs.msg import PoseStamped
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Float64, String
+from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
+
+from carp_ros.errors import CarpError, MessageError
+from carp_ros.inference.bundle import load_bundle
+from carp_ros.inference.observation import ObservationBuffer
+from carp_ros.inference.session import CPU
+from carp_ros.nodes.convert import (
+    chunk_to_msgs,
+    image_from_msg,
+    joints_from_msg,
+    pose_from_msg,
+    time_from_msg,
+)
+from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
+from carp_ros.nodes.params import fixed_parameter, rig_parameter
+from carp_ros.nodes.process import run_node
+from carp_ros.nodes.qos import COMMAND, SENSOR
+from carp_ros.policies.carp import CarpPolicy
+from carp_ros.policies.live import Answer, InferenceLog, LivePolicy
+from carp_ros.policies.load import load_policy
+from carp_ros.types import Observation
+
+_RATE_HZ = 5.0
+_HISTORY_S = 0.5  # twice what a camera may be late
+_INFERENCE_S = 10.0  # longer than any
+
+
+class PolicyNode(LifecycleNode):
+    """Feeds messages to an `ObservationBuffer`, and a `LivePolicy` with what it holds."""
+
+    def __init__(self) -> None:
+        super().__init__("policy_node")
+        cv2.setNumThreads(1)  # the other cores have other work
+        _, self._rig = rig_parameter(self)
+        bundle = fixed_parameter(self, "bundle", "", "Folder of the compiled policy.")
+        if not bundle:
+            raise ValueError("parameter bundle is empty; expected the folder of a compiled policy")
+        self._folder = Path(bundle)
+        self._task = fixed_parameter(self, "task", "", "What to do; empty: the only task.")
+        rate_hz = fixed_parameter(self, "rate_hz", _RATE_HZ, "Attempts a second [Hz].")
+        if rate_hz <= 0.0:
+            raise ValueError(f"parameter rate_hz is {rate_hz}; expected more than 0 Hz")
+        self._period_s = 1.0 / rate_hz
+        self._deadline_s = fixed_parameter(
+            self, "deadline_s", 0.0, "From capture to chunk [s]; 0: none."
+        )
+        providers = fixed_parameter(
+            self, "providers", " ".join(CPU), "Of ONNX Runtime, the preferred first."
+        )
+        self._providers = tuple(providers.split())
+        self._threads = fixed_parameter(self, "threads", 1, "How many compute one operator.")
+        self._active = False
+        self._asking: Future[None] | None = None
+        self._lock = threading.Lock()  # of the log, which the asking thread writes
+        self._thinker = ThreadPoolExecutor(1, "policy")
+        self._listeners: list[Subscription] = []
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the policy and listen."""
+        try:
+            policy = self._load()
+        except (ValueError, CarpError) as error:
+            # What is wrong does not mend itself: end the process, which a transition can not.
+            self.create_timer(0.0, partial(_raise, error))
+            return TransitionCallbackReturn.FAILURE
+        cameras = policy.cameras
+        # as in a dataset, whose frames have the capture times of the rig's first camera
+        reference = next(name for name in self._rig.cameras if name in cameras)
+        self._buffer = ObservationBuffer(cameras, reference, history_s=_HISTORY_S)
+        self._live = LivePolicy(
+            policy, self._rig.limits, self._deadline_s, time.monotonic_ns, self._now_ns
+        )
+        self._log = InferenceLog(self._rig.limits, policy.manifest.step_s)
+        self._gripper_chunks = self.create_publisher(JointTrajectory, "gripper_chunk", COMMAND)
+        self._chunks = self.create_publisher(MultiDOFJointTrajectory, "chunk", COMMAND)
+        self._confidence = self.create_publisher(Float64, "policy/confidence", SENSOR)
+        self._inference = self.create_publisher(String, "policy/inference", SENSOR)
+        self._diagnostics = DiagnosticsPublisher(self)
+        self._subscribe(cameras)
+        self._tickers = [
+            self.create_timer(self._period_s, self._on_tick),
+            self.create_timer(1.0, self._on_second),
+        ]
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to send chunks."""
+        self._active = True
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Send no more chunks."""
+        self._rest()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the policy and all that was seen."""
+        self._rest()
+        for ticker in self._tickers:
+            self.destroy_timer(ticker)
+        for listener in self._listeners:
+            self.destroy_subscription(listener)
+        self._listeners = []
+        for publisher in (
+            self._gripper_chunks,
+            self._chunks,
+            self._confidence,
+            self._inference,
+        ):
+            self.destroy_publisher(publisher)
+        del self._live, self._buffer
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Send no more chunks."""
+        self._rest()
+        return TransitionCallbackReturn.SUCCESS
+
+    def destroy_node(self) -> None:
+        """Let the thread end before what it publishes with is gone."""
+        self._rest()
+        self._thinker.shutdown()
+        super().destroy_node()
+
+    def _load(self) -> CarpPolicy:
+        bundle = load_bundle(self._folder)
+        bundle.require_rig(self._rig)
+        task = bundle.task_named(self._task)
+        began_s = time.monotonic()
+        policy = load_policy(
+            self._folder,
+            task,
+            time.monotonic_ns,
+            providers=self._providers,
+            threads=self._threads,
+        )
+        self.get_logger().info(
+            f"bundle {bundle.name} ({bundle.sha256[:12]}) for {task} computes its"
+            f" golden case; ready after {time.monotonic() - began_s:.1f} s"
+        )
+        return policy
+
+    def _subscribe(self, cameras: tuple[str, ...]) -> None:
+        subscribe = self.create_subscription
+        self._listeners = [
+            subscribe(Image, f"{name}/image_raw", self._image_taker(name), SENSOR)
+            for name in cameras
+        ]
+        self._listeners += [
+            subscribe(JointState, "joint_states", self._take_joints, SENSOR),
+            subscribe(PoseStamped, "tool_pose", self._take_tool, SENSOR),
+            subscribe(Float64, "gripper_state", self._take_gripper, SENSOR),
+        ]
+
+    def _image_taker(self, name: str) -> Callable[[Image], None]:
+        def take(msg: Image) -> None:
+            try:
+                image = image_from_msg(msg)  # a view: what is not looked at costs nothing
+            except MessageError as error:
+                self._refuse(f"image of {name}: {error}")
+                return
+            self._buffer.take_image(name, time_from_msg(msg.header.stamp), image)
+
+        return take
+
+    def _take_joints(self, msg: JointState) -> None:
+        try:
+            joints = joints_from_msg(msg, self._rig.robot.joint_names)
+        except MessageError as error:
+            self._refuse(str(error))
+            return
+        self._buffer.take_joints(time_from_msg(msg.header.stamp), joints)
+
+    def _take_tool(self, msg: PoseStamped) -> None:
+        try:
+            tool = pose_from_msg(msg, self._rig.robot.base_frame)
+        except MessageError as error:
+            self._refuse(str(error))
+            return
+        self._buffer.take_tool(time_from_msg(msg.header.stamp), tool)
+
+    def _take_gripper(self, msg: Float64) -> None:
+        self._buffer.take_gripper(self._now_ns(), msg.data)
+
+    def _refuse(self, why: str) -> None:
+        with self._lock:
+            self._log.refuse(why)
+        self.get_logger().warning(f"no chunk: {why}", throttle_duration_sec=1.0)
+
+    def _on_tick(self) -> None:
+        if self._asking is not None:
+            if not self._asking.done():
+                return  # the policy thinks; the next tick asks about what is new then
+            self._asking.result()  # raises what a bug raised
+            self._asking = None
+        if not self._active:
+            return
+        observation = self._buffer.newest()
+        refusal = self._live.refusal(observation, self._buffer.slowest)
+        if isinstance(observation, str) or refusal:
+            with self._lock:
+                self._log.refuse(refusal)
+            return
+        self._asking = self._thinker.submit(self._ask, observation)
+
+    def _ask(self, observation: Observation) -> None:
+        """Ask the policy and publish what it says; in a thread, as it takes its time."""
+        answer = self._live.ask(observation)
+        with self._lock:
+            self._log.take(answer)
+        if self._active and answer.prediction is not None and not answer.refusal:
+            self._publish(answer)
+
+    def _publish(self, answer: Answer) -> None:
+        prediction = answer.prediction
+        assert prediction is not None
+        chunk = prediction.chunk
+        poses, gripper = chunk_to_msgs(chunk, self._rig.robot.base_frame)
+        self._gripper_chunks.publish(gripper)  # first: the chunk is what is acted on
+        self._chunks.publish(poses)
+        self._confidence.publish(Float64(data=prediction.confidence))
+        content = {
+            "schema": 1,
+            "stamp_ns": chunk.stamp_ns,
+            "seconds": answer.stage_seconds,
+            "confidence": prediction.confidence,
+            "scales_done": prediction.scales_done,
+            "scales": prediction.scales,
+            "out_of_range": prediction.out_of_range,
+        }
+        self._inference.publish(String(data=json.dumps(content)))
+
+    def _on_second(self) -> None:
+        with self._lock:
+            refusal, figures = self._log.refusal, self._log.figures()
+            beyond = self._log.out_of_range
+        if not self._active:
+            level, message = OK, "not active"
+        elif refusal:
+            level, message = ERROR, f"no chunk: {refusal}"
+            self.get_logger().info(f"no chunk: {refusal}")
+        elif beyond:
+            level, message = WARN, f"beyond training: {'; '.join(beyond)}"
+        else:
+            level, message = OK, "sending chunks" if self._log.sent else "asks the policy"
+        self._diagnostics.publish([status("policy: chunks", level, message, figures)])
+
+    def _rest(self) -> None:
+        """Send nothing from here on; returns once the policy is not being asked."""
+        self._active = False
+        if self._asking is not None:
+            self._asking.exception(_INFERENCE_S)
+            self._asking = None
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def main() -> None:
+    """Run the node until shutdown."""
+    run_node(PolicyNode)
+
+
+if __name__ == "__main__":
+    main()

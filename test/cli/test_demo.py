@@ -1,0 +1,64 @@
+import pytest
+
+from carp_ros.cli.demo import DemoCommand, chosen_bundle
+from carp_ros.cli.trial_table import header, row
+from carp_ros.nodes.trial_agents import ChunkFigures
+from carp_ros.nodes.trial_node import LiveTrial, StreamCount
+
+STAGES = ("image_age", "preprocess", "vision", "decode", "total")
+
+
+@pytest.fixture
+def nowhere(tmp_path):
+    return tmp_path / "nowhere"
+
+
+def test_the_policy_that_comes_with_the_package_acts_unless_told_otherwise(tiny_bundle, nowhere):
+    assert chosen_bundle(DemoCommand(), tiny_bundle).name == "tiny"
+    assert chosen_bundle(DemoCommand(agent="demonstrator"), tiny_bundle) is None
+    assert chosen_bundle(DemoCommand(), nowhere) is None
+
+
+def test_a_task_that_it_can_not_do_is_the_demonstrators(tiny_bundle):
+    assert chosen_bundle(DemoCommand(task="bowl"), tiny_bundle) is None
+
+
+def test_a_bundle_that_is_named_acts(tiny_bundle, nowhere):
+    assert chosen_bundle(DemoCommand(bundle=str(tiny_bundle)), nowhere).folder == tiny_bundle
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"agent": "demonstrator", "bundle": "x"}, "exclude each other"),
+        ({"agent": "policy"}, "--agent policy needs --bundle: no policy for cup"),
+        ({"bundle": "nothing_of_that_name"}, r"no policy\.yaml in .*nothing_of_that_name"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(nowhere, options, reason):
+    with pytest.raises(ValueError, match=reason):
+        chosen_bundle(DemoCommand(**options), nowhere)
+
+
+def trial(policy=None):
+    cameras = dict.fromkeys(("wrist_cam", "third_cam"), StreamCount(299, 300, 0))
+    return LiveTrial(4, True, "", 9.96, cameras, 5000, 10, 5, policy)
+
+
+def test_the_columns_of_a_policys_chunks_stand_under_their_names():
+    figures = ChunkFigures(48, 2, {name: {"p50": 41.2, "p99": 80.9} for name in STAGES})
+    above, below = header(["wrist_cam", "third_cam"], policy=True), row(0, trial(figures))
+    for name, text in (("chunks", "48"), ("coarse", "2"), ("decode", "41/81"), ("total", "41/81")):
+        end = above.index(name) + len(name)
+        assert below[:end].endswith(text), (name, below)
+
+
+def test_without_a_policy_there_are_no_such_columns():
+    assert "chunks" not in header(["wrist_cam", "third_cam"], policy=False)
+    line = row(0, trial())
+    assert len(line) <= len(header(["wrist_cam", "third_cam"], policy=False))
+    assert "0.20%" in line
+
+
+def test_a_policy_that_sent_nothing_has_no_latencies():
+    assert row(0, trial(ChunkFigures())).endswith("-")

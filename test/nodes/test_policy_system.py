@@ -1,0 +1,67 @@
+"""A policy that moves the simulated arm, brought up as `carp up --mode policy` does it."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from geometry_msgs.msg import PoseStamped
+
+from carp_ros.bringup import describe
+from carp_ros.nodes.qos import SENSOR
+from carp_ros.nodes.trial_agents import PolicyAtWork
+from carp_ros.nodes.trial_node import trial_node
+from carp_ros.rig import load_rig
+from carp_ros.running_system import RunningSystem
+
+from ..tiny_bundle import DRIFT_M, STEP_S
+from .conftest import REPOSITORY, await_true
+from .recorder_system import show
+
+pytestmark = pytest.mark.realtime
+
+TRIAL_S = 4.0
+
+
+@pytest.fixture
+def rig_path(tmp_path) -> Path:
+    content = yaml.safe_load((REPOSITORY / "config" / "ur5e_sim.yaml").read_text())
+    pid = os.getpid()
+    host = f"127.{50 + (pid >> 16) % 50}.{(pid >> 8) % 256}.{pid % 254 + 1}"
+    content["arm"]["host"] = content["gripper"]["host"] = host
+    path = tmp_path / "ur5e_sim.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_a_policy_moves_the_arm_and_its_death_stops_it(rig_path, tiny_bundle):
+    poses: list[float] = []
+    nodes = describe(str(rig_path), "policy", bundle=str(tiny_bundle))
+    with (
+        RunningSystem(nodes, show) as system,
+        trial_node(load_rig(rig_path), PolicyAtWork) as node,
+    ):
+        system.wait_until_ready(60.0)
+        node.create_subscription(
+            PoseStamped, "tool_pose", lambda msg: poses.append(msg.pose.position.x), SENSOR
+        )
+        trial, pictures = node.conduct(seed=1, timeout_s=TRIAL_S, progress=lambda text: None)
+        moved_m = poses[-1] - min(poses)
+        # each chunk begins where the tool was seen, which is behind where it is by then
+        assert 0.3 < moved_m / (TRIAL_S * DRIFT_M / STEP_S) < 1.2
+        assert not trial.success
+        assert trial.policy is not None
+        assert trial.policy.chunks > 10
+        assert trial.policy.latency_ms["total"]["p50"] > trial.policy.latency_ms["vision"]["p50"]
+        assert len(pictures) == 3
+
+        node.trigger("control/select_policy")
+        node.switch("control/enable", True)
+        await_true(lambda: node._status["moving"], 3.0, "the policy moves the arm")
+        os.kill(system.pid("policy_node"), 9)
+        # the last chunk is followed to its end, 1.6 s, and held
+        await_true(lambda: not node._status["moving"], 4.0, "the arm stands")
+        before = poses[-1]
+        time.sleep(0.5)
+        assert abs(poses[-1] - before) < 1e-3
