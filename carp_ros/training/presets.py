@@ -92,7 +92,7 @@ POLICIES = {
         4,
         0.0,
         EyesConfig(),
-        LoopConfig(40, 64, 10, optimizer=OptimizerConfig(6e-4, last_rate=0.01)),
+        LoopConfig(30, 64, 5, optimizer=OptimizerConfig(1e-3, last_rate=0.01)),
         Augmentation(state_m=0.003, state_rad=0.01),
     ),
 }
