@@ -52,7 +52,7 @@ class PolicyCommand:
         preset: The recipe; what else is given here replaces that part of it.
         demonstrations: Train on so many of each task; 0 takes all but those held out.
         epochs: Passes over the dataset; 0 takes the preset's.
-        rollouts: Trials in the simulated cell at each validation.
+        rollouts: Trials of each task in the simulated cell at each validation, from seed 5000 on.
         seed: Of initial weights, order and augmentation.
     """
 

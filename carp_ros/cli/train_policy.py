@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING, Any
 
+from carp_ros.bringup import rig_path
 from carp_ros.cli.export import provenance
 from carp_ros.cli.progress import Progress
 from carp_ros.cli.train_progress import TrainProgress
-from carp_ros.export.training_run import export_run
+from carp_ros.evaluation.policy_agent import Pace
+from carp_ros.evaluation.trials import Conditions, FollowPolicy, run_trials
+from carp_ros.export.training_run import export_network, export_run
 from carp_ros.inference.bundle import ImageSize
 from carp_ros.networks.action_tokenizer import ActionTokenizer
+from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.recording.dataset_reader import DatasetReader
+from carp_ros.rig import load_rig
 from carp_ros.share import cache_folder
 from carp_ros.training.build import load_tokenizer, make_policy
 from carp_ros.training.curves import draw_curves
 from carp_ros.training.example import encoder_example, write_example
 from carp_ros.training.images import Images, read_images
 from carp_ros.training.loop import train
-from carp_ros.training.policy import PolicyTrainee
+from carp_ros.training.policy import PolicyTrainee, Rollout
 from carp_ros.training.presets import POLICIES, PolicyRecipe
 from carp_ros.training.ranks import rank, ranks
 from carp_ros.training.run_folder import CURVES, RunFolder
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
     from carp_ros.cli.train import PolicyCommand
 
 _HELD_OUT = 0.02
+_ROLLOUT_SEED, _ROLLOUT_S = 5000, 40.0
 
 
 def run(command: PolicyCommand) -> int:
@@ -38,13 +45,15 @@ def run(command: PolicyCommand) -> int:
     data = read_windows(reader, tokenizer.vq.config.horizon)
     trained, held_out = split_episodes(data, _HELD_OUT, command.demonstrations, command.seed)
     network = make_policy(recipe, tokenizer, tuple(reader.spec.cameras), data, command.seed)
+    config = _config(command, recipe, reader, tokenizer, data)
     with ranks():
-        folder = RunFolder(command.out, _config(command, recipe, reader, tokenizer, data))
+        folder = RunFolder(command.out, config)
         images = _images(recipe, reader)
         write_example(command.out, encoder_example(data, images, int(held_out[0])))
         crop_px = recipe.eyes.crop_px if recipe.eyes else (0, 0)
+        rollout = _rollout(command, recipe, config) if command.rollouts else None
         trainee = PolicyTrainee(
-            network, data, images, crop_px, trained, held_out, recipe.augmentation
+            network, data, images, crop_px, trained, held_out, recipe.augmentation, rollout
         )
         train(trainee, recipe.loop, folder, TrainProgress(quiet=rank() > 0).show)
         if rank() == 0:
@@ -97,6 +106,35 @@ def _images(recipe: PolicyRecipe, reader: DatasetReader) -> Images:
     progress = Progress(frames, "images")
     cache = cache_folder() / "images" / str(reader.root.resolve()).strip("/").replace("/", "_")
     return read_images(reader, ImageSize(*recipe.eyes.image_px), cache, progress.show)
+
+
+def _rollout(command: PolicyCommand, recipe: PolicyRecipe, config: dict[str, Any]) -> Rollout:
+    """Return what tries a network out in the simulated cell, on seeds of validation alone.
+
+    Raises:
+        ValueError: If it does not see, or the dataset's rig is not simulated.
+    """
+    eyes = recipe.eyes
+    rig = load_rig(rig_path(config["rig"]))
+    if eyes is None or rig.cell is None:
+        raise ValueError(
+            f"--rollouts is {command.rollouts}, but rig {rig.name} or preset {command.preset} has"
+            " no simulated cell to see; expected 0"
+        )
+
+    def try_out(network: CarpPolicyNetwork) -> dict[str, float]:
+        bundle = command.out / "bundle"
+        export_network(network, eyes, command.out, config, bundle, provenance())
+        seeds = range(_ROLLOUT_SEED, _ROLLOUT_SEED + command.rollouts)
+        rates = {}
+        for task in config["tasks"]:
+            follow = FollowPolicy(bundle, task, Pace())
+            conditions = Conditions(rig, task, "normal", _ROLLOUT_S, follow, sees=True)
+            trials = run_trials(conditions, seeds, (), len(os.sched_getaffinity(0)))
+            rates[f"success_{task}"] = sum(trial.success for trial, _ in trials) / len(seeds)
+        return rates
+
+    return try_out
 
 
 def _finish(command: PolicyCommand, recipe: PolicyRecipe, folder: RunFolder) -> None:

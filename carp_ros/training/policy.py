@@ -22,8 +22,8 @@ _VALIDATION_BATCH = 128
 _TOKENIZER_BATCH = 1024
 _MOST_VALIDATED = 1024
 
-Rollout = Callable[[Mapping[str, Tensor], int], dict[str, float]]
-"""Takes weights and epoch, and returns figures of the policy at work."""
+Rollout = Callable[[CarpPolicyNetwork], dict[str, float]]
+"""Takes a network with averaged weights, and returns figures of it at work."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class PolicyTrainee:
         windows: To train on.
         held_out: To validate on.
         augmentation: Noise in training.
-        rollout: Tries the policy out at each validation.
+        rollout: Tries the policy out at each validation; None does not.
     """
 
     def __init__(
@@ -106,10 +106,11 @@ class PolicyTrainee:
                 batch = self._held_out[start : start + _VALIDATION_BATCH]
                 for name, value in self._validated(batch).items():
                     sums[name] = sums.get(name, 0.0) + value * len(batch)
+            seen_at_work = self._rollout(self.network) if self._rollout else {}
         finally:
             self.network.load_state_dict(kept)
         figures = {f"held_out_{name}": value / len(self._held_out) for name, value in sums.items()}
-        return figures | (self._rollout(weights, epoch) if self._rollout else {})
+        return figures | seen_at_work
 
     def _validated(self, batch: Indices) -> dict[str, float]:
         network = self.network
