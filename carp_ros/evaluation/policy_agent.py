@@ -88,7 +88,14 @@ class PolicyAgent:
     @property
     def done(self) -> bool:
         """Whether the task is done for good, or the policy given up."""
-        return self._done or self._refused_in_a_row >= _REFUSALS_UNTIL_STOP
+        return self._done or bool(self.given_up)
+
+    @property
+    def given_up(self) -> str:
+        """Why the policy was given up; empty if it was not."""
+        if self._refused_in_a_row < _REFUSALS_UNTIL_STOP:
+            return ""
+        return f"{self._refused_in_a_row} chunks refused in a row: {self.refusals[-1]}"
 
     def act(self, servo: Servo, now_ns: int) -> None:
         """Do what is due: hand over a chunk, plan the next one, judge."""

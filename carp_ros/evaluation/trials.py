@@ -81,7 +81,7 @@ class Trial:
     Attributes:
         seed: Of places and looks.
         success: Whether the task was done, judged on the settled end.
-        reasons: What was wrong, if not.
+        reasons: What was wrong, if not; first of all, why a policy was given up.
         seconds: How long the agent took, in simulated [s].
         timed_out: Whether it was stopped.
         wall_s: How long the simulation took.
@@ -164,10 +164,11 @@ class Stage:
                 path.take(cell.tcp_pose.position)
 
         outcome = run_episode(cell, agent, conditions.timeout_s, watch, record)
+        given_up = agent.given_up if isinstance(agent, PolicyAgent) else ""
         trial = Trial(
             seed,
             outcome.verdict.success,
-            outcome.verdict.reasons,
+            ((given_up,) if given_up else ()) + outcome.verdict.reasons,
             round(outcome.seconds, 3),
             outcome.timed_out,
             round(time.perf_counter() - begin_s, 3),

@@ -109,12 +109,15 @@ def test_a_second_of_success_on_end_ends_it(cell):
 
 
 def test_the_timeout_ends_what_never_succeeds(cell):
-    assert run(cell, Planner(), 0.5)[1].timed_out
+    agent, outcome = run(cell, Planner(), 0.5)
+    assert outcome.timed_out
+    assert agent.given_up == ""
 
 
 def test_a_policy_without_a_plan_five_times_in_a_row_is_given_up(cell):
     agent, outcome = run(cell, Planner(fails=True), 5.0)
     assert agent.refusals == ["no idea"] * 5
+    assert agent.given_up == "5 chunks refused in a row: no idea"
     assert outcome.seconds == pytest.approx(0.8, abs=0.02)
     assert agent.predictions == []
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from carp_ros.evaluation.policy_agent import Pace
+from carp_ros.errors import PolicyError
+from carp_ros.evaluation.policy_agent import Pace, PolicyAgent
 from carp_ros.evaluation.trials import Conditions, FollowPolicy, Stage, demonstrate, run_trials
 from carp_ros.rig import load_rig
 
@@ -57,3 +58,20 @@ def test_a_policy_is_measured_in_every_trial(conditions, tiny_bundle):
         assert trial.policy.refusals == trial.policy.out_of_range == ()
         assert 0.0 < trial.policy.stages[0].total < 1.0
         assert max(trial.policy.velocity_jumps_m_s) < 0.1
+
+
+def give_up(cell, cameras):
+    """Return an agent whose policy never has a plan."""
+
+    class Clueless:
+        def infer(self, observation, deadline_ns=None):
+            raise PolicyError("no idea")
+
+    return PolicyAgent(Clueless(), lambda: None, lambda: False, Pace())
+
+
+def test_a_policy_that_was_given_up_is_the_first_reason(conditions):
+    trial = alone(dataclasses.replace(conditions, make_agent=give_up), 3)
+    assert trial.reasons[0] == "5 chunks refused in a row: no idea"
+    assert len(trial.reasons) > 1
+    assert not trial.timed_out
