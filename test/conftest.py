@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,9 @@ from .tiny_bundle import write_tiny_bundle
 # domains that people use and below 101, where Linux's ephemeral ports begin.
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _DOMAINS = 32 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) or 1
-_domains = itertools.cycle(60 + (_WORKER * _DOMAINS + own) % 32 for own in range(_DOMAINS))
+# Two runs on one machine begin at different places, most likely.
+_RUN = zlib.crc32(os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid())).encode())
+_domains = itertools.cycle(60 + (_RUN + _WORKER * _DOMAINS + own) % 32 for own in range(_DOMAINS))
 os.environ["ROS_DOMAIN_ID"] = str(next(_domains))
 os.environ.update(this_environment())
 
