@@ -223,7 +223,10 @@ def decoder() -> onnx.ModelProto:
             helper.make_node("Unsqueeze", ["pose", "one"], ["row"]),
             helper.make_node("Add", ["row", "drift"], ["actions"]),
         ],
-        [helper.make_tensor_value_info("latent", FLOAT, [1, DIMENSIONS, 1, LENGTH])],
+        [
+            helper.make_tensor_value_info("latent", FLOAT, [1, DIMENSIONS, 1, LENGTH]),
+            helper.make_tensor_value_info("state", FLOAT, [1, DIMENSIONS]),
+        ],
         [("actions", FLOAT, [1, HORIZON, DIMENSIONS])],
         {"axes": np.array([2, 3]), "one": np.array([1]), "drift": drift},
     )

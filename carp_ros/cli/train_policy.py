@@ -93,7 +93,7 @@ def _config(
         "cameras": list(reader.spec.cameras),
         "tasks": list(data.task_names),
         "ranges": {name: numbers.tolist() for name, numbers in ranges.items()},
-        "tokenizer": dataclasses.asdict(tokenizer.vq.config),
+        "tokenizer": dataclasses.asdict(tokenizer.config),
         "recipe": dataclasses.asdict(recipe),
     }
 

@@ -26,7 +26,7 @@ def run(command: TokenizerCommand) -> int:
     """Train; return 0."""
     recipe = recipe_of(command)
     reader = DatasetReader(command.dataset)
-    data = read_windows(reader, recipe.network.horizon)
+    data = read_windows(reader, recipe.network.vq.horizon)
     trained, held_out = split_episodes(data, _HELD_OUT, 0, command.seed)
     network = make_tokenizer(recipe.network, data, command.seed)
     config = {"kind": "tokenizer", "dataset": str(command.dataset), **dataclasses.asdict(recipe)}
@@ -43,11 +43,12 @@ def run(command: TokenizerCommand) -> int:
 def recipe_of(command: TokenizerCommand) -> TokenizerRecipe:
     """Return the preset's recipe with what the command replaces."""
     recipe = TOKENIZERS[command.preset]
-    network = recipe.network
+    vq = recipe.network.vq
     if command.lookup != "preset":
-        network = dataclasses.replace(network, cosine=command.lookup == "cosine")
+        vq = dataclasses.replace(vq, cosine=command.lookup == "cosine")
     if command.scales:
-        network = dataclasses.replace(network, scales=command.scales)
+        vq = dataclasses.replace(vq, scales=command.scales)
+    network = dataclasses.replace(recipe.network, vq=vq)
     changes: dict[str, Any] = {"epochs": command.epochs} if command.epochs else {}
     loop = dataclasses.replace(recipe.loop, seed=command.seed, **changes)
     return TokenizerRecipe(network, loop)

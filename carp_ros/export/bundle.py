@@ -97,8 +97,8 @@ def _write_graphs(
         found = export_onnx(graph, {**modulation, **given}, outputs, folder / f"scale_{k}.onnx")
         tokens.append(found["tokens"])
         given = {name.removeprefix("next_"): found[name] for name in outputs if "next_" in name}
-    latent = {"latent": given["latent"]}
-    decoded = export_onnx(DecoderGraph(network), latent, ["actions"], folder / "decoder.onnx")
+    seen = {"latent": given["latent"], "state": example["state"]}
+    decoded = export_onnx(DecoderGraph(network), seen, ["actions"], folder / "decoder.onnx")
     return {"tokens": torch.cat(tokens, dim=1)[0], "actions": decoded["actions"][0]}
 
 

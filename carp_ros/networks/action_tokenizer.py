@@ -1,30 +1,59 @@
-"""CARP's tokenizer with the scaling of its actions: what a policy's tokens mean in SI units."""
+"""CARP's tokenizer with what surrounds it: scaling, and from where actions are seen."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import torch
 from torch import Tensor, nn
 
 from carp_ros.networks.carp_tokenizer import CarpTokenizer, TokenizerConfig
+from carp_ros.networks.relative_actions import absolute, relative
 from carp_ros.networks.scaling import Scaling
 
 
+@dataclass(frozen=True)
+class ActionConfig:
+    """What is tokenized.
+
+    Attributes:
+        vq: The tokenizer's sizes.
+        relative: Actions as seen from the measured tool, of `inference.layout`; else as they are.
+        scaled: Which numbers are brought to -1 to 1; the others stay. Empty for all.
+    """
+
+    vq: TokenizerConfig
+    relative: bool = False
+    scaled: tuple[bool, ...] = ()
+
+
 class ActionTokenizer(nn.Module):
-    """The tokenizer of actions in SI units."""
+    """The tokenizer of absolute actions in SI units."""
 
-    def __init__(self, config: TokenizerConfig) -> None:
+    def __init__(self, config: ActionConfig) -> None:
         super().__init__()
-        self.scaling = Scaling(config.dimensions)
-        self.vq = CarpTokenizer(config)
+        self.config = config
+        self.scaling = Scaling(config.vq.dimensions)
+        self.vq = CarpTokenizer(config.vq)
 
-    def fit(self, actions: Tensor, kept: Tensor) -> None:
-        """Learn the range of actions (F, H, D); `kept` ones, bool (D,), are not scaled."""
-        flat = actions.flatten(0, 1)
-        self.scaling.fit(flat.amin(0), flat.amax(0), kept)
+    def fit(self, actions: Tensor, states: Tensor) -> None:
+        """Learn the range of actions (F, H, D), measured in states (F, S)."""
+        flat = self._seen(actions, states).flatten(0, 1)
+        scaled = self.config.scaled or (True,) * self.config.vq.dimensions
+        self.scaling.fit(flat.amin(0), flat.amax(0), ~torch.tensor(scaled))
 
-    def tokenize(self, actions: Tensor) -> Tensor:
-        """Return the tokens, int64 (B, N), of actions (B, H, D) in SI units."""
-        return self.vq.tokenize(self.scaling(actions))
+    def normalised(self, actions: Tensor, states: Tensor) -> Tensor:
+        """Return what the VQ is given of actions (B, H, D), measured in states (B, S)."""
+        return self.scaling(self._seen(actions, states))
 
-    def decode(self, latent: Tensor) -> Tensor:
-        """Return actions (B, H, D) in SI units, of a latent (B, D, C, L)."""
-        return self.scaling.inverse(self.vq.decode(latent))
+    def tokenize(self, actions: Tensor, states: Tensor) -> Tensor:
+        """Return the tokens, int64 (B, N), of actions (B, H, D), measured in states (B, S)."""
+        return self.vq.tokenize(self.normalised(actions, states))
+
+    def decode(self, latent: Tensor, states: Tensor) -> Tensor:
+        """Return actions (B, H, D) of a latent (B, D, C, L), measured in states (B, S)."""
+        actions = self.scaling.inverse(self.vq.decode(latent))
+        return absolute(actions, states) if self.config.relative else actions
+
+    def _seen(self, actions: Tensor, states: Tensor) -> Tensor:
+        return relative(actions, states) if self.config.relative else actions

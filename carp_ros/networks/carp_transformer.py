@@ -133,11 +133,12 @@ class Attention(nn.Module):
         if past is not None:
             k = torch.cat((past[0], k), dim=2)  # (B, heads, P + T, E/heads)
             v = torch.cat((past[1], v), dim=2)
-        if mask is None:
-            # plain products: what an exported graph should hold
-            y = (q @ k.transpose(2, 3)).softmax(dim=-1) @ v
-        else:
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+        # Plain products: what an exported graph should hold, and for a hundred tokens on a CPU
+        # several times faster to differentiate than a fused kernel.
+        scores = q @ k.transpose(2, 3)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        y = scores.softmax(dim=-1) @ v
         return self.out(y.transpose(1, 2).flatten(2)), (k, v)
 
 

@@ -136,7 +136,9 @@ class CarpPolicy:
             tokens.append(outputs["tokens"].reshape(-1))
             log_likelihood += float(outputs["log_likelihood"].reshape(()))
             state = {"modulation": seen["modulation"], **_passed_on(outputs)}
-        actions = self._decoder.run({"latent": state["latent"]})["actions"]
+        actions = self._decoder.run({"latent": state["latent"], "state": inputs["state"]})[
+            "actions"
+        ]
         expected = (1, self.manifest.horizon, len(self.manifest.action.names))
         if actions.shape != expected:
             raise PolicyError(

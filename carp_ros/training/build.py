@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from carp_ros.inference.layout import NAMES
-from carp_ros.networks.action_tokenizer import ActionTokenizer
+from carp_ros.networks.action_tokenizer import ActionConfig, ActionTokenizer
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig, condition_size
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
 from carp_ros.networks.carp_transformer import TransformerConfig
@@ -17,22 +17,17 @@ from carp_ros.training.run_folder import read_weights
 from carp_ros.training.windows import Windows
 
 
-def kept_numbers() -> torch.Tensor:
-    """Return which numbers of `inference.layout` are not scaled: rot6d, of -1 to 1 already."""
-    return torch.tensor([name.startswith("rot6d") for name in NAMES])
-
-
-def make_tokenizer(config: TokenizerConfig, data: Windows, seed: int) -> ActionTokenizer:
+def make_tokenizer(config: ActionConfig, data: Windows, seed: int) -> ActionTokenizer:
     """Return a tokenizer with its initial weights, fitted to the actions of a dataset.
 
     Args:
-        config: Its sizes.
+        config: What it is given, and its sizes.
         data: The dataset's windows.
         seed: Of the weights.
     """
     torch.manual_seed(seed)
     network = ActionTokenizer(config)
-    network.fit(torch.from_numpy(data.actions), kept_numbers())
+    network.fit(torch.from_numpy(data.actions), torch.from_numpy(data.states))
     return network
 
 
@@ -45,7 +40,7 @@ def load_tokenizer(folder: Path) -> ActionTokenizer:
     config, weights = read_weights(folder)
     if config.get("kind") != "tokenizer":
         raise ValueError(f"{folder} holds a {config.get('kind')}; expected a tokenizer's training")
-    network = ActionTokenizer(_tokenizer_config(config["network"]))
+    network = ActionTokenizer(action_config_from_json(config["network"]))
     network.load_state_dict(weights)
     return network.eval()
 
@@ -69,7 +64,8 @@ def make_policy(
     torch.manual_seed(seed)
     network = _policy(recipe, tokenizer, cameras, data.states.shape[1], len(data.task_names))
     states = torch.from_numpy(data.states)
-    network.state_scaling.fit(states.amin(0), states.amax(0), kept_numbers())
+    rot6d = torch.tensor([name.startswith("rot6d") for name in NAMES])
+    network.state_scaling.fit(states.amin(0), states.amax(0), rot6d)
     return network
 
 
@@ -83,7 +79,7 @@ def load_policy(folder: Path) -> tuple[CarpPolicyNetwork, PolicyRecipe, dict[str
     if config.get("kind") != "policy":
         raise ValueError(f"{folder} holds a {config.get('kind')}; expected a policy's training")
     recipe = recipe_from_json(config["recipe"])
-    tokenizer = ActionTokenizer(_tokenizer_config(config["tokenizer"]))
+    tokenizer = ActionTokenizer(action_config_from_json(config["tokenizer"]))
     network = _policy(recipe, tokenizer, tuple(config["cameras"]), len(NAMES), len(config["tasks"]))
     network.load_state_dict(weights)
     return network.eval(), recipe, config
@@ -125,6 +121,10 @@ def _policy(
     return CarpPolicyNetwork(seen, eyes, state_size, tokenizer, transformer)
 
 
-def _tokenizer_config(content: dict[str, Any]) -> TokenizerConfig:
-    tuples = {name: tuple(content[name]) for name in ("scales", "multipliers")}
-    return TokenizerConfig(**{**content, **tuples})
+def action_config_from_json(content: dict[str, Any]) -> ActionConfig:
+    """Return what `dataclasses.asdict` and JSON made of one."""
+    vq: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in content["vq"].items()
+    }
+    return ActionConfig(TokenizerConfig(**vq), content["relative"], tuple(content["scaled"]))

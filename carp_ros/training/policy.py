@@ -16,6 +16,7 @@ from carp_ros.training.action_error import action_errors
 from carp_ros.training.device import training_device
 from carp_ros.training.images import Images
 from carp_ros.training.ranks import share_of
+from carp_ros.training.soft_targets import soft_cross_entropy, soft_targets
 from carp_ros.training.windows import Indices, Windows
 
 _VALIDATION_BATCH = 128
@@ -33,10 +34,12 @@ class Augmentation:
     Attributes:
         state_m: Standard deviation of noise on the measured position.
         state_rad: And on each number of the measured rot6d.
+        code_spread: How far a token's target spreads to codes near it, see `soft_targets`.
     """
 
     state_m: float = 0.0
     state_rad: float = 0.0
+    code_spread: float = 1e-3
 
 
 class PolicyTrainee:
@@ -73,6 +76,8 @@ class PolicyTrainee:
         self._augmentation, self._rollout = augmentation, rollout
         self._device = training_device()
         self._tokens = self._tokenized()
+        codebook = network.tokenizer.vq.quantizer.codebook.detach().to(self._device)
+        self._targets = soft_targets(codebook, augmentation.code_spread)
 
     def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
         """Return the tokens' mean cross-entropy and how many greedy tokens are right."""
@@ -88,7 +93,7 @@ class PolicyTrainee:
             )
         states = self._noisy_states(batch, generator)[part]
         logits, tokens = self._logits(batch[part], images, states)
-        loss = F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten())
+        loss = soft_cross_entropy(logits, tokens, self._targets)
         accuracy = (logits.argmax(-1) == tokens).float().mean()
         return {"loss": loss, "token_accuracy": accuracy}
 
@@ -129,7 +134,7 @@ class PolicyTrainee:
         latents = network.tokenizer.vq.latents_from_tokens(made.tokens)
         true = torch.from_numpy(self._data.actions[batch])
         for k in range(latents.shape[1]):
-            actions = network.tokenizer.decode(latents[:, k].float()).cpu()
+            actions = network.tokenizer.decode(latents[:, k].float(), states.to(self._device)).cpu()
             errors = action_errors(actions.numpy(), true.numpy())
             figures |= {f"{name}_{k}": value for name, value in errors.items()}
         return figures
@@ -162,8 +167,11 @@ class PolicyTrainee:
     def _tokenized(self) -> Tensor:
         """Return the tokens of all windows, int16 (F, N): once, for the tokenizer is frozen."""
         tokenizer = self.network.tokenizer.to(self._device)
-        actions = torch.from_numpy(self._data.actions)
+        actions, states = (torch.from_numpy(a) for a in (self._data.actions, self._data.states))
         parts = [
-            tokenizer.tokenize(part.to(self._device)) for part in actions.split(_TOKENIZER_BATCH)
+            tokenizer.tokenize(part.to(self._device), seen_from.to(self._device))
+            for part, seen_from in zip(
+                actions.split(_TOKENIZER_BATCH), states.split(_TOKENIZER_BATCH)
+            )
         ]
         return torch.cat(parts).to("cpu", torch.int16)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from carp_ros.inference.layout import NAMES
+from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.networks.carp_policy import EyesConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
 from carp_ros.training.loop import LoopConfig
@@ -13,9 +15,9 @@ from carp_ros.training.policy import Augmentation
 
 @dataclass(frozen=True)
 class TokenizerRecipe:
-    """How a tokenizer is made; `dimensions` follows from the dataset."""
+    """How a tokenizer is made: what it is given, its sizes, and its training."""
 
-    network: TokenizerConfig
+    network: ActionConfig
     loop: LoopConfig
 
 
@@ -43,10 +45,17 @@ class PolicyRecipe:
 _VQ_OPTIMIZER = OptimizerConfig(
     3e-4, betas=(0.5, 0.9), weight_decay=0.005, gradient_clip=10.0, decay="cosine", last_rate=0.3
 )
+# Absolute poses, as published: only positions and gripper are scaled, rot6d is within -1 to 1.
+_PAPER_ACTIONS = ActionConfig(
+    TokenizerConfig(), scaled=tuple(not name.startswith("rot6d") for name in NAMES)
+)
 _PAPER_VQ = LoopConfig(400, 256, validate_every=20, precision="fp32", optimizer=_VQ_OPTIMIZER)
 # Half of the paper's code is dead after a short training: averages and restarts keep it in use.
-_SMALL_VQ_SIZE = TokenizerConfig(
-    scales=(1, 2, 4), channels=4, cosine=False, codebook_decay=0.99, restart_below=0.1
+_SMALL_ACTIONS = ActionConfig(
+    TokenizerConfig(
+        scales=(1, 2, 4), channels=4, cosine=False, codebook_decay=0.99, restart_below=0.1
+    ),
+    relative=True,
 )
 _SMALL_VQ = LoopConfig(
     30,
@@ -64,9 +73,9 @@ _SMALL_VQ = LoopConfig(
 )
 
 TOKENIZERS = {
-    "paper-state": TokenizerRecipe(TokenizerConfig(), _PAPER_VQ),
-    "paper-image": TokenizerRecipe(TokenizerConfig(), _PAPER_VQ),
-    "cpu-small": TokenizerRecipe(_SMALL_VQ_SIZE, _SMALL_VQ),
+    "paper-state": TokenizerRecipe(_PAPER_ACTIONS, _PAPER_VQ),
+    "paper-image": TokenizerRecipe(_PAPER_ACTIONS, _PAPER_VQ),
+    "cpu-small": TokenizerRecipe(_SMALL_ACTIONS, _SMALL_VQ),
 }
 
 POLICIES = {
@@ -93,6 +102,6 @@ POLICIES = {
         0.0,
         EyesConfig(),
         LoopConfig(30, 64, 5, optimizer=OptimizerConfig(1e-3, last_rate=0.01)),
-        Augmentation(state_m=0.003, state_rad=0.01),
+        Augmentation(state_m=0.003, state_rad=0.01, code_spread=1.0),
     ),
 }

@@ -33,7 +33,8 @@ class TokenizerTrainee:
         self.windows = windows
         self._held_out = held_out
         with torch.no_grad():
-            self._actions = network.scaling(torch.from_numpy(data.actions)).to(training_device())
+            actions, states = torch.from_numpy(data.actions), torch.from_numpy(data.states)
+            self._actions = network.normalised(actions, states).to(training_device())
 
     def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
         """Return the paper's loss, summed over dimensions, and its parts as means."""

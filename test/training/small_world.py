@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
 
+from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
 from carp_ros.training.build import make_policy, make_tokenizer
@@ -38,8 +39,8 @@ def make_world(frames: int = 64, tasks: int = 1) -> tuple[Windows, Images]:
 
 
 def make_network(data: Windows, *, seed: int = 0) -> CarpPolicyNetwork:
-    config = TokenizerConfig(horizon=HORIZON, scales=(1, 2), codes=16, code_width=4)
-    tokenizer = make_tokenizer(config, data, seed)
+    vq = TokenizerConfig(horizon=HORIZON, scales=(1, 2), codes=16, code_width=4)
+    tokenizer = make_tokenizer(ActionConfig(vq, relative=True), data, seed)
     recipe = PolicyRecipe(16, 2, 2, 0.0, EYES, LoopConfig(1, 8))
     return make_policy(recipe, tokenizer.eval(), ("cam",), data, seed)
 

@@ -1,0 +1,39 @@
+"""What a token's neighbours are worth: a code that means nearly the same is nearly right.
+
+The published recipe asks for the one true token. From few demonstrations a network then learns by
+heart which of two equal codes a frame had. Here the target of each token is spread over the codes
+near it, by a Gaussian of their distance.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def soft_targets(codebook: Tensor, spread: float) -> Tensor:
+    """Return for each code of each dimension what every code is worth, (D, V, V), rows of sum 1.
+
+    Args:
+        codebook: Of shape (D, V, C).
+        spread: Standard deviation, in mean distances from a code to its nearest other one.
+    """
+    distances = torch.cdist(codebook, codebook)  # (D, V, V)
+    own = torch.eye(codebook.shape[1], dtype=torch.bool, device=codebook.device)
+    nearest = distances.masked_fill(own, float("inf")).amin(dim=-1).mean(dim=-1)  # (D,)
+    return (-0.5 * (distances / (spread * nearest[:, None, None])).square()).softmax(dim=-1)
+
+
+def soft_cross_entropy(logits: Tensor, tokens: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross-entropy of logits (B, N, V) against the spread targets of tokens.
+
+    Args:
+        logits: Flat tokens, dimension-minor.
+        tokens: The true ones, int64 (B, N).
+        targets: As of `soft_targets`, (D, V, V).
+    """
+    dimensions, codes = targets.shape[:2]
+    dimension = torch.arange(tokens.shape[1], device=tokens.device) % dimensions
+    wanted = F.embedding(dimension * codes + tokens, targets.flatten(0, 1))  # (B, N, V)
+    return -(wanted * logits.float().log_softmax(dim=-1)).sum(dim=-1).mean()
