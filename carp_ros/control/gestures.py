@@ -37,6 +37,7 @@ class Gestures:
         self._both_ns: int | None = None
         self._told = False
         self._withheld = False
+        self._let_through = False
 
     def take(self, state: PointerState, now_ns: int) -> tuple[PointerState, Gesture | None]:
         """Return the reading without what belongs to a gesture, and a gesture that is complete.
@@ -51,7 +52,8 @@ class Gestures:
         if self._both_ns is not None:
             return self._in_gesture(state, now_ns, released=not (deadman or gripper))
         if self._pressed_together(now_ns):
-            self._both_ns, self._told, self._withheld = now_ns, False, False
+            self._both_ns, self._told = now_ns, False
+            self._withheld = self._let_through = False
             return self._in_gesture(state, now_ns, released=False)
         return self._outside(state, now_ns)
 
@@ -80,10 +82,14 @@ class Gestures:
         """Withhold a gripper button that the dead-man may yet join; a short tap comes through."""
         pressed_ns = self._gripper_ns
         if pressed_ns is None:
-            tapped, self._withheld = self._withheld and state.connected, False
+            tapped = self._withheld and state.connected
+            self._withheld = self._let_through = False
             return self._with_gripper(state, down=tapped), None
         joined_late = self._deadman_ns is not None and self._deadman_ns < pressed_ns - TOGETHER_NS
-        self._withheld = not joined_late and now_ns - pressed_ns < TOGETHER_NS
+        # once it is through, a dead-man let go meanwhile does not take it back
+        at_once = joined_late or self._let_through
+        self._withheld = not at_once and now_ns - pressed_ns < TOGETHER_NS
+        self._let_through = not self._withheld
         return self._with_gripper(state, down=not self._withheld), None
 
     def _is_down(self, state: PointerState, button: int) -> bool:

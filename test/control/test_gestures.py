@@ -86,6 +86,16 @@ def test_a_short_tap_of_the_gripper_button_alone_comes_through_once():
     assert hand.gripper_presses() == 1
 
 
+def test_a_grasp_is_one_press_though_the_dead_man_is_let_go_meanwhile():
+    hand = Hand()
+    hand.hold(False, False, 0.1)
+    hand.hold(True, False, 0.11)
+    hand.hold(True, True, 0.01)
+    hand.hold(False, True, 0.01)
+    hand.hold(False, False, 0.3)
+    assert hand.gripper_presses() == 1
+
+
 def test_letting_go_of_the_dead_man_is_never_late():
     hand = Hand()
     hand.hold(True, False, 0.5)
