@@ -53,7 +53,7 @@ class VideoWriter:
     def add(self, image: Image) -> None:
         """Add an image, RGB of shape (H, W, 3)."""
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        frame = frame.reformat(format=_PIXEL_FORMAT, dst_colorspace=Colorspace.ITU601)
+        frame = frame.reformat(format=_PIXEL_FORMAT, dst_colorspace=Colorspace.ITU601, threads=1)
         frame.pts = self._frames
         frame.time_base = self._stream.codec_context.time_base
         self._frames += 1
