@@ -36,7 +36,8 @@ _MODES = {
 _STANDSTILL = Twist(np.zeros(3), np.zeros(3))
 _DEADMAN_TIMEOUT_S = 0.25
 _REFUSALS_UNTIL_STOP = 5
-_HOME_BEGUN_NS = 100_000_000  # by then the servo has seen the command to go home
+_FIRST_CHUNK_TIMEOUT_S = 2.0
+_BEGUN_NS = 100_000_000  # so long after an enable the servo has seen it, and says so
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Arbiter:
         self._deadman, self._deadman_ns = False, 0
         self._refused, self._followed = 0, 0
         self._refused_in_a_row = 0
+        self._following = False
         self.last_refusal = ""
 
     @property
@@ -105,6 +107,7 @@ class Arbiter:
         self._enables += 1
         self._enabled, self._enabled_ns, self._reason = True, now_ns, ""
         self._refused_in_a_row = 0
+        self._following = False
         self._twist, self._twist_ns = _STANDSTILL, now_ns
         self._deadman = False  # what was pressed before is not pressed for this
         self.last_refusal = ""
@@ -153,10 +156,17 @@ class Arbiter:
         self._resets_done = state.resets_done
         self._take_refusals(state)
         self._gripper = state.gripper if self._source is not Source.TELEOP else self._gripper
-        if self._source is Source.HOME and self._enabled:
-            begun = state.now_ns - self._enabled_ns > _HOME_BEGUN_NS
-            if begun and not state.moving and state.mode is Mode.HOLD:
+        begun = self._enabled and state.now_ns - self._enabled_ns > _BEGUN_NS
+        if begun and self._source is Source.HOME:
+            if not state.moving and state.mode is Mode.HOLD:
                 self.disable("home reached")
+        elif begun and self._source is Source.POLICY:
+            if self._following and state.mode is Mode.HOLD:
+                self.disable(
+                    "the last chunk ended and no other came: is policy_node running, and fast"
+                    " enough? then enable again"
+                )
+            self._following = state.mode is Mode.CHUNK
 
     def decide(self, now_ns: int) -> Command:
         """Return the command for now: the heartbeat of the servo, many times a second."""
@@ -187,8 +197,15 @@ class Arbiter:
                     f"no dead-man heartbeat for {silent_s:.2f} s (limit {_DEADMAN_TIMEOUT_S} s):"
                     " is the SpaceMouse plugged in and teleop_node running? then enable again"
                 )
-        elif self._source is Source.POLICY and (stale := self._stale_camera(now_ns)):
-            self.disable(stale)
+        elif self._source is Source.POLICY:
+            waited_s = (now_ns - self._enabled_ns) * 1e-9
+            if stale := self._stale_camera(now_ns):
+                self.disable(stale)
+            elif not self._following and waited_s > _FIRST_CHUNK_TIMEOUT_S:
+                self.disable(
+                    f"no chunk for {waited_s:.1f} s (limit {_FIRST_CHUNK_TIMEOUT_S} s): is"
+                    " policy_node running? then enable again"
+                )
 
     def _stale_camera(self, now_ns: int) -> str:
         """Return what is wrong with the cameras, or nothing."""

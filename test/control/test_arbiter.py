@@ -199,6 +199,45 @@ def test_a_camera_that_falls_silent_stops_the_policy_for_good(policy):
     assert policy.decide(NOW_NS + 252 * MS).mode is Mode.HOLD
 
 
+def after(policy, ms, mode):
+    """Tell the arbiter what the servo does so long after the enable."""
+    policy.take_state(servo_state(now_ns=NOW_NS + ms * MS, mode=mode))
+
+
+def test_a_policy_whose_last_chunk_ended_is_stopped_until_a_new_enable(policy):
+    after(policy, 200, Mode.CHUNK)
+    after(policy, 1800, Mode.CHUNK)
+    assert policy.status.enabled
+    after(policy, 1810, Mode.HOLD)
+    assert not policy.status.enabled
+    assert policy.status.reason.startswith("the last chunk ended and no other came")
+    after(policy, 1820, Mode.CHUNK)
+    assert policy.decide(NOW_NS + 1820 * MS).mode is Mode.HOLD
+
+
+def test_what_the_servo_did_before_the_enable_does_not_stop_the_policy(policy):
+    after(policy, -5, Mode.CHUNK)
+    after(policy, 5, Mode.HOLD)
+    after(policy, 200, Mode.HOLD)
+    after(policy, 300, Mode.CHUNK)
+    assert policy.status.enabled
+
+
+def test_a_chunk_that_comes_long_after_the_enable_moves_nothing(policy):
+    for camera in ("wrist_cam", "third_cam"):
+        policy.take_camera(camera, NOW_NS + 2000 * MS)
+    assert policy.decide(NOW_NS + 1990 * MS).mode is Mode.CHUNK
+    assert policy.decide(NOW_NS + 2010 * MS).mode is Mode.HOLD
+    assert "no chunk for 2.0 s (limit 2.0 s)" in policy.status.reason
+
+
+def test_a_policy_that_sends_chunks_goes_on(policy):
+    after(policy, 500, Mode.CHUNK)
+    for camera in ("wrist_cam", "third_cam"):
+        policy.take_camera(camera, NOW_NS + 5000 * MS)
+    assert policy.decide(NOW_NS + 5000 * MS).mode is Mode.CHUNK
+
+
 def test_a_camera_that_falls_silent_does_not_stop_the_hand(teleop):
     teleop.take_deadman(True, NOW_NS + 900 * MS)
 

@@ -61,7 +61,9 @@ def test_a_policy_moves_the_arm_and_its_death_stops_it(rig_path, tiny_bundle):
         await_true(lambda: node._status["moving"], 3.0, "the policy moves the arm")
         os.kill(system.pid("policy_node"), 9)
         # the last chunk is followed to its end, 1.6 s, and held
-        await_true(lambda: not node._status["moving"], 4.0, "the arm stands")
+        await_true(lambda: not node._status["enabled"], 4.0, "motion is off")
+        assert "policy_node" in node._status["reason"]
+        await_true(lambda: not node._status["moving"], 1.0, "the arm stands")
         before = poses[-1]
         time.sleep(0.5)
         assert abs(poses[-1] - before) < 1e-3
