@@ -20,7 +20,6 @@ from carp_ros.training.soft_targets import soft_cross_entropy, soft_targets
 from carp_ros.training.windows import Indices, Windows
 
 _VALIDATION_BATCH = 128
-_TOKENIZER_BATCH = 1024
 _MOST_VALIDATED = 1024
 
 Rollout = Callable[[CarpPolicyNetwork], dict[str, float]]
@@ -75,7 +74,7 @@ class PolicyTrainee:
         self._held_out = held_out[::stride]
         self._augmentation, self._rollout = augmentation, rollout
         self._device = training_device()
-        self._tokens = self._tokenized()
+        network.tokenizer.to(self._device)
         codebook = network.tokenizer.vq.quantizer.codebook.detach().to(self._device)
         self._targets = soft_targets(codebook, augmentation.code_spread)
 
@@ -91,7 +90,7 @@ class PolicyTrainee:
             images[camera] = random_crop(
                 taken.to(self._device), torch.from_numpy(corners), self._crop_px
             )
-        states = self._noisy_states(batch, generator)[part]
+        states = self._noisy_states(batch, generator)[part].to(self._device)
         logits, tokens = self._logits(batch[part], images, states)
         loss = soft_cross_entropy(logits, tokens, self._targets)
         accuracy = (logits.argmax(-1) == tokens).float().mean()
@@ -123,18 +122,18 @@ class PolicyTrainee:
             camera: center_crop(torch.from_numpy(taken[batch]).to(self._device), self._crop_px)
             for camera, taken in self._images.items()
         }
-        states = torch.from_numpy(self._data.states[batch])
+        states = torch.from_numpy(self._data.states[batch]).to(self._device)
         logits, tokens = self._logits(batch, images, states)
         right = (logits.argmax(-1) == tokens).float().mean(0)
         figures = {"loss": float(F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()))}
         for k, part in enumerate(network.tokenizer.vq.slices):
             figures[f"token_accuracy_{k}"] = float(right[part].mean())
-        condition = network.condition(images, states.to(self._device), self._task(batch))
+        condition = network.condition(images, states, self._task(batch))
         made = network.transformer.generate(network.tokenizer.vq, condition)
         latents = network.tokenizer.vq.latents_from_tokens(made.tokens)
         true = torch.from_numpy(self._data.actions[batch])
         for k in range(latents.shape[1]):
-            actions = network.tokenizer.decode(latents[:, k].float(), states.to(self._device)).cpu()
+            actions = network.tokenizer.decode(latents[:, k].float(), states).cpu()
             errors = action_errors(actions.numpy(), true.numpy())
             figures |= {f"{name}_{k}": value for name, value in errors.items()}
         return figures
@@ -142,12 +141,17 @@ class PolicyTrainee:
     def _logits(
         self, batch: Indices, images: dict[str, Tensor], states: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return logits (B, N, V) of the true tokens' successors, and the true tokens (B, N)."""
-        vq = self.network.tokenizer.vq
-        tokens = self._tokens[torch.from_numpy(batch)].to(self._device, torch.int64)
-        with torch.no_grad():
+        """Return logits (B, N, V) of the true tokens' successors, and the true tokens (B, N).
+
+        Tokens are made anew for the states that are given: seen from a place that is a little off,
+        the true actions lead back.
+        """
+        tokenizer, vq = self.network.tokenizer, self.network.tokenizer.vq
+        actions = torch.from_numpy(self._data.actions[batch]).to(self._device)
+        with torch.no_grad(), torch.autocast(self._device.type, enabled=False):
+            tokens = tokenizer.tokenize(actions, states)
             inputs = vq.scale_inputs(vq.latents_from_tokens(tokens))
-        condition = self.network.condition(images, states.to(self._device), self._task(batch))
+        condition = self.network.condition(images, states, self._task(batch))
         return self.network.transformer(condition, inputs), tokens
 
     def _task(self, batch: Indices) -> Tensor | None:
@@ -162,16 +166,3 @@ class PolicyTrainee:
             states[:, :3] += self._augmentation.state_m * noise[:, :3]
             states[:, 3:9] += self._augmentation.state_rad * noise[:, 3:]
         return torch.from_numpy(states)
-
-    @torch.no_grad()
-    def _tokenized(self) -> Tensor:
-        """Return the tokens of all windows, int16 (F, N): once, for the tokenizer is frozen."""
-        tokenizer = self.network.tokenizer.to(self._device)
-        actions, states = (torch.from_numpy(a) for a in (self._data.actions, self._data.states))
-        parts = [
-            tokenizer.tokenize(part.to(self._device), seen_from.to(self._device))
-            for part, seen_from in zip(
-                actions.split(_TOKENIZER_BATCH), states.split(_TOKENIZER_BATCH)
-            )
-        ]
-        return torch.cat(parts).to("cpu", torch.int16)
