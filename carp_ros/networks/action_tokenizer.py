@@ -18,7 +18,7 @@ class ActionConfig:
 
     Attributes:
         vq: The tokenizer's sizes.
-        relative: Positions as seen from the measured tool, see `relative_actions`; else absolute.
+        relative: Poses as seen from the measured tool, see `relative_actions`; else absolute.
         scaled: Which numbers are brought to -1 to 1; the others stay. Empty for all.
     """
 

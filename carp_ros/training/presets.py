@@ -102,6 +102,6 @@ POLICIES = {
         0.0,
         EyesConfig(),
         LoopConfig(30, 64, 5, optimizer=OptimizerConfig(1e-3, last_rate=0.01)),
-        Augmentation(state_m=0.01, state_rad=0.02, code_spread=0.5),
+        Augmentation(state_m=0.005, state_rad=0.02, code_spread=0.6),
     ),
 }
