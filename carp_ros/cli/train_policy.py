@@ -53,7 +53,15 @@ def run(command: PolicyCommand) -> int:
         crop_px = recipe.eyes.crop_px if recipe.eyes else (0, 0)
         rollout = _rollout(command, recipe, config) if command.rollouts else None
         trainee = PolicyTrainee(
-            network, data, images, crop_px, trained, held_out, recipe.augmentation, rollout
+            network,
+            data,
+            images,
+            crop_px,
+            trained,
+            held_out,
+            recipe.noise,
+            recipe.code_spread,
+            rollout,
         )
         train(trainee, recipe.loop, folder, TrainProgress(quiet=rank() > 0).show)
         if rank() == 0:

@@ -28,11 +28,11 @@ def run(command: TokenizerCommand) -> int:
     reader = DatasetReader(command.dataset)
     data = read_windows(reader, recipe.network.vq.horizon)
     trained, held_out = split_episodes(data, _HELD_OUT, 0, command.seed)
-    network = make_tokenizer(recipe.network, data, command.seed)
+    network = make_tokenizer(recipe.network, recipe.noise, data, command.seed)
     config = {"kind": "tokenizer", "dataset": str(command.dataset), **dataclasses.asdict(recipe)}
     with ranks():
         folder = RunFolder(command.out, config)
-        trainee = TokenizerTrainee(network, data, trained, held_out)
+        trainee = TokenizerTrainee(network, data, trained, held_out, recipe.noise)
         train(trainee, recipe.loop, folder, TrainProgress(quiet=rank() > 0).show)
         if rank() == 0:
             draw_curves(folder.figures(), command.out / CURVES)
@@ -51,4 +51,4 @@ def recipe_of(command: TokenizerCommand) -> TokenizerRecipe:
     network = dataclasses.replace(recipe.network, vq=vq)
     changes: dict[str, Any] = {"epochs": command.epochs} if command.epochs else {}
     loop = dataclasses.replace(recipe.loop, seed=command.seed, **changes)
-    return TokenizerRecipe(network, loop)
+    return dataclasses.replace(recipe, network=network, loop=loop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from carp_ros.inference.layout import NAMES
@@ -12,22 +13,27 @@ from carp_ros.networks.action_tokenizer import ActionConfig, ActionTokenizer
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig, condition_size
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
 from carp_ros.networks.carp_transformer import TransformerConfig
+from carp_ros.training.augmentation import StateNoise
 from carp_ros.training.presets import PolicyRecipe
 from carp_ros.training.run_folder import read_weights
 from carp_ros.training.windows import Windows
 
 
-def make_tokenizer(config: ActionConfig, data: Windows, seed: int) -> ActionTokenizer:
+def make_tokenizer(
+    config: ActionConfig, noise: StateNoise, data: Windows, seed: int
+) -> ActionTokenizer:
     """Return a tokenizer with its initial weights, fitted to the actions of a dataset.
 
     Args:
         config: What it is given, and its sizes.
+        noise: Of the states in training.
         data: The dataset's windows.
         seed: Of the weights.
     """
     torch.manual_seed(seed)
     network = ActionTokenizer(config)
-    network.fit(torch.from_numpy(data.actions), torch.from_numpy(data.states))
+    states = noise.moved(data.states, np.random.default_rng(seed))
+    network.fit(torch.from_numpy(data.actions), torch.from_numpy(states))
     return network
 
 

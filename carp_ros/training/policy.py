@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.networks.vision import center_crop, random_crop
 from carp_ros.training.action_error import action_errors
+from carp_ros.training.augmentation import StateNoise
 from carp_ros.training.device import training_device
 from carp_ros.training.images import Images
 from carp_ros.training.ranks import share_of
@@ -26,21 +26,6 @@ Rollout = Callable[[CarpPolicyNetwork], dict[str, float]]
 """Takes a network with averaged weights, and returns figures of it at work."""
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """What is made up in training, beside the random crop.
-
-    Attributes:
-        state_m: Standard deviation of noise on the measured position.
-        state_rad: And on each number of the measured rot6d.
-        code_spread: How far a token's target spreads to codes near it, see `soft_targets`.
-    """
-
-    state_m: float = 0.0
-    state_rad: float = 0.0
-    code_spread: float = 1e-3
-
-
 class PolicyTrainee:
     """Network, windows and images; a `loop.Trainee`.
 
@@ -51,7 +36,8 @@ class PolicyTrainee:
         crop_px: Width and height that the network looks at.
         windows: To train on.
         held_out: To validate on.
-        augmentation: Noise in training.
+        noise: Of the states in training.
+        code_spread: How far a token's target spreads to codes near it, see `soft_targets`.
         rollout: Tries the policy out at each validation; None does not.
     """
 
@@ -63,7 +49,8 @@ class PolicyTrainee:
         crop_px: tuple[int, int],
         windows: Indices,
         held_out: Indices,
-        augmentation: Augmentation,
+        noise: StateNoise,
+        code_spread: float,
         rollout: Rollout | None = None,
     ) -> None:
         self.network = network
@@ -72,11 +59,11 @@ class PolicyTrainee:
         # spread over the held-out episodes
         stride = max(1, len(held_out) // _MOST_VALIDATED)
         self._held_out = held_out[::stride]
-        self._augmentation, self._rollout = augmentation, rollout
+        self._noise, self._rollout = noise, rollout
         self._device = training_device()
         network.tokenizer.to(self._device)
         codebook = network.tokenizer.vq.quantizer.codebook.detach().to(self._device)
-        self._targets = soft_targets(codebook, augmentation.code_spread)
+        self._targets = soft_targets(codebook, code_spread)
 
     def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
         """Return the tokens' mean cross-entropy and how many greedy tokens are right."""
@@ -90,7 +77,8 @@ class PolicyTrainee:
             images[camera] = random_crop(
                 taken.to(self._device), torch.from_numpy(corners), self._crop_px
             )
-        states = self._noisy_states(batch, generator)[part].to(self._device)
+        moved = self._noise.moved(self._data.states[batch], generator)[part]
+        states = torch.from_numpy(moved).to(self._device)
         logits, tokens = self._logits(batch[part], images, states)
         loss = soft_cross_entropy(logits, tokens, self._targets)
         accuracy = (logits.argmax(-1) == tokens).float().mean()
@@ -158,11 +146,3 @@ class PolicyTrainee:
         if len(self._data.task_names) == 1:
             return None
         return torch.from_numpy(self._data.tasks[batch]).to(self._device)
-
-    def _noisy_states(self, batch: Indices, generator: np.random.Generator) -> Tensor:
-        states = self._data.states[batch].copy()
-        noise = generator.standard_normal((len(batch), 9)).astype(np.float32)
-        if self._augmentation.state_m or self._augmentation.state_rad:
-            states[:, :3] += self._augmentation.state_m * noise[:, :3]
-            states[:, 3:9] += self._augmentation.state_rad * noise[:, 3:]
-        return torch.from_numpy(states)

@@ -8,17 +8,18 @@ from carp_ros.inference.layout import NAMES
 from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.networks.carp_policy import EyesConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
+from carp_ros.training.augmentation import StateNoise
 from carp_ros.training.loop import LoopConfig
 from carp_ros.training.optimizer import OptimizerConfig
-from carp_ros.training.policy import Augmentation
 
 
 @dataclass(frozen=True)
 class TokenizerRecipe:
-    """How a tokenizer is made: what it is given, its sizes, and its training."""
+    """How a tokenizer is made: what it is given, its sizes, its training and noise on states."""
 
     network: ActionConfig
     loop: LoopConfig
+    noise: StateNoise = field(default_factory=StateNoise)
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class PolicyRecipe:
         drop_path: Share of paths left out in training, in the last block.
         eyes: How it sees; None for a policy of the state alone.
         loop: How it is trained.
-        augmentation: Noise in training.
+        noise: Of the states in training.
+        code_spread: How far a token's target spreads to codes near it; about 0 is the paper's.
     """
 
     width: int
@@ -39,7 +41,8 @@ class PolicyRecipe:
     drop_path: float
     eyes: EyesConfig | None
     loop: LoopConfig
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    noise: StateNoise = field(default_factory=StateNoise)
+    code_spread: float = 1e-3
 
 
 _VQ_OPTIMIZER = OptimizerConfig(
@@ -72,10 +75,12 @@ _SMALL_VQ = LoopConfig(
     ),
 )
 
+_SMALL_NOISE = StateNoise(position_m=0.005, rot6d=0.01)
+
 TOKENIZERS = {
     "paper-state": TokenizerRecipe(_PAPER_ACTIONS, _PAPER_VQ),
     "paper-image": TokenizerRecipe(_PAPER_ACTIONS, _PAPER_VQ),
-    "cpu-small": TokenizerRecipe(_SMALL_ACTIONS, _SMALL_VQ),
+    "cpu-small": TokenizerRecipe(_SMALL_ACTIONS, _SMALL_VQ, _SMALL_NOISE),
 }
 
 POLICIES = {
@@ -102,6 +107,7 @@ POLICIES = {
         0.0,
         EyesConfig(),
         LoopConfig(30, 64, 5, optimizer=OptimizerConfig(1e-3, last_rate=0.01)),
-        Augmentation(state_m=0.005, state_rad=0.02, code_spread=0.6),
+        _SMALL_NOISE,
+        code_spread=0.6,
     ),
 }

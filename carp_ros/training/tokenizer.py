@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from carp_ros.networks.action_tokenizer import ActionTokenizer
+from carp_ros.training.augmentation import StateNoise
 from carp_ros.training.device import training_device
 from carp_ros.training.ranks import share_of
 from carp_ros.training.windows import Indices, Windows
@@ -24,22 +25,34 @@ class TokenizerTrainee:
         data: The dataset's windows.
         windows: To train on.
         held_out: To validate on.
+        noise: Of the states that actions are seen from, in training.
     """
 
     def __init__(
-        self, network: ActionTokenizer, data: Windows, windows: Indices, held_out: Indices
+        self,
+        network: ActionTokenizer,
+        data: Windows,
+        windows: Indices,
+        held_out: Indices,
+        noise: StateNoise,
     ) -> None:
         self.network = network
         self.windows = windows
         self._held_out = held_out
+        self._data, self._noise = data, noise
         with torch.no_grad():
             actions, states = torch.from_numpy(data.actions), torch.from_numpy(data.states)
             self._actions = network.normalised(actions, states).to(training_device())
 
     def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
         """Return the paper's loss, summed over dimensions, and its parts as means."""
-        actions = self._actions[torch.from_numpy(batch[share_of(len(batch))])]
-        loss = self.network.vq(actions)
+        part = batch[share_of(len(batch))]
+        states = self._noise.moved(self._data.states[batch], generator)[share_of(len(batch))]
+        actions, seen_from = (
+            torch.from_numpy(array).to(self._actions.device)
+            for array in (self._data.actions[part], states)
+        )
+        loss = self.network.vq(self.network.normalised(actions, seen_from))
         return {
             "loss": loss.loss,
             "reconstruction_loss": loss.reconstruction_loss.mean(),

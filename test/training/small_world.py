@@ -8,10 +8,11 @@ pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros
 from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
+from carp_ros.training.augmentation import StateNoise
 from carp_ros.training.build import make_policy, make_tokenizer
 from carp_ros.training.images import Images
 from carp_ros.training.loop import LoopConfig
-from carp_ros.training.policy import Augmentation, PolicyTrainee
+from carp_ros.training.policy import PolicyTrainee
 from carp_ros.training.presets import PolicyRecipe
 from carp_ros.training.windows import Windows
 
@@ -40,7 +41,7 @@ def make_world(frames: int = 64, tasks: int = 1) -> tuple[Windows, Images]:
 
 def make_network(data: Windows, *, seed: int = 0) -> CarpPolicyNetwork:
     vq = TokenizerConfig(horizon=HORIZON, scales=(1, 2), codes=16, code_width=4)
-    tokenizer = make_tokenizer(ActionConfig(vq, relative=True), data, seed)
+    tokenizer = make_tokenizer(ActionConfig(vq, relative=True), StateNoise(0.01), data, seed)
     recipe = PolicyRecipe(16, 2, 2, 0.0, EYES, LoopConfig(1, 8))
     return make_policy(recipe, tokenizer.eval(), ("cam",), data, seed)
 
@@ -55,5 +56,6 @@ def make_trainee(frames: int = 64, tasks: int = 1, *, seed: int = 0) -> PolicyTr
         EYES.crop_px,
         windows[:-8],
         windows[-8:],
-        Augmentation(state_m=0.01),
+        StateNoise(position_m=0.01),
+        code_spread=0.5,
     )
