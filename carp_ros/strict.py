@@ -70,6 +70,11 @@ class _Reader:
         if dataclasses.is_dataclass(kind):
             return self._section(kind, value, where)
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+        if origin is typing.Literal:
+            if value not in arguments:
+                known = ", ".join(map(str, arguments))
+                raise ValueError(f"{where} is {value!r}; expected one of {known}")
+            return value
         if origin in (typing.Union, types.UnionType):
             return None if value is None else self.read(arguments[0], value, where)
         if origin is tuple:

@@ -26,7 +26,7 @@ from carp_ros.training.images import Images, read_images
 from carp_ros.training.loop import train
 from carp_ros.training.policy import PolicyTrainee, Rollout
 from carp_ros.training.presets import POLICIES, PolicyRecipe
-from carp_ros.training.ranks import rank, ranks
+from carp_ros.training.ranks import rank, rank_0_first, ranks
 from carp_ros.training.run_folder import CURVES, RunFolder
 from carp_ros.training.windows import Windows, read_windows, split_episodes
 
@@ -47,9 +47,11 @@ def run(command: PolicyCommand) -> int:
     network = make_policy(recipe, tokenizer, tuple(reader.spec.cameras), data, command.seed)
     config = _config(command, recipe, reader, tokenizer, data)
     with ranks():
-        folder = RunFolder(command.out, config)
-        images = _images(recipe, reader)
-        write_example(command.out, encoder_example(data, images, int(held_out[0])))
+        with rank_0_first():
+            folder = RunFolder(command.out, config)
+            images = _images(recipe, reader)
+        if rank() == 0:
+            write_example(command.out, encoder_example(data, images, int(held_out[0])))
         crop_px = recipe.eyes.crop_px if recipe.eyes else (0, 0)
         rollout = _rollout(command, recipe, config) if command.rollouts else None
         trainee = PolicyTrainee(
@@ -110,10 +112,9 @@ def _images(recipe: PolicyRecipe, reader: DatasetReader) -> Images:
     """Return the dataset's images as the network takes them; decoded once, showing progress."""
     if recipe.eyes is None:
         return {}
-    frames = int(reader.episodes[-1]["dataset_to_index"]) * len(reader.spec.cameras)
-    progress = Progress(frames, "images")
-    cache = cache_folder() / "images" / str(reader.root.resolve()).strip("/").replace("/", "_")
-    return read_images(reader, ImageSize(*recipe.eyes.image_px), cache, progress.show)
+    progress = Progress(reader.frames * len(reader.spec.cameras), "images")
+    size = ImageSize(*recipe.eyes.image_px)
+    return read_images(reader, size, cache_folder() / "images", progress.show)
 
 
 def _rollout(command: PolicyCommand, recipe: PolicyRecipe, config: dict[str, Any]) -> Rollout:

@@ -11,7 +11,7 @@ from carp_ros.training.build import make_tokenizer
 from carp_ros.training.curves import draw_curves
 from carp_ros.training.loop import train
 from carp_ros.training.presets import TOKENIZERS, TokenizerRecipe
-from carp_ros.training.ranks import rank, ranks
+from carp_ros.training.ranks import rank, rank_0_first, ranks
 from carp_ros.training.run_folder import CURVES, RunFolder
 from carp_ros.training.tokenizer import TokenizerTrainee
 from carp_ros.training.windows import read_windows, split_episodes
@@ -31,7 +31,8 @@ def run(command: TokenizerCommand) -> int:
     network = make_tokenizer(recipe.network, recipe.noise, data, command.seed)
     config = {"kind": "tokenizer", "dataset": str(command.dataset), **dataclasses.asdict(recipe)}
     with ranks():
-        folder = RunFolder(command.out, config)
+        with rank_0_first():
+            folder = RunFolder(command.out, config)
         trainee = TokenizerTrainee(network, data, trained, held_out, recipe.noise)
         train(trainee, recipe.loop, folder, TrainProgress(quiet=rank() > 0).show)
         if rank() == 0:

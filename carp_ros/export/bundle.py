@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from carp_ros.export.graphs import DecoderGraph, EncoderGraph, ScaleGraph
 from carp_ros.export.onnx_export import export_onnx
-from carp_ros.inference.bundle import FORMAT, MANIFEST, graph_names
+from carp_ros.inference.bundle import FORMAT, MANIFEST, graph_names, sha256_of
 from carp_ros.inference.layout import NAMES, UNITS
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.recording.whole_file import remove_folder, whole_folder
@@ -131,4 +130,4 @@ def _layout(low: tuple[float, ...], high: tuple[float, ...]) -> dict[str, Any]:
 
 
 def _entry(folder: Path, file: str) -> dict[str, str]:
-    return {"file": file, "sha256": hashlib.sha256((folder / file).read_bytes()).hexdigest()}
+    return {"file": file, "sha256": sha256_of(folder / file)}

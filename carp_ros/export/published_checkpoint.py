@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,6 +16,7 @@ from carp_ros.export.published_transformer import load_transformer_weights
 from carp_ros.networks.carp_tokenizer import CarpTokenizer, TokenizerConfig
 from carp_ros.networks.carp_transformer import CarpTransformer, TransformerConfig
 from carp_ros.recording.whole_file import whole_file
+from carp_ros.strict import read_strictly
 
 _CONFIG, _TOKENIZER, _TRANSFORMER = "config.json", "tokenizer.safetensors", "policy.safetensors"
 _AVERAGED, _LOCAL = "ema_ar_wo_ddp", "vae_local"
@@ -57,9 +57,11 @@ def import_checkpoint(tokenizer: Path, policy: Path, sizes: Path, out: Path) -> 
 def load_imported(folder: Path) -> tuple[CarpTokenizer, CarpTransformer]:
     """Return what `import_checkpoint` wrote."""
     content = json.loads((folder / _CONFIG).read_text())
-    vq = CarpTokenizer(TokenizerConfig(**_with_tuples(content["tokenizer"])))
+    vq = CarpTokenizer(read_strictly(TokenizerConfig, content["tokenizer"], f"{folder}: tokenizer"))
     vq.load_state_dict(load_file(folder / _TOKENIZER))
-    transformer = CarpTransformer(TransformerConfig(**_with_tuples(content["policy"])))
+    transformer = CarpTransformer(
+        read_strictly(TransformerConfig, content["policy"], f"{folder}: policy")
+    )
     transformer.load_state_dict(load_file(folder / _TRANSFORMER))
     return vq.eval(), transformer.eval()
 
@@ -86,8 +88,3 @@ def read_weights(path: Path, part: str = _AVERAGED) -> dict[str, Tensor]:
             raise ValueError(f"{path} has {', '.join(content)}; expected {part}")
         content = content[part]
     return {name.removeprefix("module."): weight for name, weight in content.items()}
-
-
-def _with_tuples(content: dict[str, Any]) -> dict[str, Any]:
-    """Return fields from JSON, whose lists were tuples."""
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in content.items()}

@@ -209,7 +209,7 @@ def load_bundle(folder: Path) -> Bundle:
     _check_manifest(manifest, str(path))
     for entry in (*manifest.graphs.values(), manifest.golden):
         _check_file(folder, entry.file, entry.sha256)
-    return Bundle(folder, manifest, _sha256(path))
+    return Bundle(folder, manifest, sha256_of(path))
 
 
 def graph_names(scales: int) -> tuple[str, ...]:
@@ -256,7 +256,7 @@ def _check_file(folder: Path, file: str, sha256: str) -> None:
     path = folder / file
     if not path.is_file():
         raise ValueError(f"{path} is missing; copy the whole bundle, or export anew")
-    found = _sha256(path)
+    found = sha256_of(path)
     if found != sha256:
         raise ValueError(
             f"{path} has SHA-256 {found}; {MANIFEST} names {sha256}: the file was changed or cut"
@@ -264,6 +264,7 @@ def _check_file(folder: Path, file: str, sha256: str) -> None:
         )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -43,6 +43,11 @@ class DatasetReader:
         total = json.loads((root / INFO).read_text())["total_episodes"]
         self.episodes: list[Row] = read_episodes(root)[:total]
 
+    @property
+    def frames(self) -> int:
+        """How many there are, of all episodes."""
+        return int(self.episodes[-1]["dataset_to_index"])
+
     @cached_property
     def columns(self) -> Columns:
         """The numbers of all frames, by column, each of shape (N, D)."""

@@ -11,8 +11,8 @@ import torch
 from carp_ros.inference.layout import NAMES
 from carp_ros.networks.action_tokenizer import ActionConfig, ActionTokenizer
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig, condition_size
-from carp_ros.networks.carp_tokenizer import TokenizerConfig
 from carp_ros.networks.carp_transformer import TransformerConfig
+from carp_ros.strict import read_strictly
 from carp_ros.training.augmentation import StateNoise
 from carp_ros.training.presets import PolicyRecipe
 from carp_ros.training.run_folder import read_weights
@@ -46,7 +46,7 @@ def load_tokenizer(folder: Path) -> ActionTokenizer:
     config, weights = read_weights(folder)
     if config.get("kind") != "tokenizer":
         raise ValueError(f"{folder} holds a {config.get('kind')}; expected a tokenizer's training")
-    network = ActionTokenizer(action_config_from_json(config["network"]))
+    network = ActionTokenizer(read_strictly(ActionConfig, config["network"], f"{folder}: network"))
     network.load_state_dict(weights)
     return network.eval()
 
@@ -84,22 +84,13 @@ def load_policy(folder: Path) -> tuple[CarpPolicyNetwork, PolicyRecipe, dict[str
     config, weights = read_weights(folder)
     if config.get("kind") != "policy":
         raise ValueError(f"{folder} holds a {config.get('kind')}; expected a policy's training")
-    recipe = recipe_from_json(config["recipe"])
-    tokenizer = ActionTokenizer(action_config_from_json(config["tokenizer"]))
+    recipe = read_strictly(PolicyRecipe, config["recipe"], f"{folder}: recipe")
+    tokenizer = ActionTokenizer(
+        read_strictly(ActionConfig, config["tokenizer"], f"{folder}: tokenizer")
+    )
     network = _policy(recipe, tokenizer, tuple(config["cameras"]), len(NAMES), len(config["tasks"]))
     network.load_state_dict(weights)
     return network.eval(), recipe, config
-
-
-def recipe_from_json(content: dict[str, Any]) -> PolicyRecipe:
-    """Return the sizes in what `dataclasses.asdict` and JSON made of a recipe."""
-    eyes = content["eyes"]
-    if eyes:
-        eyes = EyesConfig(
-            **{**eyes, "image_px": tuple(eyes["image_px"]), "crop_px": tuple(eyes["crop_px"])}
-        )
-    sizes = {name: content[name] for name in ("width", "depth", "heads", "drop_path")}
-    return PolicyRecipe(**sizes, eyes=eyes, loop=content["loop"])
 
 
 def _policy(
@@ -125,12 +116,3 @@ def _policy(
         drop_path=recipe.drop_path,
     )
     return CarpPolicyNetwork(seen, eyes, state_size, tokenizer, transformer)
-
-
-def action_config_from_json(content: dict[str, Any]) -> ActionConfig:
-    """Return what `dataclasses.asdict` and JSON made of one."""
-    vq: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in content["vq"].items()
-    }
-    return ActionConfig(TokenizerConfig(**vq), content["relative"], tuple(content["scaled"]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,23 +32,28 @@ def read_images(
         cache: Folder where the resized images are kept for the next time.
         progress: Called with how many images of all cameras are done.
     """
-    frames = int(reader.episodes[-1]["dataset_to_index"])
     images: Images = {}
     done = 0
     for camera in reader.spec.cameras:
-        path = cache / f"{camera}_{size.width_px}x{size.height_px}_{frames}.npy"
+        path = cache / f"{_contents(reader)}_{camera}_{size.width_px}x{size.height_px}.npy"
         if not path.is_file():
             with whole_file(path) as draft:
                 resized = np.lib.format.open_memmap(
-                    draft, "w+", np.uint8, (frames, size.height_px, size.width_px, 3)
+                    draft, "w+", np.uint8, (reader.frames, size.height_px, size.width_px, 3)
                 )
                 for place, image in enumerate(_all_images(reader, camera)):
                     resized[place] = network_image(image, size)
                     progress(done + place + 1)
                 resized.flush()
-        done += frames
+        done += reader.frames
         images[camera] = np.load(path, mmap_mode="r")
     return images
+
+
+def _contents(reader: DatasetReader) -> str:
+    """Return a name of what the dataset holds: converted anew, it is another."""
+    facts = json.dumps([reader.episodes, str(reader.spec)], default=str, sort_keys=True)
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def _all_images(reader: DatasetReader, camera: str) -> Iterator[npt.NDArray[np.uint8]]:

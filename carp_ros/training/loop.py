@@ -68,8 +68,8 @@ class Trainee(Protocol):
         """
         ...
 
-    def validate(self, weights: Mapping[str, Tensor], epoch: int) -> dict[str, float]:
-        """Return figures of the averaged weights after so many epochs; on rank 0 only."""
+    def validate(self) -> dict[str, float]:
+        """Return figures of the network, which has its averaged weights now; on rank 0 only."""
         ...
 
 
@@ -92,7 +92,7 @@ def train(
         figures = run.train_epoch(epoch, progress)
         last = epoch + 1 == config.epochs
         if last or (epoch + 1) % config.validate_every == 0:
-            figures |= run.validated(epoch + 1)
+            figures |= run.validated()
         run.close_epoch(epoch, figures)
     run.finish()
 
@@ -138,13 +138,18 @@ class _Run:
         seconds = time.monotonic() - begin_s
         return {**means, "rate": self._rate, "windows_a_s": count * self._config.batch / seconds}
 
-    def validated(self, epoch: int) -> dict[str, float]:
+    def validated(self) -> dict[str, float]:
         """Return the averaged weights' figures."""
         if rank():
             return {}
-        self._trainee.network.eval()
-        with autocast(self._device, self._dtype):
-            return self._trainee.validate(self._ema.state_dict(), epoch)
+        network = self._trainee.network.eval()
+        trained = {name: value.clone() for name, value in network.state_dict().items()}
+        network.load_state_dict(self._ema.state_dict())
+        try:
+            with torch.no_grad(), autocast(self._device, self._dtype):
+                return self._trainee.validate()
+        finally:
+            network.load_state_dict(trained)
 
     def close_epoch(self, epoch: int, figures: Figures) -> None:
         """Write what the epoch brought."""

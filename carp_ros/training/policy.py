@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -79,30 +79,24 @@ class PolicyTrainee:
             )
         moved = self._noise.moved(self._data.states[batch], generator)[part]
         states = torch.from_numpy(moved).to(self._device)
-        logits, tokens = self._logits(batch[part], images, states)
+        condition = self.network.condition(images, states, self._task(batch[part]))
+        logits, tokens = self._logits(batch[part], condition, states)
         loss = soft_cross_entropy(logits, tokens, self._targets)
         accuracy = (logits.argmax(-1) == tokens).float().mean()
         return {"loss": loss, "token_accuracy": accuracy}
 
-    @torch.no_grad()
-    def validate(self, weights: Mapping[str, Tensor], epoch: int) -> dict[str, float]:
+    def validate(self) -> dict[str, float]:
         """Return token accuracy by scale, and how far generated actions are from the true ones.
 
         The error is also that of the plan after each scale, which anytime decoding would follow.
         """
-        kept = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self.network.load_state_dict(weights)
-        try:
-            sums: dict[str, float] = {}
-            for start in range(0, len(self._held_out), _VALIDATION_BATCH):
-                batch = self._held_out[start : start + _VALIDATION_BATCH]
-                for name, value in self._validated(batch).items():
-                    sums[name] = sums.get(name, 0.0) + value * len(batch)
-            seen_at_work = self._rollout(self.network) if self._rollout else {}
-        finally:
-            self.network.load_state_dict(kept)
+        sums: dict[str, float] = {}
+        for start in range(0, len(self._held_out), _VALIDATION_BATCH):
+            batch = self._held_out[start : start + _VALIDATION_BATCH]
+            for name, value in self._validated(batch).items():
+                sums[name] = sums.get(name, 0.0) + value * len(batch)
         figures = {f"held_out_{name}": value / len(self._held_out) for name, value in sums.items()}
-        return figures | seen_at_work
+        return figures | (self._rollout(self.network) if self._rollout else {})
 
     def _validated(self, batch: Indices) -> dict[str, float]:
         network = self.network
@@ -111,12 +105,12 @@ class PolicyTrainee:
             for camera, taken in self._images.items()
         }
         states = torch.from_numpy(self._data.states[batch]).to(self._device)
-        logits, tokens = self._logits(batch, images, states)
+        condition = network.condition(images, states, self._task(batch))
+        logits, tokens = self._logits(batch, condition, states)
         right = (logits.argmax(-1) == tokens).float().mean(0)
         figures = {"loss": float(F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()))}
         for k, part in enumerate(network.tokenizer.vq.slices):
             figures[f"token_accuracy_{k}"] = float(right[part].mean())
-        condition = network.condition(images, states, self._task(batch))
         made = network.transformer.generate(network.tokenizer.vq, condition)
         latents = network.tokenizer.vq.latents_from_tokens(made.tokens)
         true = torch.from_numpy(self._data.actions[batch])
@@ -126,9 +120,7 @@ class PolicyTrainee:
             figures |= {f"{name}_{k}": value for name, value in errors.items()}
         return figures
 
-    def _logits(
-        self, batch: Indices, images: dict[str, Tensor], states: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _logits(self, batch: Indices, condition: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (B, N, V) of the true tokens' successors, and the true tokens (B, N).
 
         Tokens are made anew for the states that are given: seen from a place that is a little off,
@@ -139,7 +131,6 @@ class PolicyTrainee:
         with torch.no_grad(), torch.autocast(self._device.type, enabled=False):
             tokens = tokenizer.tokenize(actions, states)
             inputs = vq.scale_inputs(vq.latents_from_tokens(tokens))
-        condition = self.network.condition(images, states, self._task(batch))
         return self.network.transformer(condition, inputs), tokens
 
     def _task(self, batch: Indices) -> Tensor | None:

@@ -33,6 +33,16 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+@contextmanager
+def rank_0_first() -> Iterator[None]:
+    """Let the others run the block once rank 0 has: what it wrote, they find."""
+    if rank() > 0:
+        dist.barrier()
+    yield
+    if world() > 1 and rank() == 0:
+        dist.barrier()
+
+
 def share_of(count: int) -> slice:
     """Return which of a global batch's `count` examples are this process's."""
     return slice(rank() * count // world(), (rank() + 1) * count // world())

@@ -46,8 +46,9 @@ class RunFolder:
                 f"{path} holds a training with {changed}; expected the same: name another folder"
                 " with --out, or remove this one"
             )
-        with whole_file(file) as draft:
-            draft.write_text(text + "\n")
+        if not file.is_file():
+            with whole_file(file) as draft:
+                draft.write_text(text + "\n")
 
     def save(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         """Write the state to go on from, and the weights to use."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -40,30 +39,23 @@ class TokenizerTrainee:
         self.windows = windows
         self._held_out = held_out
         self._data, self._noise = data, noise
-        with torch.no_grad():
-            actions, states = torch.from_numpy(data.actions), torch.from_numpy(data.states)
-            self._actions = network.normalised(actions, states).to(training_device())
+        self._device = training_device()
 
     def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
         """Return the paper's loss, summed over dimensions, and its parts as means."""
-        part = batch[share_of(len(batch))]
-        states = self._noise.moved(self._data.states[batch], generator)[share_of(len(batch))]
-        actions, seen_from = (
-            torch.from_numpy(array).to(self._actions.device)
-            for array in (self._data.actions[part], states)
-        )
-        loss = self.network.vq(self.network.normalised(actions, seen_from))
+        part = share_of(len(batch))
+        states = self._noise.moved(self._data.states[batch], generator)[part]
+        loss = self.network.vq(self._normalised(batch[part], states))
         return {
             "loss": loss.loss,
             "reconstruction_loss": loss.reconstruction_loss.mean(),
             "quantization_loss": loss.quantization_loss.mean(),
         }
 
-    @torch.no_grad()
-    def validate(self, weights: Mapping[str, Tensor], epoch: int) -> dict[str, float]:
+    def validate(self) -> dict[str, float]:
         """Return how far off held-out actions come back, and how many codes they use."""
-        vq = self.network.vq  # as in the paper: the weights themselves, not their average
-        actions = self._actions[torch.from_numpy(self._held_out)]
+        vq = self.network.vq
+        actions = self._normalised(self._held_out, self._data.states[self._held_out])
         tokens = torch.cat([vq.tokenize(part) for part in actions.split(_VALIDATION_BATCH)])
         latents = [vq.latents_from_tokens(part)[:, -1] for part in tokens.split(_VALIDATION_BATCH)]
         back = torch.cat([vq.decode(latent) for latent in latents])
@@ -74,3 +66,11 @@ class TokenizerTrainee:
             "held_out_other_error": float(error[..., 3:].mean()),
             "codes_used": float(np.mean(used)),
         }
+
+    def _normalised(self, windows: Indices, states: npt.NDArray[np.float32]) -> Tensor:
+        """Return what the VQ is given of some windows, seen from these states."""
+        actions, seen_from = (
+            torch.from_numpy(array).to(self._device)
+            for array in (self._data.actions[windows], states)
+        )
+        return self.network.normalised(actions, seen_from)

@@ -286,18 +286,29 @@ class Workstation:
                 self.trace.samples.append((seen_ns * 1e-9, cell.tcp_pose.position))
 
 
-@pytest.fixture(scope="module")
-def running_workstation(tmp_path_factory) -> Iterator[Workstation]:
-    import rclpy
-
+def write_rig(folder: Path) -> Path:
+    """Write the simulated rig's file with a loopback address of this process's own."""
     content = yaml.safe_load((REPOSITORY / "config" / "ur5e_sim.yaml").read_text())
     pid = os.getpid()
     host = f"127.{200 + (pid >> 16) % 50}.{(pid >> 8) % 256}.{pid % 254 + 1}"
     content["arm"]["host"] = content["gripper"]["host"] = host
-    path = tmp_path_factory.mktemp("rig") / "ur5e_sim.yaml"
+    path = folder / "ur5e_sim.yaml"
     path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture
+def rig_path(tmp_path) -> Path:
+    """Return a rig's file for a whole system."""
+    return write_rig(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def running_workstation(tmp_path_factory) -> Iterator[Workstation]:
+    import rclpy
+
     rclpy.init()
-    station = Workstation(path)
+    station = Workstation(write_rig(tmp_path_factory.mktemp("rig")))
     try:
         station.start()
         yield station

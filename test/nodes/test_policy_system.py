@@ -2,10 +2,8 @@
 
 import os
 import time
-from pathlib import Path
 
 import pytest
-import yaml
 from geometry_msgs.msg import PoseStamped
 
 from carp_ros.bringup import describe
@@ -16,23 +14,12 @@ from carp_ros.rig import load_rig
 from carp_ros.running_system import RunningSystem
 
 from ..tiny_bundle import DRIFT_M, STEP_S
-from .conftest import REPOSITORY, await_true
+from .conftest import await_true
 from .recorder_system import show
 
 pytestmark = pytest.mark.realtime
 
 TRIAL_S = 4.0
-
-
-@pytest.fixture
-def rig_path(tmp_path) -> Path:
-    content = yaml.safe_load((REPOSITORY / "config" / "ur5e_sim.yaml").read_text())
-    pid = os.getpid()
-    host = f"127.{50 + (pid >> 16) % 50}.{(pid >> 8) % 256}.{pid % 254 + 1}"
-    content["arm"]["host"] = content["gripper"]["host"] = host
-    path = tmp_path / "ur5e_sim.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return path
 
 
 def test_a_policy_moves_the_arm_and_its_death_stops_it(rig_path, tiny_bundle):

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 
 from carp_ros.bringup import describe
@@ -14,7 +13,7 @@ from carp_ros.nodes.trial_node import trial_node
 from carp_ros.rig import load_rig
 from carp_ros.running_system import RunningSystem
 
-from .conftest import REPOSITORY, await_true
+from .conftest import await_true
 
 pytestmark = pytest.mark.realtime
 
@@ -22,17 +21,6 @@ pytestmark = pytest.mark.realtime
 def show(*words: str) -> None:
     """Write what a node said to where pytest shows it if the test fails."""
     sys.stdout.write(": ".join(words) + "\n")
-
-
-@pytest.fixture
-def rig_path(tmp_path) -> Path:
-    content = yaml.safe_load((REPOSITORY / "config" / "ur5e_sim.yaml").read_text())
-    pid = os.getpid()
-    host = f"127.{150 + (pid >> 16) % 50}.{(pid >> 8) % 256}.{pid % 254 + 1}"
-    content["arm"]["host"] = content["gripper"]["host"] = host
-    path = tmp_path / "ur5e_sim.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return path
 
 
 def test_an_episode_over_ros_and_a_dead_control_node_is_named(rig_path):

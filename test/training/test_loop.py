@@ -56,6 +56,23 @@ def test_a_folder_refuses_a_training_of_another_configuration(tmp_path):
         RunFolder(tmp_path, {"loop": {"seed": 1}})
 
 
+def test_validation_is_of_the_averaged_weights_and_training_goes_on_with_its_own(tmp_path):
+    seen: list[dict[str, torch.Tensor]] = []
+    trainee = make_trainee()
+    validate = trainee.validate
+
+    def looking() -> dict[str, float]:
+        seen.append({n: v.clone() for n, v in trainee.network.state_dict().items()})
+        return validate()
+
+    trainee.validate = looking
+    train(trainee, CONFIG, RunFolder(tmp_path, {}))
+    _, weights = read_weights(tmp_path)
+    assert len(seen) == 2
+    for name, value in weights.items():
+        torch.testing.assert_close(seen[-1][name], value, rtol=0, atol=0)
+
+
 def test_weights_are_read_back_as_they_were_averaged(tmp_path):
     trainee, _ = trained(tmp_path)
     config, weights = read_weights(tmp_path)

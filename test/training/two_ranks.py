@@ -11,13 +11,14 @@ import torch  # noqa: E402
 from small_world import make_trainee  # noqa: E402
 
 from carp_ros.training.loop import LoopConfig, train  # noqa: E402
-from carp_ros.training.ranks import rank, ranks  # noqa: E402
+from carp_ros.training.ranks import rank, rank_0_first, ranks  # noqa: E402
 from carp_ros.training.run_folder import RunFolder  # noqa: E402
 
 torch.set_num_threads(1)
 config = LoopConfig(2, 16, precision="fp32")
 with ranks():
-    folder = RunFolder(Path(sys.argv[1]) / str(rank()), {})
+    with rank_0_first():
+        folder = RunFolder(Path(sys.argv[1]), {})
     train(make_trainee(), config, folder)
     if rank() == 0:
         sys.stdout.write(json.dumps([row["loss"] for row in folder.figures()]) + "\n")
