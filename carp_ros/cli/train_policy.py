@@ -22,6 +22,8 @@ from carp_ros.share import cache_folder
 from carp_ros.training.build import load_tokenizer, make_policy
 from carp_ros.training.curves import draw_curves
 from carp_ros.training.example import encoder_example, write_example
+from carp_ros.training.device import training_device
+from carp_ros.training.image_store import ImageStore
 from carp_ros.training.images import Images, read_images
 from carp_ros.training.loop import train
 from carp_ros.training.policy import PolicyTrainee, Rollout
@@ -53,15 +55,16 @@ def run(command: PolicyCommand) -> int:
         if rank() == 0:
             write_example(command.out, encoder_example(data, images, int(held_out[0])))
         crop_px = recipe.eyes.crop_px if recipe.eyes else (0, 0)
+        store = ImageStore(images, crop_px, training_device())
         rollout = _rollout(command, recipe, config) if command.rollouts else None
         trainee = PolicyTrainee(
             network,
             data,
-            images,
-            crop_px,
+            store,
             trained,
             held_out,
             recipe.noise,
+            recipe.jitter,
             recipe.code_spread,
             rollout,
         )

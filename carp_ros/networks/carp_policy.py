@@ -44,7 +44,9 @@ class CarpPolicyNetwork(nn.Module):
         eyes: How images become numbers.
         state_size: S, numbers of the measured state, of all its steps.
         tokenizer: Trained before; frozen here.
-        transformer: Its size; `condition` must fit cameras and state, see `condition_size`.
+        transformer: Its size; `features` are the fusion's, or without one as many as
+            `condition_size` says.
+        fusion: Width of a hidden layer in which cameras and state meet; 0, as published, has none.
     """
 
     def __init__(
@@ -54,10 +56,13 @@ class CarpPolicyNetwork(nn.Module):
         state_size: int,
         tokenizer: ActionTokenizer,
         transformer: TransformerConfig,
+        fusion: int = 0,
     ) -> None:
         super().__init__()
         self.eyes = nn.ModuleDict({name: _encoder(eyes) for name in cameras})
         self.state_scaling = Scaling(state_size)
+        size = condition_size(cameras, eyes, state_size)
+        self.fusion = nn.Sequential(nn.Linear(size, fusion), nn.ReLU()) if fusion else nn.Identity()
         self.tokenizer = tokenizer.requires_grad_(False)
         self.transformer = CarpTransformer(transformer)
 
@@ -77,11 +82,11 @@ class CarpPolicyNetwork(nn.Module):
         """
         seen = [encoder(images[name]) for name, encoder in self.eyes.items()]
         features = torch.cat([*seen, self.state_scaling(state)], dim=1)
-        return self.transformer.condition(features, task)
+        return self.transformer.condition(self.fusion(features), task)
 
 
 def condition_size(cameras: tuple[str, ...], eyes: EyesConfig, state_size: int) -> int:
-    """Return how many numbers the transformer is conditioned on."""
+    """Return how many numbers cameras and state give, before a fusion."""
     return len(cameras) * eyes.width + state_size
 
 

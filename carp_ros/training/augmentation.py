@@ -1,4 +1,7 @@
-"""What is made up in training, beside the random crop of images."""
+"""What is made up in training, beside the random crop of images.
+
+Chance is drawn for the global batch, so that several ranks train as one.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
+
+from carp_ros.training.device import to_device
 
 _POSITION, _ROT6D = slice(0, 3), slice(3, 9)  # of `inference.layout`
 
@@ -37,3 +43,42 @@ class StateNoise:
         states[:, _POSITION] += self.position_m * noise[:, :3]
         states[:, _ROT6D] += self.rot6d * noise[:, 3:]
         return states
+
+
+@dataclass(frozen=True)
+class ColourJitter:
+    """How far the light of images is changed: they were taken under few lamps.
+
+    Attributes:
+        contrast: Standard deviation of each image's contrast around 1.
+        brightness: Standard deviation of what is added to each image, of values -1 to 1.
+        tint: And to each of its colours.
+    """
+
+    contrast: float = 0.0
+    brightness: float = 0.0
+    tint: float = 0.0
+
+    def applied(
+        self, images: dict[str, Tensor], count: int, part: slice, generator: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Return images by camera, each of shape (B, 3, h, w), in other light.
+
+        Args:
+            images: Of this rank.
+            count: Images of a camera in the global batch.
+            part: Which of them these are.
+            generator: Of chance.
+        """
+        if not (self.contrast or self.brightness or self.tint):
+            return images
+        changed = {}
+        for camera, taken in images.items():
+            draw = generator.standard_normal((count, 5)).astype(np.float32)[part]
+            gain = 1.0 + self.contrast * draw[:, :1]
+            offset = self.brightness * draw[:, 1:2] + self.tint * draw[:, 2:]
+            gain, offset = (
+                to_device(numbers[:, :, None, None], taken.device) for numbers in (gain, offset)
+            )
+            changed[camera] = taken * gain + offset
+        return changed

@@ -104,7 +104,7 @@ def _policy(
     seen = cameras if recipe.eyes else ()
     eyes = recipe.eyes or EyesConfig()
     transformer = TransformerConfig(
-        condition_size(seen, eyes, state_size),
+        recipe.fusion or condition_size(seen, eyes, state_size),
         vq.dimensions,
         vq.scales,
         vq.codes,
@@ -115,4 +115,4 @@ def _policy(
         tasks=tasks if tasks > 1 else 0,
         drop_path=recipe.drop_path,
     )
-    return CarpPolicyNetwork(seen, eyes, state_size, tokenizer, transformer)
+    return CarpPolicyNetwork(seen, eyes, state_size, tokenizer, transformer, recipe.fusion)

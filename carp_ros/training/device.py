@@ -6,6 +6,8 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
@@ -16,6 +18,14 @@ def training_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
+
+
+def to_device(array: npt.NDArray[np.generic], device: torch.device) -> torch.Tensor:
+    """Return an array as a tensor of the device; a GPU goes on computing while it is copied."""
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:

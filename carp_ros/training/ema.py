@@ -33,8 +33,8 @@ class Ema:
     def update(self, step: int) -> None:
         """Take in the weights after an optimiser step, counted from 1."""
         weights = _weights(self._network)
-        for name, value in weights.items():
-            self.average[name].lerp_(value, 1.0 - ema_decay(step))
+        averages = [self.average[name] for name in weights]
+        torch._foreach_lerp_(averages, list(weights.values()), 1.0 - ema_decay(step))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the network's state with the averaged weights."""

@@ -47,7 +47,11 @@ def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.A
             (kept if is_kept else decayed).append(weight)
     groups = [{"params": decayed}, {"params": kept, "weight_decay": 0.0}]
     return torch.optim.AdamW(
-        groups, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
+        groups,
+        lr=config.learning_rate,
+        betas=config.betas,
+        weight_decay=config.weight_decay,
+        fused=all(weight.is_cuda for weight in (*decayed, *kept)),
     )
 
 

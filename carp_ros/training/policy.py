@@ -10,11 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from carp_ros.networks.carp_policy import CarpPolicyNetwork
-from carp_ros.networks.vision import center_crop, random_crop
 from carp_ros.training.action_error import action_errors
-from carp_ros.training.augmentation import StateNoise
-from carp_ros.training.device import training_device
-from carp_ros.training.images import Images
+from carp_ros.training.augmentation import ColourJitter, StateNoise
+from carp_ros.training.device import to_device, training_device
+from carp_ros.training.image_store import ImageStore
 from carp_ros.training.ranks import share_of
 from carp_ros.training.soft_targets import soft_cross_entropy, soft_targets
 from carp_ros.training.windows import Indices, Windows
@@ -32,11 +31,11 @@ class PolicyTrainee:
     Args:
         network: To be trained, fitted to the states' range, with a trained tokenizer.
         data: The dataset's windows.
-        images: The dataset's images; empty for a policy of the state alone.
-        crop_px: Width and height that the network looks at.
+        images: The dataset's images; none for a policy of the state alone.
         windows: To train on.
         held_out: To validate on.
         noise: Of the states in training.
+        jitter: Of the images' colours in training.
         code_spread: How far a token's target spreads to codes near it, see `soft_targets`.
         rollout: Tries the policy out at each validation; None does not.
     """
@@ -45,21 +44,21 @@ class PolicyTrainee:
         self,
         network: CarpPolicyNetwork,
         data: Windows,
-        images: Images,
-        crop_px: tuple[int, int],
+        images: ImageStore,
         windows: Indices,
         held_out: Indices,
         noise: StateNoise,
+        jitter: ColourJitter,
         code_spread: float,
         rollout: Rollout | None = None,
     ) -> None:
         self.network = network
         self.windows = windows
-        self._data, self._images, self._crop_px = data, images, crop_px
+        self._data, self._images = data, images
         # spread over the held-out episodes
         stride = max(1, len(held_out) // _MOST_VALIDATED)
         self._held_out = held_out[::stride]
-        self._noise, self._rollout = noise, rollout
+        self._noise, self._jitter, self._rollout = noise, jitter, rollout
         self._device = training_device()
         network.tokenizer.to(self._device)
         codebook = network.tokenizer.vq.quantizer.codebook.detach().to(self._device)
@@ -68,17 +67,10 @@ class PolicyTrainee:
     def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
         """Return the tokens' mean cross-entropy and how many greedy tokens are right."""
         part = share_of(len(batch))
-        height, width = self._crop_px[::-1]
-        images = {}
-        for camera, all_images in self._images.items():
-            rows = all_images.shape[1] - height + 1, all_images.shape[2] - width + 1
-            corners = generator.integers(0, rows, (len(batch), 2))[part]
-            taken = torch.from_numpy(all_images[batch[part]])
-            images[camera] = random_crop(
-                taken.to(self._device), torch.from_numpy(corners), self._crop_px
-            )
+        images = self._images.random_crops(batch, part, generator)
+        images = self._jitter.applied(images, len(batch), part, generator)
         moved = self._noise.moved(self._data.states[batch], generator)[part]
-        states = torch.from_numpy(moved).to(self._device)
+        states = to_device(moved, self._device)
         condition = self.network.condition(images, states, self._task(batch[part]))
         logits, tokens = self._logits(batch[part], condition, states)
         loss = soft_cross_entropy(logits, tokens, self._targets)
@@ -100,11 +92,8 @@ class PolicyTrainee:
 
     def _validated(self, batch: Indices) -> dict[str, float]:
         network = self.network
-        images = {
-            camera: center_crop(torch.from_numpy(taken[batch]).to(self._device), self._crop_px)
-            for camera, taken in self._images.items()
-        }
-        states = torch.from_numpy(self._data.states[batch]).to(self._device)
+        images = self._images.center_crops(batch)
+        states = to_device(self._data.states[batch], self._device)
         condition = network.condition(images, states, self._task(batch))
         logits, tokens = self._logits(batch, condition, states)
         right = (logits.argmax(-1) == tokens).float().mean(0)
@@ -127,7 +116,7 @@ class PolicyTrainee:
         the true actions lead back.
         """
         tokenizer, vq = self.network.tokenizer, self.network.tokenizer.vq
-        actions = torch.from_numpy(self._data.actions[batch]).to(self._device)
+        actions = to_device(self._data.actions[batch], self._device)
         with torch.no_grad(), torch.autocast(self._device.type, enabled=False):
             tokens = tokenizer.tokenize(actions, states)
             inputs = vq.scale_inputs(vq.latents_from_tokens(tokens))
@@ -136,4 +125,4 @@ class PolicyTrainee:
     def _task(self, batch: Indices) -> Tensor | None:
         if len(self._data.task_names) == 1:
             return None
-        return torch.from_numpy(self._data.tasks[batch]).to(self._device)
+        return to_device(self._data.tasks[batch], self._device)

@@ -8,7 +8,7 @@ from carp_ros.inference.layout import NAMES
 from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.networks.carp_policy import EyesConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
-from carp_ros.training.augmentation import StateNoise
+from carp_ros.training.augmentation import ColourJitter, StateNoise
 from carp_ros.training.loop import LoopConfig
 from carp_ros.training.optimizer import OptimizerConfig
 
@@ -32,7 +32,10 @@ class PolicyRecipe:
         eyes: How it sees; None for a policy of the state alone.
         loop: How it is trained.
         noise: Of the states in training.
+        jitter: Of the images' colours in training.
         code_spread: How far a token's target spreads to codes near it; about 0 is the paper's.
+        fusion: Width of a hidden layer in which cameras and state meet; 0, as in the paper, has
+            none.
     """
 
     width: int
@@ -42,7 +45,9 @@ class PolicyRecipe:
     eyes: EyesConfig | None
     loop: LoopConfig
     noise: StateNoise = field(default_factory=StateNoise)
+    jitter: ColourJitter = field(default_factory=ColourJitter)
     code_spread: float = 1e-3
+    fusion: int = 0
 
 
 _VQ_OPTIMIZER = OptimizerConfig(

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
+torch = pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
 
 from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
-from carp_ros.training.augmentation import StateNoise
+from carp_ros.training.augmentation import ColourJitter, StateNoise
 from carp_ros.training.build import make_policy, make_tokenizer
+from carp_ros.training.image_store import ImageStore
 from carp_ros.training.images import Images
 from carp_ros.training.loop import LoopConfig
 from carp_ros.training.policy import PolicyTrainee
@@ -42,7 +43,7 @@ def make_world(frames: int = 64, tasks: int = 1) -> tuple[Windows, Images]:
 def make_network(data: Windows, *, seed: int = 0) -> CarpPolicyNetwork:
     vq = TokenizerConfig(horizon=HORIZON, scales=(1, 2), codes=16, code_width=4)
     tokenizer = make_tokenizer(ActionConfig(vq, relative=True), StateNoise(0.01), data, seed)
-    recipe = PolicyRecipe(16, 2, 2, 0.0, EYES, LoopConfig(1, 8))
+    recipe = PolicyRecipe(16, 2, 2, 0.0, EYES, LoopConfig(1, 8), fusion=12)
     return make_policy(recipe, tokenizer.eval(), ("cam",), data, seed)
 
 
@@ -52,10 +53,10 @@ def make_trainee(frames: int = 64, tasks: int = 1, *, seed: int = 0) -> PolicyTr
     return PolicyTrainee(
         make_network(data, seed=seed),
         data,
-        images,
-        EYES.crop_px,
+        ImageStore(images, EYES.crop_px, torch.device("cpu")),
         windows[:-8],
         windows[-8:],
         StateNoise(position_m=0.01),
+        ColourJitter(0.1, 0.1, 0.05),
         code_spread=0.5,
     )
