@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import TYPE_CHECKING, Any
 
-from carp_ros.bringup import rig_path
 from carp_ros.cli.export import provenance
 from carp_ros.cli.progress import Progress
 from carp_ros.cli.train_progress import TrainProgress
-from carp_ros.evaluation.policy_agent import Pace
-from carp_ros.evaluation.trials import Conditions, FollowPolicy, run_trials
-from carp_ros.export.training_run import export_network, export_run
+from carp_ros.export.training_run import export_run
 from carp_ros.inference.bundle import ImageSize
 from carp_ros.networks.action_tokenizer import ActionTokenizer
-from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.recording.dataset_reader import DatasetReader
-from carp_ros.rig import load_rig
 from carp_ros.share import cache_folder
 from carp_ros.training.build import load_tokenizer, make_policy
 from carp_ros.training.curves import draw_curves
-from carp_ros.training.example import encoder_example, write_example
 from carp_ros.training.device import training_device
+from carp_ros.training.example import encoder_example, write_example
 from carp_ros.training.image_store import ImageStore
 from carp_ros.training.images import Images, read_images
 from carp_ros.training.loop import train
@@ -36,7 +30,6 @@ if TYPE_CHECKING:
     from carp_ros.cli.train import PolicyCommand
 
 _HELD_OUT = 0.02
-_ROLLOUT_SEED, _ROLLOUT_S = 5000, 40.0
 
 
 def run(command: PolicyCommand) -> int:
@@ -56,7 +49,7 @@ def run(command: PolicyCommand) -> int:
             write_example(command.out, encoder_example(data, images, int(held_out[0])))
         crop_px = recipe.eyes.crop_px if recipe.eyes else (0, 0)
         store = ImageStore(images, crop_px, training_device())
-        rollout = _rollout(command, recipe, config) if command.rollouts else None
+        rollout = _rollout(command, recipe, config)
         trainee = PolicyTrainee(
             network,
             data,
@@ -120,33 +113,15 @@ def _images(recipe: PolicyRecipe, reader: DatasetReader) -> Images:
     return read_images(reader, size, cache_folder() / "images", progress.show)
 
 
-def _rollout(command: PolicyCommand, recipe: PolicyRecipe, config: dict[str, Any]) -> Rollout:
-    """Return what tries a network out in the simulated cell, on seeds of validation alone.
+def _rollout(
+    command: PolicyCommand, recipe: PolicyRecipe, config: dict[str, Any]
+) -> Rollout | None:
+    """Return what tries a network out, if that is asked for."""
+    if not command.rollouts:
+        return None
+    from carp_ros.cli.train_rollouts import rollout  # needs the simulator, a GPU server has none
 
-    Raises:
-        ValueError: If it does not see, or the dataset's rig is not simulated.
-    """
-    eyes = recipe.eyes
-    rig = load_rig(rig_path(config["rig"]))
-    if eyes is None or rig.cell is None:
-        raise ValueError(
-            f"--rollouts is {command.rollouts}, but rig {rig.name} or preset {command.preset} has"
-            " no simulated cell to see; expected 0"
-        )
-
-    def try_out(network: CarpPolicyNetwork) -> dict[str, float]:
-        bundle = command.out / "bundle"
-        export_network(network, eyes, command.out, config, bundle, provenance())
-        seeds = range(_ROLLOUT_SEED, _ROLLOUT_SEED + command.rollouts)
-        rates = {}
-        for task in config["tasks"]:
-            follow = FollowPolicy(bundle, task, Pace())
-            conditions = Conditions(rig, task, "normal", _ROLLOUT_S, follow, sees=True)
-            trials = run_trials(conditions, seeds, (), len(os.sched_getaffinity(0)))
-            rates[f"success_{task}"] = sum(trial.success for trial, _ in trials) / len(seeds)
-        return rates
-
-    return try_out
+    return rollout(command, recipe, config)
 
 
 def _finish(command: PolicyCommand, recipe: PolicyRecipe, folder: RunFolder) -> None:

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
+pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
+
+import torch
 
 from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
+pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
+
+import torch
 
 from carp_ros.training.augmentation import ColourJitter, StateNoise
 

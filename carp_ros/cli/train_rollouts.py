@@ -1,0 +1,50 @@
+"""`carp train policy --rollouts`: trials in the simulated cell at each validation."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from carp_ros.bringup import rig_path
+from carp_ros.cli.export import provenance
+from carp_ros.evaluation.policy_agent import Pace
+from carp_ros.evaluation.trials import Conditions, FollowPolicy, run_trials
+from carp_ros.export.training_run import export_network
+from carp_ros.networks.carp_policy import CarpPolicyNetwork
+from carp_ros.rig import load_rig
+from carp_ros.training.policy import Rollout
+from carp_ros.training.presets import PolicyRecipe
+
+if TYPE_CHECKING:
+    from carp_ros.cli.train import PolicyCommand
+
+_ROLLOUT_SEED, _ROLLOUT_S = 5000, 40.0
+
+
+def rollout(command: PolicyCommand, recipe: PolicyRecipe, config: dict[str, Any]) -> Rollout:
+    """Return what tries a network out in the simulated cell, on seeds of validation alone.
+
+    Raises:
+        ValueError: If it does not see, or the dataset's rig is not simulated.
+    """
+    eyes = recipe.eyes
+    rig = load_rig(rig_path(config["rig"]))
+    if eyes is None or rig.cell is None:
+        raise ValueError(
+            f"--rollouts is {command.rollouts}, but rig {rig.name} or preset {command.preset} has"
+            " no simulated cell to see; expected 0"
+        )
+
+    def try_out(network: CarpPolicyNetwork) -> dict[str, float]:
+        bundle = command.out / "bundle"
+        export_network(network, eyes, command.out, config, bundle, provenance())
+        seeds = range(_ROLLOUT_SEED, _ROLLOUT_SEED + command.rollouts)
+        rates = {}
+        for task in config["tasks"]:
+            follow = FollowPolicy(bundle, task, Pace())
+            conditions = Conditions(rig, task, "normal", _ROLLOUT_S, follow, sees=True)
+            trials = run_trials(conditions, seeds, (), len(os.sched_getaffinity(0)))
+            rates[f"success_{task}"] = sum(trial.success for trial, _ in trials) / len(seeds)
+        return rates
+
+    return try_out
