@@ -31,7 +31,7 @@ class EncoderGraph(nn.Module):
         self._crop_px, self._several_tasks = crop_px, several_tasks
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return `start` (1, D l_0, E) and `modulation` (1, M)."""
+        """Return `start` (1, G l_0, E) and `modulation` (1, M)."""
         seen = inputs[: len(self.cameras)]
         state, *task = inputs[len(self.cameras) :]
         images = {c: center_crop(x, self._crop_px) for c, x in zip(self.cameras, seen)}
@@ -59,7 +59,7 @@ class ScaleGraph(nn.Module):
 
         Args:
             modulation: Of shape (1, M).
-            before: `start` for the first scale, else `latent` (1, D, C, L).
+            before: `start` for the first scale, else `latent` (1, G, C, L).
             keys: Of the scales before, (depth, 1, heads, T, head width); None for the first.
             values: Likewise; with `next_keys` comes `next_values`.
         """
@@ -84,6 +84,6 @@ class DecoderGraph(nn.Module):
         self.tokenizer = network.tokenizer
 
     def forward(self, latent: Tensor, state: Tensor) -> Tensor:
-        """Return `actions` (1, H, 10) in SI units, of `latent` (1, D, C, L) and `state` (1, 10)."""
+        """Return `actions` (1, H, 10) in SI units, of `latent` (1, G, C, L) and `state` (1, 10)."""
         # a sum that is nothing keeps the input where actions are absolute anyway
         return self.tokenizer.decode(latent, state) + 0.0 * state[:, None]

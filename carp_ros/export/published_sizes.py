@@ -80,7 +80,7 @@ def transformer_config(
     hidden = _weight(weights, "blocks.0.ffn.fc1.weight")
     return TransformerConfig(
         features=conditioned.shape[1] - task_width,
-        dimensions=tokenizer.dimensions,
+        groups=tokenizer.groups,
         scales=tokenizer.scales,
         codes=tokenizer.codes,
         code_width=tokenizer.code_width,

@@ -51,7 +51,7 @@ class ActionTokenizer(nn.Module):
         return self.vq.tokenize(self.normalised(actions, states))
 
     def decode(self, latent: Tensor, states: Tensor) -> Tensor:
-        """Return actions (B, H, D) of a latent (B, D, C, L), measured in states (B, S)."""
+        """Return actions (B, H, D) of a latent (B, G, C, L), measured in states (B, S)."""
         actions = self.scaling.inverse(self.vq.decode(latent))
         return absolute(actions, states) if self.config.relative else actions
 

@@ -2,11 +2,12 @@
 
 A latent is described coarse to fine: each scale pools what the scales before it left over, takes
 the nearest code of every pooled vector, spreads the codes over the whole length again and adds
-them up. Each action dimension has a codebook of its own, shared by all its scales.
+them up. Each group of action dimensions (in the paper, each dimension) has a codebook of its own,
+shared by all its scales.
 
-Shapes: B batch, D action dimensions, C code width, L latent length, K scales, l tokens of a scale
-and dimension, V codes, N = D * sum(l) tokens. Flat tokens are scale-major, then position-major,
-dimension-minor: token `position * D + dimension` within its scale.
+Shapes: B batch, G groups, C code width, L latent length, K scales, l tokens of a scale and group, V
+codes, N = G * sum(l) tokens. Flat tokens are scale-major, then position-major, group-minor: token
+`position * G + group` within its scale.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Quantized(NamedTuple):
     tokens: Tensor
     """Int64, of shape (B, N)."""
     latents: Tensor
-    """The sum of the codes after each scale, of shape (B, K, D, C, L)."""
+    """The sum of the codes after each scale, of shape (B, K, G, C, L)."""
 
 
 class Scale(nn.Module):
@@ -40,20 +41,20 @@ class Scale(nn.Module):
     pool: Tensor
     spread: Tensor
 
-    def __init__(self, dimensions: int, width: int, tokens: int, length: int) -> None:
+    def __init__(self, groups: int, width: int, tokens: int, length: int) -> None:
         super().__init__()
         self.is_finest = tokens == length
         self.register_buffer("pool", pooling_matrix(length, tokens).T, persistent=False)
         self.register_buffer("spread", bicubic_matrix(tokens, length).T, persistent=False)
-        self.phi = grouped_conv(dimensions, width, width, taps=9)
+        self.phi = grouped_conv(groups, width, width, taps=9)
 
     def pooled(self, latent: Tensor) -> Tensor:
-        """Return (B, l, D, C), the latent (B, D, C, L) averaged over each token's part of it."""
+        """Return (B, l, G, C), the latent (B, G, C, L) averaged over each token's part of it."""
         coarse = latent if self.is_finest else latent @ self.pool
         return coarse.permute(0, 3, 1, 2)
 
     def contribution(self, codes: Tensor) -> Tensor:
-        """Return what codes (B, l, D, C) add to a latent, (B, D, C, L)."""
+        """Return what codes (B, l, G, C) add to a latent, (B, G, C, L)."""
         codes = codes.permute(0, 2, 3, 1)
         h = codes if self.is_finest else codes @ self.spread
         refined = self.phi(h.flatten(1, 2)).view_as(h)  # its bias counts once a scale
@@ -64,8 +65,8 @@ class MultiScaleQuantizer(nn.Module):
     """Turns latents into tokens, and tokens into latents.
 
     Args:
-        dimensions: D.
-        scales: Tokens of each scale and dimension, coarse to fine; the last is L.
+        groups: G.
+        scales: Tokens of each scale and group, coarse to fine; the last is L.
         codes: V.
         width: C.
         cosine: Take the code of the closest direction, not the closest code.
@@ -74,24 +75,24 @@ class MultiScaleQuantizer(nn.Module):
     first_code: Tensor
 
     def __init__(
-        self, dimensions: int, scales: tuple[int, ...], codes: int, width: int, cosine: bool
+        self, groups: int, scales: tuple[int, ...], codes: int, width: int, cosine: bool
     ) -> None:
         super().__init__()
         self.cosine = cosine
         bounds = [0]
         for tokens in scales:
-            bounds.append(bounds[-1] + dimensions * tokens)
+            bounds.append(bounds[-1] + groups * tokens)
         self.slices = [slice(first, end) for first, end in pairwise(bounds)]
         """Where the tokens of each scale are among all N."""
-        self.scales = nn.ModuleList(Scale(dimensions, width, n, scales[-1]) for n in scales)
-        self.codebook = nn.Parameter(torch.empty(dimensions, codes, width))
+        self.scales = nn.ModuleList(Scale(groups, width, n, scales[-1]) for n in scales)
+        self.codebook = nn.Parameter(torch.empty(groups, codes, width))
         bound = width**-0.5 / 36.0
         nn.init.uniform_(self.codebook, -bound, bound)
-        first_code = codes * torch.arange(dimensions)
+        first_code = codes * torch.arange(groups)
         self.register_buffer("first_code", first_code, persistent=False)
 
     def quantize(self, latent: Tensor) -> Quantized:
-        """Return the tokens of a latent (B, D, C, L), and the latents that they stand for.
+        """Return the tokens of a latent (B, G, C, L), and the latents that they stand for.
 
         Codebook and phi get gradients through `latents`; the latent that is quantized gets none.
         """
@@ -108,22 +109,22 @@ class MultiScaleQuantizer(nn.Module):
         return Quantized(torch.cat(tokens, dim=1), torch.stack(latents, dim=1))
 
     def nearest(self, vectors: Tensor) -> Tensor:
-        """Return the flat tokens, (B, D l), of the codes nearest to vectors (B, l, D, C)."""
+        """Return the flat tokens, (B, G l), of the codes nearest to vectors (B, l, G, C)."""
         codebook = self.codebook.detach()
         if self.cosine:
             # a vector's own length does not change which code is nearest
             codebook = F.normalize(codebook, dim=-1, eps=1e-12)
-        scores = torch.einsum("bldc,dvc->bldv", vectors, codebook)
+        scores = torch.einsum("blgc,gvc->blgv", vectors, codebook)
         if not self.cosine:
             scores = scores - 0.5 * codebook.square().sum(dim=-1)
         return scores.argmax(dim=-1).flatten(1)
 
     def add_scale(self, k: int, latent: Tensor, tokens: Tensor) -> Tensor:
-        """Return the latent (B, D, C, L) with the tokens (B, D l) of scale `k` added."""
+        """Return the latent (B, G, C, L) with the tokens (B, G l) of scale `k` added."""
         return latent + self._scale(k).contribution(self._codes(tokens))
 
     def latents_from_tokens(self, tokens: Tensor) -> Tensor:
-        """Return the latents after each scale, (B, K, D, C, L), that tokens (B, N) stand for."""
+        """Return the latents after each scale, (B, K, G, C, L), that tokens (B, N) stand for."""
         latent = self.empty_latent(tokens.shape[0])
         latents = []
         for k, part in enumerate(self.slices):
@@ -132,13 +133,13 @@ class MultiScaleQuantizer(nn.Module):
         return torch.stack(latents, dim=1)
 
     def next_input(self, k: int, latent: Tensor) -> Tensor:
-        """Return what scale `k` is predicted from, (B, D l, C): a latent (B, D, C, L), pooled."""
+        """Return what scale `k` is predicted from, (B, G l, C): a latent (B, G, C, L), pooled."""
         return self._scale(k).pooled(latent).flatten(1, 2)
 
     def empty_latent(self, batch: int) -> Tensor:
-        """Return the latent before the first scale, zeros of shape (B, D, C, L)."""
-        dimensions, _, width = self.codebook.shape
-        return self.codebook.new_zeros(batch, dimensions, width, self._scale(-1).pool.shape[0])
+        """Return the latent before the first scale, zeros of shape (B, G, C, L)."""
+        groups, _, width = self.codebook.shape
+        return self.codebook.new_zeros(batch, groups, width, self._scale(-1).pool.shape[0])
 
     def _scale(self, k: int) -> Scale:
         scale = self.scales[k]
@@ -146,6 +147,6 @@ class MultiScaleQuantizer(nn.Module):
         return scale
 
     def _codes(self, tokens: Tensor) -> Tensor:
-        """Return the codes (B, l, D, C) of the flat tokens (B, D l) of one scale."""
-        by_dimension = tokens.unflatten(1, (-1, len(self.first_code)))
-        return F.embedding(by_dimension + self.first_code, self.codebook.flatten(0, 1))
+        """Return the codes (B, l, G, C) of the flat tokens (B, G l) of one scale."""
+        by_group = tokens.unflatten(1, (-1, len(self.first_code)))
+        return F.embedding(by_group + self.first_code, self.codebook.flatten(0, 1))

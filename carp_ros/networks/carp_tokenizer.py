@@ -1,13 +1,14 @@
 """CARP's action tokenizer (arXiv:2412.06782): action chunks to multi-scale tokens and back.
 
 A small VQ-VAE for each action dimension, which sees that dimension's course over the horizon and
-nothing else. The D of them are one grouped network, so that nothing loops over dimensions. Two
+nothing else. The D of them are one grouped network, so that nothing loops over dimensions. The
+alternative that the paper argues against is here too: one joint VQ-VAE, which sees them all. Two
 published habits are kept although the paper does not name them: half of a code passes by phi, and
 the tokenizer is used with the weights of an epoch, not with averaged ones.
 
-Shapes: B batch, H horizon, D action dimensions, C code width, L = H/4 latent length, K scales,
-l tokens of a scale and dimension, V codes, N = D * sum(l) tokens in the order of `carp_quantizer`.
-Actions are normalised, about -1 to 1.
+Shapes: B batch, H horizon, D action dimensions, G groups of them with a VQ-VAE each (D, or 1 if it
+is joint), C code width, L = H/4 latent length, K scales, l tokens of a scale and group, V codes,
+N = G * sum(l) tokens in the order of `carp_quantizer`. Actions are normalised, about -1 to 1.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ class TokenizerConfig:
     Attributes:
         dimensions: D, action dimensions.
         horizon: H, steps of an action chunk.
-        scales: Tokens of each scale and dimension, coarse to fine; the last is H/4.
-        codes: V, codes of a dimension.
+        scales: Tokens of each scale and group, coarse to fine; the last is H/4.
+        codes: V, codes of a group.
         code_width: C.
-        channels: Of a dimension, at the full horizon.
+        channels: Of a group, at the full horizon.
         multipliers: Channels at a half and at a quarter of the horizon, in `channels`.
         cosine: Take the code of the closest direction; else the closest code.
         commitment: Weight of the loss that keeps latents near their codes.
@@ -51,6 +52,8 @@ class TokenizerConfig:
             moving averages of what they stand for, with this decay a batch.
         restart_below: A code used less often than this share of an even use is given a new place;
             0, as in the paper, leaves dead codes dead.
+        joint: One VQ-VAE of all dimensions together, with one token a position of a scale; else, as
+            in the paper, one of each dimension. It takes wider channels and codes to say as much.
     """
 
     dimensions: int = 10
@@ -64,6 +67,7 @@ class TokenizerConfig:
     commitment: float = 0.25
     codebook_decay: float | None = None
     restart_below: float = 0.0
+    joint: bool = False
 
     def __post_init__(self) -> None:
         if self.horizon % COMPRESSION:
@@ -84,35 +88,40 @@ class TokenizerConfig:
         return self.horizon // COMPRESSION
 
     @property
+    def groups(self) -> int:
+        """G."""
+        return 1 if self.joint else self.dimensions
+
+    @property
     def tokens(self) -> int:
         """N, the tokens of one chunk."""
-        return self.dimensions * sum(self.scales)
+        return self.groups * sum(self.scales)
 
 
 class TokenizerLoss(NamedTuple):
     """One training step's outcome."""
 
     loss: Tensor
-    """To minimise: both losses, summed over dimensions, as of D tokenizers trained apart."""
+    """To minimise: both losses, summed over groups, as of G tokenizers trained apart."""
     reconstruction: Tensor
     """Of shape (B, H, D)."""
     reconstruction_loss: Tensor
     """Mean squared error of each dimension, of shape (D,)."""
     quantization_loss: Tensor
-    """How far latents and codes are apart, in each dimension, of shape (D,)."""
+    """How far latents and codes are apart, in each group, of shape (G,)."""
     tokens: Tensor
     """Int64, of shape (B, N)."""
 
 
 class CarpTokenizer(nn.Module):
-    """Multi-scale VQ-VAE of every action dimension."""
+    """Multi-scale VQ-VAE of every action dimension, or of all of them."""
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = _encoder(config)
         self.quantizer = MultiScaleQuantizer(
-            config.dimensions, config.scales, config.codes, config.code_width, config.cosine
+            config.groups, config.scales, config.codes, config.code_width, config.cosine
         )
         self.decoder = _decoder(config)
         self.upkeep = None
@@ -127,15 +136,15 @@ class CarpTokenizer(nn.Module):
         return self.quantizer.slices
 
     def encode(self, actions: Tensor) -> Tensor:
-        """Return the latent, (B, D, C, L), of actions (B, H, D)."""
-        return self.encoder(actions.transpose(1, 2)).unflatten(1, (self.config.dimensions, -1))
+        """Return the latent, (B, G, C, L), of actions (B, H, D)."""
+        return self.encoder(actions.transpose(1, 2)).unflatten(1, (self.config.groups, -1))
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Return the actions, (B, H, D), of a latent (B, D, C, L)."""
+        """Return the actions, (B, H, D), of a latent (B, G, C, L)."""
         return self.decoder(latent.flatten(1, 2)).transpose(1, 2)
 
     def quantize(self, latent: Tensor) -> Quantized:
-        """Return the tokens of a latent (B, D, C, L), and the latents that they stand for."""
+        """Return the tokens of a latent (B, G, C, L), and the latents that they stand for."""
         return self.quantizer.quantize(latent)
 
     def tokenize(self, actions: Tensor) -> Tensor:
@@ -143,31 +152,31 @@ class CarpTokenizer(nn.Module):
         return self.quantize(self.encode(actions)).tokens
 
     def latents_from_tokens(self, tokens: Tensor) -> Tensor:
-        """Return the latents after each scale, (B, K, D, C, L), that tokens (B, N) stand for."""
+        """Return the latents after each scale, (B, K, G, C, L), that tokens (B, N) stand for."""
         return self.quantizer.latents_from_tokens(tokens)
 
     def empty_latent(self, batch: int) -> Tensor:
-        """Return the latent before the first scale, zeros of shape (B, D, C, L)."""
+        """Return the latent before the first scale, zeros of shape (B, G, C, L)."""
         return self.quantizer.empty_latent(batch)
 
     def add_scale(self, k: int, latent: Tensor, tokens: Tensor) -> Tensor:
-        """Return the latent (B, D, C, L) with the tokens (B, D l) of scale `k` added."""
+        """Return the latent (B, G, C, L) with the tokens (B, G l) of scale `k` added."""
         return self.quantizer.add_scale(k, latent, tokens)
 
     def next_input(self, k: int, latent: Tensor) -> Tensor:
-        """Return what scale `k`, from 1 on, is predicted from, (B, D l, C).
+        """Return what scale `k`, from 1 on, is predicted from, (B, G l, C).
 
         Args:
             k: The scale.
-            latent: After the scale before it, of shape (B, D, C, L).
+            latent: After the scale before it, of shape (B, G, C, L).
         """
         return self.quantizer.next_input(k, latent)
 
     def scale_inputs(self, latents: Tensor) -> Tensor:
-        """Return what all scales but the first are predicted from, (B, N - D l_0, C).
+        """Return what all scales but the first are predicted from, (B, N - G l_0, C).
 
         Args:
-            latents: After each scale, of shape (B, K, D, C, L).
+            latents: After each scale, of shape (B, K, G, C, L).
         """
         inputs = [self.next_input(k, latents[:, k - 1]) for k in range(1, len(self.slices))]
         return (
@@ -188,49 +197,50 @@ class CarpTokenizer(nn.Module):
         quantization_loss = codes_away + self.config.commitment * latents_away
         if self.training and self.upkeep is not None:
             self.upkeep(self.quantizer, latent, tokens, latents)
-        loss = (reconstruction_loss + quantization_loss).sum()
+        by_group = reconstruction_loss.unflatten(0, (self.config.groups, -1)).mean(dim=1)
+        loss = (by_group + quantization_loss).sum()
         return TokenizerLoss(loss, reconstruction, reconstruction_loss, quantization_loss, tokens)
 
 
 def _encoder(config: TokenizerConfig) -> nn.Sequential:
-    """Return the network from (B, D, H) to (B, D C, L)."""
-    d, width = config.dimensions, config.code_width
+    """Return the network from (B, D, H) to (B, G C, L)."""
+    g, width = config.groups, config.code_width
     full = config.channels
     half, quarter = (full * multiplier for multiplier in config.multipliers)
     return nn.Sequential(
         OrderedDict(
-            conv_in=grouped_conv(d, 1, full),
-            block_1=ResidualBlock(d, full, half),
-            down_1=Downsample(d, half),
-            block_2=ResidualBlock(d, half, half),
-            block_3=ResidualBlock(d, half, quarter),
-            down_2=Downsample(d, quarter),
-            block_4=ResidualBlock(d, quarter, quarter),
-            norm_out=grouped_norm(d, quarter),
+            conv_in=grouped_conv(g, config.dimensions // g, full),
+            block_1=ResidualBlock(g, full, half),
+            down_1=Downsample(g, half),
+            block_2=ResidualBlock(g, half, half),
+            block_3=ResidualBlock(g, half, quarter),
+            down_2=Downsample(g, quarter),
+            block_4=ResidualBlock(g, quarter, quarter),
+            norm_out=grouped_norm(g, quarter),
             activation=nn.SiLU(),
-            conv_out=grouped_conv(d, quarter, width),
-            to_latent=grouped_conv(d, width, width, taps=9),
+            conv_out=grouped_conv(g, quarter, width),
+            to_latent=grouped_conv(g, width, width, taps=9),
         )
     )
 
 
 def _decoder(config: TokenizerConfig) -> nn.Sequential:
-    """Return the network from (B, D C, L) to (B, D, H)."""
-    d, width = config.dimensions, config.code_width
+    """Return the network from (B, G C, L) to (B, D, H)."""
+    g, width = config.groups, config.code_width
     full = config.channels
     half, quarter = (full * multiplier for multiplier in config.multipliers)
     return nn.Sequential(
         OrderedDict(
-            from_latent=grouped_conv(d, width, width, taps=9),
-            norm_in=grouped_norm(d, width),
+            from_latent=grouped_conv(g, width, width, taps=9),
+            norm_in=grouped_norm(g, width),
             activation=nn.SiLU(),
-            conv_in=grouped_conv(d, width, quarter),
-            block_1=ResidualBlock(d, quarter, quarter),
-            up_1=Upsample(d, quarter),
-            block_2=ResidualBlock(d, quarter, half),
-            block_3=ResidualBlock(d, half, half),
-            up_2=Upsample(d, half),
-            block_4=ResidualBlock(d, half, full),
-            conv_out=grouped_conv(d, full, 1),
+            conv_in=grouped_conv(g, width, quarter),
+            block_1=ResidualBlock(g, quarter, quarter),
+            up_1=Upsample(g, quarter),
+            block_2=ResidualBlock(g, quarter, half),
+            block_3=ResidualBlock(g, half, half),
+            up_2=Upsample(g, half),
+            block_4=ResidualBlock(g, half, full),
+            conv_out=grouped_conv(g, full, config.dimensions // g),
         )
     )

@@ -1,13 +1,14 @@
 """CARP's coarse-to-fine autoregressive transformer (arXiv:2412.06782), a small VAR (2404.02905).
 
-There is a token for every position of every scale and every action dimension. Training predicts all
-scales at once, each from the true tokens of those before it (`CarpTransformer.forward`); use runs
-one pass a scale over cached keys and values (`step`, `generate`). Both give the same logits. Within
-a scale every token sees every other, for a scale's input holds nothing of the scale itself.
+There is a token for every position of every scale and every group of action dimensions, which in
+the paper is every dimension. Training predicts all scales at once, each from the true tokens of
+those before it (`CarpTransformer.forward`); use runs one pass a scale over cached keys and values
+(`step`, `generate`). Both give the same logits. Within a scale every token sees every other, for a
+scale's input holds nothing of the scale itself.
 
-Shapes: B batch, D action dimensions, F features, E width, K scales, T = D * l tokens of one scale,
-P tokens of the scales before it, N tokens of all scales, V codes, C code width. Tokens are in the
-order of `carp_quantizer`.
+Shapes: B batch, G groups, F features, E width, K scales, T = G * l tokens of one scale, P tokens of
+the scales before it, N tokens of all scales, V codes, C code width. Tokens are in the order of
+`carp_quantizer`.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class TransformerConfig:
 
     Attributes:
         features: F, of what the condition is made from: all observation steps, oldest first.
-        dimensions: D, action dimensions.
-        scales: Tokens of each scale and dimension, coarse to fine.
+        groups: G, as many as the tokenizer has.
+        scales: Tokens of each scale and group, coarse to fine.
         codes: V.
         code_width: C.
         width: E.
@@ -50,7 +51,7 @@ class TransformerConfig:
     """
 
     features: int
-    dimensions: int = 10
+    groups: int = 10
     scales: tuple[int, ...] = (1, 2, 3, 4)
     codes: int = 512
     code_width: int = 8
@@ -70,7 +71,7 @@ class TransformerConfig:
     @property
     def tokens(self) -> int:
         """N, the tokens of one chunk."""
-        return self.dimensions * sum(self.scales)
+        return self.groups * sum(self.scales)
 
     @property
     def modulation_width(self) -> int:
@@ -84,7 +85,7 @@ class Generated(NamedTuple):
     tokens: Tensor
     """Int64, of shape (B, N)."""
     latent: Tensor
-    """What they stand for, of shape (B, D, C, L)."""
+    """What they stand for, of shape (B, G, C, L)."""
     log_likelihood: Tensor
     """Sum over tokens of the logarithm of their probability at temperature 1, of shape (B,)."""
     logits: Tensor
@@ -197,9 +198,7 @@ class CarpTransformer(nn.Module):
         self.to_condition = nn.Linear(config.features + embedded, width)
         self.to_modulation = nn.Linear(width, config.modulation_width)
         self.from_code = nn.Linear(config.code_width, width)
-        self.start_positions = nn.Parameter(
-            torch.empty(config.dimensions * config.scales[0], width)
-        )
+        self.start_positions = nn.Parameter(torch.empty(config.groups * config.scales[0], width))
         self.positions = nn.Parameter(torch.empty(config.tokens, width))
         self.levels = nn.Parameter(torch.empty(len(config.scales), width))
         last = 0.1 * depth / 24 if config.drop_path is None else config.drop_path
@@ -207,7 +206,7 @@ class CarpTransformer(nn.Module):
         self.blocks = nn.ModuleList(Block(config, drop_path) for drop_path in drop_paths)
         self.head = nn.Linear(width, config.codes)
 
-        sizes = [config.dimensions * tokens for tokens in config.scales]
+        sizes = [config.groups * tokens for tokens in config.scales]
         ends = torch.tensor([0, *sizes]).cumsum(0).tolist()
         self.slices = [slice(first, end) for first, end in pairwise(ends)]
         """Where the tokens of each scale are among all N."""

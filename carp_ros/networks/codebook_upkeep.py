@@ -4,7 +4,7 @@ Moving averages as in A. van den Oord et al., arXiv:1711.00937, appendix A.1; ne
 codes as in Jukebox, arXiv:2005.00341, section 3.1. Both work on the pooled vectors that codes were
 chosen for, so phi, which learns by gradient in either case, is left out of the average.
 
-Shapes as in `carp_quantizer`; M vectors of a batch and dimension, those of all scales.
+Shapes as in `carp_quantizer`; M vectors of a batch and group, those of all scales.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ class CodebookUpkeep(nn.Module):
 
         Args:
             quantizer: Its codebook is changed.
-            latent: What was quantized, of shape (B, D, C, L).
+            latent: What was quantized, of shape (B, G, C, L).
             tokens: Of shape (B, N).
-            latents: After each scale, of shape (B, K, D, C, L).
+            latents: After each scale, of shape (B, K, G, C, L).
         """
         codebook = quantizer.codebook
-        vectors = _vectors(quantizer, latent, latents)  # (D, M, C)
-        chosen = tokens.view(len(tokens), -1, len(codebook)).permute(2, 0, 1).flatten(1)  # (D, M)
+        vectors = _vectors(quantizer, latent, latents)  # (G, M, C)
+        chosen = tokens.view(len(tokens), -1, len(codebook)).permute(2, 0, 1).flatten(1)  # (G, M)
         # in units of an even use, so that neither batch nor codebook size matters
         even = chosen.shape[1] / codebook.shape[1]
         uses = torch.zeros_like(self.uses).scatter_add_(
@@ -87,10 +87,10 @@ class CodebookUpkeep(nn.Module):
 
 
 def _vectors(quantizer: MultiScaleQuantizer, latent: Tensor, latents: Tensor) -> Tensor:
-    """Return the vectors, (D, M, C), that each scale's codes were chosen for; M in token order."""
+    """Return the vectors, (G, M, C), that each scale's codes were chosen for; M in token order."""
     parts = []
     for k, scale in enumerate(quantizer.scales):
         assert isinstance(scale, Scale)
         rest = latent if k == 0 else latent - latents[:, k - 1]
-        parts.append(scale.pooled(rest))  # (B, l, D, C)
+        parts.append(scale.pooled(rest))  # (B, l, G, C)
     return torch.cat(parts, dim=1).permute(2, 0, 1, 3).flatten(1, 2)

@@ -1,7 +1,7 @@
-"""D small networks of equal shape, run as one by grouped convolutions.
+"""G small networks of equal shape, run as one by grouped convolutions.
 
-Channels are dimension-major: those of dimension d are d * c to (d + 1) * c. A network of one
-dimension is therefore the d-th D-th of every parameter along its first axis.
+Channels are group-major: those of group g are g * c to (g + 1) * c. The network of one group is
+therefore the g-th G-th of every parameter along its first axis.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from torch.nn import functional as F
 NORM_EPS = 1e-6
 
 
-def grouped_norm(dimensions: int, channels: int) -> nn.GroupNorm:
-    """Return a norm over channels and time of each dimension."""
-    return nn.GroupNorm(dimensions, dimensions * channels, eps=NORM_EPS)
+def grouped_norm(groups: int, channels: int) -> nn.GroupNorm:
+    """Return a norm over channels and time of each group."""
+    return nn.GroupNorm(groups, groups * channels, eps=NORM_EPS)
 
 
 def grouped_conv(
-    dimensions: int, channels_in: int, channels_out: int, kernel: int = 3, taps: int | None = None
+    groups: int, channels_in: int, channels_out: int, kernel: int = 3, taps: int | None = None
 ) -> nn.Conv1d:
     """Return a convolution over time that keeps the length, with the paper's initial weights.
 
     Args:
-        dimensions: D.
-        channels_in: Of one dimension.
-        channels_out: Of one dimension.
+        groups: G.
+        channels_in: Of one group.
+        channels_out: Of one group.
         kernel: Its length in time, odd.
         taps: Weights of a kernel that the initial weights are scaled for, if that is not `kernel`:
             the published network has 3 x 3 kernels on sequences, of which only 3 meet data.
     """
     conv = nn.Conv1d(
-        dimensions * channels_in,
-        dimensions * channels_out,
+        groups * channels_in,
+        groups * channels_out,
         kernel,
         padding=kernel // 2,
-        groups=dimensions,
+        groups=groups,
     )
     initialise(conv, channels_in, channels_out, taps or kernel)
     return conv
@@ -45,7 +45,7 @@ def initialise(
     conv: nn.Conv1d | nn.ConvTranspose1d, channels_in: int, channels_out: int, taps: int
 ) -> None:
     """Give a convolution the paper's initial weights: Xavier, normal, gain 0.5; no bias."""
-    # torch counts the outputs of all groups; each dimension is a network of its own
+    # torch counts the outputs of all groups; each group is a network of its own
     std = 0.5 * (2.0 / ((channels_in + channels_out) * taps)) ** 0.5
     nn.init.normal_(conv.weight, std=std)
     assert conv.bias is not None
@@ -55,42 +55,42 @@ def initialise(
 class Downsample(nn.Conv1d):
     """Halves the length; the padding is one zero at the end."""
 
-    def __init__(self, dimensions: int, channels: int) -> None:
-        width = dimensions * channels
-        super().__init__(width, width, 3, stride=2, groups=dimensions)
+    def __init__(self, groups: int, channels: int) -> None:
+        width = groups * channels
+        super().__init__(width, width, 3, stride=2, groups=groups)
         initialise(self, channels, channels, 3)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return (B, D c, T/2) from (B, D c, T)."""
+        """Return (B, G c, T/2) from (B, G c, T)."""
         return super().forward(F.pad(input, (0, 1)))
 
 
 class Upsample(nn.ConvTranspose1d):
     """Doubles the length."""
 
-    def __init__(self, dimensions: int, channels: int) -> None:
-        width = dimensions * channels
-        super().__init__(width, width, 3, stride=2, padding=1, output_padding=1, groups=dimensions)
+    def __init__(self, groups: int, channels: int) -> None:
+        width = groups * channels
+        super().__init__(width, width, 3, stride=2, padding=1, output_padding=1, groups=groups)
         initialise(self, channels, channels, 3)
 
 
 class ResidualBlock(nn.Module):
     """Two convolutions, each after norm and SiLU, around a shortcut."""
 
-    def __init__(self, dimensions: int, channels_in: int, channels_out: int) -> None:
+    def __init__(self, groups: int, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        self.norm_1 = grouped_norm(dimensions, channels_in)
-        self.conv_1 = grouped_conv(dimensions, channels_in, channels_out)
-        self.norm_2 = grouped_norm(dimensions, channels_out)
-        self.conv_2 = grouped_conv(dimensions, channels_out, channels_out)
+        self.norm_1 = grouped_norm(groups, channels_in)
+        self.conv_1 = grouped_conv(groups, channels_in, channels_out)
+        self.norm_2 = grouped_norm(groups, channels_out)
+        self.conv_2 = grouped_conv(groups, channels_out, channels_out)
         self.shortcut = (
             nn.Identity()
             if channels_in == channels_out
-            else grouped_conv(dimensions, channels_in, channels_out, kernel=1)
+            else grouped_conv(groups, channels_in, channels_out, kernel=1)
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, D c_out, T) from (B, D c_in, T)."""
+        """Return (B, G c_out, T) from (B, G c_in, T)."""
         y = self.conv_1(F.silu(self.norm_1(x)))
         y = self.conv_2(F.silu(self.norm_2(y)))
         return self.shortcut(x) + y

@@ -105,7 +105,7 @@ def _policy(
     eyes = recipe.eyes or EyesConfig()
     transformer = TransformerConfig(
         recipe.fusion or condition_size(seen, eyes, state_size),
-        vq.dimensions,
+        vq.groups,
         vq.scales,
         vq.codes,
         vq.code_width,

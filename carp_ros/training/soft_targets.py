@@ -13,15 +13,15 @@ from torch.nn import functional as F
 
 
 def soft_targets(codebook: Tensor, spread: float) -> Tensor:
-    """Return for each code of each dimension what every code is worth, (D, V, V), rows of sum 1.
+    """Return for each code of each group what every code is worth, (G, V, V), rows of sum 1.
 
     Args:
-        codebook: Of shape (D, V, C).
+        codebook: Of shape (G, V, C).
         spread: Standard deviation, in mean distances from a code to its nearest other one.
     """
-    distances = torch.cdist(codebook, codebook)  # (D, V, V)
+    distances = torch.cdist(codebook, codebook)  # (G, V, V)
     own = torch.eye(codebook.shape[1], dtype=torch.bool, device=codebook.device)
-    nearest = distances.masked_fill(own, float("inf")).amin(dim=-1).mean(dim=-1)  # (D,)
+    nearest = distances.masked_fill(own, float("inf")).amin(dim=-1).mean(dim=-1)  # (G,)
     return (-0.5 * (distances / (spread * nearest[:, None, None])).square()).softmax(dim=-1)
 
 
@@ -29,11 +29,11 @@ def soft_cross_entropy(logits: Tensor, tokens: Tensor, targets: Tensor) -> Tenso
     """Return the mean cross-entropy of logits (B, N, V) against the spread targets of tokens.
 
     Args:
-        logits: Flat tokens, dimension-minor.
+        logits: Flat tokens, group-minor.
         tokens: The true ones, int64 (B, N).
-        targets: As of `soft_targets`, (D, V, V).
+        targets: As of `soft_targets`, (G, V, V).
     """
-    dimensions, codes = targets.shape[:2]
-    dimension = torch.arange(tokens.shape[1], device=tokens.device) % dimensions
-    wanted = F.embedding(dimension * codes + tokens, targets.flatten(0, 1))  # (B, N, V)
+    groups, codes = targets.shape[:2]
+    group = torch.arange(tokens.shape[1], device=tokens.device) % groups
+    wanted = F.embedding(group * codes + tokens, targets.flatten(0, 1))  # (B, N, V)
     return -(wanted * logits.float().log_softmax(dim=-1)).sum(dim=-1).mean()

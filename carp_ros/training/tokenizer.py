@@ -42,7 +42,7 @@ class TokenizerTrainee:
         self._device = training_device()
 
     def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Return the paper's loss, summed over dimensions, and its parts as means."""
+        """Return the paper's loss, summed over groups of dimensions, and its parts as means."""
         part = share_of(len(batch))
         states = self._noise.moved(self._data.states[batch], generator)[part]
         loss = self.network.vq(self._normalised(batch[part], states))
@@ -53,14 +53,15 @@ class TokenizerTrainee:
         }
 
     def validate(self) -> dict[str, float]:
-        """Return how far off held-out actions come back, and how many codes they use."""
+        """Return how far off held-out actions come back, and how many codes of a group they use."""
         vq = self.network.vq
         actions = self._normalised(self._held_out, self._data.states[self._held_out])
         tokens = torch.cat([vq.tokenize(part) for part in actions.split(_VALIDATION_BATCH)])
         latents = [vq.latents_from_tokens(part)[:, -1] for part in tokens.split(_VALIDATION_BATCH)]
         back = torch.cat([vq.decode(latent) for latent in latents])
         error = (back - actions).abs() / self.network.scaling.scale
-        used = [len(tokens[:, d :: vq.config.dimensions].unique()) for d in range(error.shape[-1])]
+        groups = vq.config.groups
+        used = [len(tokens[:, group::groups].unique()) for group in range(groups)]
         return {
             "held_out_position_error_m": float(error[..., :3].mean()),
             "held_out_other_error": float(error[..., 3:].mean()),

@@ -13,6 +13,9 @@ SIZES = {
     "one scale": TokenizerConfig(dimensions=2, horizon=8, scales=(2,), codes=5),
 }  # fmt: skip
 PAPER = SIZES["as in the paper"]
+JOINT = TokenizerConfig(
+    dimensions=3, scales=(1, 2, 4), codes=17, code_width=12, channels=5, joint=True
+)
 
 
 def make_tokenizer(config: TokenizerConfig, seed: int = 0) -> CarpTokenizer:
@@ -29,9 +32,14 @@ def make_tokenizer(config: TokenizerConfig, seed: int = 0) -> CarpTokenizer:
     return tokenizer
 
 
-@pytest.fixture(params=SIZES.values(), ids=SIZES.keys())
+@pytest.fixture(params=[*SIZES.values(), JOINT], ids=[*SIZES, "joint"])
 def tokenizer(request):
     return make_tokenizer(request.param)
+
+
+each_dimension_apart = pytest.mark.parametrize(
+    "tokenizer", SIZES.values(), ids=SIZES.keys(), indirect=True
+)
 
 
 def actions_for(config: TokenizerConfig, batch: int = 5) -> torch.Tensor:
@@ -53,6 +61,7 @@ def of_dimension(tokenizer: CarpTokenizer, d: int) -> CarpTokenizer:
     return alone
 
 
+@each_dimension_apart
 def test_a_grouped_network_is_one_network_for_each_dimension(tokenizer):
     config = tokenizer.config
     actions = actions_for(config)
@@ -98,6 +107,7 @@ def test_scale_by_scale_is_all_scales_at_once(tokenizer):
     assert not inputs or torch.equal(torch.cat(inputs, dim=1), all_inputs)
 
 
+@each_dimension_apart
 @torch.inference_mode()
 def test_a_dimension_is_not_seen_by_another(tokenizer):
     actions = actions_for(tokenizer.config)
@@ -109,6 +119,36 @@ def test_a_dimension_is_not_seen_by_another(tokenizer):
     before, after = tokenizer.decode(before), tokenizer.decode(after)
     torch.testing.assert_close(before[..., 0], after[..., 0], atol=0.0, rtol=0.0)
     assert not torch.allclose(before[..., 1], after[..., 1])
+
+
+@torch.inference_mode()
+def test_a_joint_tokenizer_says_all_dimensions_with_the_tokens_of_one():
+    tokenizer = make_tokenizer(JOINT)
+    actions = actions_for(JOINT)
+    assert (JOINT.groups, JOINT.tokens) == (1, sum(JOINT.scales))
+    latent = tokenizer.encode(actions)
+    assert latent.shape == (5, 1, JOINT.code_width, JOINT.latent_length)
+    changed = actions.clone()
+    changed[..., 1] = torch.randn_like(changed[..., 1])
+    assert not torch.allclose(tokenizer.encode(changed), latent)
+    quantized = tokenizer.quantize(latent)
+    assert quantized.tokens.shape == (5, JOINT.tokens)
+    back = tokenizer.decode(tokenizer.latents_from_tokens(quantized.tokens)[:, -1])
+    assert back.shape == actions.shape
+    torch.testing.assert_close(back, tokenizer.decode(quantized.latents[:, -1]))
+
+
+@torch.inference_mode()
+def test_a_joint_tokenizers_loss_is_that_of_one_network():
+    tokenizer = make_tokenizer(JOINT)
+    actions = actions_for(JOINT)
+    latent = tokenizer.encode(actions)
+    latents = tokenizer.quantize(latent).latents
+    mse = torch.nn.functional.mse_loss
+    away = sum(1.25 * mse(each, latent) for each in latents.unbind(1)) / len(JOINT.scales)
+    loss = tokenizer(actions)
+    torch.testing.assert_close(loss.loss, mse(tokenizer.decode(latents[:, -1]), actions) + away)
+    assert (len(loss.reconstruction_loss), len(loss.quantization_loss)) == (3, 1)
 
 
 @torch.inference_mode()
@@ -158,9 +198,17 @@ def test_gradients_go_where_the_paper_sends_them():
     assert tokenizer.decoder.conv_out.weight.grad is None
 
 
-def test_it_learns_to_reconstruct():
+@pytest.mark.parametrize(
+    "config",
+    [
+        TokenizerConfig(dimensions=2, codes=32),
+        TokenizerConfig(dimensions=2, codes=32, channels=8, code_width=16, joint=True),
+    ],
+    ids=["one of each dimension", "joint"],
+)
+def test_it_learns_to_reconstruct(config):
     torch.manual_seed(0)
-    tokenizer = CarpTokenizer(TokenizerConfig(dimensions=2, codes=32)).train()
+    tokenizer = CarpTokenizer(config).train()
     optimizer = torch.optim.AdamW(tokenizer.parameters(), lr=3e-3)
     starts, slopes = torch.randn(2, 64, 1, 2)
     actions = 0.3 * starts + slopes * torch.linspace(0.0, 1.0, 16)[:, None]

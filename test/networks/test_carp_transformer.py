@@ -6,9 +6,7 @@ from carp_ros.networks.carp_tokenizer import CarpTokenizer, TokenizerConfig  # n
 from carp_ros.networks.carp_transformer import CarpTransformer, TransformerConfig  # noqa: E402
 
 SCALES = (1, 2, 4)
-SIZE = TransformerConfig(
-    features=5, dimensions=3, scales=SCALES, codes=32, width=16, depth=3, heads=2
-)
+SIZE = TransformerConfig(features=5, groups=3, scales=SCALES, codes=32, width=16, depth=3, heads=2)
 
 
 @pytest.fixture

@@ -42,18 +42,20 @@ def make_world(frames: int = 64, tasks: int = 1) -> tuple[Windows, Images]:
     return data, {"cam": images}
 
 
-def make_network(data: Windows, *, seed: int = 0) -> CarpPolicyNetwork:
-    vq = TokenizerConfig(horizon=HORIZON, scales=(1, 2), codes=16, code_width=4)
+def make_network(data: Windows, *, seed: int = 0, joint: bool = False) -> CarpPolicyNetwork:
+    vq = TokenizerConfig(horizon=HORIZON, scales=(1, 2), codes=16, code_width=4, joint=joint)
     tokenizer = make_tokenizer(ActionConfig(vq, relative=True), StateNoise(0.01), data, seed)
     recipe = PolicyRecipe(16, 2, 2, 0.0, EYES, LoopConfig(1, 8), fusion=12)
     return make_policy(recipe, tokenizer.eval(), ("cam",), data, seed)
 
 
-def make_trainee(frames: int = 64, tasks: int = 1, *, seed: int = 0) -> PolicyTrainee:
+def make_trainee(
+    frames: int = 64, tasks: int = 1, *, seed: int = 0, joint: bool = False
+) -> PolicyTrainee:
     data, images = make_world(frames, tasks)
     windows = np.arange(frames)
     return PolicyTrainee(
-        make_network(data, seed=seed),
+        make_network(data, seed=seed, joint=joint),
         data,
         ImageStore(images, EYES.crop_px, torch.device("cpu")),
         windows[:-8],

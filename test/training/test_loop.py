@@ -30,8 +30,10 @@ def trained(folder: Path, config: LoopConfig = CONFIG, *, kill_at: int = 0):
     return trainee, run
 
 
-def test_training_lowers_the_loss_and_logs_every_epoch(tmp_path):
-    _, run = trained(tmp_path)
+@pytest.mark.parametrize("joint", [False, True])
+def test_training_lowers_the_loss_and_logs_every_epoch(tmp_path, joint):
+    run = RunFolder(tmp_path, {})
+    train(make_trainee(joint=joint), CONFIG, run)
     rows = run.figures()
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
     assert rows[-1]["loss"] < rows[0]["loss"]
