@@ -1,4 +1,4 @@
-"""A slow average of a network's weights, which is what gets deployed."""
+"""A slow average of a network's weights, which is what gets deployed unless asked otherwise."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ class LoopConfig:
             hardware.
         seed: Of initial weights, order and augmentation.
         optimizer: How weights are updated.
+        average: Validate and keep a slow average of the weights; else those of the last step.
     """
 
     epochs: int
@@ -44,6 +45,7 @@ class LoopConfig:
     precision: Precision = "auto"
     seed: int = 0
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    average: bool = True
 
 
 class Trainee(Protocol):
@@ -69,7 +71,7 @@ class Trainee(Protocol):
         ...
 
     def validate(self) -> dict[str, float]:
-        """Return figures of the network, which has its averaged weights now; on rank 0 only."""
+        """Return figures of the network, which has the weights to keep now; on rank 0 only."""
         ...
 
 
@@ -82,7 +84,7 @@ def train(
     """Train until the last epoch, from where an earlier run of the folder stopped.
 
     Args:
-        trainee: What is trained; at the end its network has the averaged weights.
+        trainee: What is trained; at the end its network has the weights to keep.
         config: How.
         folder: Where state and figures go. Only rank 0 writes.
         progress: Called now and then with steps done, steps in all and the latest figures.
@@ -139,12 +141,12 @@ class _Run:
         return {**means, "rate": self._rate, "windows_a_s": count * self._config.batch / seconds}
 
     def validated(self) -> dict[str, float]:
-        """Return the averaged weights' figures."""
+        """Return figures of the weights to keep."""
         if rank():
             return {}
         network = self._trainee.network.eval()
         trained = {name: value.clone() for name, value in network.state_dict().items()}
-        network.load_state_dict(self._ema.state_dict())
+        network.load_state_dict(self._kept())
         try:
             with torch.no_grad(), autocast(self._device, self._dtype):
                 return self._trainee.validate()
@@ -163,12 +165,18 @@ class _Run:
             "optimizer": self._optimizer.state_dict(),
             "epoch": epoch + 1,
         }
-        self._folder.save(state, self._ema.state_dict())
+        self._folder.save(state, self._kept())
 
     def finish(self) -> None:
-        """Give the network its averaged weights."""
-        self._trainee.network.load_state_dict(self._ema.state_dict())
+        """Give the network the weights to keep."""
+        self._trainee.network.load_state_dict(self._kept())
         self._trainee.network.eval()
+
+    def _kept(self) -> dict[str, Tensor]:
+        """Return what is validated, saved and in the end deployed: averaged weights, or not."""
+        if self._config.average:
+            return self._ema.state_dict()
+        return self._trainee.network.state_dict()
 
     def _batches(self, epoch: int) -> Iterator[tuple[Indices, np.random.Generator]]:
         """Yield each global batch and the generator of its augmentation."""

@@ -2,7 +2,7 @@
 
 config.json        what was asked for
 state.pt           weights, average, optimiser and step: training goes on from here
-weights.safetensors  the averaged weights
+weights.safetensors  the weights to use: averaged, unless asked otherwise
 metrics.jsonl      one JSON object a line: step, epoch, and figures by name
 curves.png         the same, drawn
 """
@@ -79,7 +79,7 @@ class RunFolder:
 
 
 def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return configuration and averaged weights of a finished or running training.
+    """Return configuration and weights of a finished or running training.
 
     Raises:
         ValueError: If the folder holds none.

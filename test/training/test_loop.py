@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import subprocess
@@ -73,6 +74,30 @@ def test_validation_is_of_the_averaged_weights_and_training_goes_on_with_its_own
     assert len(seen) == 2
     for name, value in weights.items():
         torch.testing.assert_close(seen[-1][name], value, rtol=0, atol=0)
+
+
+def test_without_averaging_the_trained_weights_are_validated_kept_and_returned(tmp_path):
+    seen: list[dict[str, torch.Tensor]] = []
+    trainee = make_trainee()
+    validate = trainee.validate
+
+    def looking() -> dict[str, float]:
+        seen.append({n: v.clone() for n, v in trainee.network.state_dict().items()})
+        return validate()
+
+    trainee.validate = looking
+    train(trainee, dataclasses.replace(CONFIG, average=False), RunFolder(tmp_path / "raw", {}))
+    _, averaged = trained(tmp_path / "averaged")
+    _, weights = read_weights(tmp_path / "raw")
+    state = averaged.load()
+    assert state is not None
+    for name, value in weights.items():
+        # what is kept changes nothing about what is learned
+        torch.testing.assert_close(state["network"][name], value, rtol=0, atol=0)
+        torch.testing.assert_close(seen[-1][name], value, rtol=0, atol=0)
+        torch.testing.assert_close(trainee.network.state_dict()[name], value, rtol=0, atol=0)
+    _, means = read_weights(tmp_path / "averaged")
+    assert any((means[name] != value).any() for name, value in weights.items())
 
 
 def test_weights_are_read_back_as_they_were_averaged(tmp_path):
