@@ -26,25 +26,22 @@ from pathlib import Path
 import numpy as np
 
 from carp_ros.errors import EpisodeError
-from carp_ros.recording.dataset_meta import (
+from carp_ros.recording.dataset_files import (
     INFO,
+    OURS,
     data_path,
-    episode_row,
     number_of,
     read_episodes,
-    tasks_of,
+    read_spec,
     video_path,
-    write_episodes,
-    write_meta,
 )
-from carp_ros.recording.dataset_spec import DatasetSpec
+from carp_ros.recording.dataset_meta import episode_row, tasks_of, write_episodes, write_meta
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.recording.pieces import Piece, read_piece
 from carp_ros.recording.tables import Columns, write_columns
 from carp_ros.recording.video import join_videos
 from carp_ros.recording.whole_file import DRAFT, whole_file
 
-OURS = "meta/carp.json"
 _PIECES = "pieces"
 
 # LeRobot compares times in a video as single-precision numbers, to 0.1 ms: beyond 1024 s they lie
@@ -165,18 +162,6 @@ class Dataset:
     def _remove_pieces(self) -> None:
         # a worker of a killed process may still be writing one: what it leaves goes next time
         shutil.rmtree(self._root / _PIECES, ignore_errors=True)
-
-
-def read_spec(root: Path) -> DatasetSpec:
-    """Return what all episodes of a dataset have in common.
-
-    Raises:
-        ValueError: If it is no dataset of `carp convert`.
-    """
-    path = root / OURS
-    if not path.is_file():
-        raise ValueError(f"no {path}; expected the folder of a dataset of `carp convert`")
-    return DatasetSpec.from_json(json.loads(path.read_text()))
 
 
 def _is_ours(root: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What a dataset says of itself: LeRobot's meta/ folder, and the paths that it names."""
+"""What a dataset says of itself, as it is written: LeRobot's meta/ folder."""
 
 from __future__ import annotations
 
@@ -10,60 +10,32 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from carp_ros.recording.dataset_files import (
+    DATA_PATH,
+    EPISODES_PATH,
+    FILES_A_CHUNK,
+    INFO,
+    VIDEO_PATH,
+    Row,
+    place,
+    video_path,
+)
 from carp_ros.recording.dataset_spec import DatasetSpec, video_key
 from carp_ros.recording.pieces import Piece
 from carp_ros.recording.statistics import Statistics, column_statistics, merged_statistics
-from carp_ros.recording.tables import Columns, read_rows, write_rows, write_tasks
+from carp_ros.recording.tables import Columns, write_rows, write_tasks
 from carp_ros.recording.video import video_info
 from carp_ros.recording.whole_file import whole_file
 
-INFO = "meta/info.json"
 _TASKS = "meta/tasks.parquet"
 _STATISTICS = "meta/stats.json"
 
-_FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}"
-_EPISODES_PATH = f"meta/episodes/{_FILE}.parquet"
-_DATA_PATH = f"data/{_FILE}.parquet"
-_VIDEO_PATH = f"videos/{{video_key}}/{_FILE}.mp4"
-_FILES_A_CHUNK = 1000
-
 _NULLABLE = {"seed": pa.int64(), "success": pa.bool_()}
-
-Row = dict[str, Any]
-"""One episode's, of meta/episodes."""
-
-
-def place(number: int) -> dict[str, int]:
-    """Return where the files of a number are, counted over all chunks from 0."""
-    return {"chunk_index": number // _FILES_A_CHUNK, "file_index": number % _FILES_A_CHUNK}
-
-
-def number_of(row: Row) -> int:
-    """Return the number of the files that hold an episode."""
-    return row["data/chunk_index"] * _FILES_A_CHUNK + row["data/file_index"]
-
-
-def data_path(number: int) -> str:
-    """Return the file of numbers, relative to the dataset."""
-    return _DATA_PATH.format(**place(number))
-
-
-def video_path(camera: str, number: int) -> str:
-    """Return a camera's file of images, relative to the dataset."""
-    return _VIDEO_PATH.format(video_key=video_key(camera), **place(number))
-
-
-def read_episodes(root: Path) -> list[Row]:
-    """Return the episodes. One without a row is not in the dataset, whatever files there are."""
-    rows = []
-    for path in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
-        rows += read_rows(path)
-    return rows
 
 
 def write_episodes(root: Path, number: int, rows: Sequence[Row]) -> None:
     """Write the rows of the episodes in the files of a number."""
-    write_rows(root / _EPISODES_PATH.format(**place(number)), rows, _NULLABLE)
+    write_rows(root / EPISODES_PATH.format(**place(number)), rows, _NULLABLE)
 
 
 def episode_row(piece: Piece, columns: Columns, frames_before: int, number: int) -> Row:
@@ -124,13 +96,13 @@ def write_meta(root: Path, spec: DatasetSpec, episodes: Sequence[Row]) -> None:
         "total_episodes": len(episodes),
         "total_frames": sum(row["length"] for row in episodes),
         "total_tasks": len(tasks),
-        "chunks_size": _FILES_A_CHUNK,
+        "chunks_size": FILES_A_CHUNK,
         "data_files_size_in_mb": 100,
         "video_files_size_in_mb": 200,
         "fps": spec.rate_hz,
         "splits": {"train": f"0:{len(episodes)}"},
-        "data_path": _DATA_PATH,
-        "video_path": _VIDEO_PATH,
+        "data_path": DATA_PATH,
+        "video_path": VIDEO_PATH,
         "features": {**_video_features(root, spec), **spec.columns},
     }
     _write_json(root / INFO, content)

@@ -9,18 +9,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from carp_ros.recording.dataset import read_spec
-from carp_ros.recording.dataset_meta import (
+from carp_ros.recording.dataset_files import (
     INFO,
     Row,
     data_path,
     number_of,
     read_episodes,
+    read_spec,
     video_path,
 )
 from carp_ros.recording.dataset_spec import video_key
 from carp_ros.recording.tables import Columns, read_columns
-from carp_ros.recording.video import read_frame
 
 
 class DatasetReader:
@@ -71,6 +70,8 @@ class DatasetReader:
 
     def image(self, index: int, camera: str, frame: int) -> npt.NDArray[np.uint8]:
         """Return an image of an episode, RGB of shape (H, W, 3)."""
+        from carp_ros.recording.video import read_frame  # numbers are read without PyAV, too
+
         row = self.episodes[index]
         before_s = row[f"videos/{video_key(camera)}/from_timestamp"]
         path = self.root / video_path(camera, number_of(row))

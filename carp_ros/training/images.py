@@ -12,9 +12,8 @@ import numpy.typing as npt
 
 from carp_ros.inference.bundle import ImageSize
 from carp_ros.inference.preprocess import network_image
-from carp_ros.recording.dataset_meta import number_of, video_path
+from carp_ros.recording.dataset_files import number_of, video_path
 from carp_ros.recording.dataset_reader import DatasetReader
-from carp_ros.recording.video import read_video
 from carp_ros.recording.whole_file import whole_file
 
 Images = dict[str, npt.NDArray[np.uint8]]
@@ -57,5 +56,8 @@ def _contents(reader: DatasetReader) -> str:
 
 
 def _all_images(reader: DatasetReader, camera: str) -> Iterator[npt.NDArray[np.uint8]]:
+    # where the images are kept already, machines that only train need no PyAV
+    from carp_ros.recording.video import read_video
+
     for number in sorted({number_of(row) for row in reader.episodes}):
         yield from read_video(reader.root / video_path(camera, number))

@@ -8,7 +8,7 @@ from carp_ros.recording import messages
 from carp_ros.recording.bag import mcap_file, read_info
 from carp_ros.recording.bag_frames import Way, episode_frames
 from carp_ros.recording.convert import Wanted, convert, find_episodes
-from carp_ros.recording.dataset_meta import data_path, read_episodes, video_path
+from carp_ros.recording.dataset_files import data_path, read_episodes, video_path
 from carp_ros.recording.tables import read_columns
 from carp_ros.recording.video import read_video
 from carp_ros.types import Pose

@@ -13,7 +13,7 @@ import pytest
 from carp_ros.recording import whole_file
 from carp_ros.recording.bag_frames import Way
 from carp_ros.recording.convert import Wanted, convert, find_episodes
-from carp_ros.recording.dataset_meta import INFO, read_episodes
+from carp_ros.recording.dataset_files import INFO, read_episodes
 from carp_ros.recording.tables import read_columns
 
 

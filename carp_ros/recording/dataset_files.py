@@ -1,0 +1,65 @@
+"""Where the files of a dataset are, and what readers learn from them first.
+
+Apart from the writing, so that who only reads needs no video or bag library.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from carp_ros.recording.dataset_spec import DatasetSpec, video_key
+from carp_ros.recording.tables import read_rows
+
+INFO = "meta/info.json"
+OURS = "meta/carp.json"
+
+_FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}"
+EPISODES_PATH = f"meta/episodes/{_FILE}.parquet"
+DATA_PATH = f"data/{_FILE}.parquet"
+VIDEO_PATH = f"videos/{{video_key}}/{_FILE}.mp4"
+FILES_A_CHUNK = 1000
+
+Row = dict[str, Any]
+"""One episode's, of meta/episodes."""
+
+
+def place(number: int) -> dict[str, int]:
+    """Return where the files of a number are, counted over all chunks from 0."""
+    return {"chunk_index": number // FILES_A_CHUNK, "file_index": number % FILES_A_CHUNK}
+
+
+def number_of(row: Row) -> int:
+    """Return the number of the files that hold an episode."""
+    return row["data/chunk_index"] * FILES_A_CHUNK + row["data/file_index"]
+
+
+def data_path(number: int) -> str:
+    """Return the file of numbers, relative to the dataset."""
+    return DATA_PATH.format(**place(number))
+
+
+def video_path(camera: str, number: int) -> str:
+    """Return a camera's file of images, relative to the dataset."""
+    return VIDEO_PATH.format(video_key=video_key(camera), **place(number))
+
+
+def read_episodes(root: Path) -> list[Row]:
+    """Return the episodes. One without a row is not in the dataset, whatever files there are."""
+    rows = []
+    for path in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
+        rows += read_rows(path)
+    return rows
+
+
+def read_spec(root: Path) -> DatasetSpec:
+    """Return what all episodes of a dataset have in common.
+
+    Raises:
+        ValueError: If it is no dataset of `carp convert`.
+    """
+    path = root / OURS
+    if not path.is_file():
+        raise ValueError(f"no {path}; expected the folder of a dataset of `carp convert`")
+    return DatasetSpec.from_json(json.loads(path.read_text()))
