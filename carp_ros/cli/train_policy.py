@@ -10,10 +10,9 @@ from carp_ros.cli.progress import Progress
 from carp_ros.cli.train_progress import TrainProgress
 from carp_ros.export.training_run import export_run
 from carp_ros.inference.bundle import ImageSize
-from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.share import cache_folder
-from carp_ros.training.build import load_tokenizer, make_policy
+from carp_ros.training.build import load_tokenizer, make_policy, policy_config
 from carp_ros.training.curves import draw_curves
 from carp_ros.training.device import training_device
 from carp_ros.training.example import encoder_example, write_example
@@ -24,7 +23,7 @@ from carp_ros.training.policy import PolicyTrainee, Rollout
 from carp_ros.training.presets import POLICIES, PolicyRecipe
 from carp_ros.training.ranks import rank, rank_0_first, ranks
 from carp_ros.training.run_folder import CURVES, RunFolder
-from carp_ros.training.windows import Windows, read_windows, split_episodes
+from carp_ros.training.windows import read_windows, split_episodes
 
 if TYPE_CHECKING:
     from carp_ros.cli.train import PolicyCommand
@@ -40,7 +39,7 @@ def run(command: PolicyCommand) -> int:
     data = read_windows(reader, tokenizer.vq.config.horizon)
     trained, held_out = split_episodes(data, _HELD_OUT, command.demonstrations, command.seed)
     network = make_policy(recipe, tokenizer, tuple(reader.spec.cameras), data, command.seed)
-    config = _config(command, recipe, reader, tokenizer, data)
+    config = policy_config(recipe, tokenizer, reader, data, command.demonstrations, command.seed)
     with ranks():
         with rank_0_first():
             folder = RunFolder(command.out, config)
@@ -73,35 +72,6 @@ def recipe_of(command: PolicyCommand) -> PolicyRecipe:
     changes: dict[str, Any] = {"epochs": command.epochs} if command.epochs else {}
     loop = dataclasses.replace(recipe.loop, seed=command.seed, **changes)
     return dataclasses.replace(recipe, loop=loop)
-
-
-def _config(
-    command: PolicyCommand,
-    recipe: PolicyRecipe,
-    reader: DatasetReader,
-    tokenizer: ActionTokenizer,
-    data: Windows,
-) -> dict[str, Any]:
-    """Return all that the network and its bundle must be made of again."""
-    ranges = {
-        "state_low": data.states.min(0),
-        "state_high": data.states.max(0),
-        "action_low": data.actions.min((0, 1)),
-        "action_high": data.actions.max((0, 1)),
-    }
-    return {
-        "kind": "policy",
-        "dataset": command.dataset.name,
-        "demonstrations": command.demonstrations or len(reader.episodes),
-        "seed": command.seed,
-        "rig": reader.spec.rig,
-        "step_s": 1.0 / reader.spec.rate_hz,
-        "cameras": list(reader.spec.cameras),
-        "tasks": list(data.task_names),
-        "ranges": {name: numbers.tolist() for name, numbers in ranges.items()},
-        "tokenizer": dataclasses.asdict(tokenizer.config),
-        "recipe": dataclasses.asdict(recipe),
-    }
 
 
 def _images(recipe: PolicyRecipe, reader: DatasetReader) -> Images:

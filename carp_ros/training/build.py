@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from carp_ros.inference.layout import NAMES
 from carp_ros.networks.action_tokenizer import ActionConfig, ActionTokenizer
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig, condition_size
 from carp_ros.networks.carp_transformer import TransformerConfig
+from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.strict import read_strictly
 from carp_ros.training.augmentation import StateNoise
 from carp_ros.training.presets import PolicyRecipe
@@ -73,6 +75,45 @@ def make_policy(
     rot6d = torch.tensor([name.startswith("rot6d") for name in NAMES])
     network.state_scaling.fit(states.amin(0), states.amax(0), rot6d)
     return network
+
+
+def policy_config(
+    recipe: PolicyRecipe,
+    tokenizer: ActionTokenizer,
+    reader: DatasetReader,
+    data: Windows,
+    demonstrations: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Return all that a policy and its bundle must be made of again, for its training's folder.
+
+    Args:
+        recipe: How it is made.
+        tokenizer: Trained.
+        reader: The dataset.
+        data: The dataset's windows.
+        demonstrations: Of each task, as many were trained on; 0 for all.
+        seed: Of weights, order and augmentation.
+    """
+    ranges = {
+        "state_low": data.states.min(0),
+        "state_high": data.states.max(0),
+        "action_low": data.actions.min((0, 1)),
+        "action_high": data.actions.max((0, 1)),
+    }
+    return {
+        "kind": "policy",
+        "dataset": reader.root.name,
+        "demonstrations": demonstrations or len(reader.episodes),
+        "seed": seed,
+        "rig": reader.spec.rig,
+        "step_s": 1.0 / reader.spec.rate_hz,
+        "cameras": list(reader.spec.cameras),
+        "tasks": list(data.task_names),
+        "ranges": {name: numbers.tolist() for name, numbers in ranges.items()},
+        "tokenizer": dataclasses.asdict(tokenizer.config),
+        "recipe": dataclasses.asdict(recipe),
+    }
 
 
 def load_policy(folder: Path) -> tuple[CarpPolicyNetwork, PolicyRecipe, dict[str, Any]]:

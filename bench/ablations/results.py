@@ -1,0 +1,129 @@
+"""What the ablations found: one JSON file, and a table of it in the README."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.ablations.variants import VARIANTS
+from carp_ros.evaluation.report import success_summary
+from carp_ros.recording.whole_file import whole_file
+
+Run = dict[str, Any]
+"""What a run says of its training, with its trials."""
+
+_BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
+_HEAD = (
+    "| variant | tokens | weights of tokenizer, policy | error of tokenizer | error of policy"
+    " | success |\n|---|---|---|---|---|---|"
+)
+
+
+def summary(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return a row a variant, over all its seeds.
+
+    Args:
+        runs: What each says of its training, with `trials`, a row each.
+    """
+    rows = []
+    for name, variant in VARIANTS.items():
+        of_variant = [run for run in runs if run["variant"] == name]
+        if of_variant:
+            rows.append(
+                {"variant": name, "choice": variant.choice, **_over_seeds(of_variant)},
+            )
+    return rows
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the variants' rows as a table of Markdown."""
+    return "\n".join([_HEAD, *(_line(row) for row in rows)])
+
+
+def conditions(runs: Sequence[Run], rows: Sequence[dict[str, Any]], command: str) -> str:
+    """Return in words how the table came about."""
+    trials = [trial for run in runs for trial in run["trials"]]
+    tried = "no trials yet"
+    if trials:
+        seeds = [trial["seed"] for trial in trials]
+        levels = _listed(trial["level"] for trial in trials)
+        tried = f"trials on seeds {min(seeds)} to {max(seeds)}, randomisation {levels}"
+    machines = (f"{run['machine']['device']}, torch {run['machine']['torch']}" for run in runs)
+    episodes = (
+        f"{run['episodes']['trained']} episodes, {run['episodes']['held_out']} held out"
+        for run in runs
+    )
+    dates = [run["date"] for run in runs]
+    seconds = (sum(run["seconds"].values()) for run in runs)
+    return (
+        f"Dataset {_listed(run['dataset'] for run in runs)} ({_listed(episodes)}); epochs"
+        f" {_listed(run['epochs']['tokenizer'] for run in runs)} (tokenizer) and"
+        f" {_listed(run['epochs']['policy'] for run in runs)} (policy); seeds"
+        f" {_listed(seed for row in rows for seed in row['seeds'])}; trained on"
+        f" {_listed(machines)}, {min(dates)} to {max(dates)}, {statistics.median(seconds):.0f} s a"
+        f" run; {tried}. Command: `{command}`."
+    )
+
+
+def write_table(readme: Path, text: str) -> None:
+    """Put a text between the README's two marks.
+
+    Raises:
+        ValueError: If it lacks them.
+    """
+    before, begin, rest = readme.read_text().partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{readme} lacks {_BEGIN} or {_END}; put the marks back")
+    with whole_file(readme) as draft:
+        draft.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}")
+
+
+def _over_seeds(runs: Sequence[Run]) -> dict[str, Any]:
+    first = runs[0]
+    row: dict[str, Any] = {
+        "seeds": [run["seed"] for run in runs],
+        "tokens": first["tokens"],
+        "parameters": first["parameters"],
+    }
+    for part in ("tokenizer", "policy"):
+        row[part] = {name: _spread([run[part][name] for run in runs]) for name in first[part]}
+    successes = [trial["success"] for run in runs for trial in run["trials"]]
+    if successes:
+        by_seed = {run["seed"]: sum(trial["success"] for trial in run["trials"]) for run in runs}
+        row |= {**success_summary(successes), "successes_by_seed": by_seed}
+    return row
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    figures = {"mean": statistics.fmean(values), "least": min(values), "greatest": max(values)}
+    return {name: round(value, 6) for name, value in figures.items()}
+
+
+def _line(row: dict[str, Any]) -> str:
+    weights = row["parameters"]
+    success = "-"
+    if "trials" in row:
+        low, high = row["interval"]
+        success = f"{row['successes']} of {row['trials']} ({low:.0%} to {high:.0%})"
+    return (
+        f"| `{row['variant']}`: {row['choice']} | {row['tokens']}"
+        f" | {weights['tokenizer'] / 1e3:.0f} k, {weights['policy'] / 1e3:.0f} k"
+        f" | {_errors(row['tokenizer'])} | {_errors(row['policy'])} | {success} |"
+    )
+
+
+def _errors(part: dict[str, dict[str, float]]) -> str:
+    """Return position and rotation error: the mean over seeds, and from least to greatest."""
+    metres, radians = part["position_error_m"], part["rotation_error_rad"]
+    return (
+        f"{1e3 * metres['mean']:.2f} ({1e3 * metres['least']:.2f} to"
+        f" {1e3 * metres['greatest']:.2f}) mm, {radians['mean']:.4f} ({radians['least']:.4f} to"
+        f" {radians['greatest']:.4f}) rad"
+    )
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(str(value) for value in sorted(set(values)))
