@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import tyro
 
 from bench.ablations.variants import VARIANTS, Name
+from bench.ablations.words import command_line
 from carp_ros.errors import CarpError
 from carp_ros.share import cache_folder
 
@@ -108,7 +109,7 @@ def _train(command: TrainCommand) -> int:
         command.dataset, command.out, command.images, command.epochs, command.tokenizer_epochs
     )
     names = command.variants or tuple(VARIANTS)
-    runs = [(name, seed) for seed in command.seeds for name in names]
+    runs: list[tuple[Name, int]] = [(name, seed) for seed in command.seeds for name in names]
     return 0 if train_all(training, runs, max(1, command.jobs)) else 1
 
 
@@ -130,7 +131,7 @@ def _evaluate(command: EvaluateCommand) -> int:
         for content in finished_runs(command.runs, command.variants, command.seeds)
     ]
     rows = summary(runs)
-    line = ["python", "-m", "bench.ablations", *sys.argv[1:]]
+    line = command_line()
     text = f"{table(rows)}\n\n{conditions(runs, rows, ' '.join(line))}"
     write_report(command.results, {**heading(line, version()), "variants": rows, "runs": runs})
     write_table(command.readme, text)

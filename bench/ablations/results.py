@@ -16,8 +16,8 @@ Run = dict[str, Any]
 
 _BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
 _HEAD = (
-    "| variant | tokens | weights of tokenizer, policy | error of tokenizer | error of policy"
-    " | success |\n|---|---|---|---|---|---|"
+    "| variant | tokens | weights: tokenizer, policy | tokenizer [mm] | [rad] | policy [mm]"
+    " | [rad] | success |\n|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -116,12 +116,12 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _errors(part: dict[str, dict[str, float]]) -> str:
-    """Return position and rotation error: the mean over seeds, and from least to greatest."""
+    """Return two cells: the error of position and of rotation, and from least to greatest."""
     metres, radians = part["position_error_m"], part["rotation_error_rad"]
     return (
         f"{1e3 * metres['mean']:.2f} ({1e3 * metres['least']:.2f} to"
-        f" {1e3 * metres['greatest']:.2f}) mm, {radians['mean']:.4f} ({radians['least']:.4f} to"
-        f" {radians['greatest']:.4f}) rad"
+        f" {1e3 * metres['greatest']:.2f}) | {radians['mean']:.4f} ({radians['least']:.4f} to"
+        f" {radians['greatest']:.4f})"
     )
 
 

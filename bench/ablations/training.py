@@ -10,7 +10,6 @@ import dataclasses
 import json
 import multiprocessing
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import torch
 from torch import nn
 
 from bench.ablations.variants import VARIANTS, Name, Variant
+from bench.ablations.words import command_line
 from carp_ros.cli.progress import Progress
 from carp_ros.cli.train_progress import TrainProgress
 from carp_ros.evaluation.report import machine, write_report
@@ -138,7 +138,7 @@ def train_run(training: Training, name: Name, seed: int, *, quiet: bool) -> dict
         "machine": {**machine(), "device": _device(), "torch": torch.__version__},
         "version": version(),
         "date": date.today().isoformat(),
-        "command": sys.argv[1:],
+        "command": command_line(),
     }
     write_report(folder / DONE, content)
     return content

@@ -63,8 +63,12 @@ _WIDE = {
     "channels": _VQ.dimensions * _VQ.channels,
     "code_width": _VQ.dimensions * _VQ.code_width,
 }
-# As few channels as make about as many weights.
-_SLIM = {**_WIDE, "channels": round(_VQ.dimensions**0.5 * _VQ.channels)}
+# Weights go with the square of both: so wide, it has about as many as the ten, codes apart.
+_SLIM = {
+    "joint": True,
+    "channels": round(_VQ.dimensions**0.5 * _VQ.channels),
+    "code_width": round(_VQ.dimensions**0.5 * _VQ.code_width),
+}
 
 VARIANTS: dict[Name, Variant] = {
     "preset": _with_vq("none"),
@@ -72,7 +76,9 @@ VARIANTS: dict[Name, Variant] = {
     "scales-1-4": _with_vq("two scales", scales=(1, 4)),
     "scales-1-2-3-4": _with_vq("four scales, the paper's", scales=(1, 2, 3, 4)),
     "joint": _with_vq("one VQ-VAE of all dimensions, as wide as the ten", **_WIDE),
-    "joint-slim": _with_vq("one VQ-VAE of all dimensions, of about as many weights", **_SLIM),
+    "joint-slim": _with_vq(
+        "one VQ-VAE of all dimensions, of about as many weights beside its codes", **_SLIM
+    ),
     "joint-2048": _with_vq("`joint` with 2048 codes instead of 512", **_WIDE, codes=2048),
     "cosine": _with_vq("the code of the closest direction, the paper's lookup", cosine=True),
     "last-weights": _with_last_weights(),
