@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from carp_ros.training.device import Precision, autocast, dtype_of, training_device
 from carp_ros.training.ema import Ema
+from carp_ros.training.gradients import GraphedGradients, Inputs
 from carp_ros.training.optimizer import OptimizerConfig, make_optimizer, set_rates
 from carp_ros.training.ranks import average_gradients, mean_over_ranks, rank, share_of, world
 from carp_ros.training.run_folder import RunFolder
@@ -61,13 +62,17 @@ class Trainee(Protocol):
         """To train on."""
         ...
 
-    def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Return `loss`, to be minimised, and other figures; means over this rank's windows.
+    def inputs(self, batch: Indices, generator: np.random.Generator) -> Inputs:
+        """Return what this rank's losses are computed from, on the device.
 
         Args:
             batch: The global batch; this rank computes with `share_of` it.
             generator: Of augmentation; in the same state on every rank.
         """
+        ...
+
+    def losses(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Return `loss`, to be minimised, and other figures; means over this rank's windows."""
         ...
 
     def validate(self) -> dict[str, float]:
@@ -111,6 +116,12 @@ class _Run:
         self._optimizer = make_optimizer(network, config.optimizer)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._dtype == torch.float16)
         self._ema = Ema(network)
+        # what is scaled or averaged over ranks between loss and step does not fit into a graph
+        torch.backends.cudnn.benchmark = True  # all steps are of one shape
+        alone = self._device.type == "cuda" and world() == 1 and not self._scaler.is_enabled()
+        self._gradients = (
+            GraphedGradients(self._computed, network, self._weights) if alone else self._computed
+        )
         self.steps_an_epoch = max(1, len(trainee.windows) // config.batch)
         self.first_epoch = 0
         state = folder.load()
@@ -191,10 +202,7 @@ class _Run:
     ) -> dict[str, Tensor]:
         config = self._config.optimizer
         self._rate = set_rates(self._optimizer, config, step, total)
-        with autocast(self._device, self._dtype):
-            figures = self._trainee.losses(batch, generator)
-        self._optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(figures["loss"]).backward()
+        figures = self._gradients(self._trainee.inputs(batch, generator))
         self._scaler.unscale_(self._optimizer)
         part = share_of(len(batch))
         share = (part.stop - part.start) / len(batch)
@@ -207,3 +215,12 @@ class _Run:
         if world() == 1:
             return detached
         return {name: mean_over_ranks(value, share) for name, value in detached.items()}
+
+    def _computed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Set this rank's gradients and return the figures."""
+        for weight in self._weights:
+            weight.grad = None
+        with autocast(self._device, self._dtype):
+            figures = self._trainee.losses(inputs)
+        self._scaler.scale(figures["loss"]).backward()
+        return figures

@@ -13,12 +13,14 @@ from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.training.action_error import action_errors
 from carp_ros.training.augmentation import ColourJitter, StateNoise
 from carp_ros.training.device import to_device, training_device
+from carp_ros.training.gradients import Inputs
 from carp_ros.training.image_store import ImageStore
 from carp_ros.training.ranks import share_of
 from carp_ros.training.soft_targets import soft_cross_entropy, soft_targets
 from carp_ros.training.windows import Indices, Windows
 
 _VALIDATION_BATCH = 128
+_IMAGE = "image_"  # before a camera's name
 _MOST_VALIDATED = 1024
 
 Rollout = Callable[[CarpPolicyNetwork], dict[str, float]]
@@ -64,15 +66,21 @@ class PolicyTrainee:
         codebook = network.tokenizer.vq.quantizer.codebook.detach().to(self._device)
         self._targets = soft_targets(codebook, code_spread)
 
-    def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Return the tokens' mean cross-entropy and how many greedy tokens are right."""
+    def inputs(self, batch: Indices, generator: np.random.Generator) -> Inputs:
+        """Return crops (`image_<camera>`), `states`, `actions` and perhaps `task`."""
         part = share_of(len(batch))
-        images = self._images.random_crops(batch, part, generator)
-        images = self._jitter.applied(images, len(batch), part, generator)
+        crops = self._images.random_crops(batch, part, generator)
+        crops = self._jitter.applied(crops, len(batch), part, generator)
         moved = self._noise.moved(self._data.states[batch], generator)[part]
-        states = to_device(moved, self._device)
-        condition = self.network.condition(images, states, self._task(batch[part]))
-        logits, tokens = self._logits(batch[part], condition, states)
+        return {
+            **{_IMAGE + camera: crop for camera, crop in crops.items()},
+            "states": to_device(moved, self._device),
+            **self._wanted(batch[part]),
+        }
+
+    def losses(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Return the tokens' mean cross-entropy and how many greedy tokens are right."""
+        logits, tokens = self._logits(inputs, self._condition(inputs))
         loss = soft_cross_entropy(logits, tokens, self._targets)
         accuracy = (logits.argmax(-1) == tokens).float().mean()
         return {"loss": loss, "token_accuracy": accuracy}
@@ -92,10 +100,12 @@ class PolicyTrainee:
 
     def _validated(self, batch: Indices) -> dict[str, float]:
         network = self.network
-        images = self._images.center_crops(batch)
+        crops = self._images.center_crops(batch)
         states = to_device(self._data.states[batch], self._device)
-        condition = network.condition(images, states, self._task(batch))
-        logits, tokens = self._logits(batch, condition, states)
+        inputs = {_IMAGE + camera: crop for camera, crop in crops.items()}
+        inputs |= {"states": states, **self._wanted(batch)}
+        condition = self._condition(inputs)
+        logits, tokens = self._logits(inputs, condition)
         right = (logits.argmax(-1) == tokens).float().mean(0)
         figures = {"loss": float(F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()))}
         for k, part in enumerate(network.tokenizer.vq.slices):
@@ -109,20 +119,29 @@ class PolicyTrainee:
             figures |= {f"{name}_{k}": value for name, value in errors.items()}
         return figures
 
-    def _logits(self, batch: Indices, condition: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+    def _wanted(self, windows: Indices) -> dict[str, Tensor]:
+        """Return the true actions, and the task if there are several."""
+        wanted = {"actions": to_device(self._data.actions[windows], self._device)}
+        if len(self._data.task_names) > 1:
+            wanted["task"] = to_device(self._data.tasks[windows], self._device)
+        return wanted
+
+    def _condition(self, inputs: Inputs) -> Tensor:
+        crops = {
+            name.removeprefix(_IMAGE): value
+            for name, value in inputs.items()
+            if name.startswith(_IMAGE)
+        }
+        return self.network.condition(crops, inputs["states"], inputs.get("task"))
+
+    def _logits(self, inputs: Inputs, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (B, N, V) of the true tokens' successors, and the true tokens (B, N).
 
         Tokens are made anew for the states that are given: seen from a place that is a little off,
         the true actions lead back.
         """
         tokenizer, vq = self.network.tokenizer, self.network.tokenizer.vq
-        actions = to_device(self._data.actions[batch], self._device)
         with torch.no_grad(), torch.autocast(self._device.type, enabled=False):
-            tokens = tokenizer.tokenize(actions, states)
-            inputs = vq.scale_inputs(vq.latents_from_tokens(tokens))
-        return self.network.transformer(condition, inputs), tokens
-
-    def _task(self, batch: Indices) -> Tensor | None:
-        if len(self._data.task_names) == 1:
-            return None
-        return to_device(self._data.tasks[batch], self._device)
+            tokens = tokenizer.tokenize(inputs["actions"], inputs["states"])
+            scale_inputs = vq.scale_inputs(vq.latents_from_tokens(tokens))
+        return self.network.transformer(condition, scale_inputs), tokens

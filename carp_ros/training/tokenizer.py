@@ -9,7 +9,8 @@ from torch import Tensor
 
 from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.training.augmentation import StateNoise
-from carp_ros.training.device import training_device
+from carp_ros.training.device import to_device, training_device
+from carp_ros.training.gradients import Inputs
 from carp_ros.training.ranks import share_of
 from carp_ros.training.windows import Indices, Windows
 
@@ -41,11 +42,15 @@ class TokenizerTrainee:
         self._data, self._noise = data, noise
         self._device = training_device()
 
-    def losses(self, batch: Indices, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Return the paper's loss, summed over groups of dimensions, and its parts as means."""
+    def inputs(self, batch: Indices, generator: np.random.Generator) -> Inputs:
+        """Return `normalised`, what the VQ is given."""
         part = share_of(len(batch))
         states = self._noise.moved(self._data.states[batch], generator)[part]
-        loss = self.network.vq(self._normalised(batch[part], states))
+        return {"normalised": self._normalised(batch[part], states)}
+
+    def losses(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Return the paper's loss, summed over dimensions, and its parts as means."""
+        loss = self.network.vq(inputs["normalised"])
         return {
             "loss": loss.loss,
             "reconstruction_loss": loss.reconstruction_loss.mean(),
@@ -71,7 +76,6 @@ class TokenizerTrainee:
     def _normalised(self, windows: Indices, states: npt.NDArray[np.float32]) -> Tensor:
         """Return what the VQ is given of some windows, seen from these states."""
         actions, seen_from = (
-            torch.from_numpy(array).to(self._device)
-            for array in (self._data.actions[windows], states)
+            to_device(array, self._device) for array in (self._data.actions[windows], states)
         )
         return self.network.normalised(actions, seen_from)
