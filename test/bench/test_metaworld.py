@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,7 +81,8 @@ def test_every_network_has_a_folder_of_its_own(tmp_path):
     assert Job("carp", TASKS[1], 0).tasks == (TASKS[1],)
 
 
-def test_processes_that_fail_are_named(capsys):
+def test_processes_that_fail_are_named(capsys, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
     assert run_processes({"good": ["--help"], "bad": ["nonsense"]}, 2) == 1
     assert "1 of 2 failed: bad" in capsys.readouterr().err
 
@@ -127,7 +129,7 @@ def test_training_needs_no_physics_and_no_codecs():
     blocked = "".join(f"sys.modules[{name!r}] = None; " for name in names)
     code = f"import sys; {blocked}import bench.metaworld.__main__, bench.metaworld.train"
     pytest.importorskip("torch")
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
 @pytest.mark.parametrize("subject", [TASKS[0], ALL])
@@ -148,6 +150,9 @@ def test_a_network_is_trained_once_and_plans(tmp_path, shown, capsys, method, su
     assert planner(shown.states[0], 0).shape == (HORIZON, 4)
     assert planner.facts["windows"] == (8 if subject == TASKS[0] else 8 + 2 + 1 + 4)
     assert planner.recipe.steps == (2 if subject == TASKS[0] else 4)
+    content = collect([job, Job(method, subject, 2)], tmp_path, shown)
+    assert [row["seed"] for row in content["trainings"]] == [1]
+    assert [row["width"] for row in content["recipes"]] == [16]
     capsys.readouterr()
     train_job(job, tmp_path, path, recipe)
     assert capsys.readouterr().out == f"{job.name}: is trained\n"
