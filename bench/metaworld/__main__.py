@@ -17,6 +17,8 @@ from bench.metaworld.recipe import Recipe
 _HERE = Path(__file__).parent
 _OUT = Path("out/metaworld")
 _FILE = "demonstrations.npz"
+_CHOSEN = ("steps", "tokenizer_steps", "width", "depth", "heads", "code_spread")
+"""Parts of a recipe that `train` lets one choose."""
 
 Method = Literal["carp", "regression"]
 Subject = Literal["peg-insert-side-v3", "disassemble-v3", "shelf-place-v3", "stick-pull-v3", "all"]
@@ -74,12 +76,20 @@ class TrainCommand:
         jobs: How many train side by side, each a process on one thread.
         steps: Of every network of one task; those of all tasks get twice as many.
         tokenizer_steps: Of CARP's tokenizer, likewise.
+        width: Of CARP's transformer.
+        depth: Of it.
+        heads: Of it.
+        code_spread: How far a token's target spreads to codes near it; about 0 is the paper's.
     """
 
     which: Annotated[Which, tyro.conf.arg(name="")] = field(default_factory=Which)
     jobs: int = 1
     steps: int = Recipe.steps
     tokenizer_steps: int = Recipe.tokenizer_steps
+    width: int = Recipe.width
+    depth: int = Recipe.depth
+    heads: int = Recipe.heads
+    code_spread: float = Recipe.code_spread
 
 
 @dataclass(frozen=True)
@@ -169,12 +179,12 @@ def command_out(command: Command) -> Path:
 def _train(command: TrainCommand, demonstrations: Path) -> int:
     which = command.which
     if len(which.jobs) > 1:
-        options = ["--steps", str(command.steps), "--tokenizer-steps", str(command.tokenizer_steps)]
+        options = [f"--{name.replace('_', '-')}={getattr(command, name)}" for name in _CHOSEN]
         commands = {job.name: ["train", *which.arguments(job), *options] for job in which.jobs}
         return run_processes(commands, command.jobs)
     from bench.metaworld.train import train_job
 
-    recipe = Recipe(steps=command.steps, tokenizer_steps=command.tokenizer_steps)
+    recipe = Recipe(**{name: getattr(command, name) for name in _CHOSEN})
     for job in which.jobs:
         train_job(job, which.out, demonstrations, recipe)
     return 0
