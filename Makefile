@@ -22,7 +22,7 @@ DEBIAN_PACKAGES := libegl1 libegl-mesa0 libgl1-mesa-dri libgbm1 libopengl0 libgo
 # .venv has a ROS 2 of its own: that of a sourced setup.bash must not mix with it.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH COLCON_PREFIX_PATH ROS_DISTRO
 
-.PHONY: help demo test lint bench lerobot-check clean system
+.PHONY: help demo test lint bench metaworld lerobot-check clean system
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make test    run the tests'
 	@echo 'make lint    check format, style and types'
 	@echo 'make bench   measure the servo and the cameras'
+	@echo 'make metaworld   train CARP and a regression on Meta-World, and compare (hours; JOBS=2)'
 	@echo 'make lerobot-check   read our datasets with the public lerobot library (installs it apart)'
 	@echo 'make clean   remove .venv and what was built'
 
@@ -39,6 +40,18 @@ demo: $(RUN)
 bench: $(RUN)
 	$(BIN)/carp bench $(ARGS)
 	$(BIN)/carp bench --what recorder $(ARGS)
+
+# In an environment of its own, for Meta-World pins another MuJoCo than ours. Each step says what is
+# done already, and goes on from there.
+METAWORLD := $(HOME)/.cache/carp_ros/metaworld-3.1.1
+JOBS := 1
+metaworld:
+	bench/metaworld/environment.sh $(METAWORLD) $(PYTHON)
+	$(METAWORLD)/bin/python -m bench.metaworld demonstrate
+	$(METAWORLD)/bin/python -m bench.metaworld train --jobs $(JOBS)
+	$(METAWORLD)/bin/python -m bench.metaworld evaluate --jobs $(JOBS)
+	$(METAWORLD)/bin/python -m bench.metaworld latency
+	$(METAWORLD)/bin/python -m bench.metaworld report
 
 # The second run has the machine to itself: drivers and whole workstations, in real time. pytest's
 # exit code 5 says that ARGS selected none of its tests.

@@ -117,5 +117,5 @@ def test_every_part_has_its_place_in_the_layers():
 
 def test_a_test_folder_mirrors_a_folder_of_the_package():
     for folder in (path for path in (REPOSITORY / "test").iterdir() if path.is_dir()):
-        others = ("data", "launch", "__pycache__")
+        others = ("bench", "data", "launch", "__pycache__")
         assert (PACKAGE / folder.name).is_dir() or folder.name in others, folder

@@ -7,11 +7,13 @@ episode's end its last action goes on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from carp_ros.recording.dataset_reader import DatasetReader
+if TYPE_CHECKING:  # a loop over arrays needs no codecs
+    from carp_ros.recording.dataset_reader import DatasetReader
 
 Indices = npt.NDArray[np.int64]
 """Of windows."""
