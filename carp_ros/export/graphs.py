@@ -41,7 +41,7 @@ class EncoderGraph(nn.Module):
 
 
 class ScaleGraph(nn.Module):
-    """One pass: the tokens of scale `k`, greedy, and the latent with them."""
+    """One pass: the likeliest tokens of scale `k`, and the latent with them or with the mean."""
 
     def __init__(self, network: CarpPolicyNetwork, k: int) -> None:
         super().__init__()
@@ -71,7 +71,11 @@ class ScaleGraph(nn.Module):
         logits, keys, values = transformer.step(k, x, modulation, keys, values)
         tokens = logits.argmax(dim=-1)
         log_likelihood = (logits.amax(dim=-1) - logits.logsumexp(dim=-1)).sum(dim=-1)
-        latent = vq.add_scale(k, latent, tokens)
+        sharpness = self.network.sharpness
+        if sharpness is None:
+            latent = vq.add_scale(k, latent, tokens)
+        else:
+            latent = vq.add_mean(k, latent, logits, sharpness)
         found = (latent, tokens, log_likelihood)
         return found if self.is_last else (*found, keys, values)
 

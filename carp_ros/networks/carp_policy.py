@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from carp_ros.networks.action_tokenizer import ActionTokenizer
-from carp_ros.networks.carp_transformer import CarpTransformer, TransformerConfig
+from carp_ros.networks.carp_transformer import CarpTransformer, Generated, TransformerConfig
 from carp_ros.networks.scaling import Scaling
 from carp_ros.networks.vision import ResNetEncoder, SmallEncoder
 
@@ -47,6 +47,8 @@ class CarpPolicyNetwork(nn.Module):
         transformer: Its size; `features` are the fusion's, or without one as many as
             `condition_size` says.
         fusion: Width of a hidden layer in which cameras and state meet; 0, as published, has none.
+        sharpness: Of the mean that plans follow, see `CarpTransformer.generate`; None, as
+            published, follows the likeliest tokens.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class CarpPolicyNetwork(nn.Module):
         tokenizer: ActionTokenizer,
         transformer: TransformerConfig,
         fusion: int = 0,
+        sharpness: float | None = None,
     ) -> None:
         super().__init__()
+        self.sharpness = sharpness
         self.eyes = nn.ModuleDict({name: _encoder(eyes) for name in cameras})
         self.state_scaling = Scaling(state_size)
         size = condition_size(cameras, eyes, state_size)
@@ -83,6 +87,10 @@ class CarpPolicyNetwork(nn.Module):
         seen = [encoder(images[name]) for name, encoder in self.eyes.items()]
         features = torch.cat([*seen, self.state_scaling(state)], dim=1)
         return self.transformer.condition(self.fusion(features), task)
+
+    def generate(self, condition: Tensor) -> Generated:
+        """Return what is planned under a condition (B, E)."""
+        return self.transformer.generate(self.tokenizer.vq, condition, sharpness=self.sharpness)
 
 
 def condition_size(cameras: tuple[str, ...], eyes: EyesConfig, state_size: int) -> int:

@@ -123,6 +123,21 @@ class MultiScaleQuantizer(nn.Module):
         """Return the latent (B, G, C, L) with the tokens (B, G l) of scale `k` added."""
         return latent + self._scale(k).contribution(self._codes(tokens))
 
+    def add_mean(self, k: int, latent: Tensor, logits: Tensor, sharpness: float) -> Tensor:
+        """Return the latent (B, G, C, L) with the mean of the codes of scale `k` added.
+
+        Args:
+            k: The scale.
+            latent: After the scale before it.
+            logits: By which the codes are weighed, of shape (B, G l, V).
+            sharpness: What logits are multiplied by before: 1 takes the mean of the distribution,
+                much more takes the likeliest code.
+        """
+        shares = (sharpness * logits.float()).softmax(dim=-1)
+        by_group = shares.unflatten(1, (-1, len(self.first_code)))  # (B, l, G, V)
+        codes = torch.einsum("blgv,gvc->blgc", by_group, self.codebook)
+        return latent + self._scale(k).contribution(codes)
+
     def latents_from_tokens(self, tokens: Tensor) -> Tensor:
         """Return the latents after each scale, (B, K, G, C, L), that tokens (B, N) stand for."""
         latent = self.empty_latent(tokens.shape[0])

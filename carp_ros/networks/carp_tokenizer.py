@@ -163,6 +163,10 @@ class CarpTokenizer(nn.Module):
         """Return the latent (B, G, C, L) with the tokens (B, G l) of scale `k` added."""
         return self.quantizer.add_scale(k, latent, tokens)
 
+    def add_mean(self, k: int, latent: Tensor, logits: Tensor, sharpness: float) -> Tensor:
+        """Return the latent with the mean of the codes of scale `k` added, see the quantizer."""
+        return self.quantizer.add_mean(k, latent, logits, sharpness)
+
     def next_input(self, k: int, latent: Tensor) -> Tensor:
         """Return what scale `k`, from 1 on, is predicted from, (B, G l, C).
 

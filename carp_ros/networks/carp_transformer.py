@@ -84,12 +84,17 @@ class Generated(NamedTuple):
 
     tokens: Tensor
     """Int64, of shape (B, N)."""
-    latent: Tensor
-    """What they stand for, of shape (B, G, C, L)."""
+    latents: Tensor
+    """What they, or the means in their place, stand for after each scale, (B, K, G, C, L)."""
     log_likelihood: Tensor
     """Sum over tokens of the logarithm of their probability at temperature 1, of shape (B,)."""
     logits: Tensor
     """What they were chosen by, of shape (B, N, V)."""
+
+    @property
+    def latent(self) -> Tensor:
+        """After the last scale, (B, G, C, L)."""
+        return self.latents[:, -1]
 
 
 class Attention(nn.Module):
@@ -295,6 +300,7 @@ class CarpTransformer(nn.Module):
         top_k: int = 1,
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
+        sharpness: float | None = None,
         last_scale: int | None = None,
     ) -> Generated:
         """Return tokens that fit a condition (B, E), chosen scale by scale.
@@ -305,6 +311,8 @@ class CarpTransformer(nn.Module):
             top_k: Draw each token from this many likeliest; 1 takes the likeliest.
             temperature: Above 1 draws more evenly; without effect on the likeliest.
             generator: Source of chance; None takes torch's own.
+            sharpness: Go on from the mean of a scale's codes, see `add_mean`, rather than from the
+                chosen ones; None goes on from these, as published.
             last_scale: Stop after this scale, counted from 0; None runs all.
         """
         if not 1 <= top_k <= self.config.codes:
@@ -316,16 +324,23 @@ class CarpTransformer(nn.Module):
         keys = values = None
         tokens: list[Tensor] = []
         logits: list[Tensor] = []
+        latents: list[Tensor] = []
         for k in range(len(self.slices))[: None if last_scale is None else last_scale + 1]:
             x = self.start(condition) if k == 0 else tokenizer.next_input(k, latent)
             scale_logits, keys, values = self.step(k, x, modulation, keys, values)
             chosen = _choose(scale_logits, top_k, temperature, generator)
-            latent = tokenizer.add_scale(k, latent, chosen)
+            if sharpness is None:
+                latent = tokenizer.add_scale(k, latent, chosen)
+            else:
+                latent = tokenizer.add_mean(k, latent, scale_logits, sharpness)
             tokens.append(chosen)
+            latents.append(latent)
             logits.append(scale_logits)
         all_tokens, all_logits = torch.cat(tokens, dim=1), torch.cat(logits, dim=1)
         likelihoods = all_logits.log_softmax(dim=-1).gather(2, all_tokens[..., None])
-        return Generated(all_tokens, latent, likelihoods.sum(dim=(1, 2)), all_logits)
+        return Generated(
+            all_tokens, torch.stack(latents, dim=1), likelihoods.sum(dim=(1, 2)), all_logits
+        )
 
     def _split(self, modulation: Tensor) -> list[tuple[Tensor, ...]]:
         """Return each block's six vectors of shape (B, 1, E), and then the head's two."""

@@ -156,4 +156,6 @@ def _policy(
         tasks=tasks if tasks > 1 else 0,
         drop_path=recipe.drop_path,
     )
-    return CarpPolicyNetwork(seen, eyes, state_size, tokenizer, transformer, recipe.fusion)
+    return CarpPolicyNetwork(
+        seen, eyes, state_size, tokenizer, transformer, recipe.fusion, recipe.sharpness
+    )

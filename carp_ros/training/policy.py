@@ -110,8 +110,7 @@ class PolicyTrainee:
         figures = {"loss": float(F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()))}
         for k, part in enumerate(network.tokenizer.vq.slices):
             figures[f"token_accuracy_{k}"] = float(right[part].mean())
-        made = network.transformer.generate(network.tokenizer.vq, condition)
-        latents = network.tokenizer.vq.latents_from_tokens(made.tokens)
+        latents = network.generate(condition).latents
         true = torch.from_numpy(self._data.actions[batch])
         for k in range(latents.shape[1]):
             actions = network.tokenizer.decode(latents[:, k].float(), states).cpu()

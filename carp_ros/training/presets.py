@@ -36,6 +36,8 @@ class PolicyRecipe:
         code_spread: How far a token's target spreads to codes near it; about 0 is the paper's.
         fusion: Width of a hidden layer in which cameras and state meet; 0, as in the paper, has
             none.
+        sharpness: Of the mean of codes that plans follow; None, as in the paper, follows the
+            likeliest.
     """
 
     width: int
@@ -48,6 +50,7 @@ class PolicyRecipe:
     jitter: ColourJitter = field(default_factory=ColourJitter)
     code_spread: float = 1e-3
     fusion: int = 0
+    sharpness: float | None = None
 
 
 _VQ_OPTIMIZER = OptimizerConfig(

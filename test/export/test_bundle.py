@@ -62,7 +62,7 @@ def test_the_graphs_say_what_the_network_says(tmp_path, tasks, joint):
     )
     images = {"cam": _cropped(example["image_cam"])}
     condition = network.condition(images, example["state"], example.get("task"))
-    made = network.transformer.generate(network.tokenizer.vq, condition)
+    made = network.generate(condition)
     np.testing.assert_array_equal(tokens, made.tokens.numpy())
     expected = network.tokenizer.decode(made.latent, example["state"]).detach().numpy()
     np.testing.assert_allclose(actions, expected, atol=1e-4)

@@ -5,13 +5,12 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
 
-import torch
-
 from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
 from carp_ros.training.augmentation import ColourJitter, StateNoise
 from carp_ros.training.build import make_policy, make_tokenizer
+from carp_ros.training.device import training_device
 from carp_ros.training.image_store import ImageStore
 from carp_ros.training.images import Images
 from carp_ros.training.loop import LoopConfig
@@ -57,7 +56,7 @@ def make_trainee(
     return PolicyTrainee(
         make_network(data, seed=seed, joint=joint),
         data,
-        ImageStore(images, EYES.crop_px, torch.device("cpu")),
+        ImageStore(images, EYES.crop_px, training_device()),
         windows[:-8],
         windows[-8:],
         StateNoise(position_m=0.01),
