@@ -56,6 +56,7 @@ def write_tiny_bundle(folder: Path, tasks: tuple[str, ...] = ("cup",), **changes
     for k in range(len(SCALES)):
         onnx.save(scale(k), folder / f"scale_{k}.onnx")
     onnx.save(decoder(), folder / "decoder.onnx")
+    (folder / "weights.bin").write_bytes(b"")  # the graphs are small enough to hold their own
     state = np.array([0.45, 0.05, 0.3, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.25], np.float32)
     golden = {
         f"image_{name}": np.zeros((1, size["height_px"], size["width_px"], 3), np.uint8)
@@ -86,6 +87,7 @@ def manifest(folder: Path, tasks: tuple[str, ...] = ("cup",)) -> dict[str, Any]:
         "rig": "ur5e_sim",
         "horizon": HORIZON,
         "step_s": STEP_S,
+        "followed": 2,
         "scales": list(SCALES),
         "cameras": SIZES,
         "state": dict(layout),
@@ -94,6 +96,7 @@ def manifest(folder: Path, tasks: tuple[str, ...] = ("cup",)) -> dict[str, Any]:
             name: entry(folder, f"{name}.onnx")
             for name in ("encoder", *(f"scale_{k}" for k in range(len(SCALES))), "decoder")
         },
+        "weights": entry(folder, "weights.bin"),
         "golden": {
             **entry(folder, "golden.npz"),
             "position_tolerance_m": 0.001,

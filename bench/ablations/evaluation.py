@@ -12,7 +12,6 @@ from bench.ablations.training import read_run
 from bench.ablations.variants import VARIANTS, Name
 from carp_ros.bringup import rig_path
 from carp_ros.cli.progress import Progress
-from carp_ros.evaluation.policy_agent import Pace
 from carp_ros.evaluation.trials import Conditions, FollowPolicy, Trial, run_trials
 from carp_ros.export.training_run import export_run
 from carp_ros.inference.bundle import MANIFEST, Bundle, load_bundle
@@ -116,7 +115,7 @@ def _trials(evaluation: Evaluation, bundle: Bundle, task: str, seeds: list[int])
         task,
         evaluation.level,
         evaluation.timeout_s,
-        FollowPolicy(bundle.folder, task, Pace()),
+        FollowPolicy(bundle.folder, task),
         sees=True,
     )
     workers = min(evaluation.workers, len(seeds))

@@ -11,6 +11,7 @@ from bench.metaworld.recipe import Recipe
 from carp_ros.networks.action_tokenizer import ActionConfig, ActionTokenizer
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.networks.carp_transformer import TransformerConfig
+from carp_ros.training.gradients import Inputs
 from carp_ros.training.soft_targets import soft_cross_entropy, soft_targets
 from carp_ros.training.windows import Indices
 
@@ -33,7 +34,7 @@ def make_policy(
     torch.manual_seed(recipe.seed)
     vq = recipe.vq
     transformer = TransformerConfig(
-        STATE,
+        recipe.fusion or STATE,
         vq.dimensions,
         vq.scales,
         vq.codes,
@@ -43,7 +44,9 @@ def make_policy(
         recipe.heads,
         tasks=tasks if tasks > 1 else 0,
     )
-    network = CarpPolicyNetwork((), EyesConfig(), STATE, tokenizer, transformer)
+    network = CarpPolicyNetwork(
+        (), EyesConfig(), STATE, tokenizer, transformer, recipe.fusion, recipe.sharpness
+    )
     if data is not None:
         fit_states(network.state_scaling, data)
     return network
@@ -58,9 +61,13 @@ class TokenizerTrainee:
         self._actions = network.scaling(table.actions)
         self._table = table
 
-    def losses(self, batch: Indices, generator: object) -> dict[str, Tensor]:
+    def inputs(self, batch: Indices, generator: object) -> Inputs:
+        """Return `rows` of the table."""
+        return {"rows": self._table.rows(batch)}
+
+    def losses(self, inputs: Inputs) -> dict[str, Tensor]:
         """Return the paper's loss, summed over dimensions, and its parts as means."""
-        loss = self.network.vq(self._actions[self._table.rows(batch)])
+        loss = self.network.vq(self._actions[inputs["rows"]])
         return {
             "loss": loss.loss,
             "reconstruction_loss": loss.reconstruction_loss.mean(),
@@ -92,9 +99,13 @@ class PolicyTrainee:
             self._inputs = torch.cat(inputs)
             self._targets = soft_targets(vq.quantizer.codebook.detach(), code_spread)
 
-    def losses(self, batch: Indices, generator: object) -> dict[str, Tensor]:
+    def inputs(self, batch: Indices, generator: object) -> Inputs:
+        """Return `rows` of the table."""
+        return {"rows": self._table.rows(batch)}
+
+    def losses(self, inputs: Inputs) -> dict[str, Tensor]:
         """Return the tokens' mean cross-entropy and how many greedy tokens are right."""
-        rows = self._table.rows(batch)
+        rows = inputs["rows"]
         condition = self.network.condition({}, self._table.states[rows], self._table.tasks_of(rows))
         logits, tokens = self.network.transformer(condition, self._inputs[rows]), self._tokens[rows]
         loss = soft_cross_entropy(logits, tokens, self._targets)
@@ -106,10 +117,9 @@ class PolicyTrainee:
 
 
 def plan(network: CarpPolicyNetwork, states: Tensor, tasks: Tensor | None) -> Tensor:
-    """Return actions (B, H, D) for states (B, S): the likeliest token of every place."""
+    """Return actions (B, H, D) for states (B, S)."""
     condition = network.condition({}, states, tasks)
-    made = network.transformer.generate(network.tokenizer.vq, condition)
-    return network.tokenizer.decode(made.latent, states)
+    return network.tokenizer.decode(network.generate(condition).latent, states)
 
 
 @torch.no_grad()

@@ -22,6 +22,8 @@ class Recipe:
         depth: Of it.
         heads: Of it.
         code_spread: How far a token's target spreads to codes near it, see `soft_targets`.
+        fusion: Width of CARP's two hidden layers between state and condition.
+        sharpness: Of the mean of codes that CARP's plans follow, see `CarpTransformer.generate`.
         hidden: Widths of the regression's hidden layers.
         batch: Windows a step, of every training.
         tokenizer_steps: Of CARP's first stage.
@@ -46,6 +48,8 @@ class Recipe:
     depth: int = 4
     heads: int = 4
     code_spread: float = 0.6
+    fusion: int = 256
+    sharpness: float | None = 2.0
     hidden: tuple[int, ...] = (512, 512, 512)
     batch: int = 256
     tokenizer_steps: int = 4000
@@ -73,7 +77,7 @@ class Recipe:
     @property
     def carp_loop(self) -> LoopConfig:
         """The course of CARP's second stage."""
-        return self._loop(self.steps, OptimizerConfig(1e-3, last_rate=0.01))
+        return self._loop(self.steps, OptimizerConfig(2.5e-3, last_rate=0.01))
 
     @property
     def regression_loop(self) -> LoopConfig:

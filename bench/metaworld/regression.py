@@ -11,6 +11,7 @@ from bench.metaworld.demonstrations import ACTION, STATE, Windows
 from bench.metaworld.learning import Table, fit_states
 from bench.metaworld.recipe import Recipe
 from carp_ros.networks.scaling import Scaling
+from carp_ros.training.gradients import Inputs
 from carp_ros.training.windows import Indices
 
 _TASK_WIDTH = 3  # as CARP's
@@ -67,9 +68,13 @@ class RegressionTrainee:
         self._actions = network.action_scaling(table.actions)
         self._table = table
 
-    def losses(self, batch: Indices, generator: object) -> dict[str, Tensor]:
+    def inputs(self, batch: Indices, generator: object) -> Inputs:
+        """Return `rows` of the table."""
+        return {"rows": self._table.rows(batch)}
+
+    def losses(self, inputs: Inputs) -> dict[str, Tensor]:
         """Return the mean squared error of scaled actions."""
-        rows = self._table.rows(batch)
+        rows = inputs["rows"]
         made = self.network(self._table.states[rows], self._table.tasks_of(rows))
         return {"loss": (made - self._actions[rows]).square().mean()}
 

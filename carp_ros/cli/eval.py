@@ -52,7 +52,8 @@ class EvalCommand:
         contact_sheet: Where to write a PNG of the first trials' beginnings, middles and ends.
         workers: Processes; 0 takes one a core.
         rig: A rig's file, or the name of one in config/.
-        replan_s: The policy observes and plans this often, in simulated time.
+        replan_s: The policy observes and plans this often, in simulated time; without: as the
+            bundle says.
         latency_s: A plan reaches the servo so much after its observation, in simulated time; give
             what the robot's computer takes.
         last_scale: The policy stops after this scale, from 0 for the coarsest, to see what early
@@ -70,7 +71,7 @@ class EvalCommand:
     contact_sheet: Path | None = None
     workers: int = 0
     rig: str = "ur5e_sim"
-    replan_s: float = Pace.replan_s
+    replan_s: float | None = None
     latency_s: float = Pace.latency_s
     last_scale: int | None = None
 
@@ -127,7 +128,7 @@ def _bundle(command: EvalCommand) -> Bundle | None:
         raise ValueError("--agent policy needs --bundle, the folder of a compiled policy")
     if not command.bundle:
         return None
-    if command.replan_s <= 0.0 or command.latency_s < 0.0:
+    if (command.replan_s is not None and command.replan_s <= 0.0) or command.latency_s < 0.0:
         raise ValueError(
             f"--replan-s is {command.replan_s}, --latency-s {command.latency_s}; expected a time"
             " above 0, and one of 0 or more"
@@ -143,13 +144,14 @@ def _bundle(command: EvalCommand) -> Bundle | None:
 
 def _run(command: EvalCommand, bundle: Bundle | None) -> list[tuple[Trial, list[Picture]]]:
     """Run all trials, showing progress; return them in the order of their seeds."""
-    pace = Pace(command.replan_s, command.latency_s)
     conditions = Conditions(
         load_rig(rig_path(command.rig)),
         command.task,
         command.level,
         command.timeout_s,
-        FollowPolicy(bundle.folder, command.task, pace, command.last_scale)
+        FollowPolicy(
+            bundle.folder, command.task, command.replan_s, command.latency_s, command.last_scale
+        )
         if bundle
         else demonstrate,
         sees=bundle is not None,
@@ -175,7 +177,7 @@ def _report(
     if bundle:
         policy = {
             "bundle": {"name": bundle.name, "sha256": bundle.sha256},
-            "replan_s": command.replan_s,
+            "replan_s": command.replan_s or bundle.manifest.replan_s,
             "latency_s": command.latency_s,
             "last_scale": command.last_scale,
             **policy_summary([trial.policy for trial in trials if trial.policy]),

@@ -52,6 +52,8 @@ class PolicyCommand:
         preset: The recipe; what else is given here replaces that part of it.
         demonstrations: Train on so many of each task; 0 takes all but those held out.
         epochs: Passes over the dataset; 0 takes the preset's.
+        compile: Let torch.compile write the step's kernels: a minute more at the start, shorter
+            steps. Needs a C++ compiler.
         rollouts: Trials of each task in the simulated cell at each validation, from seed 5000 on.
         seed: Of initial weights, order and augmentation.
     """
@@ -62,6 +64,7 @@ class PolicyCommand:
     preset: Preset = "cpu-small"
     demonstrations: int = 0
     epochs: int = 0
+    compile: bool = False
     rollouts: int = 0
     seed: int = 0
 

@@ -70,6 +70,7 @@ def recipe_of(command: PolicyCommand) -> PolicyRecipe:
     """Return the preset's recipe with what the command replaces."""
     recipe = POLICIES[command.preset]
     changes: dict[str, Any] = {"epochs": command.epochs} if command.epochs else {}
+    changes |= {"compile": True} if command.compile else {}
     loop = dataclasses.replace(recipe.loop, seed=command.seed, **changes)
     return dataclasses.replace(recipe, loop=loop)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from carp_ros.bringup import rig_path
 from carp_ros.cli.export import provenance
-from carp_ros.evaluation.policy_agent import Pace
 from carp_ros.evaluation.trials import Conditions, FollowPolicy, run_trials
 from carp_ros.export.training_run import export_network
 from carp_ros.networks.carp_policy import CarpPolicyNetwork
@@ -41,7 +40,7 @@ def rollout(command: PolicyCommand, recipe: PolicyRecipe, config: dict[str, Any]
         seeds = range(_ROLLOUT_SEED, _ROLLOUT_SEED + command.rollouts)
         rates = {}
         for task in config["tasks"]:
-            follow = FollowPolicy(bundle, task, Pace())
+            follow = FollowPolicy(bundle, task)
             conditions = Conditions(rig, task, "normal", _ROLLOUT_S, follow, sees=True)
             trials = run_trials(conditions, seeds, (), len(os.sched_getaffinity(0)))
             rates[f"success_{task}"] = sum(trial.success for trial, _ in trials) / len(seeds)

@@ -13,6 +13,7 @@ from carp_ros.sim.cell import Cell
 from carp_ros.types import Observation
 
 _JUDGE_NS = 100_000_000
+_RETRY_NS = 200_000_000  # after a plan that came to nothing
 _DONE_NS = 1_000_000_000  # of success without a break
 _REFUSALS_UNTIL_STOP = 5  # in a row, as control/arbiter.py
 
@@ -41,7 +42,7 @@ class Pace:
             it.
     """
 
-    replan_s: float = 0.2
+    replan_s: float = 0.8
     latency_s: float = 0.1
 
 
@@ -104,7 +105,7 @@ class PolicyAgent:
         self._deliver(servo, now_ns)
         if self._coming is None and now_ns >= self._next_ns:
             self._next_ns = max(self._next_ns + self._replan_ns, now_ns)
-            self._plan()
+            self._plan(now_ns)
             self._deliver(servo, now_ns)
         if now_ns >= self._judged_ns + _JUDGE_NS:
             self._judged_ns = now_ns
@@ -112,11 +113,11 @@ class PolicyAgent:
                 self._failed_ns = now_ns
             self._done = now_ns - self._failed_ns >= _DONE_NS
 
-    def _plan(self) -> None:
+    def _plan(self, now_ns: int) -> None:
         try:
             self._coming = self._policy.infer(self._observe())
         except CarpError as error:
-            self._refuse(str(error))
+            self._refuse(str(error), now_ns)
         else:
             self.predictions.append(self._coming)
 
@@ -129,11 +130,12 @@ class PolicyAgent:
         try:
             servo.follow_chunk(coming.chunk, now_ns)
         except ChunkError as error:
-            self._refuse(str(error))
+            self._refuse(str(error), now_ns)
         else:
             self._refused_in_a_row = 0
             self.arrivals_ns.append(now_ns)
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, now_ns: int) -> None:
         self.refusals.append(why)
         self._refused_in_a_row += 1
+        self._next_ns = now_ns + _RETRY_NS

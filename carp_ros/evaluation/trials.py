@@ -111,13 +111,15 @@ class FollowPolicy:
     Attributes:
         bundle: Its folder.
         task: Which of its tasks.
-        pace: When it plans.
+        replan_s: From one observation to the next; None as the bundle says.
+        latency_s: From an observation to its chunk at the servo.
         last_scale: Stop after this scale, from 0; None for the finest.
     """
 
     bundle: Path
     task: str
-    pace: Pace
+    replan_s: float | None = None
+    latency_s: float = Pace.latency_s
     last_scale: int | None = None
 
     def __call__(self, cell: Cell, cameras: Cameras | None) -> PolicyAgent:
@@ -128,7 +130,7 @@ class FollowPolicy:
             policy,
             lambda: see(cell, cameras, policy.cameras),
             lambda: cell.judge().success,
-            self.pace,
+            Pace(self.replan_s or policy.manifest.replan_s, self.latency_s),
         )
 
 

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from carp_ros.export.graphs import DecoderGraph, EncoderGraph, ScaleGraph
 from carp_ros.export.onnx_export import export_onnx
+from carp_ros.export.shared_weights import share_weights
 from carp_ros.inference.bundle import FORMAT, MANIFEST, graph_names, sha256_of
 from carp_ros.inference.layout import NAMES, UNITS
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.recording.whole_file import remove_folder, whole_folder
 
-_GOLDEN = "golden.npz"
+_GOLDEN, _WEIGHTS = "golden.npz", "weights.bin"
 _TOLERANCES = {
     "position_tolerance_m": 0.001,
     "rotation_tolerance_rad": 0.005,
@@ -70,6 +71,7 @@ def write_bundle(
     with whole_folder(folder) as draft:
         golden = _write_graphs(draft, network, eyes, example, several_tasks=len(facts.tasks) > 1)
         arrays = {name: value.numpy() for name, value in (*example.items(), *golden.items())}
+        share_weights(sorted(draft.glob("*.onnx")), draft / _WEIGHTS)
         np.savez_compressed(draft / _GOLDEN, allow_pickle=False, **arrays)
         manifest = _manifest(draft, network, eyes, facts)
         (draft / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, width=100))
@@ -114,11 +116,13 @@ def _manifest(
         "rig": facts.rig,
         "horizon": vq.horizon,
         "step_s": facts.step_s,
+        "followed": vq.horizon // 2,  # as the paper has it
         "scales": list(vq.scales),
         "cameras": {camera: dict(size) for camera in network.eyes},
         "state": _layout(facts.state_low, facts.state_high),
         "action": _layout(facts.action_low, facts.action_high),
         "graphs": {name: _entry(folder, file) for name, file in files.items()},
+        "weights": _entry(folder, _WEIGHTS),
         "golden": {**_entry(folder, _GOLDEN), **_TOLERANCES},
         "made": dict(facts.made),
     }

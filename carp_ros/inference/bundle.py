@@ -88,10 +88,12 @@ class Manifest:
         rig: Name of the rig whose base frame and cameras it knows.
         horizon: Steps of a chunk.
         step_s: Step i is due i * step_s after the observation's stamp.
+        followed: Steps of a chunk that are followed before the next one is planned.
         scales: How many positions of the latent each scale decides, coarse to fine.
         cameras: What the input `image_<camera>` takes.
         state, action: Layout of the encoder's `state` and of the decoder's `actions`.
         graphs: `encoder`, `scale_<k>` for each scale, `decoder`.
+        weights: Of the graphs, which name it and where in it each lies.
         golden: What every runtime must compute.
         made: Where it comes from: command, dataset, seed, date, machine, figures. Free.
     """
@@ -102,13 +104,20 @@ class Manifest:
     rig: str
     horizon: int
     step_s: float
+    followed: int
     scales: tuple[int, ...]
     cameras: dict[str, ImageSize]
     state: VectorLayout
     action: VectorLayout
     graphs: dict[str, BundleFile]
+    weights: BundleFile
     golden: Golden
     made: dict[str, Any]
+
+    @property
+    def replan_s(self) -> float:
+        """From one plan to the next."""
+        return self.followed * self.step_s
 
 
 @dataclass(frozen=True)
@@ -207,7 +216,7 @@ def load_bundle(folder: Path) -> Bundle:
         raise ValueError(f"no {MANIFEST} in {folder}; expected the folder of an exported policy")
     manifest = read_strictly(Manifest, load_mapping(path), str(path))
     _check_manifest(manifest, str(path))
-    for entry in (*manifest.graphs.values(), manifest.golden):
+    for entry in (*manifest.graphs.values(), manifest.weights, manifest.golden):
         _check_file(folder, entry.file, entry.sha256)
     return Bundle(folder, manifest, sha256_of(path))
 
@@ -226,6 +235,11 @@ def _check_manifest(manifest: Manifest, where: str) -> None:
         (not manifest.tasks, "tasks is empty", "one at least"),
         (manifest.horizon < 1, f"horizon is {manifest.horizon}", "1 or more"),
         (manifest.step_s <= 0.0, f"step_s is {manifest.step_s}", "a time above 0"),
+        (
+            not 1 <= manifest.followed < manifest.horizon,
+            f"followed is {manifest.followed}",
+            f"1 to {manifest.horizon - 1}, as a chunk has {manifest.horizon} steps",
+        ),
         (not manifest.scales, "scales is empty", "one at least"),
         (
             set(manifest.graphs) != set(expected),

@@ -12,7 +12,8 @@ Publishes:
     /diagnostics (DiagnosticArray): `policy: chunks`, 1 Hz: latencies, counts, and why no chunk is
         sent.
 Parameters:
-    rig, bundle (folder), task (empty: the bundle's only one), rate_hz (attempts a second),
+    rig, bundle (folder), task (empty: the bundle's only one), replan_s (from one plan to
+        the next; 0: as the bundle says),
     deadline_s (from capture to chunk; 0: none), providers (of ONNX Runtime, between spaces),
     threads (of one operator).
 
@@ -58,7 +59,7 @@ from carp_ros.policies.live import Answer, InferenceLog, LivePolicy
 from carp_ros.policies.load import load_policy
 from carp_ros.types import Observation
 
-_RATE_HZ = 5.0
+_TICK_S = 0.02
 _HISTORY_S = 0.5  # twice what a camera may be late
 _INFERENCE_S = 10.0  # longer than any
 
@@ -75,10 +76,12 @@ class PolicyNode(LifecycleNode):
             raise ValueError("parameter bundle is empty; expected the folder of a compiled policy")
         self._folder = Path(bundle)
         self._task = fixed_parameter(self, "task", "", "What to do; empty: the only task.")
-        rate_hz = fixed_parameter(self, "rate_hz", _RATE_HZ, "Attempts a second [Hz].")
-        if rate_hz <= 0.0:
-            raise ValueError(f"parameter rate_hz is {rate_hz}; expected more than 0 Hz")
-        self._period_s = 1.0 / rate_hz
+        self._replan_s = fixed_parameter(
+            self, "replan_s", 0.0, "From one plan to the next [s]; 0: as the bundle says."
+        )
+        if self._replan_s < 0.0:
+            raise ValueError(f"parameter replan_s is {self._replan_s}; expected 0 s or more")
+        self._next_ns = 0
         self._deadline_s = fixed_parameter(
             self, "deadline_s", 0.0, "From capture to chunk [s]; 0: none."
         )
@@ -108,6 +111,7 @@ class PolicyNode(LifecycleNode):
         self._live = LivePolicy(
             policy, self._rig.limits, self._deadline_s, time.monotonic_ns, self._now_ns
         )
+        self._period_ns = round((self._replan_s or policy.manifest.replan_s) * 1e9)
         self._log = InferenceLog(self._rig.limits, policy.manifest.step_s)
         self._gripper_chunks = self.create_publisher(JointTrajectory, "gripper_chunk", COMMAND)
         self._chunks = self.create_publisher(MultiDOFJointTrajectory, "chunk", COMMAND)
@@ -116,14 +120,14 @@ class PolicyNode(LifecycleNode):
         self._diagnostics = DiagnosticsPublisher(self)
         self._subscribe(cameras)
         self._tickers = [
-            self.create_timer(self._period_s, self._on_tick),
+            self.create_timer(_TICK_S, self._on_tick),
             self.create_timer(1.0, self._on_second),
         ]
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to send chunks."""
-        self._active = True
+        self._active, self._next_ns = True, 0
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -231,7 +235,8 @@ class PolicyNode(LifecycleNode):
                 return  # the policy thinks; the next tick asks about what is new then
             self._asking.result()  # raises what a bug raised
             self._asking = None
-        if not self._active:
+        now_ns = time.monotonic_ns()
+        if not self._active or now_ns < self._next_ns:
             return
         observation = self._buffer.newest()
         refusal = self._live.refusal(observation, self._buffer.slowest)
@@ -239,6 +244,7 @@ class PolicyNode(LifecycleNode):
             with self._lock:
                 self._log.refuse(refusal)
             return
+        self._next_ns = max(self._next_ns + self._period_ns, now_ns)
         self._asking = self._thinker.submit(self._ask, observation)
 
     def _ask(self, observation: Observation) -> None:
@@ -248,6 +254,8 @@ class PolicyNode(LifecycleNode):
             self._log.take(answer)
         if self._active and answer.prediction is not None and not answer.refusal:
             self._publish(answer)
+        else:
+            self._next_ns = 0  # the next tick tries again
 
     def _publish(self, answer: Answer) -> None:
         prediction = answer.prediction

@@ -23,8 +23,7 @@ class StateNoise:
     """How far a measured state is moved from where it was.
 
     True actions, seen from a state that is a little off, lead back: that is what the policy learns.
-    Tokenizer and policy are trained with the same noise, for the tokenizer must have seen what the
-    policy is to say.
+    The tokenizer is trained with noise, too, for it must have seen what the policy is to say.
 
     Attributes:
         position_m: Standard deviation of each coordinate.

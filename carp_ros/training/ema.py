@@ -34,7 +34,9 @@ class Ema:
         """Take in the weights after an optimiser step, counted from 1."""
         weights = _weights(self._network)
         averages = [self.average[name] for name in weights]
-        torch._foreach_lerp_(averages, list(weights.values()), 1.0 - ema_decay(step))
+        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+            averages, list(weights.values()), 1.0 - ema_decay(step)
+        )
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the network's state with the averaged weights."""

@@ -34,7 +34,7 @@ class PolicyRecipe:
         noise: Of the states in training.
         jitter: Of the images' colours in training.
         code_spread: How far a token's target spreads to codes near it; about 0 is the paper's.
-        fusion: Width of a hidden layer in which cameras and state meet; 0, as in the paper, has
+        fusion: Width of two hidden layers in which cameras and state meet; 0, as in the paper, has
             none.
         sharpness: Of the mean of codes that plans follow; None, as in the paper, follows the
             likeliest.
@@ -83,12 +83,14 @@ _SMALL_VQ = LoopConfig(
     ),
 )
 
-_SMALL_NOISE = StateNoise(position_m=0.005, rot6d=0.01)
+# What the tokenizer has seen may be more than what the policy is trained with, never less.
+_TOKENIZER_NOISE = StateNoise(position_m=0.005, rot6d=0.01)
+_POLICY_NOISE = StateNoise(position_m=0.003, rot6d=0.01)
 
 TOKENIZERS = {
     "paper-state": TokenizerRecipe(_PAPER_ACTIONS, _PAPER_VQ),
     "paper-image": TokenizerRecipe(_PAPER_ACTIONS, _PAPER_VQ),
-    "cpu-small": TokenizerRecipe(_SMALL_ACTIONS, _SMALL_VQ, _SMALL_NOISE),
+    "cpu-small": TokenizerRecipe(_SMALL_ACTIONS, _SMALL_VQ, _TOKENIZER_NOISE),
 }
 
 POLICIES = {
@@ -114,8 +116,11 @@ POLICIES = {
         4,
         0.0,
         EyesConfig(),
-        LoopConfig(30, 64, 5, optimizer=OptimizerConfig(1e-3, last_rate=0.01)),
-        _SMALL_NOISE,
+        LoopConfig(120, 256, 10, optimizer=OptimizerConfig(2.5e-3, last_rate=0.01)),
+        _POLICY_NOISE,
+        ColourJitter(contrast=0.1, brightness=0.1, tint=0.03),
         code_spread=0.6,
+        fusion=256,
+        sharpness=2.0,
     ),
 }

@@ -47,7 +47,7 @@ def test_a_person_moves_with_some_jerk(conditions):
 
 
 def test_a_policy_is_measured_in_every_trial(conditions, tiny_bundle):
-    follow = FollowPolicy(tiny_bundle, "cup", Pace(replan_s=0.2, latency_s=0.1), last_scale=None)
+    follow = FollowPolicy(tiny_bundle, "cup")
     seen = dataclasses.replace(conditions, timeout_s=1.0, make_agent=follow, sees=True)
     trials = [trial for trial, _ in run_trials(seen, (3, 4), workers=1)]
     for trial in trials:
