@@ -50,8 +50,12 @@ class PolicyCommand:
         tokenizer: Folder of `carp train tokenizer`.
         out: Folder of the training.
         preset: The recipe; what else is given here replaces that part of it.
+        start_from: Folder of an earlier training, of the same tokenizer and sizes, whose weights
+            this one begins with: to go on with more demonstrations, or for longer.
         demonstrations: Train on so many of each task; 0 takes all but those held out.
         epochs: Passes over the dataset; 0 takes the preset's.
+        batch: Windows a step, of all ranks together; 0 takes the preset's.
+        learning_rate: At its highest; 0 takes the preset's.
         compile: Let torch.compile write the step's kernels: a minute more at the start, shorter
             steps. Needs a C++ compiler.
         rollouts: Trials of each task in the simulated cell at each validation, from seed 5000 on.
@@ -62,8 +66,11 @@ class PolicyCommand:
     tokenizer: Path
     out: Path
     preset: Preset = "cpu-small"
+    start_from: Path | None = None
     demonstrations: int = 0
     epochs: int = 0
+    batch: int = 0
+    learning_rate: float = 0.0
     compile: bool = False
     rollouts: int = 0
     seed: int = 0

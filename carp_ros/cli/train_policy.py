@@ -12,7 +12,7 @@ from carp_ros.export.training_run import export_run
 from carp_ros.inference.bundle import ImageSize
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.share import cache_folder
-from carp_ros.training.build import load_tokenizer, make_policy, policy_config
+from carp_ros.training.build import load_tokenizer, make_policy, policy_config, start_from
 from carp_ros.training.curves import draw_curves
 from carp_ros.training.device import training_device
 from carp_ros.training.example import encoder_example, write_example
@@ -39,7 +39,10 @@ def run(command: PolicyCommand) -> int:
     data = read_windows(reader, tokenizer.vq.config.horizon)
     trained, held_out = split_episodes(data, _HELD_OUT, command.demonstrations, command.seed)
     network = make_policy(recipe, tokenizer, tuple(reader.spec.cameras), data, command.seed)
+    if command.start_from:
+        start_from(network, command.start_from)
     config = policy_config(recipe, tokenizer, reader, data, command.demonstrations, command.seed)
+    config["start_from"] = command.start_from.name if command.start_from else ""
     with ranks():
         with rank_0_first():
             folder = RunFolder(command.out, config)
@@ -69,9 +72,17 @@ def run(command: PolicyCommand) -> int:
 def recipe_of(command: PolicyCommand) -> PolicyRecipe:
     """Return the preset's recipe with what the command replaces."""
     recipe = POLICIES[command.preset]
-    changes: dict[str, Any] = {"epochs": command.epochs} if command.epochs else {}
-    changes |= {"compile": True} if command.compile else {}
-    loop = dataclasses.replace(recipe.loop, seed=command.seed, **changes)
+    loop = dataclasses.replace(
+        recipe.loop,
+        epochs=command.epochs or recipe.loop.epochs,
+        batch=command.batch or recipe.loop.batch,
+        seed=command.seed,
+        compile=command.compile,
+        optimizer=dataclasses.replace(
+            recipe.loop.optimizer,
+            learning_rate=command.learning_rate or recipe.loop.optimizer.learning_rate,
+        ),
+    )
     return dataclasses.replace(recipe, loop=loop)
 
 

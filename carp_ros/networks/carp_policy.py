@@ -46,8 +46,7 @@ class CarpPolicyNetwork(nn.Module):
         tokenizer: Trained before; frozen here.
         transformer: Its size; `features` are the fusion's, or without one as many as
             `condition_size` says.
-        fusion: Width of two hidden layers in which cameras and state meet; 0, as published, has
-            none.
+        fusion: Width of a hidden layer in which cameras and state meet; 0, as published, has none.
         sharpness: Of the mean that plans follow, see `CarpTransformer.generate`; None, as
             published, follows the likeliest tokens.
     """
@@ -67,7 +66,7 @@ class CarpPolicyNetwork(nn.Module):
         self.eyes = nn.ModuleDict({name: _encoder(eyes) for name in cameras})
         self.state_scaling = Scaling(state_size)
         size = condition_size(cameras, eyes, state_size)
-        self.fusion = _hidden_layers(size, fusion) if fusion else nn.Identity()
+        self.fusion = nn.Sequential(nn.Linear(size, fusion), nn.ReLU()) if fusion else nn.Identity()
         self.tokenizer = tokenizer.requires_grad_(False)
         self.transformer = CarpTransformer(transformer)
 
@@ -102,7 +101,3 @@ def condition_size(cameras: tuple[str, ...], eyes: EyesConfig, state_size: int) 
 def _encoder(eyes: EyesConfig) -> nn.Module:
     kind = {"small": SmallEncoder, "resnet18": ResNetEncoder}[eyes.kind]
     return kind(eyes.crop_px, eyes.width)
-
-
-def _hidden_layers(size: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(size, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())

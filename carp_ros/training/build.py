@@ -116,6 +116,38 @@ def policy_config(
     }
 
 
+def start_from(network: CarpPolicyNetwork, folder: Path) -> None:
+    """Give a policy the weights of an earlier training, to go on with other data or another course.
+
+    Args:
+        network: Of the same sizes, cameras, tasks and tokenizer.
+        folder: Of the earlier training.
+
+    Raises:
+        ValueError: If there is none, or it is of another network.
+    """
+    _, weights = read_weights(folder)
+    own = network.state_dict()
+    of_shape = {name: tuple(value.shape) for name, value in own.items()}
+    if of_shape != {name: tuple(value.shape) for name, value in weights.items()}:
+        changed = [name for name in {**own, **weights} if not _alike(own, weights, name)]
+        raise ValueError(
+            f"{folder} holds a network that differs in {', '.join(changed[:3])}; expected the same"
+            " sizes, cameras and number of tasks as asked for here"
+        )
+    prefix = "tokenizer."
+    if any(not own[name].equal(weights[name]) for name in own if name.startswith(prefix)):
+        raise ValueError(
+            f"{folder} was trained with another tokenizer, and its tokens mean something else;"
+            " give that one with --tokenizer"
+        )
+    network.load_state_dict(weights)
+
+
+def _alike(a: dict[str, Any], b: dict[str, Any], name: str) -> bool:
+    return name in a and name in b and a[name].shape == b[name].shape
+
+
 def load_policy(folder: Path) -> tuple[CarpPolicyNetwork, PolicyRecipe, dict[str, Any]]:
     """Return the policy that `carp train policy` left in a folder, its recipe and what it is of.
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from carp_ros.training.device import Precision, autocast, dtype_of, training_device
+from carp_ros.training.divergence import DivergenceWatch
 from carp_ros.training.ema import Ema
 from carp_ros.training.gradients import GraphedGradients, Inputs
 from carp_ros.training.optimizer import OptimizerConfig, make_optimizer, set_rates
@@ -96,10 +97,18 @@ def train(
         config: How.
         folder: Where state and figures go. Only rank 0 writes.
         progress: Called now and then with steps done, steps in all and the latest figures.
+
+    Raises:
+        ValueError: If it diverged; the folder has the weights from before.
     """
     run = _Run(trainee, config, folder)
+    watch = DivergenceWatch()
+    for row in folder.figures():
+        watch.take(int(row["epoch"]), row["loss"])
     for epoch in range(run.first_epoch, config.epochs):
         figures = run.train_epoch(epoch, progress)
+        if not watch.take(epoch + 1, figures["loss"]):
+            continue
         last = epoch + 1 == config.epochs
         if last or (epoch + 1) % config.validate_every == 0:
             figures |= run.validated()
@@ -213,11 +222,12 @@ class _Run:
         part = share_of(len(batch))
         share = (part.stop - part.start) / len(batch)
         average_gradients(self._weights, share)
-        torch.nn.utils.clip_grad_norm_(self._weights, config.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self._weights, config.gradient_clip)
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._ema.update(step + 1)
         detached = {name: value.detach() for name, value in figures.items()}
+        detached["gradient_norm"] = norm
         if world() == 1:
             return detached
         return {name: mean_over_ranks(value, share) for name, value in detached.items()}

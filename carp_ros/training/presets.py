@@ -34,7 +34,7 @@ class PolicyRecipe:
         noise: Of the states in training.
         jitter: Of the images' colours in training.
         code_spread: How far a token's target spreads to codes near it; about 0 is the paper's.
-        fusion: Width of two hidden layers in which cameras and state meet; 0, as in the paper, has
+        fusion: Width of a hidden layer in which cameras and state meet; 0, as in the paper, has
             none.
         sharpness: Of the mean of codes that plans follow; None, as in the paper, follows the
             likeliest.
@@ -116,7 +116,9 @@ POLICIES = {
         4,
         0.0,
         EyesConfig(),
-        LoopConfig(120, 256, 10, optimizer=OptimizerConfig(2.5e-3, last_rate=0.01)),
+        LoopConfig(
+            120, 256, 10, optimizer=OptimizerConfig(6e-4, gradient_clip=1.0, last_rate=0.01)
+        ),
         _POLICY_NOISE,
         ColourJitter(contrast=0.1, brightness=0.1, tint=0.03),
         code_spread=0.6,
