@@ -7,7 +7,11 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install '
 
 from carp_ros.networks.action_tokenizer import ActionConfig  # noqa: E402
 from carp_ros.strict import read_strictly  # noqa: E402
+from carp_ros.training.build import start_from  # noqa: E402
 from carp_ros.training.presets import POLICIES, TOKENIZERS, PolicyRecipe  # noqa: E402
+from carp_ros.training.run_folder import RunFolder  # noqa: E402
+
+from .small_world import make_network, make_world  # noqa: E402
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -22,3 +26,34 @@ def test_what_is_tokenized_is_read_back_from_json_as_it_was(name):
     config = TOKENIZERS[name].network
     content = json.loads(json.dumps(dataclasses.asdict(config)))
     assert read_strictly(ActionConfig, content, "config.json") == config
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """Return the folder of a training, and its network."""
+    data, _ = make_world()
+    network = make_network(data, seed=0)
+    with torch.no_grad():
+        network.transformer.head.weight.add_(1.0)
+    RunFolder(tmp_path, {"kind": "policy"}).save({}, network.state_dict())
+    return tmp_path, network
+
+
+def test_a_training_begins_with_the_weights_of_another(earlier):
+    folder, network = earlier
+    later = make_network(make_world()[0], seed=0)
+    start_from(later, folder)
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(later.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_weights_of_another_tokenizer_are_refused(earlier):
+    later = make_network(make_world()[0], seed=1)
+    with pytest.raises(ValueError, match=r"another tokenizer, .* give that one with --tokenizer"):
+        start_from(later, earlier[0])
+
+
+def test_weights_of_another_network_are_refused_with_where_they_differ(earlier):
+    later = make_network(make_world(tasks=2)[0], seed=0)
+    with pytest.raises(ValueError, match=r"differs in transformer\.task_embedding.weight"):
+        start_from(later, earlier[0])
