@@ -137,6 +137,7 @@ class Demonstrator:
     def _arrived(self, tool: Pose, move: Move, now_ns: int) -> bool:
         gap = pose_difference(tool, move.pose)
         near_m, near_rad = (_AT_M, _AT_RAD) if move.precise else (_NEAR_M, _NEAR_RAD)
+        near_m = near_m if move.within_m is None else move.within_m
         there = np.linalg.norm(gap[:3]) < near_m and np.linalg.norm(gap[3:]) < near_rad
         return bool(there) or now_ns > self._give_up_ns
 

@@ -25,13 +25,27 @@ _ATTEMPTS = 3
 _HANDLE_SLACK_RAD = 0.6
 
 
+# How far a first aim and a second look may miss, and when each counts as reached. Whoever only saw
+# tools that stand above their target does not know what to do beside it.
+_AIM_M, _AIMED_M = 0.025, 0.010
+_LOOK_M, _LOOKED_M = 0.006, 0.008
+
+
 @dataclass(frozen=True)
 class Move:
-    """Bring the tool to `pose` at up to `speed_m_s`; `precise` where millimetres count."""
+    """Bring the tool to `pose` at up to `speed_m_s`.
+
+    Attributes:
+        pose: Where to.
+        speed_m_s: How fast.
+        precise: Whether millimetres count.
+        within_m: How near is there, if that is not by `precise`.
+    """
 
     pose: Pose
     speed_m_s: float
     precise: bool = False
+    within_m: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +126,7 @@ def _pick_up(
     """Grasp and lift an object; return how it was grasped, or None after too many attempts."""
     for _ in range(_ATTEMPTS):
         pose = grasp()
-        yield Move(_raised(pose, rng.uniform(0.10, 0.14)), HURRY_M_S)
+        yield from _approach(rng, pose, rng.uniform(0.10, 0.14))
         yield Move(pose, _about(CARE_M_S, rng), precise=True)
         yield Grip(closed=True)
         standing = look().object_pose(name).position[2]
@@ -127,14 +141,28 @@ def _put_down(
     look: Look, rng: np.random.Generator, name: str, grasped: Pose, place: Array, aside: Array
 ) -> Script:
     """Carry an object to `place`, (3,) in [m], off by `aside`, (2,), and let go of it there."""
-    above = place + np.array([*aside, rng.uniform(0.10, 0.13)]) - _held(look, name)
-    yield Move(Pose(above, grasped.quaternion), HURRY_M_S)
+    above = place + np.array([*aside, 0.0]) - _held(look, name)
+    yield from _approach(rng, Pose(above, grasped.quaternion), rng.uniform(0.10, 0.13))
     # It may have slipped on the way: what counts is where the object goes, not where the tool does.
     release = place + np.array([*aside, rng.uniform(0.001, 0.003)]) - _held(look, name)
     low = Pose(release, grasped.quaternion)
     yield Move(low, _about(CARE_M_S, rng), precise=True)
     yield Grip(closed=False)
     yield Move(_raised(low, rng.uniform(0.12, 0.16)), _about(0.15, rng))
+
+
+def _approach(rng: np.random.Generator, pose: Pose, height_m: float) -> Script:
+    """Go above a pose, as a hand does: a first aim, and closer a correction."""
+    yield Move(_beside(_raised(pose, height_m), rng, _AIM_M), HURRY_M_S, within_m=_AIMED_M)
+    closer = _raised(pose, rng.uniform(0.05, 0.07))
+    yield Move(_beside(closer, rng, _LOOK_M), _about(0.14, rng), within_m=_LOOKED_M)
+
+
+def _beside(pose: Pose, rng: np.random.Generator, most_m: float) -> Pose:
+    """Return a pose moved sideways, anywhere, by so much at most."""
+    distance_m, angle = most_m * rng.random(), rng.uniform(-math.pi, math.pi)
+    offset = distance_m * np.array([math.cos(angle), math.sin(angle), 0.0])
+    return Pose(pose.position + offset, pose.quaternion)
 
 
 def _held(look: Look, name: str) -> Array:
