@@ -22,7 +22,7 @@ DEBIAN_PACKAGES := libegl1 libegl-mesa0 libgl1-mesa-dri libgbm1 libopengl0 libgo
 # .venv has a ROS 2 of its own: that of a sourced setup.bash must not mix with it.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH COLCON_PREFIX_PATH ROS_DISTRO
 
-.PHONY: help demo test lint bench metaworld lerobot-check clean system
+.PHONY: help demo test lint bench bundle metaworld lerobot-check clean system
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo 'make lint    check format, style and types'
 	@echo 'make bench   measure the servo and the cameras'
 	@echo 'make metaworld   train CARP and a regression on Meta-World, and compare (hours; JOBS=2)'
+	@echo 'make bundle  train the policy of TASK=cup, bowl or both in models/ anew (hours)'
 	@echo 'make lerobot-check   read our datasets with the public lerobot library (installs it apart)'
 	@echo 'make clean   remove .venv and what was built'
 
@@ -64,6 +65,11 @@ LEROBOT := $(HOME)/.cache/carp_ros/lerobot-0.4.4
 lerobot-check: $(DEV)
 	test/recording/lerobot_environment.sh $(LEROBOT) $(BIN)/python
 	CARP_LEROBOT=$(LEROBOT) $(BIN)/python -m pytest test/recording/test_lerobot.py $(ARGS)
+
+# Hours on two cores; what is done is kept, so that it can be stopped and started again.
+TASK := cup
+bundle: $(DEV)
+	models/train.sh $(TASK) $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff format --check .
