@@ -26,7 +26,7 @@ unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH COLCON_PREFIX_P
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make demo    a simulated UR5e picks up cups, over ROS 2 (about 3 minutes)'
+	@echo 'make demo    a CARP policy picks up cups in the simulated cell, over ROS 2 (2 minutes)'
 	@echo 'make test    run the tests'
 	@echo 'make lint    check format, style and types'
 	@echo 'make bench   measure the servo and the cameras'

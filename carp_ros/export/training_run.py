@@ -53,13 +53,13 @@ def export_network(
         folder: Of the bundle; what is there is replaced.
         made: What the manifest says of its making, beside what the training knows.
     """
-    known = ("dataset", "demonstrations", "seed")
+    known = ("dataset", "demonstrations", "seed", "start_from", "recipe")
     facts = Facts(
         config["rig"],
         tuple(config["tasks"]),
         config["step_s"],
         **{name: tuple(numbers) for name, numbers in config["ranges"].items()},
-        made={**{name: config[name] for name in known}, **made},
+        made={**{name: config[name] for name in known if name in config}, **made},
     )
     example = {name: torch.from_numpy(value) for name, value in read_example(run).items()}
     still = copy.deepcopy(network).cpu().eval()
