@@ -1,6 +1,7 @@
 """A bundle of a small network, run as a robot would: without torch, by its graphs alone."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,9 +31,9 @@ FACTS = Facts(
 )
 
 
-def write(folder: Path, tasks: tuple[str, ...] = ("cup",), *, joint: bool = False):
+def write(folder: Path, tasks: tuple[str, ...] = ("cup",), **choices: Any):
     data, images = make_world(tasks=len(tasks))
-    network = make_network(data, joint=joint).eval()
+    network = make_network(data, **choices).eval()
     inputs = encoder_example(data, images, 3)
     example = {name: torch.from_numpy(np.array(value)) for name, value in inputs.items()}
     facts = Facts(**{**FACTS.__dict__, "tasks": tasks})
@@ -53,10 +54,10 @@ def run_graphs(folder: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray,
     return np.concatenate(tokens, axis=1), actions
 
 
-@pytest.mark.parametrize("joint", [False, True])
+@pytest.mark.parametrize("choices", [{}, {"joint": True}, {"sharpness": 2.0}])
 @pytest.mark.parametrize("tasks", [("cup",), ("cup", "bowl")])
-def test_the_graphs_say_what_the_network_says(tmp_path, tasks, joint):
-    network, example = write(tmp_path / "bundle", tasks, joint=joint)
+def test_the_graphs_say_what_the_network_says(tmp_path, tasks, choices):
+    network, example = write(tmp_path / "bundle", tasks, **choices)
     tokens, actions = run_graphs(
         tmp_path / "bundle", {name: value.numpy() for name, value in example.items()}
     )
@@ -68,9 +69,9 @@ def test_the_graphs_say_what_the_network_says(tmp_path, tasks, joint):
     np.testing.assert_allclose(actions, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("joint", [False, True])
-def test_a_bundle_is_accepted_by_who_runs_it(tmp_path, joint):
-    write(tmp_path / "bundle", joint=joint)
+@pytest.mark.parametrize("choices", [{}, {"joint": True}, {"sharpness": 2.0}])
+def test_a_bundle_is_accepted_by_who_runs_it(tmp_path, choices):
+    write(tmp_path / "bundle", **choices)
     manifest = load_bundle(tmp_path / "bundle").manifest
     assert (manifest.scales, manifest.horizon, manifest.made) == ((1, 2), 8, {"seed": 0})
     load_policy(tmp_path / "bundle", "cup", lambda: 0)

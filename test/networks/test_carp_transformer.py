@@ -63,6 +63,20 @@ def test_generation_may_stop_after_a_scale_with_the_tokens_it_would_have_had(tok
 
 
 @torch.no_grad()
+def test_the_sharper_the_mean_of_the_codes_the_nearer_it_is_to_the_likeliest(tokenizer):
+    transformer = lively()
+    condition = transformer.condition(torch.randn(2, 5))
+    likeliest = transformer.generate(tokenizer, condition).latent
+    means = [
+        transformer.generate(tokenizer, condition, sharpness=sharpness).latent
+        for sharpness in (1.0, 30.0, 1e6)
+    ]
+    off = [float((mean - likeliest).abs().max()) for mean in means]
+    assert off[0] > off[1] > off[2]
+    assert off[2] < 1e-5
+
+
+@torch.no_grad()
 def test_the_likeliest_tokens_are_taken_and_their_likelihood_is_that_of_the_logits(tokenizer):
     transformer = lively()
     made = transformer.generate(tokenizer, transformer.condition(torch.randn(2, 5)))
