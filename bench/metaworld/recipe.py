@@ -77,7 +77,7 @@ class Recipe:
     @property
     def carp_loop(self) -> LoopConfig:
         """The course of CARP's second stage."""
-        return self._loop(self.steps, OptimizerConfig(2.5e-3, last_rate=0.01))
+        return self._loop(self.steps, OptimizerConfig(6e-4, gradient_clip=1.0, last_rate=0.01))
 
     @property
     def regression_loop(self) -> LoopConfig:
