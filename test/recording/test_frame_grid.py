@@ -44,8 +44,7 @@ def test_frame_k_is_the_capture_nearest_to_k_periods_after_the_first(seed, secon
     due = frames[0] + np.arange(len(frames)) * PERIOD_NS
     distances = np.abs(np.subtract.outer(due, np.sort(captures)))
     assert (np.abs(frames - due) == distances.min(axis=1)).all()
-    # half of what may lie between two captures that stray by 10 ms each
-    assert max(captures) - frames[-1] < PERIOD_NS + 27 * MS
+    assert max(captures) - due[-1] < PERIOD_NS  # no frame that was due is missing at the end
     assert (np.diff(frames) > 0).all()
 
 

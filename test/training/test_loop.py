@@ -32,6 +32,20 @@ def trained(folder: Path, config: LoopConfig = CONFIG, *, kill_at: int = 0):
 
 
 @pytest.mark.parametrize("joint", [False, True])
+def watched_trainee():
+    """Return a trainee, and the list to which each validation adds the weights that it sees."""
+    seen: list[dict[str, torch.Tensor]] = []
+    trainee = make_trainee()
+    validate = trainee.validate
+
+    def looking() -> dict[str, float]:
+        seen.append({n: v.clone() for n, v in trainee.network.state_dict().items()})
+        return validate()
+
+    trainee.validate = looking
+    return trainee, seen
+
+
 def test_training_lowers_the_loss_and_logs_every_epoch(tmp_path, joint):
     run = RunFolder(tmp_path, {})
     train(make_trainee(joint=joint), CONFIG, run)
@@ -60,15 +74,7 @@ def test_a_folder_refuses_a_training_of_another_configuration(tmp_path):
 
 
 def test_validation_is_of_the_averaged_weights_and_training_goes_on_with_its_own(tmp_path):
-    seen: list[dict[str, torch.Tensor]] = []
-    trainee = make_trainee()
-    validate = trainee.validate
-
-    def looking() -> dict[str, float]:
-        seen.append({n: v.clone() for n, v in trainee.network.state_dict().items()})
-        return validate()
-
-    trainee.validate = looking
+    trainee, seen = watched_trainee()
     train(trainee, CONFIG, RunFolder(tmp_path, {}))
     _, weights = read_weights(tmp_path)
     assert len(seen) == 2
@@ -77,15 +83,7 @@ def test_validation_is_of_the_averaged_weights_and_training_goes_on_with_its_own
 
 
 def test_without_averaging_the_trained_weights_are_validated_kept_and_returned(tmp_path):
-    seen: list[dict[str, torch.Tensor]] = []
-    trainee = make_trainee()
-    validate = trainee.validate
-
-    def looking() -> dict[str, float]:
-        seen.append({n: v.clone() for n, v in trainee.network.state_dict().items()})
-        return validate()
-
-    trainee.validate = looking
+    trainee, seen = watched_trainee()
     train(trainee, dataclasses.replace(CONFIG, average=False), RunFolder(tmp_path / "raw", {}))
     _, averaged = trained(tmp_path / "averaged")
     _, weights = read_weights(tmp_path / "raw")
