@@ -31,7 +31,6 @@ def trained(folder: Path, config: LoopConfig = CONFIG, *, kill_at: int = 0):
     return trainee, run
 
 
-@pytest.mark.parametrize("joint", [False, True])
 def watched_trainee():
     """Return a trainee, and the list to which each validation adds the weights that it sees."""
     seen: list[dict[str, torch.Tensor]] = []
@@ -46,6 +45,7 @@ def watched_trainee():
     return trainee, seen
 
 
+@pytest.mark.parametrize("joint", [False, True])
 def test_training_lowers_the_loss_and_logs_every_epoch(tmp_path, joint):
     run = RunFolder(tmp_path, {})
     train(make_trainee(joint=joint), CONFIG, run)
