@@ -60,6 +60,7 @@ from carp_ros.policies.load import load_policy
 from carp_ros.types import Observation
 
 _TICK_S = 0.02
+_RETRY_NS = 200_000_000  # after an attempt that came to nothing, as evaluation/policy_agent.py
 _HISTORY_S = 0.5  # twice what a camera may be late
 _INFERENCE_S = 10.0  # longer than any
 
@@ -241,6 +242,7 @@ class PolicyNode(LifecycleNode):
         observation = self._buffer.newest()
         refusal = self._live.refusal(observation, self._buffer.slowest)
         if isinstance(observation, str) or refusal:
+            self._next_ns = now_ns + _RETRY_NS
             with self._lock:
                 self._log.refuse(refusal)
             return
@@ -255,7 +257,7 @@ class PolicyNode(LifecycleNode):
         if self._active and answer.prediction is not None and not answer.refusal:
             self._publish(answer)
         else:
-            self._next_ns = 0  # the next tick tries again
+            self._next_ns = time.monotonic_ns() + _RETRY_NS
 
     def _publish(self, answer: Answer) -> None:
         prediction = answer.prediction
