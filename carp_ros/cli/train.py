@@ -51,7 +51,8 @@ class PolicyCommand:
         out: Folder of the training.
         preset: The recipe; what else is given here replaces that part of it.
         start_from: Folder of an earlier training, of the same tokenizer and sizes, whose weights
-            this one begins with: to go on with more demonstrations, or for longer.
+            this one begins with: to go on with more demonstrations, for longer, or, after a
+            training on several tasks, with one of them.
         demonstrations: Train on so many of each task; 0 takes all but those held out.
         epochs: Passes over the dataset; 0 takes the preset's.
         batch: Windows a step, of all ranks together; 0 takes the preset's.

@@ -40,7 +40,7 @@ def run(command: PolicyCommand) -> int:
     trained, held_out = split_episodes(data, _HELD_OUT, command.demonstrations, command.seed)
     network = make_policy(recipe, tokenizer, tuple(reader.spec.cameras), data, command.seed)
     if command.start_from:
-        start_from(network, command.start_from)
+        start_from(network, command.start_from, data.task_names)
     config = policy_config(recipe, tokenizer, reader, data, command.demonstrations, command.seed)
     config["start_from"] = command.start_from.name if command.start_from else ""
     with ranks():

@@ -67,7 +67,6 @@ def write_bundle(
         facts: What the manifest says beside.
         example: Encoder inputs of one real moment: the golden case.
     """
-    remove_folder(folder)
     with whole_folder(folder) as draft:
         golden = _write_graphs(draft, network, eyes, example, several_tasks=len(facts.tasks) > 1)
         arrays = {name: value.numpy() for name, value in (*example.items(), *golden.items())}
@@ -75,6 +74,7 @@ def write_bundle(
         np.savez_compressed(draft / _GOLDEN, allow_pickle=False, **arrays)
         manifest = _manifest(draft, network, eyes, facts)
         (draft / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, width=100))
+        remove_folder(folder)  # not before there is another one
 
 
 def _write_graphs(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from carp_ros.inference.layout import NAMES
 from carp_ros.networks.action_tokenizer import ActionConfig, ActionTokenizer
@@ -116,17 +118,28 @@ def policy_config(
     }
 
 
-def start_from(network: CarpPolicyNetwork, folder: Path) -> None:
+def start_from(network: CarpPolicyNetwork, folder: Path, tasks: Sequence[str]) -> None:
     """Give a policy the weights of an earlier training, to go on with other data or another course.
 
+    A policy of one task can go on from one of several, this among them: it begins as what that one
+    is when told to do the task.
+
     Args:
-        network: Of the same sizes, cameras, tasks and tokenizer.
+        network: Of the same sizes, cameras and tokenizer.
         folder: Of the earlier training.
+        tasks: Of the network, by index.
 
     Raises:
-        ValueError: If there is none, or it is of another network.
+        ValueError: If there is none, or it is of another network or of other tasks.
     """
-    _, weights = read_weights(folder)
+    config, weights = read_weights(folder)
+    if len(tasks) == 1 and len(config["tasks"]) > 1:
+        if tasks[0] not in config["tasks"]:
+            raise ValueError(
+                f"{folder} was trained on {', '.join(config['tasks'])}; expected {tasks[0]} among"
+                " them"
+            )
+        weights = _of_one_task(weights, config["tasks"].index(tasks[0]))
     own = network.state_dict()
     of_shape = {name: tuple(value.shape) for name, value in own.items()}
     if of_shape != {name: tuple(value.shape) for name, value in weights.items()}:
@@ -142,6 +155,21 @@ def start_from(network: CarpPolicyNetwork, folder: Path) -> None:
             " give that one with --tokenizer"
         )
     network.load_state_dict(weights)
+
+
+def _of_one_task(weights: dict[str, Tensor], task: int) -> dict[str, Tensor]:
+    """Return the weights of the policy that one of several tasks is, when it is told this task.
+
+    What the task's embedding adds to the condition is constant, and so becomes part of the bias.
+    """
+    to_condition, bias = "transformer.to_condition.weight", "transformer.to_condition.bias"
+    weights = dict(weights)
+    embedding = weights.pop("transformer.task_embedding.weight")[task]
+    features = weights[to_condition].shape[1] - len(embedding)
+    of_features, of_task = weights[to_condition].split([features, len(embedding)], dim=1)
+    weights[to_condition] = of_features.contiguous()
+    weights[bias] = weights[bias] + of_task @ embedding
+    return weights
 
 
 def _alike(a: dict[str, Any], b: dict[str, Any], name: str) -> bool:

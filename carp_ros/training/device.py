@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
@@ -51,6 +52,20 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     if dtype == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, dtype)
+
+
+def require_compiler() -> None:
+    """Do nothing if torch.compile finds the C++ compiler that it needs.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    names = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"]
+    if not any(shutil.which(name) for name in names):
+        raise ValueError(
+            f"--compile found no {' or '.join(names)}; expected a C++ compiler: install one"
+            " (apt install g++), or leave --compile out"
+        )
 
 
 def _has_bf16(device: torch.device) -> bool:

@@ -14,7 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carp_ros.training.device import Precision, autocast, dtype_of, training_device
+from carp_ros.training.device import (
+    Precision,
+    autocast,
+    dtype_of,
+    require_compiler,
+    training_device,
+)
 from carp_ros.training.divergence import DivergenceWatch
 from carp_ros.training.ema import Ema
 from carp_ros.training.gradients import GraphedGradients, Inputs
@@ -130,6 +136,7 @@ class _Run:
         self._ema = Ema(network)
         self._losses = trainee.losses
         if config.compile:
+            require_compiler()
             self._losses = torch.compile(trainee.losses, dynamic=False)
         # what is scaled or averaged over ranks between loss and step does not fit into a graph
         torch.backends.cudnn.benchmark = True  # all steps are of one shape
@@ -144,6 +151,7 @@ class _Run:
             network.load_state_dict(state["network"])
             self._ema.load(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
+            self._scaler.load_state_dict(state["scaler"])
             self.first_epoch = int(state["epoch"])
 
     def train_epoch(
@@ -189,6 +197,7 @@ class _Run:
             "network": self._trainee.network.state_dict(),
             "average": self._ema.average,
             "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
             "epoch": epoch + 1,
         }
         self._folder.save(state, self._kept())

@@ -69,6 +69,17 @@ def test_the_graphs_say_what_the_network_says(tmp_path, tasks, choices):
     np.testing.assert_allclose(actions, expected, atol=1e-4)
 
 
+def test_a_bundle_stays_until_there_is_another(tmp_path, monkeypatch):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    write(tmp_path / "bundle")
+    monkeypatch.setattr("carp_ros.export.bundle.share_weights", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "bundle")
+    load_bundle(tmp_path / "bundle")
+
+
 @pytest.mark.parametrize("choices", [{}, {"joint": True}, {"sharpness": 2.0}])
 def test_a_bundle_is_accepted_by_who_runs_it(tmp_path, choices):
     write(tmp_path / "bundle", **choices)

@@ -56,6 +56,12 @@ def test_training_lowers_the_loss_and_logs_every_epoch(tmp_path, joint):
     assert "held_out_loss" not in rows[0]
 
 
+def test_compiling_without_a_compiler_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ValueError, match=r"found no no-such-compiler; .* leave --compile out"):
+        train(make_trainee(), dataclasses.replace(CONFIG, compile=True), RunFolder(tmp_path, {}))
+
+
 def test_a_training_that_was_killed_goes_on_to_the_very_weights_it_would_have_had(tmp_path):
     whole, _ = trained(tmp_path / "whole")
     with pytest.raises(Killed):
