@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -20,13 +19,11 @@ from types import TracebackType
 
 from carp_ros.bringup import NodeProcess
 from carp_ros.errors import DeviceError
+from carp_ros.parent import end_with_parent
 from carp_ros.ready import READY
 
 PATIENCE_S = {signal.SIGINT: 5.0, signal.SIGTERM: 2.0, signal.SIGKILL: 1.0}
 """How long a node may take to end after each signal, the gentlest first."""
-
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)
 
 Log = Callable[[str, str], None]
 """Takes a node's name and one line that it wrote; called from one thread a node."""
@@ -169,7 +166,7 @@ class RunningSystem:
             text=True,
             errors="replace",
             start_new_session=True,  # Ctrl-C reaches this process alone, which stops them in order
-            preexec_fn=_end_with_parent,
+            preexec_fn=_obey_parent,
         )
         self._running[node.name] = process
 
@@ -187,10 +184,9 @@ class RunningSystem:
                 process.wait(patience_s)
 
 
-def _end_with_parent() -> None:
-    """Have the kernel send SIGINT to this child when its parent dies."""
+def _obey_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored if a script started us with `&`
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+    end_with_parent(signal.SIGINT)
 
 
 def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from carp_ros.evaluation.trials import demonstrate
+from carp_ros.parent import end_worker_with_parent
 from carp_ros.recording.episode import EpisodeInfo, Verdict
 from carp_ros.recording.live_episode import Images, LiveEpisode
 from carp_ros.rig import Rig
@@ -164,6 +165,7 @@ _studio: Studio | None = None
 def _open_studio(order: Order, workshop: Path) -> None:
     # Ctrl-C reaches the whole process group: what is in hand is completed all the same.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_worker_with_parent()
     global _studio
     _studio = Studio(order, workshop)
 

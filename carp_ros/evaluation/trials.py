@@ -16,6 +16,7 @@ import numpy.typing as npt
 from carp_ros.control.servo import Target
 from carp_ros.evaluation.policy_agent import Pace, PolicyAgent, see
 from carp_ros.evaluation.smoothness import ToolPath
+from carp_ros.parent import end_worker_with_parent
 from carp_ros.policies.carp import CarpPolicy
 from carp_ros.policies.load import load_policy
 from carp_ros.policies.policy import StageSeconds
@@ -218,6 +219,7 @@ _stage: Stage | None = None
 
 
 def _open_stage(conditions: Conditions, pictured: frozenset[int]) -> None:
+    end_worker_with_parent()
     global _stage
     cv2.setNumThreads(1)  # one core a worker
     _stage = Stage(conditions, pictured)

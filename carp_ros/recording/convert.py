@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from carp_ros.errors import CarpError, DeviceError, EpisodeError
+from carp_ros.parent import end_worker_with_parent
 from carp_ros.recording.bag import METADATA, UNFINISHED, read_info
 from carp_ros.recording.bag_frames import Way, episode_frames
 from carp_ros.recording.dataset import Dataset
@@ -185,11 +186,15 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
     if workers == 1:
         yield map
         return
-    # an interrupt is for the parent, who ends the others
-    ignore = (signal.SIGINT, signal.SIG_IGN)
     # spawned, not forked: the threads of a video encoder do not survive a fork
-    with multiprocessing.get_context("spawn").Pool(workers, signal.signal, ignore) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, _begin_work) as pool:
         yield pool.imap
+
+
+def _begin_work() -> None:
+    """Leave an interrupt to the parent, who ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_worker_with_parent()
 
 
 def _is_episode(path: Path) -> bool:
