@@ -71,5 +71,5 @@ def require_compiler() -> None:
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    # AVX-512 alone converts to and fro and is slower than fp32; AMX multiplies bf16 tiles
-    return torch.cpu._is_amx_tile_supported()
+    # plain AVX-512 converts to and fro, and is slower than with fp32
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
