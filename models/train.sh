@@ -35,7 +35,7 @@ dataset() {
 dataset both cup bowl
 $carp train tokenizer "$out/both_dataset" --out "$out/both_tokenizer"
 $carp train policy "$out/both_dataset" --tokenizer "$out/both_tokenizer" \
-    --out "$out/both_policy" --compile
+    --out "$out/both_policy" --compile --epochs 30
 if [ "$task" != both ]; then
     dataset "$task" "$task"
     $carp train policy "$out/${task}_dataset" --tokenizer "$out/both_tokenizer" \

@@ -17,7 +17,7 @@ from bench.metaworld.recipe import Recipe
 _HERE = Path(__file__).parent
 _OUT = Path("out/metaworld")
 _FILE = "demonstrations.npz"
-_CHOSEN = ("steps", "tokenizer_steps", "width", "depth", "heads", "code_spread")
+_CHOSEN = ("steps", "tokenizer_steps", "width", "depth", "heads", "code_spread", "compile")
 """Parts of a recipe that `train` lets one choose."""
 
 Method = Literal["carp", "regression"]
@@ -80,6 +80,8 @@ class TrainCommand:
         depth: Of it.
         heads: Of it.
         code_spread: How far a token's target spreads to codes near it; about 0 is the paper's.
+        compile: Let torch.compile write the steps' kernels: two thirds of the time, and a minute
+            more at each start. Needs a C++ compiler.
     """
 
     which: Annotated[Which, tyro.conf.arg(name="")] = field(default_factory=Which)
@@ -90,6 +92,7 @@ class TrainCommand:
     depth: int = Recipe.depth
     heads: int = Recipe.heads
     code_spread: float = Recipe.code_spread
+    compile: bool = Recipe.compile
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ def command_out(command: Command) -> Path:
 def _train(command: TrainCommand, demonstrations: Path) -> int:
     which = command.which
     if len(which.jobs) > 1:
-        options = [f"--{name.replace('_', '-')}={getattr(command, name)}" for name in _CHOSEN]
+        options = [_option(name, getattr(command, name)) for name in _CHOSEN]
         commands = {job.name: ["train", *which.arguments(job), *options] for job in which.jobs}
         return run_processes(commands, command.jobs)
     from bench.metaworld.train import train_job
@@ -188,6 +191,13 @@ def _train(command: TrainCommand, demonstrations: Path) -> int:
     for job in which.jobs:
         train_job(job, which.out, demonstrations, recipe)
     return 0
+
+
+def _option(name: str, value: float | bool) -> str:
+    word = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{word}" if value else f"--no-{word}"
+    return f"--{word}={value}"
 
 
 def _evaluate(command: EvaluateCommand, demonstrations: Path) -> int:

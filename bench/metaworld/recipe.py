@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
+from carp_ros.training.device import Precision
 from carp_ros.training.loop import LoopConfig
 from carp_ros.training.optimizer import OptimizerConfig
 
@@ -29,6 +30,7 @@ class Recipe:
         tokenizer_steps: Of CARP's first stage.
         steps: Of CARP's second stage, and of the regression.
         steps_an_epoch: A training is written to disk so often.
+        compile: Let torch.compile write the steps' kernels, see `LoopConfig`.
         seed: Of initial weights and order.
     """
 
@@ -51,10 +53,11 @@ class Recipe:
     fusion: int = 256
     sharpness: float | None = 2.0
     hidden: tuple[int, ...] = (512, 512, 512)
-    batch: int = 256
+    batch: int = 128
     tokenizer_steps: int = 4000
-    steps: int = 10000
+    steps: int = 6000
     steps_an_epoch: int = 250
+    compile: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,6 +75,7 @@ class Recipe:
         return self._loop(
             self.tokenizer_steps,
             OptimizerConfig(3e-3, (0.5, 0.9), 0.005, 10.0, decay="cosine", last_rate=0.02),
+            "fp32",
         )
 
     @property
@@ -84,8 +88,12 @@ class Recipe:
         """The course of the regression."""
         return self._loop(self.steps, OptimizerConfig(1e-3, last_rate=0.01))
 
-    def _loop(self, steps: int, optimizer: OptimizerConfig) -> LoopConfig:
+    def _loop(
+        self, steps: int, optimizer: OptimizerConfig, precision: Precision = "auto"
+    ) -> LoopConfig:
         epochs = steps // self.steps_an_epoch
         # figures of the training windows, for the eye alone: twenty times
         every = max(1, epochs // 20)
-        return LoopConfig(epochs, self.batch, every, "fp32", self.seed, optimizer)
+        return LoopConfig(
+            epochs, self.batch, every, precision, self.seed, optimizer, compile=self.compile
+        )

@@ -69,7 +69,7 @@ _SMALL_ACTIONS = ActionConfig(
     relative=True,
 )
 _SMALL_VQ = LoopConfig(
-    30,
+    15,
     256,
     validate_every=10,
     precision="fp32",
@@ -116,9 +116,7 @@ POLICIES = {
         4,
         0.0,
         EyesConfig(),
-        LoopConfig(
-            120, 256, 10, optimizer=OptimizerConfig(6e-4, gradient_clip=1.0, last_rate=0.01)
-        ),
+        LoopConfig(40, 64, 10, optimizer=OptimizerConfig(5e-4, gradient_clip=1.0, last_rate=0.01)),
         _POLICY_NOISE,
         ColourJitter(contrast=0.1, brightness=0.1, tint=0.03),
         code_spread=0.6,
