@@ -45,8 +45,8 @@ def describe(
         mode: A `Mode`.
         task: What a simulated cell lays on the table and a policy does; empty for what the rig's
             file says, or for the policy's only one.
-        bundle: Folder of the policy, or the name of one in `models/`; needed in mode `policy` and
-            nowhere else.
+        bundle: Folder of the policy, or the name of one in `models/`; for mode `policy` alone.
+            Empty there: the one that comes with the package for the task.
         record: Start the recorder, too.
         folder: Where it puts episodes.
 
@@ -91,13 +91,28 @@ def bundle_path(bundle: str) -> Path:
     return named if named.is_dir() and not given.is_dir() else given
 
 
+def shipped_bundle(task: str) -> Path:
+    """Return where the package's own policy of a task lies, if there is one."""
+    return share_folder() / "models" / f"carp_{task}_sim"
+
+
 def _policy(bundle: str, task: str, rig: Rig) -> dict[str, str]:
     """Return the parameters of `policy_node`, which loads the bundle once more, and runs it.
 
     Raises:
         ValueError: If the bundle is none, or not one for this rig and task.
     """
-    loaded = load_bundle(bundle_path(bundle))
+    if bundle:
+        folder = bundle_path(bundle)
+    else:
+        task = task or (rig.cell.task if rig.cell else "")
+        folder = shipped_bundle(task)
+        if not folder.is_dir():
+            raise ValueError(
+                "mode is policy, but bundle is empty; expected a policy's folder, for none comes"
+                f" with this version {f'for the task {task}' if task else 'where no task is named'}"
+            )
+    loaded = load_bundle(folder)
     loaded.require_rig(rig)
     return {"bundle": str(loaded.folder), "task": loaded.task_named(task)}
 
@@ -113,8 +128,6 @@ def _operator(mode: str, bundle: str, rig: Rig, path: Path) -> str:
     if mode not in get_args(Mode):
         raise ValueError(f"mode is {mode!r}; expected one of {', '.join(get_args(Mode))}")
     if mode == "policy":
-        if not bundle:
-            raise ValueError("mode is policy, but bundle is empty; expected a policy's folder")
         return "spacemouse"  # a person can take over
     if bundle:
         raise ValueError(f"bundle is {bundle!r}, but mode is {mode}; it belongs to mode policy")

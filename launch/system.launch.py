@@ -11,7 +11,11 @@ ARGUMENTS = (
     ("rig", "ur5e_sim", "a rig's file, or the name of one in config/"),
     ("mode", "teleop", "who moves the arm: teleop, policy, or demonstrate (simulated cell)"),
     ("task", "", "what is done, and lies on a simulated table: cup or bowl; empty: as in the rig"),
-    ("bundle", "", "for mode:=policy: the compiled policy's folder, or its name in models/"),
+    (
+        "bundle",
+        "",
+        "for mode:=policy: the policy's folder or name in models/; empty: the task's own",
+    ),
     ("record", "false", "true: start the recorder, which writes a bag an episode"),
     ("folder", "episodes", "where it puts them"),
 )

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from carp_ros.bringup import bundle_path, describe
+from carp_ros.bringup import bundle_path, describe, shipped_bundle
 from carp_ros.share import share_folder
 
 from .tiny_bundle import write_tiny_bundle
@@ -92,6 +92,20 @@ def test_the_only_task_of_a_policy_is_what_lies_on_the_table(tiny_bundle, tmp_pa
         describe("ur5e_sim", "policy", bundle=str(two))
 
 
+@pytest.mark.parametrize(("task", "laid"), [("", "cup"), ("cup", "cup")])
+def test_without_a_bundle_the_packages_own_does_the_task(task, laid):
+    nodes = {node.name: node.parameters for node in describe("ur5e_sim", "policy", task=task)}
+    assert nodes["policy_node"]["bundle"] == str(shipped_bundle(laid))
+    assert nodes["cell_node"]["task"] == nodes["policy_node"]["task"] == laid
+
+
+def test_without_a_bundle_hardware_needs_one(hardware_rig):
+    with pytest.raises(ValueError, match=r"bundle is empty; .* where no task is named"):
+        describe(hardware_rig, "policy")
+    with pytest.raises(ValueError, match="rig is 'hardware'; bundle carp_cup_sim was trained for"):
+        describe(hardware_rig, "policy", task="cup")
+
+
 def test_a_policy_of_another_rig_is_refused(tiny_bundle, hardware_rig):
     with pytest.raises(ValueError, match="rig is 'hardware'; bundle tiny was trained for 'ur5e_"):
         describe(hardware_rig, "policy", bundle=str(tiny_bundle))
@@ -116,7 +130,10 @@ def test_the_demonstrator_refuses_hardware(hardware_rig):
     ("options", "reason"),
     [
         ({"mode": "fly"}, "mode is 'fly'; expected one of teleop, policy, demonstrate"),
-        ({"mode": "policy"}, "mode is policy, but bundle is empty"),
+        (
+            {"mode": "policy", "task": "juggling"},
+            "is empty; .* with this version for the task jugg",
+        ),
         ({"mode": "policy", "bundle": "nothing_of_that_name"}, r"no policy\.yaml in .*/nothing_of"),
         ({"bundle": "models/cup"}, "bundle is 'models/cup', but mode is teleop"),
     ],

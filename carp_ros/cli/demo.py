@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from carp_ros.bringup import bundle_path, describe, rig_path
+from carp_ros.bringup import bundle_path, describe, rig_path, shipped_bundle
 from carp_ros.cli.trial_table import header, row
 from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import Bundle, load_bundle
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from carp_ros.nodes.trial_node import LiveTrial, TrialNode
 
 _READY_WITHIN_S = 90.0
-_SHIPPED = "carp_cup_sim"
 _TRIALS = {"policy": 5, "demonstrator": 3}
 
 
@@ -64,7 +63,7 @@ class DemoCommand:
 def main(command: DemoCommand) -> int:
     """Run the demo; return 0 if every trial succeeded."""
     enter()
-    bundle = chosen_bundle(command, bundle_path(_SHIPPED))
+    bundle = chosen_bundle(command, shipped_bundle(command.task))
     count = _TRIALS["policy" if bundle else "demonstrator"]
     count = count if command.trials is None else command.trials
     if count < 1:
@@ -102,8 +101,8 @@ def chosen_bundle(command: DemoCommand, shipped: Path) -> Bundle | None:
 
     Args:
         command: What was asked for.
-        shipped: Where the package's own bundle lies, if it does; taken if nothing else is asked
-            for and it can do the task.
+        shipped: Where the package's own bundle for the task lies, if there is one; taken if
+            nothing else is asked for.
 
     Raises:
         ValueError: If the options contradict each other, or a bundle is none.

@@ -29,7 +29,8 @@ class UpCommand:
         mode: Who moves the arm.
         task: What is done, and lies on a simulated table (cup, bowl); empty: as in the rig's file,
             or the policy's only one.
-        bundle: For --mode policy: the compiled policy's folder, or its name in models/.
+        bundle: For --mode policy: the compiled policy's folder, or its name in models/; empty: the
+            one that comes with the package for the task.
         record: Start the recorder, too: both buttons of the SpaceMouse start and stop an episode.
         folder: Where it puts episodes.
     """
