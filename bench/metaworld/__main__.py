@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -127,6 +128,9 @@ class LatencyCommand:
 class ReportCommand:
     """Write what was found so far as JSON and into README.md, and print it.
 
+    What the JSON file says of networks that are not here stays: the thirty can be trained on
+    several machines, or one after the other.
+
     Attributes:
         out: Folder of everything that is made.
         results: The JSON file.
@@ -218,7 +222,8 @@ def _report(command: ReportCommand, demonstrations: Path) -> None:
     from carp_ros.evaluation.report import write_report
 
     data = read_demonstrations(demonstrations)
-    content = collect(jobs_of(METHODS, SUBJECTS, SEEDS), command.out, data)
+    earlier = json.loads(command.results.read_text()) if command.results.is_file() else None
+    content = collect(jobs_of(METHODS, SUBJECTS, SEEDS), command.out, data, earlier)
     text = tables(content)
     write_report(command.results, content)
     command.readme.write_text(with_tables(command.readme.read_text(), text))

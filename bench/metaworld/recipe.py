@@ -53,9 +53,9 @@ class Recipe:
     fusion: int = 256
     sharpness: float | None = 2.0
     hidden: tuple[int, ...] = (512, 512, 512)
-    batch: int = 128
+    batch: int = 64
     tokenizer_steps: int = 4000
-    steps: int = 6000
+    steps: int = 8000
     steps_an_epoch: int = 250
     compile: bool = False
     seed: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,18 @@ _PROTOCOL = {
 Row = dict[str, Any]
 
 
-def collect(jobs: Sequence[Job], out: Path, data: Demonstrations) -> dict[str, Any]:
-    """Return all that is known of some jobs, those not yet trained or evaluated left out."""
+def collect(
+    jobs: Sequence[Job], out: Path, data: Demonstrations, earlier: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return all that is known of some jobs, those not yet trained or evaluated left out.
+
+    Args:
+        jobs: Of which.
+        out: Folder of everything that was made here.
+        data: The demonstrations.
+        earlier: What an earlier report said, perhaps of another machine. Of networks that are not
+            here it counts on, if the demonstrations are the same.
+    """
     rows: list[Row] = []
     trainings: list[Row] = []
     versions: dict[str, str] = {}
@@ -50,19 +60,34 @@ def collect(jobs: Sequence[Job], out: Path, data: Demonstrations) -> dict[str, A
             versions |= evaluated["versions"]
             if evaluated["machine"] not in machines:
                 machines.append(evaluated["machine"])
+    kept = earlier if earlier and earlier["demonstrations"]["digest"] == data.digest else {}
+    rows += _of_others(kept.get("rows", []), rows)
+    trainings += _of_others(kept.get("trainings", []), trainings)
+    recipes += [recipe for recipe in kept.get("recipes", []) if recipe not in recipes]
+    machines += [one for one in kept.get("evaluated_on", []) if one not in machines]
     return {
         **heading(["python", "-m", "bench.metaworld", "report"], version()),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "protocol": _PROTOCOL,
-        "versions": versions,
+        "versions": kept.get("versions", {}) | versions,
         "evaluated_on": machines,
         "demonstrations": _shown(data),
         "recipes": recipes,
         "summary": summary_of(rows),
         "rows": rows,
         "trainings": trainings,
-        "latency": _read(out / LATENCY),
+        "latency": _read(out / LATENCY) or kept.get("latency", {}),
     }
+
+
+def _of_others(earlier: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """Return the earlier rows of networks that no row is of."""
+
+    def network(row: Row) -> tuple[str, str, int]:
+        return row["method"], row["subject"], row["seed"]
+
+    known = {network(row) for row in rows}
+    return [row for row in earlier if network(row) not in known]
 
 
 def summary_of(rows: Sequence[Row]) -> list[Row]:

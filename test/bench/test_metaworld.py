@@ -18,6 +18,7 @@ from bench.metaworld.demonstrations import (
 )
 from bench.metaworld.jobs import ALL, METHODS, SEEDS, SUBJECTS, Job, jobs_of, run_processes
 from bench.metaworld.report import BEGIN, END, collect, summary_of, tables, with_tables
+from carp_ros.evaluation.report import write_report
 
 HORIZON = 16
 
@@ -113,6 +114,24 @@ def test_tables_say_rates_intervals_and_costs_of_what_there_is(tmp_path, shown):
     assert "| peg-insert-side-v3 | 90.0 % (86 to 93); 90, 90, 90 |  |  |  |" in text
     assert "| CARP, one task | 0.33 M | 5.04 ms | 9.00 ms | 3.0 min | CPU, one thread |" in text
     assert "Training seeds 0, 1, 2" in text
+
+
+def test_a_report_goes_on_from_an_earlier_one_of_the_same_demonstrations(tmp_path, shown):
+    known = [row("carp", TASKS[0], seed, 90) for seed in (0, 1)]
+    facts = {"recipe": {"width": 64}, "seconds": {"policy": 1.0}}
+    earlier = collect([], tmp_path, shown) | {"rows": known, "recipes": [{"width": 32}]}
+    folder = Job("carp", TASKS[0], 1).folder(tmp_path)
+    write_report(folder / "trained.json", facts)
+    found = {"layout_seeds": [1010], "successes": [True] * 80 + [False] * 20}
+    evaluated = {"tasks": {TASKS[0]: found}, "versions": {}, "machine": {}}
+    write_report(folder / "evaluated.json", evaluated)
+    content = collect([Job("carp", TASKS[0], seed) for seed in SEEDS], tmp_path, shown, earlier)
+    (summary,) = content["summary"]
+    assert sorted(zip(summary["seeds"], summary["of_seeds"])) == [(0, 90), (1, 80)]
+    assert content["recipes"] == [{"width": 64}, {"width": 32}]
+    other = earlier | {"demonstrations": {"digest": "of others"}}
+    content = collect([Job("carp", TASKS[0], 1)], tmp_path, shown, other)
+    assert [row["seed"] for row in content["rows"]] == [1]
 
 
 def test_new_tables_replace_old_ones_in_the_readme():
