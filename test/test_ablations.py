@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros
 
 from bench.ablations import training as ablations
 from bench.ablations.evaluation import finished_runs
-from bench.ablations.results import conditions, summary, table, write_table
+from bench.ablations.results import conditions, summary, table, with_earlier, write_table
 from bench.ablations.training import Training, train_all, train_run
 from bench.ablations.variants import VARIANTS, Name
 from carp_ros.export.training_run import export_run
@@ -36,6 +36,7 @@ def run_of(variant: str, seed: int, error_m: float, successes: list[bool]) -> di
         "seed": seed,
         "dataset": "cups",
         "episodes": {"trained": 180, "held_out": 20},
+        "windows": {"trained": 18_000, "held_out": 2_000},
         "epochs": {"tokenizer": 30, "policy": 40},
         "tokens": 70,
         "parameters": {"tokenizer": 150_000, "policy": 900_000},
@@ -106,6 +107,18 @@ def test_variants_are_validated_on_the_same_episodes(training, monkeypatch):
 def test_nothing_that_is_trained_is_said(tmp_path):
     with pytest.raises(ValueError, match=r"no finished run in .*; expected what `train --out"):
         finished_runs(tmp_path, (), ())
+
+
+def test_runs_of_another_sitting_count_if_they_took_the_same_course():
+    earlier = [run_of("preset", seed, 0.01, [True]) for seed in (0, 1)]
+    here = [run_of("preset", 1, 0.02, [False]), run_of("joint", 0, 0.02, [False])]
+    runs = with_earlier(here, earlier)
+    assert [(run["variant"], run["seed"]) for run in runs[2:]] == [("preset", 0)]
+    preset, _ = summary(runs)
+    assert preset["seeds"] == [0, 1]
+    assert preset["successes_by_seed"] == {0: 1, 1: 0}
+    longer = {**earlier[0], "epochs": {"tokenizer": 30, "policy": 80}}
+    assert with_earlier(here, [longer]) == here
 
 
 def test_the_table_has_a_row_a_variant_over_all_its_seeds(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ class TrainCommand:
         seeds: Of initial weights, order and augmentation.
         epochs: Passes of a policy over the dataset; 0 takes the preset's.
         tokenizer_epochs: Passes of a tokenizer; 0 takes the preset's.
+        compile: Let torch.compile write the policies' steps: a minute more a run, shorter steps.
+            Needs a C++ compiler.
         jobs: So many runs at a time, each a process; they share the GPU.
         images: Where resized images are kept.
     """
@@ -45,6 +48,7 @@ class TrainCommand:
     seeds: tuple[int, ...] = (0, 1, 2)
     epochs: int = 0
     tokenizer_epochs: int = 0
+    compile: bool = False
     jobs: int = 1
     images: Path = field(default_factory=lambda: cache_folder() / "images")
 
@@ -54,7 +58,8 @@ class EvaluateCommand:
     """Export each finished run, try it out in the simulated cell, and write what was found.
 
     Every run is measured on the same episodes. Trials that were run before are kept beside the run
-    and not run again, so it can be stopped, and be called with more trials later.
+    and not run again, so it can be stopped, and be called with more trials later. What the results
+    say of other runs of the same course stays: they can be made one after the other, or elsewhere.
 
     Attributes:
         runs: Folder that was trained into.
@@ -106,7 +111,12 @@ def _train(command: TrainCommand) -> int:
     from bench.ablations.training import Training, train_all
 
     training = Training(
-        command.dataset, command.out, command.images, command.epochs, command.tokenizer_epochs
+        command.dataset,
+        command.out,
+        command.images,
+        command.epochs,
+        command.tokenizer_epochs,
+        compile=command.compile,
     )
     names = command.variants or tuple(VARIANTS)
     runs: list[tuple[Name, int]] = [(name, seed) for seed in command.seeds for name in names]
@@ -115,7 +125,7 @@ def _train(command: TrainCommand) -> int:
 
 def _evaluate(command: EvaluateCommand) -> int:
     from bench.ablations.evaluation import Evaluation, evaluate_run, finished_runs
-    from bench.ablations.results import conditions, summary, table, write_table
+    from bench.ablations.results import conditions, summary, table, with_earlier, write_table
     from carp_ros.evaluation.report import heading, write_report
     from carp_ros.share import version
 
@@ -130,6 +140,8 @@ def _evaluate(command: EvaluateCommand) -> int:
         {**content, "trials": evaluate_run(evaluation, content)}
         for content in finished_runs(command.runs, command.variants, command.seeds)
     ]
+    if command.results.is_file():
+        runs = with_earlier(runs, json.loads(command.results.read_text())["runs"])
     rows = summary(runs)
     line = command_line()
     text = f"{table(rows)}\n\n{conditions(runs, rows, ' '.join(line))}"

@@ -21,6 +21,17 @@ _HEAD = (
 )
 
 
+def with_earlier(runs: Sequence[Run], earlier: Sequence[Run]) -> list[Run]:
+    """Return runs, and those of an earlier report that took the same course and are not here."""
+
+    def course(run: Run) -> list[Any]:
+        return [run[key] for key in ("dataset", "episodes", "windows", "epochs")]
+
+    known = {(run["variant"], run["seed"]) for run in runs}
+    others = [run for run in earlier if (run["variant"], run["seed"]) not in known]
+    return [*runs, *(run for run in others if course(run) == course(runs[0]))]
+
+
 def summary(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return a row a variant, over all its seeds.
 
@@ -29,7 +40,9 @@ def summary(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """
     rows = []
     for name, variant in VARIANTS.items():
-        of_variant = [run for run in runs if run["variant"] == name]
+        of_variant = sorted(
+            (run for run in runs if run["variant"] == name), key=lambda run: run["seed"]
+        )
         if of_variant:
             rows.append(
                 {"variant": name, "choice": variant.choice, **_over_seeds(of_variant)},

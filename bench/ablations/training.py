@@ -58,6 +58,7 @@ class Training:
         images: Folder of the images that `read_images` keeps.
         epochs: Of a policy; 0 takes the preset's.
         tokenizer_epochs: Of a tokenizer; 0 takes the preset's.
+        compile: Whether torch.compile writes the policies' steps.
     """
 
     dataset: Path
@@ -65,6 +66,7 @@ class Training:
     images: Path
     epochs: int = 0
     tokenizer_epochs: int = 0
+    compile: bool = False
 
     def folder(self, name: Name, seed: int) -> Path:
         """Return where a run is."""
@@ -213,7 +215,10 @@ def _variant_for(training: Training, name: Name, seed: int) -> Variant:
         tokenizer=dataclasses.replace(
             tokenizer, loop=loop(tokenizer.loop, training.tokenizer_epochs)
         ),
-        policy=dataclasses.replace(policy, loop=loop(policy.loop, training.epochs)),
+        policy=dataclasses.replace(
+            policy,
+            loop=dataclasses.replace(loop(policy.loop, training.epochs), compile=training.compile),
+        ),
     )
 
 
