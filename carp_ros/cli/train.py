@@ -47,12 +47,12 @@ class PolicyCommand:
 
     Attributes:
         dataset: Folder of `carp convert`.
-        tokenizer: Folder of `carp train tokenizer`.
+        tokenizer: Folder of `carp train tokenizer`; or a bundle, for the tokenizer that it has.
         out: Folder of the training.
         preset: The recipe; what else is given here replaces that part of it.
-        start_from: Folder of an earlier training, of the same tokenizer and sizes, whose weights
-            this one begins with: to go on with more demonstrations, for longer, or, after a
-            training on several tasks, with one of them.
+        start_from: Folder of an earlier training or of a bundle, of the same tokenizer and sizes,
+            whose weights this one begins with: to go on with more or other demonstrations, for
+            longer, or, after a training on several tasks, with one of them.
         demonstrations: Train on so many of each task; 0 takes all but those held out.
         epochs: Passes over the dataset; 0 takes the preset's.
         batch: Windows a step, of all ranks together; 0 takes the preset's.

@@ -19,6 +19,7 @@ from carp_ros.inference.bundle import FORMAT, MANIFEST, graph_names, sha256_of
 from carp_ros.inference.layout import NAMES, UNITS
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.recording.whole_file import remove_folder, whole_folder
+from carp_ros.training.bundled_network import NETWORK, write_network
 
 _GOLDEN, _WEIGHTS = "golden.npz", "weights.bin"
 _TOLERANCES = {
@@ -39,6 +40,7 @@ class Facts:
         state_low, state_high: Range of measured states in training, each of 10 numbers.
         action_low, action_high: Range of actions in training.
         made: Provenance, free.
+        config: Of the training, for who trains on from the bundle.
     """
 
     rig: str
@@ -49,6 +51,7 @@ class Facts:
     action_low: tuple[float, ...]
     action_high: tuple[float, ...]
     made: Mapping[str, Any]
+    config: Mapping[str, Any]
 
 
 def write_bundle(
@@ -70,7 +73,9 @@ def write_bundle(
     with whole_folder(folder) as draft:
         golden = _write_graphs(draft, network, eyes, example, several_tasks=len(facts.tasks) > 1)
         arrays = {name: value.numpy() for name, value in (*example.items(), *golden.items())}
-        share_weights(sorted(draft.glob("*.onnx")), draft / _WEIGHTS)
+        weights = {name: value.numpy() for name, value in network.state_dict().items()}
+        places = share_weights(sorted(draft.glob("*.onnx")), weights, draft / _WEIGHTS)
+        write_network(draft, facts.config, places)
         np.savez_compressed(draft / _GOLDEN, allow_pickle=False, **arrays)
         manifest = _manifest(draft, network, eyes, facts)
         (draft / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, width=100))
@@ -124,6 +129,7 @@ def _manifest(
         "graphs": {name: _entry(folder, file) for name, file in files.items()},
         "weights": _entry(folder, _WEIGHTS),
         "golden": {**_entry(folder, _GOLDEN), **_TOLERANCES},
+        "network": _entry(folder, NETWORK),
         "made": dict(facts.made),
     }
 

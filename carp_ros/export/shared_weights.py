@@ -1,40 +1,77 @@
-"""One file for the weights of several graphs: what two of them have in common lies in it once."""
+"""One file for the weights of several graphs and of the network that they are of.
+
+What two of them have in common lies in it once.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx.external_data_helper import set_external_data
+
+from carp_ros.training.bundled_network import Place
 
 _SMALLEST_BYTES = 256
 _ALIGNMENT = 64
 
 
-def share_weights(graphs: Sequence[Path], weights: Path) -> None:
-    """Move the weights of ONNX files into a file beside them.
+def share_weights(
+    graphs: Sequence[Path], named: Mapping[str, npt.NDArray[np.float32]], weights: Path
+) -> dict[str, Place]:
+    """Move the weights of ONNX files into a file beside them; return where the network's own lie.
 
     Args:
         graphs: Files in one folder; each is written anew.
+        named: The weights of the network, by name.
         weights: The file, in the same folder.
     """
-    places: dict[bytes, int] = {}  # by hash of the bytes: where they begin
     with weights.open("wb") as file:
+        pool = _Pool(file)
         for path in graphs:
             model = onnx.load(path)
             for tensor in model.graph.initializer:
                 content = onnx.numpy_helper.to_array(tensor).tobytes()
                 if len(content) < _SMALLEST_BYTES:
                     continue
-                key = hashlib.sha256(content).digest()
-                if key not in places:
-                    file.write(b"\0" * (-file.tell() % _ALIGNMENT))
-                    places[key] = file.tell()
-                    file.write(content)
                 tensor.raw_data = content  # whatever field held them
-                set_external_data(tensor, weights.name, places[key], len(content))
+                set_external_data(tensor, weights.name, pool.put(content), len(content))
                 for field in ("raw_data", "float_data", "int32_data", "int64_data"):
                     tensor.ClearField(field)
             onnx.save(model, path)
+        return {name: _place(pool, array) for name, array in named.items()}
+
+
+class _Pool:
+    """Contents in a file, each once."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._offsets: dict[bytes, int] = {}  # by hash of the content
+
+    def offset(self, content: bytes) -> int | None:
+        """Return where a content lies, if it does."""
+        return self._offsets.get(hashlib.sha256(content).digest())
+
+    def put(self, content: bytes) -> int:
+        """Return where a content lies, from now on if not before."""
+        known = self.offset(content)
+        if known is not None:
+            return known
+        self._file.write(b"\0" * (-self._file.tell() % _ALIGNMENT))
+        offset = self._offsets[hashlib.sha256(content).digest()] = self._file.tell()
+        self._file.write(content)
+        return offset
+
+
+def _place(pool: _Pool, array: npt.NDArray[np.float32]) -> Place:
+    """Return where a network's array lies; many a graph holds its matrices transposed."""
+    transposed = pool.offset(array.T.tobytes()) if array.ndim == 2 else None
+    if pool.offset(array.tobytes()) is None and transposed is not None:
+        return Place(transposed, array.shape, transposed=True)
+    return Place(pool.put(array.tobytes()), array.shape)

@@ -60,6 +60,7 @@ def export_network(
         config["step_s"],
         **{name: tuple(numbers) for name, numbers in config["ranges"].items()},
         made={**{name: config[name] for name in known if name in config}, **made},
+        config=config,
     )
     example = {name: torch.from_numpy(value) for name, value in read_example(run).items()}
     still = copy.deepcopy(network).cpu().eval()

@@ -96,6 +96,7 @@ class Manifest:
         weights: Of the graphs, which name it and where in it each lies.
         golden: What every runtime must compute.
         made: Where it comes from: command, dataset, seed, date, machine, figures. Free.
+        network: For who trains on from here; no robot reads it. Older bundles lack it.
     """
 
     format: int
@@ -113,6 +114,7 @@ class Manifest:
     weights: BundleFile
     golden: Golden
     made: dict[str, Any]
+    network: BundleFile | None = None
 
     @property
     def replan_s(self) -> float:
@@ -216,7 +218,8 @@ def load_bundle(folder: Path) -> Bundle:
         raise ValueError(f"no {MANIFEST} in {folder}; expected the folder of an exported policy")
     manifest = read_strictly(Manifest, load_mapping(path), str(path))
     _check_manifest(manifest, str(path))
-    for entry in (*manifest.graphs.values(), manifest.weights, manifest.golden):
+    network = [manifest.network] if manifest.network else []
+    for entry in (*manifest.graphs.values(), manifest.weights, manifest.golden, *network):
         _check_file(folder, entry.file, entry.sha256)
     return Bundle(folder, manifest, sha256_of(path))
 

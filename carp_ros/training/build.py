@@ -22,6 +22,8 @@ from carp_ros.training.presets import PolicyRecipe
 from carp_ros.training.run_folder import read_weights
 from carp_ros.training.windows import Windows
 
+_TOKENIZER = "tokenizer."  # before the names of its weights in a policy
+
 
 def make_tokenizer(
     config: ActionConfig, noise: StateNoise, data: Windows, seed: int
@@ -42,15 +44,27 @@ def make_tokenizer(
 
 
 def load_tokenizer(folder: Path) -> ActionTokenizer:
-    """Return the tokenizer that `carp train tokenizer` left in a folder.
+    """Return the tokenizer that `carp train tokenizer` left in a folder, or that of a policy.
+
+    Args:
+        folder: Of a training of either, or of a bundle.
 
     Raises:
         ValueError: If the folder holds none.
     """
     config, weights = read_weights(folder)
-    if config.get("kind") != "tokenizer":
-        raise ValueError(f"{folder} holds a {config.get('kind')}; expected a tokenizer's training")
-    network = ActionTokenizer(read_strictly(ActionConfig, config["network"], f"{folder}: network"))
+    key = {"tokenizer": "network", "policy": "tokenizer"}.get(config.get("kind", ""))
+    if key is None:
+        raise ValueError(
+            f"{folder} holds a {config.get('kind')}; expected a tokenizer's or a policy's training"
+        )
+    if key == "tokenizer":
+        weights = {
+            name.removeprefix(_TOKENIZER): value
+            for name, value in weights.items()
+            if name.startswith(_TOKENIZER)
+        }
+    network = ActionTokenizer(read_strictly(ActionConfig, config[key], f"{folder}: {key}"))
     network.load_state_dict(weights)
     return network.eval()
 
@@ -126,7 +140,7 @@ def start_from(network: CarpPolicyNetwork, folder: Path, tasks: Sequence[str]) -
 
     Args:
         network: Of the same sizes, cameras and tokenizer.
-        folder: Of the earlier training.
+        folder: Of the earlier training, or of a bundle.
         tasks: Of the network, by index.
 
     Raises:
@@ -148,8 +162,7 @@ def start_from(network: CarpPolicyNetwork, folder: Path, tasks: Sequence[str]) -
             f"{folder} holds a network that differs in {', '.join(changed[:3])}; expected the same"
             " sizes, cameras and number of tasks as asked for here"
         )
-    prefix = "tokenizer."
-    if any(not own[name].equal(weights[name]) for name in own if name.startswith(prefix)):
+    if any(not own[name].equal(weights[name]) for name in own if name.startswith(_TOKENIZER)):
         raise ValueError(
             f"{folder} was trained with another tokenizer, and its tokens mean something else;"
             " give that one with --tokenizer"

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from carp_ros.recording.whole_file import whole_file
+from carp_ros.training.bundled_network import NETWORK, read_network
 
 CONFIG, STATE, WEIGHTS = "config.json", "state.pt", "weights.safetensors"
 METRICS, CURVES = "metrics.jsonl", "curves.png"
@@ -79,14 +80,18 @@ class RunFolder:
 
 
 def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return configuration and weights of a finished or running training.
+    """Return configuration and weights of a finished or running training, or of a bundle.
 
     Raises:
         ValueError: If the folder holds none.
     """
+    if (path / NETWORK).is_file():
+        return read_network(path)
     for name in (CONFIG, WEIGHTS):
         if not (path / name).is_file():
-            raise ValueError(f"no {path / name}; expected a folder of `carp train`")
+            raise ValueError(
+                f"no {path / name}; expected a folder of `carp train`, or a bundle with a {NETWORK}"
+            )
     return json.loads((path / CONFIG).read_text()), load_file(path / WEIGHTS)
 
 

@@ -1,5 +1,6 @@
 """A bundle of a small network, run as a robot would: without torch, by its graphs alone."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from carp_ros.export.verify import verify_bundle
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.session import OnnxSession
 from carp_ros.policies.load import load_policy
+from carp_ros.training.build import load_tokenizer
 from carp_ros.training.example import encoder_example
+from carp_ros.training.run_folder import read_weights
 
 from ..training.small_world import EYES, make_network, make_world
 
@@ -28,6 +31,7 @@ FACTS = Facts(
     action_low=(0.0,) * 10,
     action_high=(1.0,) * 10,
     made={"seed": 0},
+    config={},
 )
 
 
@@ -36,7 +40,9 @@ def write(folder: Path, tasks: tuple[str, ...] = ("cup",), **choices: Any):
     network = make_network(data, **choices).eval()
     inputs = encoder_example(data, images, 3)
     example = {name: torch.from_numpy(np.array(value)) for name, value in inputs.items()}
-    facts = Facts(**{**FACTS.__dict__, "tasks": tasks})
+    tokenizer = dataclasses.asdict(network.tokenizer.config)
+    config = {"kind": "policy", "tasks": tasks, "tokenizer": tokenizer}
+    facts = dataclasses.replace(FACTS, tasks=tasks, config=config)
     write_bundle(folder, network, EYES, facts, example)
     return network, example
 
@@ -96,8 +102,29 @@ def test_weights_that_graphs_have_in_common_lie_in_the_bundle_once(tmp_path):
     size = (tmp_path / "bundle" / "weights.bin").stat().st_size
     graphs = sum(path.stat().st_size for path in (tmp_path / "bundle").glob("*.onnx"))
     # the exporter folds some products of weights to constants of their own
-    assert size < 1.2 * 4 * floats
+    assert size < 1.25 * 4 * floats
     assert graphs < 400_000
+
+
+@pytest.mark.parametrize("choices", [{}, {"joint": True}])
+def test_a_training_finds_network_and_tokenizer_in_the_bundle_again(tmp_path, choices):
+    network, _ = write(tmp_path / "bundle", **choices)
+    config, weights = read_weights(tmp_path / "bundle")
+    assert config["tasks"] == ["cup"]
+    own = network.state_dict()
+    assert weights.keys() == own.keys()
+    for name, weight in own.items():
+        torch.testing.assert_close(weights[name], weight, rtol=0.0, atol=0.0)
+    tokenizer = load_tokenizer(tmp_path / "bundle")
+    for name, weight in network.tokenizer.state_dict().items():
+        torch.testing.assert_close(tokenizer.state_dict()[name], weight, rtol=0.0, atol=0.0)
+
+
+def test_a_bundle_without_its_network_is_no_beginning(tmp_path):
+    write(tmp_path / "bundle")
+    (tmp_path / "bundle" / "network.json").unlink()
+    with pytest.raises(ValueError, match=r"no .*config\.json; expected .* a bundle with a network"):
+        read_weights(tmp_path / "bundle")
 
 
 def test_a_bundle_that_is_exported_again_replaces_the_one_before(tmp_path):
