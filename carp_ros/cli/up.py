@@ -13,10 +13,6 @@ from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
 
 READY_WITHIN_S = 60.0
-_HOW_TO_ENABLE = (
-    "carp up: the arm stands until you let the policy move it: call the services"
-    " control/select_policy, then control/enable with true; with false it stops"
-)
 _COLOURS = (36, 33, 35, 32, 34, 31)  # of ANSI terminals: cyan, yellow, magenta, green, blue, red
 
 
@@ -57,8 +53,6 @@ def main(command: UpCommand) -> int:
     with RunningSystem(nodes, PrefixedLog([node.name for node in nodes])) as system:
         system.wait_until_ready(READY_WITHIN_S)
         print("carp up: ready; Ctrl-C stops it", flush=True)
-        if command.mode == "policy":
-            print(_HOW_TO_ENABLE, flush=True)
         ended = system.wait()
         print(f"carp up: {ended}; stopping the others", file=sys.stderr, flush=True)
     return ended.code

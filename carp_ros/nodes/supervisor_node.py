@@ -40,6 +40,12 @@ _NEXT_TRANSITION = {
     State.PRIMARY_STATE_INACTIVE: Transition.TRANSITION_ACTIVATE,
 }
 
+_HOW_TO_LET_IT_MOVE = (
+    "the arm stands until you let the policy move it:"
+    " ros2 service call /control/select_policy std_srvs/srv/Trigger, then"
+    " ros2 service call /control/enable std_srvs/srv/SetBool '{data: true}'; with false it stops"
+)
+
 
 class SupervisorNode(Node):
     """Walks the managed nodes through their lifecycle and measures the streams."""
@@ -77,6 +83,8 @@ class SupervisorNode(Node):
         if not missing and not self._ready:
             self._ready = True
             self.get_logger().info("everything is up")
+            if "policy_node" in self._managed:
+                self.get_logger().info(_HOW_TO_LET_IT_MOVE)
             announce_ready()
         if missing != self._said:
             self._said = missing

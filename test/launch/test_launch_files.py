@@ -109,6 +109,9 @@ def test_record_is_read_as_a_truth_value(value, recorded):
 )
 def test_a_task_is_the_system_with_one_argument_preset(file, preset):
     made = runpy.run_path(str(FOLDER / f"{file}.launch.py"))["generate_launch_description"]()
-    (included,) = made.arguments[0]
+    *declared, included = made.arguments[0]
     assert dict(included.options["launch_arguments"]) == preset
     assert Path(included.arguments[0].arguments[0]).name == "system.launch.py"
+    # a default, not a preset: `mode:=teleop` on the command line counts
+    defaults = {argument.arguments[0]: argument.options["default_value"] for argument in declared}
+    assert defaults == ({"mode": "policy"} if "task" in preset else {})
