@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 from carp_ros.errors import CarpError
 from carp_ros.ros_environment import enter
@@ -24,6 +26,7 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.utilities import ok
 
+    signal.signal(signal.SIGINT, _interrupt_once)
     rclpy.init()
     node = None
     try:
@@ -41,3 +44,12 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
             node.destroy_node()  # pyright: ignore[reportAttributeAccessIssue]
         if ok():
             rclpy.shutdown()
+
+
+def _interrupt_once(number: int, _frame: FrameType | None) -> None:
+    """Interrupt the node, but not what it does to leave the arm and an episode in good order.
+
+    `ros2 launch` may well add a signal of its own to that of the terminal, and people press twice.
+    """
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
