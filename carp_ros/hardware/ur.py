@@ -110,7 +110,11 @@ class UrArm:
         if joints.shape != (6,) or not np.isfinite(joints).all():
             raise DeviceError(f"joint target is {joints.tolist()}; expected 6 finite numbers")
         c = self._config
-        if not control.servoJ(joints.tolist(), 0.0, 0.0, _CYCLE_S, c.lookahead_s, c.gain):
+        try:
+            taken = control.servoJ(joints.tolist(), 0.0, 0.0, _CYCLE_S, c.lookahead_s, c.gain)
+        except RuntimeError as error:  # it tried to connect anew
+            raise DeviceError(f"no link to the arm at {c.host}: {error}; {_NO_LINK}") from error
+        if not taken:
             raise DeviceError(
                 f"the arm at {c.host} took no joint target: its program does not run; clear what"
                 " stopped it, then recover"

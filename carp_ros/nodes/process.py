@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 
 from carp_ros.errors import CarpError
 from carp_ros.ros_environment import enter
@@ -26,7 +25,10 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.utilities import ok
 
-    signal.signal(signal.SIGINT, _interrupt_once)
+    interrupts: list[int] = []
+    # rclpy's own handler ends `spin`, and then comes here: to raise nothing, so that neither what a
+    # node is at nor how it leaves the arm and an episode is ever cut short; Ctrl-C may come twice
+    signal.signal(signal.SIGINT, lambda number, _frame: interrupts.append(number))
     rclpy.init()
     node = None
     try:
@@ -34,22 +36,16 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
         executor = SingleThreadedExecutor()
         executor.add_node(node)  # pyright: ignore[reportArgumentType]
         executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         pass
     except (CarpError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
+    except Exception:
+        if not interrupts:  # else ROS was gone while something was being published
+            raise
     finally:
         if node is not None:
             node.destroy_node()  # pyright: ignore[reportAttributeAccessIssue]
         if ok():
             rclpy.shutdown()
-
-
-def _interrupt_once(number: int, _frame: FrameType | None) -> None:
-    """Interrupt the node, but not what it does to leave the arm and an episode in good order.
-
-    `ros2 launch` may well add a signal of its own to that of the terminal, and people press twice.
-    """
-    signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt

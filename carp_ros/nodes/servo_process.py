@@ -36,6 +36,7 @@ from carp_ros.types import ArmState, Chunk
 EXIT_DEVICE = 3
 _LATENESS_EVERY = 50  # ticks between two reports of it
 _GIVE_UP_S = 2.0  # without a heartbeat for this long, standing still, the process ends
+_HUNG_S = 60  # if it hangs for this long, recoveries included, and nobody is left to kill it
 
 
 class ServoProcess:
@@ -62,6 +63,7 @@ class ServoProcess:
         if grant.advice:
             self._note(grant.advice)
         kinematics = make_kinematics(rig)
+        signal.alarm(_HUNG_S)
         self._arm.connect()  # from here on the robot's watchdog wants targets: lose no time
         arm = self._arm.read()
         loop = self._make_loop(kinematics, arm)
@@ -81,6 +83,7 @@ class ServoProcess:
             state = loop.state(now_ns, arm, tick, grant.priority)
             self._link.state.write(state.to_record())
             if tick_number % _LATENESS_EVERY == 0:
+                signal.alarm(_HUNG_S)  # the kernel's: the client library may hang with the GIL
                 lateness["counts"] = metronome.lateness.counts
                 lateness["worst_ns"] = metronome.lateness.worst_ns
                 lateness["skipped"] = metronome.skipped

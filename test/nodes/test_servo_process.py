@@ -1,0 +1,47 @@
+"""The servo process without a robot."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from carp_ros.control.command import Link
+
+HANGS = """
+import time
+from carp_ros.control.command import Link
+from carp_ros.nodes import servo_process
+from carp_ros.bringup import rig_path
+from carp_ros.rig import load_rig
+
+servo_process._HUNG_S = 1
+
+class Arm:
+    def connect(self):
+        print("hangs", flush=True)
+        while True:
+            time.sleep(1.0)
+
+link = Link({name!r}, create=False)
+servo_process.ServoProcess(load_rig(rig_path("ur5e_sim")), link, Arm()).run()
+"""
+
+
+@pytest.fixture
+def link():
+    made = Link(f"test_{os.getpid()}_hung", create=True)
+    yield made
+    made.unlink()
+
+
+def test_one_that_hangs_and_that_nobody_kills_does_not_live_on(tmp_path, link):
+    script = tmp_path / "servo.py"
+    script.write_text(HANGS.format(name=link.name))
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "hangs\n"
+        assert process.wait(10.0) == -signal.SIGALRM
