@@ -49,3 +49,4 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
             node.destroy_node()  # pyright: ignore[reportAttributeAccessIssue]
         if ok():
             rclpy.shutdown()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interpreter would put the default back
