@@ -104,7 +104,8 @@ def test_scale_by_scale_is_all_scales_at_once(tokenizer):
     assert all_inputs.shape == (
         3, tokenizer.config.tokens - tokenizer.slices[0].stop, tokenizer.config.code_width,
     )  # fmt: skip
-    assert not inputs or torch.equal(torch.cat(inputs, dim=1), all_inputs)
+    if inputs:  # some processors sum a larger batch in another order
+        torch.testing.assert_close(torch.cat(inputs, dim=1), all_inputs)
 
 
 @each_dimension_apart
