@@ -1,4 +1,5 @@
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 
 import mujoco
 import pytest
@@ -21,7 +22,8 @@ def triangles(folder) -> int:
 
 
 def test_racing_processes_fill_the_cache_once_and_leave_nothing_behind(empty_cache):
-    with ThreadPoolExecutor(2) as pool:
+    # processes, as it says: the library that simplifies is not made for threads
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         folders = list(pool.map(assets.mesh_folder, (assets.ARM, assets.GRIPPER)))
     assert folders[0].parent == folders[1].parent
     assert list(empty_cache.iterdir()) == [folders[0].parent]
