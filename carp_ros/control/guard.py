@@ -66,8 +66,13 @@ class Guard:
         self.text = f"{self.text.partition(_RESET_FAILED)[0]}{_RESET_FAILED}{why}"
 
     def latch(self, fault: Fault, text: str, command: Command | None) -> None:
-        """Latch a fault, unless one stands already; what was enabled so far is spent."""
-        if self.fault is Fault.NONE:
+        """Latch a fault, unless one stands already; what was enabled so far is spent.
+
+        A safety stop takes the place of what may be its first sign: the program may end, and a
+        target be refused, before the state that says why arrives.
+        """
+        explains = fault is Fault.SAFETY_STOP and self.fault in (Fault.REFUSED, Fault.NOT_READY)
+        if self.fault is Fault.NONE or explains:
             self.fault, self.text = fault, text
         if command is not None:
             self._spent_enables = command.enables

@@ -270,3 +270,14 @@ def test_silence_of_the_control_node_is_no_fault_while_nothing_is_enabled():
     watched.pass_ms()
     assert watched.guard.fault is Fault.CONTROL_SILENT
     assert not watched.may_move
+
+
+@pytest.mark.parametrize("sign", [Fault.REFUSED, Fault.NOT_READY])
+def test_a_safety_stop_takes_the_place_of_its_first_sign_and_of_nothing_else(watched, sign):
+    watched.guard.latch(sign, "the target was not accepted", watched.command)
+    watched.guard.latch(Fault.TRACKING, "too far", watched.command)
+    assert watched.guard.fault is sign
+    watched.guard.latch(Fault.SAFETY_STOP, "the robot is in PROTECTIVE_STOP", watched.command)
+    assert (watched.guard.fault, watched.guard.text[-15:]) == (Fault.SAFETY_STOP, "PROTECTIVE_STOP")
+    watched.guard.latch(sign, "the target was not accepted", watched.command)
+    assert watched.guard.fault is Fault.SAFETY_STOP
