@@ -206,8 +206,9 @@ def _variant_for(training: Training, name: Name, seed: int) -> Variant:
     """Return a variant with the seed, and the epochs that were asked for."""
     variant = VARIANTS[name]
 
-    def loop(of_recipe: LoopConfig, epochs: int) -> LoopConfig:
-        return dataclasses.replace(of_recipe, seed=seed, epochs=epochs or of_recipe.epochs)
+    def loop(of_recipe: LoopConfig, epochs: int, *, compiled: bool = False) -> LoopConfig:
+        epochs = epochs or of_recipe.epochs
+        return dataclasses.replace(of_recipe, seed=seed, epochs=epochs, compile=compiled)
 
     tokenizer, policy = variant.tokenizer, variant.policy
     return dataclasses.replace(
@@ -216,8 +217,7 @@ def _variant_for(training: Training, name: Name, seed: int) -> Variant:
             tokenizer, loop=loop(tokenizer.loop, training.tokenizer_epochs)
         ),
         policy=dataclasses.replace(
-            policy,
-            loop=dataclasses.replace(loop(policy.loop, training.epochs), compile=training.compile),
+            policy, loop=loop(policy.loop, training.epochs, compiled=training.compile)
         ),
     )
 

@@ -96,7 +96,8 @@ def summary_of(rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         groups.setdefault((row["method"], row["subject"], row["task"]), []).append(row)
     summary = []
-    for (method, subject, task), group in groups.items():
+    for (method, subject, task), rows_of in groups.items():
+        group = sorted(rows_of, key=lambda row: row["seed"])
         won, tried = (sum(row[key] for row in group) for key in ("successes", "trials"))
         whole = success_summary([True] * won + [False] * (tried - won))
         seeds = {"seeds": [row["seed"] for row in group]}

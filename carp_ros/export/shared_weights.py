@@ -71,7 +71,9 @@ class _Pool:
 
 def _place(pool: _Pool, array: npt.NDArray[np.float32]) -> Place:
     """Return where a network's array lies; many a graph holds its matrices transposed."""
-    transposed = pool.offset(array.T.tobytes()) if array.ndim == 2 else None
-    if pool.offset(array.tobytes()) is None and transposed is not None:
-        return Place(transposed, array.shape, transposed=True)
-    return Place(pool.put(array.tobytes()), array.shape)
+    content = array.tobytes()
+    if pool.offset(content) is None and array.ndim == 2:
+        offset = pool.offset(array.T.tobytes())
+        if offset is not None:
+            return Place(offset, array.shape, transposed=True)
+    return Place(pool.put(content), array.shape)
