@@ -44,4 +44,7 @@ def test_one_that_hangs_and_that_nobody_kills_does_not_live_on(tmp_path, link):
     ) as process:
         assert process.stdout
         assert process.stdout.readline() == "hangs\n"
-        assert process.wait(10.0) == -signal.SIGALRM
+        try:
+            assert process.wait(10.0) == -signal.SIGALRM
+        finally:
+            process.kill()  # else a failure would wait for it
