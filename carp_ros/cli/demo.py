@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _READY_WITHIN_S = 90.0
 _TRIALS = {"policy": 5, "demonstrator": 3}
+_BEGINNINGS = 3  # of one trial that is stopped before the arm moves
 
 
 @dataclass(frozen=True)
@@ -154,19 +155,27 @@ def _conduct(
     """Conduct one trial; on a terminal, say on one line what happens meanwhile.
 
     What stops the arm fails the trial, not the demo: the next one begins with a reset, as a person
-    would.
+    would. What stops it before it has moved, such as a late image on a busy machine, is said, and
+    the trial begins again.
     """
-    from carp_ros.nodes.trial_node import stopped_trial
+    from carp_ros.nodes.trial_node import UnmovedError, stopped_trial
 
     def progress(text: str) -> None:
         if sys.stdout.isatty():
             print(f"\r{number + 1:>5}   {text:<40}", end="\r", flush=True)
 
-    try:
-        node.prepare()
-        return node.conduct(seed, command.timeout_s, progress)
-    except DeviceError as error:
-        return stopped_trial(seed, str(error)), []
+    reason = ""
+    for beginning in range(1, _BEGINNINGS + 1):
+        try:
+            node.prepare()
+            trial, pictures = node.conduct(seed, command.timeout_s, progress)
+            return dataclasses.replace(trial, beginnings=beginning), pictures
+        except UnmovedError as error:
+            reason = str(error)
+            print(f"{number + 1:>5}   before the arm moved, {reason}", flush=True)
+        except DeviceError as error:
+            return dataclasses.replace(stopped_trial(seed, str(error)), beginnings=beginning), []
+    return dataclasses.replace(stopped_trial(seed, reason), beginnings=_BEGINNINGS), []
 
 
 def _finish(

@@ -58,6 +58,7 @@ class LiveTrial:
         ticks: Of the servo.
         late_half_ms, late_1_ms: How many of them woke later than 0.5 ms and 1 ms.
         policy: What it sent, if it was one who acted.
+        beginnings: How often it was begun: again if it was stopped before the arm moved.
     """
 
     seed: int
@@ -69,6 +70,11 @@ class LiveTrial:
     late_half_ms: int
     late_1_ms: int
     policy: ChunkFigures | None = None
+    beginnings: int = 1
+
+
+class UnmovedError(DeviceError):
+    """A trial that was stopped before the arm moved: it tells nothing of who should have acted."""
 
 
 def stopped_trial(seed: int, reason: str) -> LiveTrial:
@@ -99,6 +105,7 @@ class TrialNode(SpinningNode):
         for name in rig.cameras:
             self.create_subscription(Image, f"{name}/image_raw", self._image_taker(name), SENSOR)
         self._status: dict[str, Any] = {}
+        self._moved = False  # since the agent began
         self._loop: dict[str, str] = {}
         self.create_subscription(String, "control/status", self._on_status, LATCHED)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
@@ -146,12 +153,13 @@ class TrialNode(SpinningNode):
             recording: Entered while the agent acts.
 
         Raises:
-            DeviceError: If a service does not answer, or the arm could not be sent home or enabled.
+            DeviceError: If a service does not answer, the arm could not be sent home or enabled, or
+                it was stopped; UnmovedError if it was before it moved.
         """
         progress("going home")
         self.trigger("control/home")
         self.wait_until(lambda: self._status.get("reason") == "home reached", _HOME_S, "reach home")
-        loop = dict(self._loop)
+        loop, self._moved = dict(self._loop), False
         self._agent.begin(lambda: self._lay_out(seed))
         self.wait_until(lambda: bool(self._status["enabled"]), ANSWER_S, "let the agent move")
         self._images.clear()
@@ -199,7 +207,8 @@ class TrialNode(SpinningNode):
                 doing = "moving" if self._status.get("moving") else "standing"
                 progress(f"{now_s - start_s:4.1f} s, arm {doing}")
             if not self._status.get("enabled"):
-                raise DeviceError(f"the trial was stopped: {self._status.get('reason')}")
+                error = DeviceError if self._moved else UnmovedError
+                raise error(f"the trial was stopped: {self._status.get('reason')}")
             time.sleep(0.05)
 
     def _picture(self) -> Picture:
@@ -223,6 +232,7 @@ class TrialNode(SpinningNode):
 
     def _on_status(self, msg: String) -> None:
         self._status = json.loads(msg.data)
+        self._moved |= bool(self._status["moving"])
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:

@@ -1,9 +1,10 @@
 import pytest
 
-from carp_ros.cli.demo import DemoCommand, chosen_bundle
+from carp_ros.cli.demo import DemoCommand, _conduct, chosen_bundle
 from carp_ros.cli.trial_table import header, row
+from carp_ros.errors import DeviceError
 from carp_ros.nodes.trial_agents import ChunkFigures
-from carp_ros.nodes.trial_node import LiveTrial, StreamCount
+from carp_ros.nodes.trial_node import LiveTrial, StreamCount, UnmovedError
 
 STAGES = ("image_age", "preprocess", "vision", "decode", "total")
 
@@ -62,3 +63,43 @@ def test_without_a_policy_there_are_no_such_columns():
 
 def test_a_policy_that_sent_nothing_has_no_latencies():
     assert row(0, trial(ChunkFigures())).endswith("-")
+
+
+class Conductor:
+    """A trial node whose trials go as told, one after the other."""
+
+    def __init__(self, *outcomes):
+        self.outcomes, self.prepared = list(outcomes), 0
+
+    def prepare(self):
+        self.prepared += 1
+
+    def conduct(self, seed, timeout_s, progress):
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome, ["picture"]
+
+
+STALE = UnmovedError("the newest image is 0.25 s old")
+
+
+def test_a_trial_that_is_stopped_before_the_arm_moves_begins_again(capsys):
+    node = Conductor(STALE, trial())
+    result, pictures = _conduct(node, DemoCommand(), 0, 4)
+    assert result.success
+    assert (result.beginnings, pictures) == (2, ["picture"])
+    assert node.prepared == 2  # the fault is reset before
+    assert "before the arm moved, the newest image is 0.25 s old" in capsys.readouterr().out
+
+
+def test_a_trial_that_never_gets_to_move_fails():
+    node = Conductor(STALE, STALE, STALE, trial())
+    result, _ = _conduct(node, DemoCommand(), 0, 4)
+    assert (result.success, result.reasons, result.beginnings) == (False, str(STALE), 3)
+
+
+def test_a_trial_that_is_stopped_on_its_way_fails_at_once():
+    node = Conductor(DeviceError("the robot stopped"), trial())
+    result, _ = _conduct(node, DemoCommand(), 0, 4)
+    assert (result.success, result.reasons, result.beginnings) == (False, "the robot stopped", 1)
