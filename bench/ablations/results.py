@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ablations.variants import VARIANTS
+from bench.earlier import rows_of_others
 from carp_ros.evaluation.report import success_summary
 from carp_ros.recording.whole_file import whole_file
 
@@ -27,8 +28,7 @@ def with_earlier(runs: Sequence[Run], earlier: Sequence[Run]) -> list[Run]:
     def course(run: Run) -> list[Any]:
         return [run[key] for key in ("dataset", "episodes", "windows", "epochs")]
 
-    known = {(run["variant"], run["seed"]) for run in runs}
-    others = [run for run in earlier if (run["variant"], run["seed"]) not in known]
+    others = rows_of_others(earlier, runs, lambda run: (run["variant"], run["seed"]))
     return [*runs, *(run for run in others if course(run) == course(runs[0]))]
 
 

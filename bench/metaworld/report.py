@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.earlier import Row, rows_of_others
 from bench.metaworld.demonstrations import TASKS, Demonstrations
 from bench.metaworld.jobs import ALL, EVALUATED, LATENCY, METHODS, TRAINED, Job
 from carp_ros.evaluation.report import heading, success_summary
@@ -24,8 +25,6 @@ _PROTOCOL = {
     "selection": "the averaged weights of the last step; no checkpoint was picked",
     "interval": "Wilson, 95 %",
 }
-
-Row = dict[str, Any]
 
 
 def collect(
@@ -61,8 +60,8 @@ def collect(
             if evaluated["machine"] not in machines:
                 machines.append(evaluated["machine"])
     kept = earlier if earlier and earlier["demonstrations"]["digest"] == data.digest else {}
-    rows += _of_others(kept.get("rows", []), rows)
-    trainings += _of_others(kept.get("trainings", []), trainings)
+    rows += rows_of_others(kept.get("rows", []), rows, _network)
+    trainings += rows_of_others(kept.get("trainings", []), trainings, _network)
     recipes += [recipe for recipe in kept.get("recipes", []) if recipe not in recipes]
     machines += [one for one in kept.get("evaluated_on", []) if one not in machines]
     return {
@@ -80,14 +79,8 @@ def collect(
     }
 
 
-def _of_others(earlier: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
-    """Return the earlier rows of networks that no row is of."""
-
-    def network(row: Row) -> tuple[str, str, int]:
-        return row["method"], row["subject"], row["seed"]
-
-    known = {network(row) for row in rows}
-    return [row for row in earlier if network(row) not in known]
+def _network(row: Row) -> tuple[str, str, int]:
+    return row["method"], row["subject"], row["seed"]
 
 
 def summary_of(rows: Sequence[Row]) -> list[Row]:

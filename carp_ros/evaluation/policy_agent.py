@@ -42,7 +42,7 @@ class Pace:
             it.
     """
 
-    replan_s: float = 0.8
+    replan_s: float
     latency_s: float = 0.1
 
 

@@ -30,6 +30,9 @@ def share_weights(
         graphs: Files in one folder; each is written anew.
         named: The weights of the network, by name.
         weights: The file, in the same folder.
+
+    Raises:
+        ValueError: If one of the network's is not float32, which `Place` takes it for.
     """
     with weights.open("wb") as file:
         pool = _Pool(file)
@@ -44,7 +47,7 @@ def share_weights(
                 for field in ("raw_data", "float_data", "int32_data", "int64_data"):
                     tensor.ClearField(field)
             onnx.save(model, path)
-        return {name: _place(pool, array) for name, array in named.items()}
+        return {name: _place(pool, name, array) for name, array in named.items()}
 
 
 class _Pool:
@@ -69,8 +72,10 @@ class _Pool:
         return offset
 
 
-def _place(pool: _Pool, array: npt.NDArray[np.float32]) -> Place:
+def _place(pool: _Pool, name: str, array: npt.NDArray[np.float32]) -> Place:
     """Return where a network's array lies; many a graph holds its matrices transposed."""
+    if array.dtype != np.float32:
+        raise ValueError(f"{name} is {array.dtype}; expected float32, as `Place` has it")
     content = array.tobytes()
     if pool.offset(content) is None and array.ndim == 2:
         offset = pool.offset(array.T.tobytes())

@@ -66,7 +66,7 @@ def blind(cell):
 
 def run(cell, policy, seconds, pace=None, succeeded=lambda: False):
     cell.reset(0, "none")
-    agent = PolicyAgent(policy, blind(cell), succeeded, pace or Pace())
+    agent = PolicyAgent(policy, blind(cell), succeeded, pace or Pace(0.8))
     return agent, run_episode(cell, agent, seconds)
 
 

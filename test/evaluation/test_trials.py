@@ -67,7 +67,7 @@ def give_up(cell, cameras):
         def infer(self, observation, deadline_ns=None):
             raise PolicyError("no idea")
 
-    return PolicyAgent(Clueless(), lambda: None, lambda: False, Pace())
+    return PolicyAgent(Clueless(), lambda: None, lambda: False, Pace(0.8))
 
 
 def test_a_policy_that_was_given_up_is_the_first_reason(conditions):

@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="exporting needs torch: pip install 'carp_ro
 import torch
 
 from carp_ros.export.bundle import Facts, write_bundle
+from carp_ros.export.shared_weights import share_weights
 from carp_ros.export.verify import verify_bundle
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.session import OnnxSession
@@ -104,6 +105,11 @@ def test_weights_that_graphs_have_in_common_lie_in_the_bundle_once(tmp_path):
     # the exporter folds some products of weights to constants of their own
     assert size < 1.2 * 4 * floats
     assert graphs < 400_000
+
+
+def test_a_weight_that_is_no_float32_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"counts is int64; expected float32"):
+        share_weights([], {"counts": np.arange(3)}, tmp_path / "weights.bin")
 
 
 @pytest.mark.parametrize("choices", [{}, {"joint": True}])

@@ -268,6 +268,18 @@ def test_a_target_that_is_no_joint_position_is_not_sent(ur_controller, arm, targ
     assert ur_controller.faults.state()["fastest_rad_s"] == 0.0
 
 
+def test_a_link_that_ur_rtde_fails_to_make_anew_is_said_in_a_line(ur_controller, arm, monkeypatch):
+    class Lost:
+        """A link that ur-rtde tried in vain to make anew."""
+
+        def servoJ(self, *target):
+            raise RuntimeError("Couldn't resolve the registers")
+
+    monkeypatch.setattr(arm, "_control", Lost())
+    with pytest.raises(DeviceError, match=rf"no link to the arm at {ur_controller.host}: Couldn't"):
+        arm.servo(arm.read().joints)
+
+
 @pytest.mark.parametrize("changes", [{"gain": 50.0}, {"lookahead_s": 0.5}])
 def test_what_servoj_does_not_take_is_refused_at_once(changes):
     (key,) = changes
