@@ -12,8 +12,9 @@ import torch
 import yaml
 from torch import Tensor
 
-from carp_ros.export.graphs import DecoderGraph, EncoderGraph, ScaleGraph
+from carp_ros.export.graphs import DecoderGraph, EncoderGraph
 from carp_ros.export.onnx_export import export_onnx
+from carp_ros.export.scale_graph import ScaleGraph
 from carp_ros.export.shared_weights import share_weights
 from carp_ros.inference.bundle import FORMAT, MANIFEST, graph_names, sha256_of
 from carp_ros.inference.layout import NAMES, UNITS
@@ -105,7 +106,7 @@ def _write_graphs(
         given = {name.removeprefix("next_"): found[name] for name in outputs if "next_" in name}
     seen = {"latent": given["latent"], "state": example["state"]}
     decoded = export_onnx(DecoderGraph(network), seen, ["actions"], folder / "decoder.onnx")
-    return {"tokens": torch.cat(tokens, dim=1)[0], "actions": decoded["actions"][0]}
+    return {"tokens": torch.cat(tokens), "actions": decoded["actions"][0]}
 
 
 def _manifest(
