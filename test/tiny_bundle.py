@@ -143,7 +143,10 @@ def encoder(several_tasks: bool = False) -> onnx.ModelProto:
     return model(
         nodes,
         inputs,
-        [("modulation", FLOAT, [1, DIMENSIONS + len(SIZES)]), ("start", FLOAT, None)],
+        [
+            ("modulation", FLOAT, [1, DIMENSIONS + len(SIZES)]),
+            ("start", FLOAT, [1, DIMENSIONS * SCALES[0], 8]),
+        ],
         {
             "image_axes": np.array([1, 2, 3]),
             "one_number": np.array([1, 1]),
@@ -197,7 +200,8 @@ def scale(k: int) -> onnx.ModelProto:
         ("log_likelihood", FLOAT, [1]),
     ]
     if k < len(SCALES) - 1:
-        outputs += [("next_keys", FLOAT, None), ("next_values", FLOAT, None)]
+        shape = [1, 1, 1, past + tokens, 2]
+        outputs += [("next_keys", FLOAT, shape), ("next_values", FLOAT, shape)]
     return model(
         nodes,
         inputs,

@@ -1,8 +1,8 @@
 """One pass of the transformer as a graph, for one robot and in as few operators as it takes.
 
-For a batch of one, AdaLN is a norm whose weights are inputs, and every linear layer a product of two
-matrices: one operator each. Whatever follows from weights alone is folded into them here or by the
-exporter: spreading and phi of a scale, which are linear together, become one matrix a group.
+For a batch of one, AdaLN is a norm whose weights are inputs, and every linear layer a product of
+two matrices: one operator each. Whatever follows from weights alone is folded into them here or by
+the exporter: spreading and phi of a scale, linear together, become one matrix a group.
 `test_the_graphs_say_what_the_network_says` compares it with the network that is trained.
 """
 
@@ -13,8 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carp_ros.networks.carp_policy import CarpPolicyNetwork
-from carp_ros.networks.carp_quantizer import MultiScaleQuantizer
-from carp_ros.networks.carp_transformer import MAX_SHARPNESS, NORM_EPS, Attention, Block
+from carp_ros.networks.carp_quantizer import MultiScaleQuantizer, Scale
+from carp_ros.networks.carp_transformer import (
+    MAX_SHARPNESS,
+    NORM_EPS,
+    Attention,
+    Block,
+    CarpTransformer,
+)
 
 
 class ScaleGraph(nn.Module):
@@ -33,7 +39,8 @@ class ScaleGraph(nn.Module):
         self.from_code = None if k == 0 else transformer.from_code
         places = transformer.positions[part] + transformer.levels[k]
         self.register_buffer("places", places.detach())
-        self.blocks = nn.ModuleList(_BlockPass(block, config.heads) for block in transformer.blocks)
+        self.blocks = [_BlockPass(block, config.heads) for block in _blocks(transformer)]
+        self.passes = nn.ModuleList(self.blocks)
         self.head = transformer.head
         self.width = config.width
         self.sharpness = network.sharpness
@@ -60,7 +67,7 @@ class ScaleGraph(nn.Module):
             x = self.from_code(self.latent.pooled(before))
         x = x + self.places
         count = len(self.blocks)
-        past = [None] * count
+        past: list[tuple[Tensor, Tensor] | None] = [None] * count
         if keys is not None and values is not None:
             past = list(zip(keys.split(1), values.split(1)))
         present = []
@@ -85,23 +92,24 @@ class ScaleGraph(nn.Module):
 class _BlockPass(nn.Module):
     """A block of the transformer over the tokens of one scale."""
 
+    qkv_bias: Tensor
     unit: Tensor
+    scale: Tensor
 
     def __init__(self, block: Block, heads: int) -> None:
         super().__init__()
-        attention = block.attention
-        assert isinstance(attention, Attention)
+        attention: Attention = block.attention
         self.block, self.heads = block, heads
         width = attention.out.in_features
         qkv = torch.cat((attention.q_bias, attention.no_bias, attention.v_bias))
         self.register_buffer("qkv_bias", qkv.detach())
         # a mean of squares is a sum of them but for this
         self.register_buffer("unit", torch.full((width // heads,), (width // heads) ** -0.5))
-        scale = attention.scale * torch.ones(heads, 1, 1)
+        self.is_normalised = attention.sharpness is not None
+        scale = torch.full((heads, 1, 1), attention.scale)
         if attention.sharpness is not None:
             scale = attention.sharpness.detach().clamp(max=MAX_SHARPNESS).exp()
         self.register_buffer("scale", scale)
-        self.is_normalised = attention.sharpness is not None
         self.width = width
 
     def forward(
@@ -133,11 +141,17 @@ class _BlockPass(nn.Module):
 class _LatentPass(nn.Module):
     """What a scale takes from the latent, and what its codes add to it."""
 
+    codebook: Tensor
+    first_code: Tensor
+    offset: Tensor
+    matrix: Tensor
+
     def __init__(self, quantizer: MultiScaleQuantizer, k: int) -> None:
         super().__init__()
         scale = quantizer.scales[k]
+        assert isinstance(scale, Scale)
         groups, _, width = quantizer.codebook.shape
-        tokens, length = scale.spread.shape
+        tokens = len(scale.spread)
         self.groups, self.tokens = groups, tokens
         self.scale = scale
         self.register_buffer("codebook", quantizer.codebook.detach())  # (G, V, C)
@@ -168,3 +182,7 @@ class _LatentPass(nn.Module):
         """Return what codes (G, l, C) add to the latent, (G, C, L)."""
         spread = codes.flatten(1).unsqueeze(1) @ self.matrix  # (G, 1, C L)
         return spread.view(self.offset.shape) + self.offset
+
+
+def _blocks(transformer: CarpTransformer) -> list[Block]:
+    return [block for block in transformer.blocks if isinstance(block, Block)]

@@ -1,8 +1,15 @@
-"""Running one compiled graph."""
+"""Running compiled graphs in memory that stays: a runtime, its buffers, and its sessions.
+
+A robot asks the same graphs the same thing ten times a second. So every graph is bound once to the
+memory that it reads and writes, and one graph's output is the next one's input where it lies: keys
+and values of attention among them. After that a run takes no memory and moves no number that it
+need not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -11,72 +18,93 @@ import numpy as np
 from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import Tensor
 
-CPU = ("CPUExecutionProvider",)
+Run = Callable[[], None]
+"""Computes what was bound; raises DeviceError if the runtime can't."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Shape and type of a graph's input or output; neither ever changes."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+
+    @classmethod
+    def of(cls, array: Tensor) -> TensorSpec:
+        """Return that of an array."""
+        return cls(array.shape, array.dtype)
+
+    def __str__(self) -> str:
+        """Say it as in an error."""
+        return f"{self.dtype} of shape {self.shape}"
+
+
+class Buffer(Protocol):
+    """Memory for one tensor, where a runtime computes."""
+
+    @property
+    def spec(self) -> TensorSpec:
+        """What fits into it."""
+        ...
+
+    def write(self, array: Tensor) -> None:
+        """Copy an array of `spec` into it."""
+        ...
+
+    def read(self) -> Tensor:
+        """Return what lies in it, valid until the next run that writes there."""
+        ...
 
 
 class Session(Protocol):
     """One graph, loaded."""
 
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the graph's outputs by name, for its inputs by name.
+    @property
+    def inputs(self) -> Mapping[str, TensorSpec]:
+        """What it takes, by name."""
+        ...
 
-        Raises:
-            DeviceError: If the runtime can't compute them.
+    @property
+    def outputs(self) -> Mapping[str, TensorSpec]:
+        """What it gives, by name."""
+        ...
+
+    def bind(self, buffers: Mapping[str, Buffer]) -> Run:
+        """Return what computes from some buffers into others.
+
+        Args:
+            buffers: Of this runtime, by the name of each input and output.
         """
         ...
 
 
-class OnnxSession:
-    """A graph in ONNX Runtime.
+class Runtime(Protocol):
+    """What computes graphs on one device."""
 
-    Args:
-        path: Of the `.onnx` file.
-        providers: Execution providers, the preferred first, each as ONNX Runtime names it.
-        threads: How many compute one operator. The robot's cores have other work; and threads that
-            wait for the next operator do so asleep, which costs microseconds and frees a core.
-
-    Raises:
-        ValueError: If the file is no graph that the runtime takes, or it lacks a provider.
-        DeviceError: If ONNX Runtime is not installed.
-    """
-
-    def __init__(self, path: Path, providers: Sequence[str] = CPU, threads: int = 1) -> None:
-        try:
-            import onnxruntime  # only who runs graphs needs it
-        except ImportError as error:
-            raise DeviceError(
-                f"ONNX Runtime, which runs {path.name}, is not installed: pip install onnxruntime"
-                " (onnxruntime-gpu for CUDA)"
-            ) from error
-        known = onnxruntime.get_available_providers()
-        missing = [provider for provider in providers if provider not in known]
-        if missing:
-            raise ValueError(
-                f"this ONNX Runtime lacks {', '.join(missing)}; it has {', '.join(known)}: choose"
-                " one of those, or install the onnxruntime that has it"
-            )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3  # errors; its warnings are about its own optimiser
-        try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=list(providers))
-        # ONNX Runtime's own exceptions have no common base
-        except Exception as error:
-            raise ValueError(f"ONNX Runtime can't load {path}: {error}; export anew") from error
-        self._path = path
-        self._outputs = [output.name for output in self._session.get_outputs()]
-
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the graph's outputs by name, for its inputs by name.
+    def session(self, path: Path) -> Session:
+        """Return a graph, loaded.
 
         Raises:
-            DeviceError: If the runtime can't compute them.
+            ValueError: If the file is no graph that the runtime takes, or its shapes are not fixed.
         """
-        try:
-            outputs = self._session.run(self._outputs, dict(inputs))
-        except Exception as error:  # as above
-            shapes = {name: array.shape for name, array in inputs.items()}
-            raise DeviceError(f"{self._path.name} can't be run on {shapes}: {error}") from error
-        return {name: np.asarray(output) for name, output in zip(self._outputs, outputs)}
+        ...
+
+    def buffer(self, spec: TensorSpec) -> Buffer:
+        """Return memory for a tensor, zeros at first."""
+        ...
+
+
+def write_inputs(buffers: Mapping[str, Buffer], arrays: Mapping[str, Tensor]) -> None:
+    """Copy arrays into the buffers of their names.
+
+    Raises:
+        DeviceError: If one has no array of its shape and type; nothing is written then.
+    """
+    for name, buffer in buffers.items():
+        if name not in arrays:
+            raise DeviceError(f"no input {name}; expected {', '.join(buffers)}")
+        given = TensorSpec.of(arrays[name])
+        if given != buffer.spec:
+            raise DeviceError(f"{name} is {given}; expected {buffer.spec}")
+    for name, buffer in buffers.items():
+        buffer.write(arrays[name])

@@ -42,7 +42,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 from carp_ros.errors import CarpError, MessageError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.observation import ObservationBuffer
-from carp_ros.inference.session import CPU
+from carp_ros.inference.onnx_runtime import CPU
 from carp_ros.nodes.convert import (
     chunk_to_msgs,
     image_from_msg,

@@ -1,8 +1,8 @@
 """CARP: tokens of one scale after the other, coarse to fine, each scale in one pass.
 
 Source: "CARP: Visuomotor Policy Learning via Coarse-to-Fine Autoregressive Prediction" (2024). The
-networks are compiled graphs; what is here is the loop around them and its keys and values. After
-each scale there is a whole trajectory, so that a loop that is short of time can stop early.
+networks are compiled graphs; what is here is the loop around them. After each scale there is a
+whole trajectory, so that a loop that is short of time can stop early.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carp_ros.errors import PolicyError
-from carp_ros.inference.bundle import Manifest, Tensor, graph_names
+from carp_ros.inference.bundle import Manifest, Tensor
 from carp_ros.inference.preprocess import encoder_inputs
-from carp_ros.inference.session import Session
+from carp_ros.inference.session import Run
+from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.latency import RollingQuantile
 from carp_ros.policies.policy import (
     Prediction,
@@ -56,35 +56,33 @@ class CarpPolicy:
 
     Args:
         manifest: Of the bundle.
-        sessions: By name, of all its graphs.
+        passes: Its graphs.
         task: Number of the task.
         now_ns: The clock that deadlines are given by.
         last_scale: Stop after this scale, from 0, always; None for the finest.
 
     Raises:
-        ValueError: If a session is missing or there is no such scale.
+        ValueError: If there is no such scale.
     """
 
     def __init__(
         self,
         manifest: Manifest,
-        sessions: Mapping[str, Session],
+        passes: CarpPasses,
         task: int,
         now_ns: Callable[[], int],
         last_scale: int | None = None,
     ) -> None:
         self.manifest = manifest
         count = len(manifest.scales)
-        if missing := set(graph_names(count)) - set(sessions):
-            raise ValueError(f"no sessions for {sorted(missing)}; expected one a graph")
         if last_scale is not None and not 0 <= last_scale < count:
             raise ValueError(f"last scale is {last_scale}; expected 0 to {count - 1}")
         self._task = task
         self._now_ns = now_ns
         self._last = count - 1 if last_scale is None else last_scale
-        self._encoder = _Timed(sessions["encoder"], now_ns)
-        self._scales = [_Timed(sessions[f"scale_{k}"], now_ns) for k in range(count)]
-        self._decoder = _Timed(sessions["decoder"], now_ns)
+        self._passes = passes
+        self._scales = [_Stopwatch(now_ns) for _ in range(count)]
+        self._decoder = _Stopwatch(now_ns)
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -120,35 +118,22 @@ class CarpPolicy:
         """Return what the graphs say to the encoder's inputs.
 
         Raises:
-            PolicyError: If the actions are not of the manifest's shape.
-            DeviceError: If the runtime fails.
+            DeviceError: If the inputs are not what the encoder takes, or the runtime fails.
         """
-        begin_ns = self._now_ns()
-        seen = self._encoder.run(inputs)
+        passes, begin_ns = self._passes, self._now_ns()
+        passes.write(inputs)
+        passes.encode()
         seen_ns = self._now_ns()
-        state = {"modulation": seen["modulation"], "start": seen["start"]}
-        tokens: list[Tensor] = []
-        log_likelihood = 0.0
-        for k in range(self._last + 1):
-            if k > 0 and not self._fits(k, deadline_ns):
-                break
-            outputs = self._scales[k].run(state)
-            tokens.append(outputs["tokens"].reshape(-1))
-            log_likelihood += float(outputs["log_likelihood"].reshape(()))
-            state = {"modulation": seen["modulation"], **_passed_on(outputs)}
-        actions = self._decoder.run({"latent": state["latent"], "state": inputs["state"]})[
-            "actions"
-        ]
-        expected = (1, self.manifest.horizon, len(self.manifest.action.names))
-        if actions.shape != expected:
-            raise PolicyError(
-                f"decoder gives actions of shape {actions.shape}; expected {expected}"
-            )
+        done = 0
+        while done <= self._last and (done == 0 or self._fits(done, deadline_ns)):
+            self._scales[done].time(passes.scales[done])
+            done += 1
+        self._decoder.time(passes.decode[done - 1])
         return Decoded(
-            actions[0].astype(np.float64),
-            np.concatenate(tokens),
-            log_likelihood,
-            len(tokens),
+            passes.actions[0].astype(np.float64),
+            np.concatenate([passes.tokens(k) for k in range(done)]),
+            sum(passes.log_likelihood(k) for k in range(done)),
+            done,
             (seen_ns - begin_ns) * 1e-9,
             (self._now_ns() - seen_ns) * 1e-9,
         )
@@ -166,23 +151,22 @@ class CarpPolicy:
         return False
 
 
-class _Timed:
-    """A session that knows how long it takes."""
+class _Stopwatch:
+    """Knows how long a stage takes."""
 
-    def __init__(self, session: Session, now_ns: Callable[[], int]) -> None:
-        self._session = session
+    def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
         self._recent = RollingQuantile(_PESSIMISM, _RECENT, _COLD)
         self._doubts = 0
 
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def time(self, run: Run) -> None:
+        """Do it, and take note of how long it takes."""
         begin_ns = self._now_ns()
-        outputs = self._session.run(inputs)
+        run()
         if self._doubts:
             self._doubts = 0
             self._recent.forget()
         self._recent.add((self._now_ns() - begin_ns) * 1e-9)
-        return outputs
 
     @property
     def expected_s(self) -> float:
@@ -191,12 +175,3 @@ class _Timed:
 
     def doubt(self) -> None:
         self._doubts += 1
-
-
-def _passed_on(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return what the next scale takes of this one's outputs.
-
-    There they are called `next_...`: in a graph no output has an input's name.
-    """
-    prefix = "next_"
-    return {k.removeprefix(prefix): v for k, v in outputs.items() if k.startswith(prefix)}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 
-import numpy as np
-
 
 class RollingQuantile:
     """A quantile of the newest values.
@@ -38,7 +36,7 @@ class RollingQuantile:
         """The quantile, or None while there are no values."""
         if not self._values:
             return None
-        return float(np.quantile(self._values, self._quantile, method="higher"))
+        return sorted(self._values)[math.ceil(self._quantile * (len(self._values) - 1))]
 
 
 class LatencyTracker:

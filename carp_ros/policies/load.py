@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from carp_ros.errors import CarpError
 from carp_ros.geometry import rotation_between
-from carp_ros.inference.bundle import Bundle, Tensor, graph_names, load_bundle
-from carp_ros.inference.session import CPU, OnnxSession, Session
+from carp_ros.inference.bundle import Bundle, Tensor, load_bundle
+from carp_ros.inference.onnx_runtime import CPU, OnnxRuntime
+from carp_ros.inference.session import Runtime
 from carp_ros.policies.carp import CarpPolicy
+from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.policy import chunk_from_actions
 from carp_ros.types import Chunk
 
 _WARM_UP = 5
-
-MakeSession = Callable[[Path], Session]
 
 
 def load_policy(
@@ -29,7 +28,7 @@ def load_policy(
     providers: Sequence[str] = CPU,
     threads: int = 1,
     last_scale: int | None = None,
-    make_session: MakeSession | None = None,
+    runtime: Runtime | None = None,
 ) -> CarpPolicy:
     """Return the policy of a bundle: checked, compared with its golden case, and warm.
 
@@ -40,7 +39,7 @@ def load_policy(
         providers: Execution providers of ONNX Runtime, the preferred first.
         threads: How many compute one operator.
         last_scale: Stop after this scale, from 0, always; None for the finest.
-        make_session: Returns a session for a graph's file; None for ONNX Runtime.
+        runtime: Computes the graphs; None for ONNX Runtime.
 
     Raises:
         ValueError: If anything in the bundle is not as it should be, or it computes something else
@@ -49,11 +48,10 @@ def load_policy(
     """
     bundle = load_bundle(folder)
     number = bundle.task_number(task)
-    make = make_session or partial(OnnxSession, providers=providers, threads=threads)
-    names = graph_names(len(bundle.manifest.scales))
-    sessions = {name: make(bundle.graph(name)) for name in names}
-    check_golden(bundle, CarpPolicy(bundle.manifest, sessions, number, now_ns))
-    policy = CarpPolicy(bundle.manifest, sessions, number, now_ns, last_scale)
+    runtime = runtime or OnnxRuntime(providers, threads)
+    passes = CarpPasses(bundle, runtime)
+    check_golden(bundle, CarpPolicy(bundle.manifest, passes, number, now_ns))
+    policy = CarpPolicy(bundle.manifest, passes, number, now_ns, last_scale)
     golden = _golden_inputs(bundle, bundle.golden())
     for _ in range(_WARM_UP):
         policy.decode(golden)

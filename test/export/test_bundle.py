@@ -15,7 +15,8 @@ from carp_ros.export.bundle import Facts, write_bundle
 from carp_ros.export.shared_weights import share_weights
 from carp_ros.export.verify import verify_bundle
 from carp_ros.inference.bundle import load_bundle
-from carp_ros.inference.session import OnnxSession
+from carp_ros.inference.onnx_runtime import OnnxRuntime
+from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.load import load_policy
 from carp_ros.training.build import load_tokenizer
 from carp_ros.training.example import encoder_example
@@ -49,16 +50,14 @@ def write(folder: Path, tasks: tuple[str, ...] = ("cup",), **choices: Any):
 
 
 def run_graphs(folder: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return tokens and actions, from the graphs and their contract alone."""
-    given = OnnxSession(folder / "encoder.onnx").run(inputs)
-    modulation, tokens = given.pop("modulation"), []
-    for k in range(2):
-        found = OnnxSession(folder / f"scale_{k}.onnx").run({"modulation": modulation, **given})
-        tokens.append(found["tokens"])
-        given = {n.removeprefix("next_"): x for n, x in found.items() if n.startswith("next_")}
-    seen = {**given, "state": inputs["state"]}
-    actions = OnnxSession(folder / "decoder.onnx").run(seen)["actions"]
-    return np.concatenate(tokens), actions
+    """Return tokens and actions of the graphs."""
+    passes = CarpPasses(load_bundle(folder), OnnxRuntime())
+    passes.write(inputs)
+    passes.encode()
+    for run in passes.scales:
+        run()
+    passes.decode[-1]()
+    return np.concatenate([passes.tokens(k) for k in range(2)]), passes.actions
 
 
 @pytest.mark.parametrize("choices", [{}, {"joint": True}, {"sharpness": 2.0}])

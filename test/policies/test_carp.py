@@ -1,17 +1,28 @@
 import dataclasses
+import tracemalloc
 
 import numpy as np
+import onnx
 import pytest
 
-from carp_ros.errors import PolicyError
-from carp_ros.inference.bundle import graph_names, load_bundle
+from carp_ros.errors import DeviceError
+from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.layout import vector_from_tool
-from carp_ros.inference.session import OnnxSession
+from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.policies.carp import CarpPolicy
+from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.load import load_policy
 from carp_ros.types import Observation, Pose
 
-from ..tiny_bundle import SHARES, actions_for, log_likelihood, write_tiny_bundle
+from ..tiny_bundle import (
+    SHARES,
+    actions_for,
+    log_likelihood,
+    manifest,
+    scale,
+    write_manifest,
+    write_tiny_bundle,
+)
 
 TOOL = Pose(np.array([0.4, 0.1, 0.3]), np.array([1.0, 0.0, 0.0, 0.0]))
 STATE = vector_from_tool(TOOL, 0.5)
@@ -28,17 +39,29 @@ class Clock:
         return self.now_ns
 
 
-class SlowSession:
-    """A session that takes as long as told, by the clock of the test."""
+class SlowRuntime(OnnxRuntime):
+    """A runtime whose graphs take as long as told, by the clock of the test."""
 
-    def __init__(self, session, clock, takes_ms):
-        self.session, self.clock, self.takes_ms = session, clock, takes_ms
-        self.runs = 0
+    def __init__(self, clock, takes_ms):
+        super().__init__()
+        self.clock, self.takes_ms, self.runs = clock, takes_ms, dict.fromkeys(takes_ms, 0)
 
-    def run(self, inputs):
-        self.runs += 1
-        self.clock.now_ns += self.takes_ms * MS
-        return self.session.run(inputs)
+    def session(self, path):
+        session, name = super().session(path), path.stem
+        bind = session.bind
+
+        def bind_slowly(buffers):
+            run = bind(buffers)
+
+            def run_slowly():
+                self.runs[name] += 1
+                self.clock.now_ns += self.takes_ms[name] * MS
+                run()
+
+            return run_slowly
+
+        session.bind = bind_slowly
+        return session
 
 
 class Bench:
@@ -46,15 +69,11 @@ class Bench:
 
     def __init__(self, folder, **options):
         self.clock = Clock()
-        manifest = load_bundle(folder).manifest
-        takes_ms = {"encoder": 20, "decoder": 5}
-        self.sessions = {
-            name: SlowSession(
-                OnnxSession(folder / f"{name}.onnx"), self.clock, takes_ms.get(name, 10)
-            )
-            for name in graph_names(3)
-        }
-        self.policy = CarpPolicy(manifest, self.sessions, 0, self.clock, **options)
+        self.takes_ms = {"encoder": 20, "scale_0": 10, "scale_1": 10, "scale_2": 10, "decoder": 5}
+        self.runtime = SlowRuntime(self.clock, self.takes_ms)
+        bundle = load_bundle(folder)
+        self.passes = CarpPasses(bundle, self.runtime)
+        self.policy = CarpPolicy(bundle.manifest, self.passes, 0, self.clock, **options)
 
     def infer(self, within_ms=None):
         deadline_ns = None if within_ms is None else self.clock.now_ns + within_ms * MS
@@ -86,17 +105,19 @@ def test_a_chunk_is_what_the_graphs_say(bench):
     assert (prediction.scales_done, prediction.scales, prediction.is_coarse) == (3, 3, False)
 
 
+INPUTS = {
+    "state": STATE.astype(np.float32)[None],
+    "image_wrist_cam": np.zeros((1, 24, 32, 3), np.uint8),
+    "image_third_cam": np.zeros((1, 24, 32, 3), np.uint8),
+}
+
+
 def test_keys_and_values_of_each_scale_reach_the_next(bench):
     assert bench.infer().confidence == pytest.approx(log_likelihood(3))
 
 
 def test_tokens_come_in_the_order_of_the_scales(bench):
-    inputs = {
-        "state": STATE.astype(np.float32)[None],
-        "image_wrist_cam": np.zeros((1, 24, 32, 3), np.uint8),
-        "image_third_cam": np.zeros((1, 24, 32, 3), np.uint8),
-    }
-    assert bench.policy.decode(inputs).tokens.tolist() == [0] * 10 + [1] * 20 + [2] * 40
+    assert bench.policy.decode(INPUTS).tokens.tolist() == [0] * 10 + [1] * 20 + [2] * 40
 
 
 def test_the_stages_are_timed(bench):
@@ -128,10 +149,10 @@ def test_a_scale_whose_time_is_unknown_is_run(bench):
 
 
 def test_a_scale_that_was_slow_once_is_tried_again_and_kept_when_it_is_fast(bench):
-    bench.sessions["scale_2"].takes_ms = 100
+    bench.takes_ms["scale_2"] = 100
     bench.learn()
     assert bench.infer(within_ms=60).scales_done == 2
-    bench.sessions["scale_2"].takes_ms = 10
+    bench.takes_ms["scale_2"] = 10
     done = [bench.infer(within_ms=60).scales_done for _ in range(100)]
     first = done.index(3)
     assert 10 < first < 60
@@ -139,7 +160,7 @@ def test_a_scale_that_was_slow_once_is_tried_again_and_kept_when_it_is_fast(benc
 
 
 def test_a_scale_that_stays_slow_is_tried_seldom(bench):
-    bench.sessions["scale_2"].takes_ms = 100
+    bench.takes_ms["scale_2"] = 100
     bench.learn()
     done = [bench.infer(within_ms=60).scales_done for _ in range(200)]
     assert 0 < done.count(3) < 10
@@ -148,7 +169,7 @@ def test_a_scale_that_stays_slow_is_tried_seldom(bench):
 def test_a_last_scale_is_kept_to_whatever_the_time(tiny_bundle):
     bench = Bench(tiny_bundle, last_scale=1)
     assert bench.infer().scales_done == 2
-    assert bench.sessions["scale_2"].runs == 0
+    assert bench.runtime.runs["scale_2"] == 0
 
 
 def test_a_last_scale_that_does_not_exist_is_refused(tiny_bundle):
@@ -156,17 +177,69 @@ def test_a_last_scale_that_does_not_exist_is_refused(tiny_bundle):
         Bench(tiny_bundle, last_scale=3)
 
 
-def test_a_missing_session_is_named(bench):
-    sessions = {name: s for name, s in bench.sessions.items() if name != "scale_1"}
-    with pytest.raises(ValueError, match=r"no sessions for \['scale_1'\]"):
-        CarpPolicy(bench.policy.manifest, sessions, 0, bench.clock)
+def test_actions_of_another_shape_are_refused(tmp_path):
+    folder = write_tiny_bundle(tmp_path / "tiny", horizon=8)
+    with pytest.raises(ValueError, match=r"shape \(1, 16, 10\); the manifest says \(1, 8, 10\)"):
+        Bench(folder)
 
 
-def test_actions_of_another_shape_are_refused(bench):
-    policy = bench.policy
-    policy.manifest = dataclasses.replace(policy.manifest, horizon=8)
-    with pytest.raises(PolicyError, match=r"shape \(1, 16, 10\); expected \(1, 8, 10\)"):
-        bench.infer()
+@pytest.mark.parametrize(
+    ("graphs", "reason"),
+    [
+        ({"scale_2.onnx": scale(1)}, r"scale_2 takes keys as float32 of shape .*is given float32"),
+        ({"scale_0.onnx": scale(2)}, "scale_0 takes latent, which no graph before gives"),
+    ],
+)
+def test_graphs_that_do_not_fit_together_are_refused(tmp_path, graphs, reason):
+    folder = write_tiny_bundle(tmp_path / "tiny")
+    for name, graph in graphs.items():
+        onnx.save(graph, folder / name)
+    write_manifest(folder, manifest(folder))
+    with pytest.raises(ValueError, match=reason):
+        Bench(folder)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        ({"state": np.zeros((1, 9), np.float32)}, r"state is float32 of shape \(1, 9\); expected"),
+        ({"state": np.zeros((1, 10))}, r"state is float64 of shape \(1, 10\); expected float32"),
+        ({"state": None}, "no input state; expected image_wrist_cam"),
+    ],
+)
+def test_inputs_that_the_encoder_does_not_take_are_refused(bench, inputs, reason):
+    given = {name: array for name, array in (INPUTS | inputs).items() if array is not None}
+    with pytest.raises(DeviceError, match=reason):
+        bench.policy.decode(given)
+
+
+def test_passes_take_no_memory_once_they_are_bound(bench):
+    def chunk():
+        bench.passes.write(INPUTS)
+        bench.passes.encode()
+        for run in bench.passes.scales:
+            run()
+        bench.passes.decode[-1]()
+
+    chunk()
+    tracemalloc.start()
+    chunk()
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    for _ in range(20):
+        chunk()
+    now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    smallest = STATE.astype(np.float32).nbytes
+    assert now - before < smallest
+    assert peak - before < 2000  # frames and numbers, but no array of images or of keys
+
+
+def test_what_is_read_is_there_until_the_next_run(bench):
+    first = bench.policy.decode(INPUTS)
+    kept = first.actions.copy()
+    bench.policy.decode(INPUTS | {"state": 2 * INPUTS["state"]})
+    np.testing.assert_array_equal(first.actions, kept)
 
 
 def test_a_state_beyond_training_is_flagged(bench):

@@ -1,10 +1,11 @@
 import time
 
 import numpy as np
+import onnx
 import pytest
 
 from carp_ros.errors import DeviceError
-from carp_ros.inference.session import OnnxSession
+from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.policies.load import load_policy
 
 from ..tiny_bundle import actions_for, entry, manifest, write_manifest, write_tiny_bundle
@@ -90,13 +91,16 @@ def test_a_provider_that_this_machine_lacks_is_named(tiny_bundle):
 def test_a_missing_runtime_is_named_with_the_remedy(tiny_bundle, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(DeviceError, match="pip install onnxruntime"):
-        OnnxSession(tiny_bundle / "decoder.onnx")
+        load(tiny_bundle)
 
 
-def test_a_graph_says_what_it_was_given_when_it_can_not_run(tiny_bundle):
-    session = OnnxSession(tiny_bundle / "decoder.onnx")
-    with pytest.raises(DeviceError, match=r"decoder\.onnx can't be run on .*latent.*\(2, 2\)"):
-        session.run({"latent": np.zeros((2, 2), np.float32)})
+def test_a_graph_whose_shapes_are_not_fixed_is_refused(tmp_path):
+    folder = write_tiny_bundle(tmp_path / "tiny")
+    graph = onnx.load(folder / "decoder.onnx")
+    graph.graph.input[1].type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.save(graph, folder / "decoder.onnx")
+    with pytest.raises(ValueError, match=r"decoder\.onnx: state has shape \('batch', 10\)"):
+        OnnxRuntime().session(folder / "decoder.onnx")
 
 
 def test_a_golden_case_with_another_hash_is_refused(tmp_path):

@@ -1,0 +1,152 @@
+"""Graphs in ONNX Runtime, on the CPU or an NVIDIA GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carp_ros.errors import DeviceError
+from carp_ros.inference.bundle import Tensor
+from carp_ros.inference.session import Buffer, Run, TensorSpec
+
+CPU = ("CPUExecutionProvider",)
+_ON_GPU = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(uint8)": np.uint8,
+}
+
+
+class OnnxRuntime:
+    """ONNX Runtime with some of its execution providers; a `session.Runtime`.
+
+    Args:
+        providers: The preferred first, each as ONNX Runtime names it.
+        threads: How many compute one operator. The robot's cores have other work; and threads that
+            wait for the next operator do so asleep, which costs microseconds and frees a core.
+
+    Raises:
+        ValueError: If it lacks a provider.
+        DeviceError: If ONNX Runtime is not installed.
+    """
+
+    def __init__(self, providers: Sequence[str] = CPU, threads: int = 1) -> None:
+        try:
+            import onnxruntime  # only who runs graphs needs it
+        except ImportError as error:
+            raise DeviceError(
+                "ONNX Runtime, which runs the graphs of bundles, is not installed: pip install"
+                " onnxruntime (onnxruntime-gpu for CUDA)"
+            ) from error
+        known = onnxruntime.get_available_providers()
+        missing = [provider for provider in providers if provider not in known]
+        if missing:
+            raise ValueError(
+                f"this ONNX Runtime lacks {', '.join(missing)}; it has {', '.join(known)}: choose"
+                " one of those, or install the onnxruntime that has it"
+            )
+        self._ort = onnxruntime
+        self._providers = list(providers)
+        self._device = "cuda" if self._providers[0] in _ON_GPU else "cpu"
+        self._options = onnxruntime.SessionOptions()
+        self._options.intra_op_num_threads = threads
+        self._options.inter_op_num_threads = 1
+        self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._options.log_severity_level = 3  # errors; its warnings are about its own optimiser
+
+    def session(self, path: Path) -> OnnxSession:
+        """Return a graph, loaded.
+
+        Raises:
+            ValueError: If the file is no graph that the runtime takes, or its shapes are not fixed.
+        """
+        make = self._ort.InferenceSession
+        try:
+            session = make(path, self._options, providers=self._providers)
+        # ONNX Runtime's own exceptions have no common base
+        except Exception as error:
+            raise ValueError(f"ONNX Runtime can't load {path}: {error}; export anew") from error
+        return OnnxSession(path.name, session)
+
+    def buffer(self, spec: TensorSpec) -> OnnxBuffer:
+        """Return memory for a tensor, zeros at first."""
+        zeros = np.zeros(spec.shape, spec.dtype)
+        make = self._ort.OrtValue.ortvalue_from_numpy
+        if self._device == "cpu":
+            return OnnxBuffer(spec, make(zeros), zeros)
+        return OnnxBuffer(spec, make(zeros, self._device, 0), None)
+
+
+class OnnxBuffer:
+    """A tensor of ONNX Runtime; a `session.Buffer`.
+
+    Args:
+        spec: What fits into it.
+        value: As ONNX Runtime has it.
+        array: The same memory as NumPy has it; None if it is the GPU's.
+    """
+
+    def __init__(self, spec: TensorSpec, value: Any, array: Tensor | None) -> None:
+        self.spec, self.value, self._array = spec, value, array
+
+    def write(self, array: Tensor) -> None:
+        """Copy an array of `spec` into it."""
+        if self._array is None:
+            self.value.update_inplace(np.ascontiguousarray(array))
+        else:
+            np.copyto(self._array, array)
+
+    def read(self) -> Tensor:
+        """Return what lies in it, valid until the next run that writes there."""
+        return np.asarray(self.value.numpy()) if self._array is None else self._array
+
+
+class OnnxSession:
+    """A graph in ONNX Runtime; a `session.Session`."""
+
+    def __init__(self, name: str, session: Any) -> None:
+        self._name, self._session = name, session
+        self.inputs = {x.name: self._spec(x) for x in session.get_inputs()}
+        self.outputs = {x.name: self._spec(x) for x in session.get_outputs()}
+
+    def bind(self, buffers: Mapping[str, Buffer]) -> Run:
+        """Return what computes from some buffers into others.
+
+        Args:
+            buffers: Of `OnnxRuntime`, by the name of each input and output.
+        """
+        binding = self._session.io_binding()
+        for name in self.inputs:
+            binding.bind_ortvalue_input(name, self._value(buffers[name]))
+        for name in self.outputs:
+            binding.bind_ortvalue_output(name, self._value(buffers[name]))
+
+        def run() -> None:
+            try:
+                self._session.run_with_iobinding(binding)
+            except Exception as error:  # as above
+                raise DeviceError(f"{self._name} can't be run: {error}") from error
+
+        return run
+
+    def _value(self, buffer: Buffer) -> Any:
+        assert isinstance(buffer, OnnxBuffer), "a buffer of another runtime"
+        return buffer.value
+
+    def _spec(self, tensor: Any) -> TensorSpec:
+        shape = tuple(tensor.shape)
+        if not all(isinstance(size, int) for size in shape):
+            raise ValueError(
+                f"{self._name}: {tensor.name} has shape {shape}; expected fixed sizes: export anew"
+            )
+        if tensor.type not in _DTYPES:
+            raise ValueError(
+                f"{self._name}: {tensor.name} is {tensor.type}; expected {', '.join(_DTYPES)}"
+            )
+        return TensorSpec(shape, np.dtype(_DTYPES[tensor.type]))

@@ -1,0 +1,116 @@
+"""The graphs of a CARP bundle, bound to one another: encoder, a pass a scale, decoder.
+
+What a graph gives as `next_<name>` the pass after it takes as `<name>`, in the same memory. The
+decoder is bound to the latent of every scale, so that any of them can be the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from carp_ros.inference.bundle import Bundle, Tensor
+from carp_ros.inference.session import Buffer, Run, Runtime, Session, TensorSpec, write_inputs
+
+_NEXT = "next_"
+
+
+class CarpPasses:
+    """The graphs, loaded and bound.
+
+    Args:
+        bundle: Has the graphs.
+        runtime: Computes them.
+
+    Attributes:
+        encode: Computes what all passes need from the inputs.
+        scales: Each computes its scale; in order.
+        decode: Each computes the actions from the latent of its scale.
+
+    Raises:
+        ValueError: If graphs do not fit together, or to the manifest.
+    """
+
+    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
+        self._runtime = runtime
+        count = len(bundle.manifest.scales)
+        encoder, decoder = (runtime.session(bundle.graph(n)) for n in ("encoder", "decoder"))
+        self._inputs = {name: runtime.buffer(spec) for name, spec in encoder.inputs.items()}
+        given = {name: runtime.buffer(spec) for name, spec in encoder.outputs.items()}
+        self.encode = encoder.bind({**self._inputs, **given})
+        self.scales: list[Run] = []
+        self._tokens: list[Buffer] = []
+        self._log_likelihoods: list[Buffer] = []
+        latents: list[Buffer] = []
+        before = given
+        for k in range(count):
+            session = runtime.session(bundle.graph(f"scale_{k}"))
+            before = self._bind_scale(f"scale_{k}", session, {**given, **before})
+            latents.append(before["latent"])
+        manifest = bundle.manifest
+        expected = (1, manifest.horizon, len(manifest.action.names))
+        if decoder.outputs["actions"].shape != expected:
+            raise ValueError(
+                f"decoder gives actions of shape {decoder.outputs['actions'].shape}; the manifest"
+                f" says {expected}: export anew"
+            )
+        self._actions = runtime.buffer(decoder.outputs["actions"])
+        self.decode = [
+            decoder.bind(
+                _fitting("decoder", decoder.inputs, {"latent": latent, **self._inputs})
+                | {"actions": self._actions}
+            )
+            for latent in latents
+        ]
+
+    def write(self, inputs: Mapping[str, Tensor]) -> None:
+        """Set the encoder's inputs.
+
+        Raises:
+            DeviceError: If one is missing, or not of the shape or type that the graph has.
+        """
+        write_inputs(self._inputs, inputs)
+
+    @property
+    def actions(self) -> Tensor:
+        """What was decoded, (1, H, 10); valid until the next time."""
+        return self._actions.read()
+
+    def tokens(self, k: int) -> Tensor:
+        """Return the tokens of scale `k`, flat; valid until it runs again."""
+        return self._tokens[k].read().reshape(-1)
+
+    def log_likelihood(self, k: int) -> float:
+        """Return the sum over the tokens of scale `k`."""
+        return float(self._log_likelihoods[k].read().reshape(()))
+
+    def _bind_scale(
+        self, name: str, session: Session, before: Mapping[str, Buffer]
+    ) -> dict[str, Buffer]:
+        """Bind a pass to what was there before; return what it leaves for the next one."""
+        given = {key: self._runtime.buffer(spec) for key, spec in session.outputs.items()}
+        self.scales.append(session.bind(_fitting(name, session.inputs, before) | given))
+        self._tokens.append(given["tokens"])
+        self._log_likelihoods.append(given["log_likelihood"])
+        return {
+            key.removeprefix(_NEXT): buffer
+            for key, buffer in given.items()
+            if key.startswith(_NEXT)
+        }
+
+
+def _fitting(
+    graph: str, wanted: Mapping[str, TensorSpec], there: Mapping[str, Buffer]
+) -> dict[str, Buffer]:
+    """Return the buffers that a graph's inputs name.
+
+    Raises:
+        ValueError: If there is none of this name, or it holds something else.
+    """
+    for name, spec in wanted.items():
+        if name not in there:
+            raise ValueError(f"{graph} takes {name}, which no graph before gives; export anew")
+        if there[name].spec != spec:
+            raise ValueError(
+                f"{graph} takes {name} as {spec}, and is given {there[name].spec}; export anew"
+            )
+    return {name: there[name] for name in wanted}
