@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,23 +121,7 @@ class OnnxSession:
         Args:
             buffers: Of `OnnxRuntime`, by the name of each input and output.
         """
-        binding = self._session.io_binding()
-        for name in self.inputs:
-            binding.bind_ortvalue_input(name, self._value(buffers[name]))
-        for name in self.outputs:
-            binding.bind_ortvalue_output(name, self._value(buffers[name]))
-
-        def run() -> None:
-            try:
-                self._session.run_with_iobinding(binding)
-            except Exception as error:  # as above
-                raise DeviceError(f"{self._name} can't be run: {error}") from error
-
-        return run
-
-    def _value(self, buffer: Buffer) -> Any:
-        assert isinstance(buffer, OnnxBuffer), "a buffer of another runtime"
-        return buffer.value
+        return _BoundRun(self._name, self._session, self.inputs, self.outputs, buffers)
 
     def _spec(self, tensor: Any) -> TensorSpec:
         shape = tuple(tensor.shape)
@@ -150,3 +134,34 @@ class OnnxSession:
                 f"{self._name}: {tensor.name} is {tensor.type}; expected {', '.join(_DTYPES)}"
             )
         return TensorSpec(shape, np.dtype(_DTYPES[tensor.type]))
+
+
+class _BoundRun:
+    """A graph and its buffers; it holds on to them, whose memory the binding only points to."""
+
+    def __init__(
+        self,
+        name: str,
+        session: Any,
+        inputs: Iterable[str],
+        outputs: Iterable[str],
+        buffers: Mapping[str, Buffer],
+    ) -> None:
+        self._name, self._session = name, session
+        self._binding = session.io_binding()
+        self._held: list[OnnxBuffer] = []
+        for names, bind in (
+            (inputs, self._binding.bind_ortvalue_input),
+            (outputs, self._binding.bind_ortvalue_output),
+        ):
+            for tensor in names:
+                buffer = buffers[tensor]
+                assert isinstance(buffer, OnnxBuffer), "a buffer of another runtime"
+                bind(tensor, buffer.value)
+                self._held.append(buffer)
+
+    def __call__(self) -> None:
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except Exception as error:  # ONNX Runtime's own exceptions have no common base
+            raise DeviceError(f"{self._name} can't be run: {error}") from error
