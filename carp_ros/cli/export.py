@@ -22,7 +22,8 @@ class ExportCommand:
     Runtime that is installed here.
 
     Attributes:
-        run: Folder of `carp train policy`; it may still be training.
+        run: Folder of `carp train policy`, which may still be training; or a bundle, to have it
+            anew as this version writes it.
         out: Folder of the bundle; what is there is replaced.
     """
 

@@ -11,6 +11,7 @@ from carp_ros.evaluation.trials import Conditions, FollowPolicy, run_trials
 from carp_ros.export.training_run import export_network
 from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.rig import load_rig
+from carp_ros.training.example import read_example
 from carp_ros.training.policy import Rollout
 from carp_ros.training.presets import PolicyRecipe
 
@@ -36,7 +37,8 @@ def rollout(command: PolicyCommand, recipe: PolicyRecipe, config: dict[str, Any]
 
     def try_out(network: CarpPolicyNetwork) -> dict[str, float]:
         bundle = command.out / "bundle"
-        export_network(network, eyes, command.out, config, bundle, provenance())
+        example = read_example(command.out)
+        export_network(network, eyes, example, config, bundle, provenance())
         seeds = range(_ROLLOUT_SEED, _ROLLOUT_SEED + command.rollouts)
         rates = {}
         for task in config["tasks"]:

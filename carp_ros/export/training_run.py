@@ -1,4 +1,4 @@
-"""From a training's folder to a bundle."""
+"""From a training's folder, or an older bundle, to a bundle."""
 
 from __future__ import annotations
 
@@ -10,35 +10,44 @@ from typing import Any
 import torch
 
 from carp_ros.export.bundle import Facts, write_bundle
+from carp_ros.inference.bundle import MANIFEST, load_bundle
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
-from carp_ros.training.build import load_policy
-from carp_ros.training.example import read_example
+from carp_ros.training.build import load_network
+from carp_ros.training.example import Inputs, read_example
 from carp_ros.training.run_folder import RunFolder
 
 
 def export_run(run: Path, folder: Path, made: Mapping[str, Any]) -> None:
-    """Write the bundle of a training, finished or not.
+    """Write the bundle of a training, finished or not, or a bundle anew.
 
     Args:
-        run: Folder of `carp train policy`.
+        run: Folder of `carp train policy`, or of a bundle that has its network.
         folder: Of the bundle; what is there is replaced.
         made: What the manifest says of its making, beside what the training knows.
 
     Raises:
         ValueError: If the folder holds no policy that sees.
     """
-    network, recipe, config = load_policy(run)
+    network, recipe, config = load_network(run)
     if recipe.eyes is None:
         raise ValueError(f"{run} holds a policy of the state alone; bundles are of those that see")
-    rows = RunFolder(run, config).figures()
-    figures = {name: round(value, 6) for row in rows[-1:] for name, value in row.items()}
-    export_network(network, recipe.eyes, run, config, folder, {**made, "last_epoch": figures})
+    if (run / MANIFEST).is_file():
+        bundle = load_bundle(run)
+        golden = bundle.golden()
+        example = {name: golden[name] for name in golden if name not in ("tokens", "actions")}
+        made = {**bundle.manifest.made, "exported_anew": dict(made)}
+    else:
+        example = read_example(run)
+        rows = RunFolder(run, config).figures()
+        figures = {name: round(value, 6) for row in rows[-1:] for name, value in row.items()}
+        made = {**made, "last_epoch": figures}
+    export_network(network, recipe.eyes, example, config, folder, made)
 
 
 def export_network(
     network: CarpPolicyNetwork,
     eyes: EyesConfig,
-    run: Path,
+    example: Inputs,
     config: Mapping[str, Any],
     folder: Path,
     made: Mapping[str, Any],
@@ -48,7 +57,7 @@ def export_network(
     Args:
         network: With the weights to export.
         eyes: How it sees.
-        run: Folder of the training, with its example.
+        example: Inputs of the encoder at a real moment: the golden case.
         config: Of the training.
         folder: Of the bundle; what is there is replaced.
         made: What the manifest says of its making, beside what the training knows.
@@ -62,7 +71,7 @@ def export_network(
         made={**{name: config[name] for name in known if name in config}, **made},
         config=config,
     )
-    example = {name: torch.from_numpy(value) for name, value in read_example(run).items()}
+    inputs = {name: torch.from_numpy(value) for name, value in example.items()}
     still = copy.deepcopy(network).cpu().eval()
     with torch.autocast("cpu", enabled=False):  # whoever calls may compute with fewer digits
-        write_bundle(folder, still, eyes, facts, example)
+        write_bundle(folder, still, eyes, facts, inputs)

@@ -27,7 +27,8 @@ def center_crop(images: Tensor, size_px: tuple[int, int]) -> Tensor:
     """
     width, height = size_px
     top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
-    return _scaled(images[:, top : top + height, left : left + width])
+    # scaled first: some runtimes take bytes, but cut none
+    return _scaled(images)[:, :, top : top + height, left : left + width]
 
 
 def random_crop(images: Tensor, corners: Tensor, size_px: tuple[int, int]) -> Tensor:
@@ -173,4 +174,4 @@ def _fifth(size_px: int) -> int:
 
 def _scaled(images: Tensor) -> Tensor:
     """Return float images (B, 3, h, w) in -1 to 1 of uint8 images (B, h, w, 3)."""
-    return images.permute(0, 3, 1, 2).float() * (2.0 / 255.0) - 1.0
+    return images.float().permute(0, 3, 1, 2) * (2.0 / 255.0) - 1.0

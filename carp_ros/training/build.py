@@ -189,7 +189,7 @@ def _alike(a: dict[str, Any], b: dict[str, Any], name: str) -> bool:
     return name in a and name in b and a[name].shape == b[name].shape
 
 
-def load_policy(folder: Path) -> tuple[CarpPolicyNetwork, PolicyRecipe, dict[str, Any]]:
+def load_network(folder: Path) -> tuple[CarpPolicyNetwork, PolicyRecipe, dict[str, Any]]:
     """Return the policy that `carp train policy` left in a folder, its recipe and what it is of.
 
     Raises:

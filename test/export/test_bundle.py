@@ -13,6 +13,7 @@ import torch
 
 from carp_ros.export.bundle import Facts, write_bundle
 from carp_ros.export.shared_weights import share_weights
+from carp_ros.export.training_run import export_run
 from carp_ros.export.verify import verify_bundle
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.onnx_runtime import OnnxRuntime
@@ -22,7 +23,7 @@ from carp_ros.training.build import load_tokenizer
 from carp_ros.training.example import encoder_example
 from carp_ros.training.run_folder import read_weights
 
-from ..training.small_world import EYES, make_network, make_world
+from ..training.small_world import EYES, make_network, make_recipe, make_world
 
 FACTS = Facts(
     rig="ur5e_sim",
@@ -43,8 +44,20 @@ def write(folder: Path, tasks: tuple[str, ...] = ("cup",), **choices: Any):
     inputs = encoder_example(data, images, 3)
     example = {name: torch.from_numpy(np.array(value)) for name, value in inputs.items()}
     tokenizer = dataclasses.asdict(network.tokenizer.config)
-    config = {"kind": "policy", "tasks": tasks, "tokenizer": tokenizer}
-    facts = dataclasses.replace(FACTS, tasks=tasks, config=config)
+    facts = dataclasses.replace(FACTS, tasks=tasks)
+    recipe = make_recipe(choices.get("sharpness"))
+    ranges = ("state_low", "state_high", "action_low", "action_high")
+    config = {
+        "kind": "policy",
+        "tasks": tasks,
+        "tokenizer": tokenizer,
+        "recipe": dataclasses.asdict(recipe),
+        "cameras": ["cam"],
+        "ranges": {name: getattr(facts, name) for name in ranges},
+        "rig": facts.rig,
+        "step_s": facts.step_s,
+    }
+    facts = dataclasses.replace(facts, config=config)
     write_bundle(folder, network, EYES, facts, example)
     return network, example
 
@@ -123,6 +136,17 @@ def test_a_training_finds_network_and_tokenizer_in_the_bundle_again(tmp_path, ch
     tokenizer = load_tokenizer(tmp_path / "bundle")
     for name, weight in network.tokenizer.state_dict().items():
         torch.testing.assert_close(tokenizer.state_dict()[name], weight, rtol=0.0, atol=0.0)
+
+
+def test_a_bundle_is_written_anew_from_itself(tmp_path):
+    write(tmp_path / "old", ("cup", "bowl"), sharpness=2.0)
+    export_run(tmp_path / "old", tmp_path / "new", {"command": "carp export"})
+    old, new = (load_bundle(tmp_path / name) for name in ("old", "new"))
+    made = {"recipe": new.manifest.made["recipe"], "seed": 0}
+    assert new.manifest.made == {**made, "exported_anew": {"command": "carp export"}}
+    assert new.manifest.weights == old.manifest.weights
+    for name, array in old.golden().items():
+        np.testing.assert_array_equal(new.golden()[name], array)
 
 
 def test_a_bundle_without_its_network_is_no_beginning(tmp_path):

@@ -41,13 +41,16 @@ def make_world(frames: int = 64, tasks: int = 1) -> tuple[Windows, Images]:
     return data, {"cam": images}
 
 
+def make_recipe(sharpness: float | None = None) -> PolicyRecipe:
+    return PolicyRecipe(16, 2, 2, 0.0, EYES, LoopConfig(1, 8), fusion=12, sharpness=sharpness)
+
+
 def make_network(
     data: Windows, *, seed: int = 0, joint: bool = False, sharpness: float | None = None
 ) -> CarpPolicyNetwork:
     vq = TokenizerConfig(horizon=HORIZON, scales=(1, 2), codes=16, code_width=4, joint=joint)
     tokenizer = make_tokenizer(ActionConfig(vq, relative=True), StateNoise(0.01), data, seed)
-    recipe = PolicyRecipe(16, 2, 2, 0.0, EYES, LoopConfig(1, 8), fusion=12, sharpness=sharpness)
-    return make_policy(recipe, tokenizer.eval(), ("cam",), data, seed)
+    return make_policy(make_recipe(sharpness), tokenizer.eval(), ("cam",), data, seed)
 
 
 def make_trainee(
