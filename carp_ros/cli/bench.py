@@ -1,4 +1,4 @@
-"""`carp bench`: how punctual the servo is while everything else runs; what the recorder loses."""
+"""`carp bench`: how punctual the servo is, what the recorder loses, how long a policy takes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from carp_ros.share import version
 
 @dataclass(frozen=True)
 class BenchCommand:
-    """Measure the servo's timing on the simulated rig, or the recorder.
+    """Measure the servo's timing on the simulated rig, the recorder, or policies.
 
     servo: brings the whole system up, lets the scripted operator work, and counts how late the
     servo's 500 Hz ticks wake: with and without a real-time priority, on the machine as it is and
@@ -45,16 +45,24 @@ class BenchCommand:
     recorder: publishes two 640 x 480 cameras at 30 Hz and the arm's topics without a rig, records
     them as raw pictures and as JPEG, and counts what is lost and what it costs.
 
+    policy: runs bundles without a rig, a few chunks of each in turn, with one thread and with as
+    many as there are cores: how long a chunk takes by stage, how long loading does, how much memory
+    it needs, and how much of the time products of large matrices would take at this machine's peak.
+
     Attributes:
-        what: servo or recorder.
-        seconds: How long each case is measured.
+        what: servo, recorder or policy.
+        seconds: How long each case is measured; of policies, see `chunks`.
+        chunks: Of each policy.
+        bundles: Compiled policies, as folders or names in models/; without: all that are there.
         report: Where to write the figures, as JSON; out/bench_<what>.json if not given.
         rig: A simulated rig's file, or the name of one in config/.
         folder: On the disk that the recorder shall write to; a temporary one if not given.
     """
 
-    what: Literal["servo", "recorder"] = "servo"
+    what: Literal["servo", "recorder", "policy"] = "servo"
     seconds: float = 60.0
+    chunks: int = 300
+    bundles: tuple[str, ...] = ()
     report: Path | None = None
     rig: str = "ur5e_sim"
     folder: Path | None = None
@@ -89,8 +97,12 @@ class Timing:
 
 def main(command: BenchCommand) -> int:
     """Measure all cases, print a table, write the report; return 0."""
-    enter()
     report = command.report or Path(f"out/bench_{command.what}.json")
+    if command.what == "policy":
+        from carp_ros.cli.bench_policy import measure_policies
+
+        return measure_policies(command.bundles, command.chunks, report)
+    enter()
     path = rig_path(command.rig)
     if command.what == "recorder":
         return measure_recorder(path, command.seconds, command.folder, report)

@@ -17,7 +17,7 @@ VERBS = {
     "recover": "complete episodes whose recording was cut off",
     "replay": "command a recorded episode to the rig again, and compare",
     "eval": "measure an agent over many trials in the simulated cell",
-    "bench": "measure the servo's timing, or how much the recorder loses",
+    "bench": "measure the servo's timing, what the recorder loses, or how long a policy takes",
     "convert": "turn recorded episodes into a dataset to train on",
     "dataset": "show what is in a dataset, and draw it",
     "train": "train a tokenizer, then a policy, on a dataset",

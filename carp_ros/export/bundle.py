@@ -72,13 +72,15 @@ def write_bundle(
         example: Encoder inputs of one real moment: the golden case.
     """
     with whole_folder(folder) as draft:
-        golden = _write_graphs(draft, network, eyes, example, several_tasks=len(facts.tasks) > 1)
+        several = len(facts.tasks) > 1
+        golden, flops = _write_graphs(draft, network, eyes, example, several_tasks=several)
         arrays = {name: value.numpy() for name, value in (*example.items(), *golden.items())}
         weights = {name: value.numpy() for name, value in network.state_dict().items()}
         places = share_weights(sorted(draft.glob("*.onnx")), weights, draft / _WEIGHTS)
         write_network(draft, facts.config, places)
         np.savez_compressed(draft / _GOLDEN, allow_pickle=False, **arrays)
         manifest = _manifest(draft, network, eyes, facts)
+        manifest["made"]["flops"] = flops
         (draft / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, width=100))
         remove_folder(folder)  # not before there is another one
 
@@ -90,23 +92,27 @@ def _write_graphs(
     example: Mapping[str, Tensor],
     *,
     several_tasks: bool,
-) -> dict[str, Tensor]:
-    """Write every graph; return the tokens and actions of the example."""
+) -> tuple[dict[str, Tensor], dict[str, int]]:
+    """Write every graph; return tokens and actions of the example, and each graph's FLOPs."""
     encoder = EncoderGraph(network, eyes.crop_px, several_tasks=several_tasks)
     outputs = ["start", "modulation"]
-    state = export_onnx(encoder, example, outputs, folder / "encoder.onnx")
+    state, flops = export_onnx(encoder, example, outputs, folder / "encoder.onnx")
+    counts = {"encoder": flops}
     modulation = {"modulation": state["modulation"]}
     given, tokens = {"start": state["start"]}, []
     for k in range(len(network.tokenizer.vq.slices)):
         graph = ScaleGraph(network, k)
         outputs = ["next_latent", "tokens", "log_likelihood"]
         outputs += [] if graph.is_last else ["next_keys", "next_values"]
-        found = export_onnx(graph, {**modulation, **given}, outputs, folder / f"scale_{k}.onnx")
+        path = folder / f"scale_{k}.onnx"
+        found, counts[path.stem] = export_onnx(graph, {**modulation, **given}, outputs, path)
         tokens.append(found["tokens"])
         given = {name.removeprefix("next_"): found[name] for name in outputs if "next_" in name}
     seen = {"latent": given["latent"], "state": example["state"]}
-    decoded = export_onnx(DecoderGraph(network), seen, ["actions"], folder / "decoder.onnx")
-    return {"tokens": torch.cat(tokens), "actions": decoded["actions"][0]}
+    decoder = DecoderGraph(network)
+    decoded, flops = export_onnx(decoder, seen, ["actions"], folder / "decoder.onnx")
+    counts["decoder"] = flops
+    return {"tokens": torch.cat(tokens), "actions": decoded["actions"][0]}, counts
 
 
 def _manifest(

@@ -5,17 +5,28 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 _OPSET = 20  # the first with an operator for GELU
+
+
+class Exported(NamedTuple):
+    """What a graph makes of its example."""
+
+    outputs: dict[str, Tensor]
+    """By name."""
+    flops: int
+    """Multiplications and additions of its products and convolutions."""
 
 
 @torch.no_grad()
 def export_onnx(
     graph: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path
-) -> dict[str, Tensor]:
+) -> Exported:
     """Write a module as an ONNX file and return what it computes from the example.
 
     Args:
@@ -26,7 +37,8 @@ def export_onnx(
     """
     graph = graph.eval()
     arguments = tuple(inputs.values())
-    found = graph(*arguments)
+    with FlopCounterMode(display=False) as counter:
+        found = graph(*arguments)
     with warnings.catch_warnings():
         # The tracer warns of every Python number that becomes a constant; here all are meant to.
         warnings.simplefilter("ignore")
@@ -40,4 +52,4 @@ def export_onnx(
             dynamo=False,
         )
     found = found if isinstance(found, tuple) else (found,)
-    return dict(zip(outputs, found))
+    return Exported(dict(zip(outputs, found)), counter.get_total_flops())

@@ -103,7 +103,9 @@ def test_a_bundle_stays_until_there_is_another(tmp_path, monkeypatch):
 def test_a_bundle_is_accepted_by_who_runs_it(tmp_path, choices):
     write(tmp_path / "bundle", **choices)
     manifest = load_bundle(tmp_path / "bundle").manifest
-    assert (manifest.scales, manifest.horizon, manifest.made) == ((1, 2), 8, {"seed": 0})
+    assert (manifest.scales, manifest.horizon, manifest.made["seed"]) == ((1, 2), 8, 0)
+    assert manifest.made["flops"].keys() == manifest.graphs.keys()
+    assert all(count > 0 for count in manifest.made["flops"].values())
     load_policy(tmp_path / "bundle", "cup", lambda: 0)
     checks = list(verify_bundle(tmp_path / "bundle"))
     assert "CPUExecutionProvider" in [check.provider for check in checks if check.agrees]
@@ -142,8 +144,8 @@ def test_a_bundle_is_written_anew_from_itself(tmp_path):
     write(tmp_path / "old", ("cup", "bowl"), sharpness=2.0)
     export_run(tmp_path / "old", tmp_path / "new", {"command": "carp export"})
     old, new = (load_bundle(tmp_path / name) for name in ("old", "new"))
-    made = {"recipe": new.manifest.made["recipe"], "seed": 0}
-    assert new.manifest.made == {**made, "exported_anew": {"command": "carp export"}}
+    again = {"exported_anew": {"command": "carp export"}}
+    assert new.manifest.made == old.manifest.made | again | {"recipe": new.manifest.made["recipe"]}
     assert new.manifest.weights == old.manifest.weights
     for name, array in old.golden().items():
         np.testing.assert_array_equal(new.golden()[name], array)

@@ -1,0 +1,73 @@
+"""`carp bench --what policy`: how long bundles take for a chunk, and to start."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from carp_ros.bringup import bundle_path
+from carp_ros.cli.progress import Progress
+from carp_ros.evaluation.policy_bench import Case, CaseFigures, measure_cases
+from carp_ros.evaluation.report import heading, write_report
+from carp_ros.share import share_folder, version
+
+_STAGES = ("preprocess", "vision", "decode", "total")
+
+
+def measure_policies(bundles: tuple[str, ...], chunks: int, report: Path) -> int:
+    """Measure bundles with one thread and with all cores, print a table, write the report.
+
+    Args:
+        bundles: Folders, or names in models/; none for all that come with the package.
+        chunks: Of each.
+        report: Where to write the figures, as JSON.
+    """
+    models = share_folder() / "models"
+    names = bundles or tuple(sorted(path.parent.name for path in models.glob("*/policy.yaml")))
+    threads = sorted({1, len(os.sched_getaffinity(0))})
+    cases = [Case(bundle_path(name), threads=count) for name in names for count in threads]
+    progress = Progress(chunks, "chunks of each")
+    figures = measure_cases(cases, chunks, progress=progress.show)
+    print(f"{chunks} chunks of each, in turn; ms, p50/p99/max")
+    print(
+        f"{'bundle':<16}{'threads':>8}{'start':>8}{'memory':>9}"
+        + "".join(f"{name:>18}" for name in _STAGES)
+        + f"{'chunks/s':>10}{'GFLOP':>8}{'of floor':>10}"
+    )
+    for row in figures:
+        print(_row(row))
+    content = {
+        **heading(["carp", *sys.argv[1:]], version()),
+        "load": os.getloadavg()[0],
+        "chunks_each": chunks,
+        "policies": [_entry(row) for row in figures],
+    }
+    write_report(report, content)
+    print(f"report: {report}")
+    return 0
+
+
+def _row(row: CaseFigures) -> str:
+    stages = "".join(
+        f"{'/'.join(f'{x:.1f}' for x in row.stages_ms[name].values()):>18}" for name in _STAGES
+    )
+    share = row.share_of_floor
+    floor = f"{'-':>8}{'-':>10}" if share is None else f"{row.gflop:>8.3f}{share:>10.0%}"
+    return (
+        f"{row.case.bundle.name:<16}{row.case.threads:>8}{row.start_s:>6.1f} s"
+        f"{row.memory_mb:>6.0f} MB{stages}{row.chunks_a_s:>10.0f}{floor}"
+    )
+
+
+def _entry(row: CaseFigures) -> dict[str, object]:
+    content = asdict(row)
+    case = content.pop("case")
+    share = row.share_of_floor
+    return {
+        **case,
+        "bundle": row.case.bundle.name,
+        **content,
+        "share_of_floor": None if share is None else round(share, 3),
+    }
