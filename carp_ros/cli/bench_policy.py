@@ -13,8 +13,6 @@ from carp_ros.evaluation.policy_bench import Case, CaseFigures, measure_cases
 from carp_ros.evaluation.report import heading, write_report
 from carp_ros.share import share_folder, version
 
-_STAGES = ("preprocess", "vision", "decode", "total")
-
 
 def measure_policies(bundles: tuple[str, ...], chunks: int, report: Path) -> int:
     """Measure bundles with one thread and with all cores, print a table, write the report.
@@ -33,7 +31,7 @@ def measure_policies(bundles: tuple[str, ...], chunks: int, report: Path) -> int
     print(f"{chunks} chunks of each, in turn; ms, p50/p99/max")
     print(
         f"{'bundle':<16}{'threads':>8}{'start':>8}{'memory':>9}"
-        + "".join(f"{name:>18}" for name in _STAGES)
+        + "".join(f"{name:>18}" for name in figures[0].stages_ms)
         + f"{'chunks/s':>10}{'GFLOP':>8}{'of floor':>10}"
     )
     for row in figures:
@@ -51,7 +49,7 @@ def measure_policies(bundles: tuple[str, ...], chunks: int, report: Path) -> int
 
 def _row(row: CaseFigures) -> str:
     stages = "".join(
-        f"{'/'.join(f'{x:.1f}' for x in row.stages_ms[name].values()):>18}" for name in _STAGES
+        f"{'/'.join(f'{x:.1f}' for x in times.values()):>18}" for times in row.stages_ms.values()
     )
     share = row.share_of_floor
     floor = f"{'-':>8}{'-':>10}" if share is None else f"{row.gflop:>8.3f}{share:>10.0%}"

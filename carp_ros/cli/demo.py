@@ -174,8 +174,8 @@ def _conduct(
             reason = str(error)
             print(f"{number + 1:>5}   before the arm moved, {reason}", flush=True)
         except DeviceError as error:
-            return dataclasses.replace(stopped_trial(seed, str(error)), beginnings=beginning), []
-    return dataclasses.replace(stopped_trial(seed, reason), beginnings=_BEGINNINGS), []
+            return stopped_trial(seed, str(error), beginning), []
+    return stopped_trial(seed, reason, _BEGINNINGS), []
 
 
 def _finish(

@@ -31,7 +31,7 @@ from carp_ros.types import Observation
 
 _CAMERA_PX = (480, 640)  # what is resized for the network
 _PRODUCT = 768  # rows and columns of the matrices that the peak is measured with
-_PRODUCTS = 30
+_PRODUCTS = 5  # after each turn
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,11 @@ def measure_cases(
         progress: Called with the number of chunks that are done of every case.
 
     Raises:
-        DeviceError: If a case can't be loaded or ends.
+        ValueError: If there is nothing to measure, or a bundle is not as it should be.
+        DeviceError: If a process ends.
     """
+    if not cases or chunks < 1:
+        raise ValueError(f"{len(cases)} bundles, {chunks} chunks of each; expected 1 or more each")
     with _workers(cases) as workers:
         started = [_answer(worker) for worker in workers]
         stages: list[list[StageSeconds]] = [[] for _ in cases]

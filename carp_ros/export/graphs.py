@@ -32,6 +32,7 @@ class EncoderGraph(nn.Module):
         self.network = network
         self.cameras = tuple(network.eyes)
         config = network.transformer.config
+        # of every block two gates, two scales, two shifts; of the head a scale and a shift
         ones = torch.tensor([0.0, 0.0, 1.0, 1.0, 0.0, 0.0] * config.depth + [1.0, 0.0])
         self.register_buffer("ones", ones.repeat_interleave(config.width))
         self._crop_px, self._several_tasks = crop_px, several_tasks

@@ -14,13 +14,7 @@ from torch.nn import functional as F
 
 from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.networks.carp_quantizer import MultiScaleQuantizer, Scale
-from carp_ros.networks.carp_transformer import (
-    MAX_SHARPNESS,
-    NORM_EPS,
-    Attention,
-    Block,
-    CarpTransformer,
-)
+from carp_ros.networks.carp_transformer import MAX_SHARPNESS, NORM_EPS, Block
 
 
 class ScaleGraph(nn.Module):
@@ -36,14 +30,15 @@ class ScaleGraph(nn.Module):
         transformer, vq = network.transformer, network.tokenizer.vq
         config, part = transformer.config, transformer.slices[k]
         self.is_last = k == len(transformer.slices) - 1
-        self.from_code = None if k == 0 else transformer.from_code
+        self.k = k
+        self.from_code = transformer.from_code
         places = transformer.positions[part] + transformer.levels[k]
         self.register_buffer("places", places.detach())
-        self.blocks = [_BlockPass(block, config.heads) for block in _blocks(transformer)]
-        self.passes = nn.ModuleList(self.blocks)
+        self.blocks = nn.ModuleList(_BlockPass(block, config.heads) for block in transformer.blocks)
         self.head = transformer.head
         self.width = config.width
         self.sharpness = network.sharpness
+        self.quantizer = vq.quantizer
         self.latent = _LatentPass(vq.quantizer, k)
 
     def forward(
@@ -63,8 +58,8 @@ class ScaleGraph(nn.Module):
         """
         vectors = modulation.split(self.width)
         x = before
-        if self.from_code is not None:
-            x = self.from_code(self.latent.pooled(before))
+        if self.k > 0:
+            x = self.from_code(self.quantizer.next_input(self.k, before[None])[0])
         x = x + self.places
         count = len(self.blocks)
         past: list[tuple[Tensor, Tensor] | None] = [None] * count
@@ -83,7 +78,7 @@ class ScaleGraph(nn.Module):
         else:
             codes = self.latent.mean(logits, self.sharpness)
         latent = self.latent.added(codes)
-        if self.from_code is not None:
+        if self.k > 0:
             latent = before + latent
         found = (latent, tokens, log_likelihood)
         return found if self.is_last else (*found, *(torch.cat(side) for side in zip(*present)))
@@ -96,9 +91,10 @@ class _BlockPass(nn.Module):
     unit: Tensor
     scale: Tensor
 
-    def __init__(self, block: Block, heads: int) -> None:
+    def __init__(self, block: nn.Module, heads: int) -> None:
         super().__init__()
-        attention: Attention = block.attention
+        assert isinstance(block, Block)
+        attention = block.attention
         self.block, self.heads = block, heads
         width = attention.out.in_features
         qkv = torch.cat((attention.q_bias, attention.no_bias, attention.v_bias))
@@ -139,7 +135,7 @@ class _BlockPass(nn.Module):
 
 
 class _LatentPass(nn.Module):
-    """What a scale takes from the latent, and what its codes add to it."""
+    """What the codes of a scale add to the latent."""
 
     codebook: Tensor
     first_code: Tensor
@@ -153,7 +149,6 @@ class _LatentPass(nn.Module):
         groups, _, width = quantizer.codebook.shape
         tokens = len(scale.spread)
         self.groups, self.tokens = groups, tokens
-        self.scale = scale
         self.register_buffer("codebook", quantizer.codebook.detach())  # (G, V, C)
         self.register_buffer("first_code", quantizer.first_code)
         with torch.no_grad():
@@ -162,11 +157,6 @@ class _LatentPass(nn.Module):
             each = scale.contribution(ones) - nothing  # (l C, G, C, L)
         self.register_buffer("offset", nothing[0])  # (G, C, L)
         self.register_buffer("matrix", each.flatten(2).transpose(0, 1).contiguous())  # (G, lC, CL)
-
-    def pooled(self, latent: Tensor) -> Tensor:
-        """Return (T, C), the latent (G, C, L) averaged over each token's part of it."""
-        coarse = latent if self.scale.is_finest else latent @ self.scale.pool
-        return coarse.permute(2, 0, 1).flatten(0, 1)
 
     def chosen(self, tokens: Tensor) -> Tensor:
         """Return the codes (G, l, C) of tokens (T,)."""
@@ -182,7 +172,3 @@ class _LatentPass(nn.Module):
         """Return what codes (G, l, C) add to the latent, (G, C, L)."""
         spread = codes.flatten(1).unsqueeze(1) @ self.matrix  # (G, 1, C L)
         return spread.view(self.offset.shape) + self.offset
-
-
-def _blocks(transformer: CarpTransformer) -> list[Block]:
-    return [block for block in transformer.blocks if isinstance(block, Block)]

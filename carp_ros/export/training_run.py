@@ -34,7 +34,7 @@ def export_run(run: Path, folder: Path, made: Mapping[str, Any]) -> None:
     if (run / MANIFEST).is_file():
         bundle = load_bundle(run)
         golden = bundle.golden()
-        example = {name: golden[name] for name in golden if name not in ("tokens", "actions")}
+        example = {name: golden[name] for name in bundle.input_names}
         made = {**bundle.manifest.made, "exported_anew": dict(made)}
     else:
         example = read_example(run)

@@ -145,6 +145,12 @@ class Bundle:
         """Return the path of a compiled graph."""
         return self.folder / self.manifest.graphs[name].file
 
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the encoder's inputs, in their order."""
+        images = (f"image_{camera}" for camera in self.manifest.cameras)
+        return (*images, "state", *(["task"] if len(self.manifest.tasks) > 1 else []))
+
     def golden(self) -> dict[str, Tensor]:
         """Return the arrays of the golden case: the encoder's inputs, `tokens` and `actions`.
 
@@ -152,14 +158,12 @@ class Bundle:
             ValueError: If the archive can't be read, or lacks one.
         """
         path = self.folder / self.manifest.golden.file
-        needed = ["state", "actions", *(f"image_{camera}" for camera in self.manifest.cameras)]
-        needed += ["task"] if len(self.manifest.tasks) > 1 else []
         try:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
         except (OSError, ValueError) as error:
             raise ValueError(f"{path} is no NPZ archive: {error}; export anew") from error
-        missing = [name for name in needed if name not in arrays]
+        missing = [name for name in (*self.input_names, "actions") if name not in arrays]
         if missing:
             raise ValueError(f"{path} lacks {missing}; it has {list(arrays)}: export anew")
         return arrays

@@ -77,9 +77,9 @@ class UnmovedError(DeviceError):
     """A trial that was stopped before the arm moved: it tells nothing of who should have acted."""
 
 
-def stopped_trial(seed: int, reason: str) -> LiveTrial:
+def stopped_trial(seed: int, reason: str, beginnings: int) -> LiveTrial:
     """Return a trial that something stopped."""
-    return LiveTrial(seed, False, reason, 0.0, {}, 0, 0, 0)
+    return LiveTrial(seed, False, reason, 0.0, {}, 0, 0, 0, beginnings=beginnings)
 
 
 def trial_node(
@@ -153,20 +153,20 @@ class TrialNode(SpinningNode):
             recording: Entered while the agent acts.
 
         Raises:
-            DeviceError: If a service does not answer, the arm could not be sent home or enabled, or
-                it was stopped; UnmovedError if it was before it moved.
+            UnmovedError: If the arm was not enabled, or stopped before it moved.
+            DeviceError: If it could not be sent home, was stopped on its way, or a service does not
+                answer.
         """
         progress("going home")
         self.trigger("control/home")
         self.wait_until(lambda: self._status.get("reason") == "home reached", _HOME_S, "reach home")
         loop, self._moved = dict(self._loop), False
-        self._agent.begin(lambda: self._lay_out(seed))
-        self.wait_until(lambda: bool(self._status["enabled"]), ANSWER_S, "let the agent move")
-        self._images.clear()
-        for meter in self._meters.values():
-            meter.reset()
-        with recording or nullcontext():
-            seconds, pictures = self._watch(timeout_s, progress)
+        try:
+            seconds, pictures = self._let_act(seed, timeout_s, progress, recording)
+        except DeviceError as error:
+            if self._moved:
+                raise
+            raise UnmovedError(str(error)) from error
         cameras, policy = self._counts(), self._agent.figures()
         self.switch("control/enable", False)
         progress("judging")
@@ -185,6 +185,22 @@ class TrialNode(SpinningNode):
             policy=policy,
         )
         return trial, [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
+
+    def _let_act(
+        self,
+        seed: int,
+        timeout_s: float,
+        progress: Callable[[str], None],
+        recording: AbstractContextManager[object] | None,
+    ) -> tuple[float, list[Picture]]:
+        """Let the agent begin and wait until it is over, as `_watch`."""
+        self._agent.begin(lambda: self._lay_out(seed))
+        self.wait_until(lambda: bool(self._status["enabled"]), ANSWER_S, "let the agent move")
+        self._images.clear()
+        for meter in self._meters.values():
+            meter.reset()
+        with recording or nullcontext():
+            return self._watch(timeout_s, progress)
 
     def _lay_out(self, seed: int) -> None:
         self.set_parameters_of("cell_node", seed=seed)
@@ -207,8 +223,7 @@ class TrialNode(SpinningNode):
                 doing = "moving" if self._status.get("moving") else "standing"
                 progress(f"{now_s - start_s:4.1f} s, arm {doing}")
             if not self._status.get("enabled"):
-                error = DeviceError if self._moved else UnmovedError
-                raise error(f"the trial was stopped: {self._status.get('reason')}")
+                raise DeviceError(f"the trial was stopped: {self._status.get('reason')}")
             time.sleep(0.05)
 
     def _picture(self) -> Picture:

@@ -9,9 +9,8 @@ import numpy as np
 
 from carp_ros.errors import CarpError
 from carp_ros.geometry import rotation_between
-from carp_ros.inference.bundle import Bundle, Tensor, load_bundle
+from carp_ros.inference.bundle import Bundle, load_bundle
 from carp_ros.inference.onnx_runtime import CPU, OnnxRuntime
-from carp_ros.inference.session import Runtime
 from carp_ros.policies.carp import CarpPolicy
 from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.policy import chunk_from_actions
@@ -28,7 +27,6 @@ def load_policy(
     providers: Sequence[str] = CPU,
     threads: int = 1,
     last_scale: int | None = None,
-    runtime: Runtime | None = None,
 ) -> CarpPolicy:
     """Return the policy of a bundle: checked, compared with its golden case, and warm.
 
@@ -39,7 +37,6 @@ def load_policy(
         providers: Execution providers of ONNX Runtime, the preferred first.
         threads: How many compute one operator.
         last_scale: Stop after this scale, from 0, always; None for the finest.
-        runtime: Computes the graphs; None for ONNX Runtime.
 
     Raises:
         ValueError: If anything in the bundle is not as it should be, or it computes something else
@@ -48,13 +45,13 @@ def load_policy(
     """
     bundle = load_bundle(folder)
     number = bundle.task_number(task)
-    runtime = runtime or OnnxRuntime(providers, threads)
-    passes = CarpPasses(bundle, runtime)
+    passes = CarpPasses(bundle, OnnxRuntime(providers, threads))
     check_golden(bundle, CarpPolicy(bundle.manifest, passes, number, now_ns))
     policy = CarpPolicy(bundle.manifest, passes, number, now_ns, last_scale)
-    golden = _golden_inputs(bundle, bundle.golden())
+    golden = bundle.golden()
+    inputs = {name: golden[name] for name in bundle.input_names}
     for _ in range(_WARM_UP):
-        policy.decode(golden)
+        policy.decode(inputs)
     return policy
 
 
@@ -77,7 +74,7 @@ def check_golden(bundle: Bundle, policy: CarpPolicy) -> None:
             f" expected {expected_shape}: export anew"
         )
     try:
-        decoded = policy.decode(_golden_inputs(bundle, golden))
+        decoded = policy.decode({name: golden[name] for name in bundle.input_names})
         computed = chunk_from_actions(decoded.actions, 0, manifest.step_s)
         expected = chunk_from_actions(golden["actions"].astype(np.float64), 0, manifest.step_s)
     except (CarpError, KeyError) as error:
@@ -99,12 +96,6 @@ def check_golden(bundle: Bundle, policy: CarpPolicy) -> None:
                 f" {limit:.4g} at most: this runtime or its provider is not the trainer's; export"
                 " anew, or choose another provider"
             )
-
-
-def _golden_inputs(bundle: Bundle, golden: dict[str, Tensor]) -> dict[str, Tensor]:
-    names = ["state", *(f"image_{camera}" for camera in bundle.manifest.cameras)]
-    names += ["task"] if len(bundle.manifest.tasks) > 1 else []
-    return {name: golden[name] for name in names}
 
 
 def _position_error_m(computed: Chunk, expected: Chunk) -> float:

@@ -34,3 +34,9 @@ def test_a_bundle_that_can_not_be_loaded_says_why(tmp_path):
     (folder / "scale_1.onnx").write_bytes(b"not the one")
     with pytest.raises(ValueError, match=r"scale_1\.onnx has SHA-256"):
         measure_cases([Case(folder)], chunks=1)
+
+
+@pytest.mark.parametrize(("bundles", "chunks"), [(0, 5), (1, 0)])
+def test_nothing_to_measure_is_refused(tiny_bundle, bundles, chunks):
+    with pytest.raises(ValueError, match=f"{bundles} bundles, {chunks} chunks of each; expected 1"):
+        measure_cases([Case(tiny_bundle)] * bundles, chunks)
