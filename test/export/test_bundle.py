@@ -17,6 +17,7 @@ from carp_ros.export.training_run import export_run
 from carp_ros.export.verify import verify_bundle
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.onnx_runtime import OnnxRuntime
+from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.load import load_policy
 from carp_ros.training.build import load_tokenizer
@@ -41,6 +42,7 @@ FACTS = Facts(
 def write(folder: Path, tasks: tuple[str, ...] = ("cup",), **choices: Any):
     data, images = make_world(tasks=len(tasks))
     network = make_network(data, **choices).eval()
+    _liven(network)
     inputs = encoder_example(data, images, 3)
     example = {name: torch.from_numpy(np.array(value)) for name, value in inputs.items()}
     tokenizer = dataclasses.asdict(network.tokenizer.config)
@@ -62,22 +64,36 @@ def write(folder: Path, tasks: tuple[str, ...] = ("cup",), **choices: Any):
     return network, example
 
 
-def run_graphs(folder: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return tokens and actions of the graphs."""
+@torch.no_grad()
+def _liven(network: CarpPolicyNetwork) -> None:
+    """Give every weight a say: at first branches are almost closed, and codes almost nothing."""
+    torch.manual_seed(0)
+    for name, weight in network.transformer.named_parameters():
+        weight.add_(0.3 * torch.randn_like(weight))
+        if name.endswith("sharpness"):  # of one head beyond what it is clamped to
+            weight[0] = 5.0
+    quantizer = network.tokenizer.vq.quantizer
+    for weight in quantizer.parameters():
+        weight.add_(0.5 * torch.randn_like(weight))
+
+
+def run_graphs(folder: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return tokens, actions and log-likelihood of the graphs."""
     passes = CarpPasses(load_bundle(folder), OnnxRuntime())
     passes.write(inputs)
     passes.encode()
     for run in passes.scales:
         run()
     passes.decode[-1]()
-    return np.concatenate([passes.tokens(k) for k in range(2)]), passes.actions
+    tokens = np.concatenate([passes.tokens(k) for k in range(2)])
+    return tokens, passes.actions, sum(passes.log_likelihood(k) for k in range(2))
 
 
 @pytest.mark.parametrize("choices", [{}, {"joint": True}, {"sharpness": 2.0}])
 @pytest.mark.parametrize("tasks", [("cup",), ("cup", "bowl")])
 def test_the_graphs_say_what_the_network_says(tmp_path, tasks, choices):
     network, example = write(tmp_path / "bundle", tasks, **choices)
-    tokens, actions = run_graphs(
+    tokens, actions, log_likelihood = run_graphs(
         tmp_path / "bundle", {name: value.numpy() for name, value in example.items()}
     )
     images = {"cam": _cropped(example["image_cam"])}
@@ -86,6 +102,7 @@ def test_the_graphs_say_what_the_network_says(tmp_path, tasks, choices):
     np.testing.assert_array_equal(tokens, made.tokens[0].numpy())
     expected = network.tokenizer.decode(made.latent, example["state"]).detach().numpy()
     np.testing.assert_allclose(actions, expected, atol=1e-4)
+    np.testing.assert_allclose(log_likelihood, made.log_likelihood.detach(), rtol=1e-4)
 
 
 def test_a_bundle_stays_until_there_is_another(tmp_path, monkeypatch):
