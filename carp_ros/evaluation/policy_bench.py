@@ -98,7 +98,7 @@ def measure_cases(
         DeviceError: If a process ends.
     """
     if not cases or chunks < 1:
-        raise ValueError(f"{len(cases)} bundles, {chunks} chunks of each; expected 1 or more each")
+        raise ValueError(f"{len(cases)} cases, {chunks} chunks of each; expected 1 or more each")
     with _workers(cases) as workers:
         started = [_answer(worker) for worker in workers]
         stages: list[list[StageSeconds]] = [[] for _ in cases]

@@ -38,5 +38,5 @@ def test_a_bundle_that_can_not_be_loaded_says_why(tmp_path):
 
 @pytest.mark.parametrize(("bundles", "chunks"), [(0, 5), (1, 0)])
 def test_nothing_to_measure_is_refused(tiny_bundle, bundles, chunks):
-    with pytest.raises(ValueError, match=f"{bundles} bundles, {chunks} chunks of each; expected 1"):
+    with pytest.raises(ValueError, match=f"{bundles} cases, {chunks} chunks of each; expected 1"):
         measure_cases([Case(tiny_bundle)] * bundles, chunks)
