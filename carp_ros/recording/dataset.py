@@ -20,6 +20,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -43,6 +44,9 @@ from carp_ros.recording.video import join_videos
 from carp_ros.recording.whole_file import DRAFT, whole_file
 
 _PIECES = "pieces"
+
+# A process that was killed while it started a worker leaves its lock to that one for a moment.
+_LOCK_PATIENCE_S = 1.0
 
 # LeRobot compares times in a video as single-precision numbers, to 0.1 ms: beyond 1024 s they lie
 # farther apart than that.
@@ -172,12 +176,19 @@ def _lock(root: Path) -> int:
     """Return a descriptor that keeps other processes away until it is closed."""
     (root / _PIECES).mkdir(parents=True, exist_ok=True)
     descriptor = os.open(root, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise ValueError(f"another process converts into {root}; wait until it has ended") from None
-    return descriptor
+    give_up_s = time.monotonic() + _LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up_s:
+                os.close(descriptor)
+                raise ValueError(
+                    f"another process converts into {root}; wait until it has ended"
+                ) from None
+            time.sleep(0.05)
+        else:
+            return descriptor
 
 
 def _volumes(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:

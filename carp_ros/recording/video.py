@@ -21,8 +21,18 @@ _PIXEL_FORMAT = "yuv420p"
 _ENCODER = "libx264"
 # A group of pictures holds few frames (`g`): training reads frames in any order, and each costs the
 # decoding of its group from the first. Without B frames (`bf`), packets lie in the order of time.
-# One thread: the bytes do not depend on the machine, and episodes are converted side by side.
-_OPTIONS = {"crf": "18", "preset": "veryfast", "g": "4", "bf": "0", "threads": "1"}
+# The bytes depend on nothing but the images, for a conversion that was killed is made good to the
+# byte: one thread, as episodes are converted side by side anyway, and no macroblock tree
+# (`mbtree`): with it one file in some hundreds had another last macroblock, by what else the heap
+# had held.
+_OPTIONS = {
+    "crf": "18",
+    "preset": "veryfast",
+    "g": "4",
+    "bf": "0",
+    "threads": "1",
+    "mbtree": "0",
+}
 
 
 class VideoWriter:

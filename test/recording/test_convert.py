@@ -1,4 +1,5 @@
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from carp_ros.recording import messages
 from carp_ros.recording.bag import mcap_file, read_info
 from carp_ros.recording.bag_frames import Way, episode_frames
 from carp_ros.recording.convert import Wanted, convert, find_episodes
+from carp_ros.recording.dataset import Dataset
 from carp_ros.recording.dataset_files import data_path, read_episodes, video_path
 from carp_ros.recording.tables import read_columns
 from carp_ros.recording.video import read_video
@@ -191,6 +193,12 @@ def test_two_processes_do_not_write_one_dataset(bags, tmp_path):
     with pytest.raises(ValueError, match="another process converts into"):
         run([bags / "episode_0"], tmp_path / "set")
     assert len(list(first)) == 2
+
+
+def test_a_lock_that_is_left_for_a_moment_is_waited_for(bags, tmp_path):
+    other = Dataset(tmp_path / "set", str(Way()))
+    threading.Timer(0.2, other.close).start()
+    assert [o.status for o in run([bags / "episode_0"], tmp_path / "set")] == ["added"]
 
 
 def test_a_folder_without_episodes_is_refused(tmp_path):
