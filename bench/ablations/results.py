@@ -10,7 +10,7 @@ from typing import Any
 from bench.ablations.variants import VARIANTS
 from bench.earlier import rows_of_others
 from carp_ros.evaluation.report import success_summary
-from carp_ros.recording.whole_file import whole_file
+from carp_ros.whole_file import whole_file
 
 Run = dict[str, Any]
 """What a run says of its training, with its trials."""

@@ -19,8 +19,8 @@ from carp_ros.export.shared_weights import share_weights
 from carp_ros.inference.bundle import FORMAT, MANIFEST, graph_names, sha256_of
 from carp_ros.inference.layout import NAMES, UNITS
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
-from carp_ros.recording.whole_file import remove_folder, whole_folder
 from carp_ros.training.bundled_network import NETWORK, write_network
+from carp_ros.whole_file import remove_folder, whole_folder
 
 _GOLDEN, _WEIGHTS = "golden.npz", "weights.bin"
 _TOLERANCES = {

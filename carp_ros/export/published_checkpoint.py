@@ -15,8 +15,8 @@ from carp_ros.export.published_tokenizer import load_tokenizer_weights
 from carp_ros.export.published_transformer import load_transformer_weights
 from carp_ros.networks.carp_tokenizer import CarpTokenizer, TokenizerConfig
 from carp_ros.networks.carp_transformer import CarpTransformer, TransformerConfig
-from carp_ros.recording.whole_file import whole_file
 from carp_ros.strict import read_strictly
+from carp_ros.whole_file import whole_file
 
 _CONFIG, _TOKENIZER, _TRANSFORMER = "config.json", "tokenizer.safetensors", "policy.safetensors"
 _AVERAGED, _LOCAL = "ema_ar_wo_ddp", "vae_local"

@@ -41,7 +41,7 @@ from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.recording.pieces import Piece, read_piece
 from carp_ros.recording.tables import Columns, write_columns
 from carp_ros.recording.video import join_videos
-from carp_ros.recording.whole_file import DRAFT, whole_file
+from carp_ros.whole_file import DRAFT, whole_file
 
 _PIECES = "pieces"
 

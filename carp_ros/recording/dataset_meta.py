@@ -25,7 +25,7 @@ from carp_ros.recording.pieces import Piece
 from carp_ros.recording.statistics import Statistics, column_statistics, merged_statistics
 from carp_ros.recording.tables import Columns, write_rows, write_tasks
 from carp_ros.recording.video import video_info
-from carp_ros.recording.whole_file import whole_file
+from carp_ros.whole_file import whole_file
 
 _TASKS = "meta/tasks.parquet"
 _STATISTICS = "meta/stats.json"

@@ -19,7 +19,7 @@ from carp_ros.recording.frames import Frame
 from carp_ros.recording.statistics import ImageStatistics, Statistics
 from carp_ros.recording.tables import Columns, read_columns, write_columns
 from carp_ros.recording.video import VideoWriter
-from carp_ros.recording.whole_file import whole_folder
+from carp_ros.whole_file import whole_folder
 
 _TABLE = "frames.parquet"
 _FACTS = "episode.json"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from carp_ros.recording.whole_file import whole_file
+from carp_ros.whole_file import whole_file
 
 Columns = dict[str, npt.NDArray[Any]]
 """By name, of shape (N, D)."""

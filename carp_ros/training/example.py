@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from carp_ros.recording.whole_file import whole_file
 from carp_ros.training.images import Images
 from carp_ros.training.windows import Windows
+from carp_ros.whole_file import whole_file
 
 EXAMPLE = "example.npz"
 

@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from carp_ros.recording.whole_file import whole_file
 from carp_ros.training.bundled_network import NETWORK, read_network
+from carp_ros.whole_file import whole_file
 
 CONFIG, STATE, WEIGHTS = "config.json", "state.pt", "weights.safetensors"
 METRICS, CURVES = "metrics.jsonl", "curves.png"

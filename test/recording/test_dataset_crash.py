@@ -10,7 +10,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from carp_ros.recording import whole_file
+from carp_ros import whole_file
 from carp_ros.recording.bag_frames import Way
 from carp_ros.recording.convert import Wanted, convert, find_episodes
 from carp_ros.recording.dataset_files import INFO, read_episodes
