@@ -80,7 +80,7 @@ clean:
 	rm -rf .venv build install log dist carp_ros.egg-info .pytest_cache .ruff_cache .hypothesis
 
 $(RUN): EXTRAS := ros,sim
-$(DEV): EXTRAS := ros,sim,train,test,lint
+$(DEV): EXTRAS := ros,sim,train,rtx,test,lint
 $(RUN) $(DEV): $(SOURCES) | system
 	@if [ -x $(BIN)/python ] && [ ! -e .venv/python-$(VERSION) ]; then \
 	    echo 'setup: .venv is not of Python $(VERSION): making it anew'; rm -rf .venv; fi

@@ -22,6 +22,7 @@ VERBS = {
     "dataset": "show what is in a dataset, and draw it",
     "train": "train a tokenizer, then a policy, on a dataset",
     "export": "turn a trained policy into a bundle that robots run",
+    "compile": "turn a bundle's graphs into engines for a kind of GPU",
     "import-carp": "load checkpoints of the published CARP, and compare with it",
     "check": "tell what this machine lacks, and the remedy",
 }

@@ -1,0 +1,89 @@
+"""`carp compile`: a bundle's graphs to engines for a kind of GPU."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tyro
+
+from carp_ros.bringup import bundle_path
+from carp_ros.evaluation.report import heading, write_report
+from carp_ros.inference.bundle import load_bundle
+from carp_ros.inference.engine_file import write_engine
+from carp_ros.inference.tensorrt_build import Engine, EngineBuilder, Precision
+from carp_ros.share import cache_folder, version
+
+_PRODUCTS = ("convolution", "deconvolution", "matrix_multiply")
+
+
+@dataclass(frozen=True)
+class CompileCommand:
+    """Compile a bundle's graphs with TensorRT-RTX, for GPUs that need not be here.
+
+    An engine runs on its own kind of GPU only, and only with the very version that built it.
+
+    Attributes:
+        bundle: Folder, or its name in models/.
+        capabilities: The GPUs' compute capabilities: 7.5 is an RTX 2060 to 2080, 8.6 a 3060 to
+            3090, 8.9 a 4060 to 4090.
+        precision: Of products with weights; all else is in single precision.
+        out: Folder to put the engines in; by default where a policy that starts looks for them.
+        report: Also write what was built as JSON.
+    """
+
+    bundle: tyro.conf.Positional[str]
+    capabilities: tuple[str, ...] = ("7.5", "8.6", "8.9")
+    precision: Precision = "half"
+    out: Path | None = None
+    report: Path | None = None
+
+
+def main(command: CompileCommand) -> int:
+    """Build the engines and print what they are; return 0."""
+    bundle = load_bundle(bundle_path(command.bundle))
+    builders = [EngineBuilder(name, command.precision) for name in command.capabilities]
+    folder = command.out or cache_folder() / "engines"
+    print(f"{bundle.name} by {builders[0].library}, products in half/single precision")
+    print(f"{'GPU':<6}{'graph':<10}{'built in':>10}{'size':>10}{'products':>12}")
+    engines: list[Engine] = []
+    for builder in builders:
+        for name in bundle.manifest.graphs:
+            engines.append(builder.build(bundle.graph(name)))
+            write_engine(folder, engines[-1].key, engines[-1].content)
+            print(_row(engines[-1]), flush=True)
+    print(f"engines: {folder}")
+    if command.report:
+        content = {
+            **heading(["carp", *sys.argv[1:]], version()),
+            "load": os.getloadavg()[0],
+            "bundle": bundle.name,
+            "bundle_sha256": bundle.sha256,
+            "engines": [_entry(engine) for engine in engines],
+        }
+        write_report(command.report, content)
+        print(f"report: {command.report}")
+    return 0
+
+
+def _row(engine: Engine) -> str:
+    key = engine.key
+    half, single = (
+        sum(engine.layers.get(kind, {}).get(dtype, 0) for kind in _PRODUCTS)
+        for dtype in ("half", "float")
+    )
+    return (
+        f"{key.capability:<6}{key.graph:<10}{engine.build_s:>8.2f} s"
+        f"{1e-6 * len(engine.content):>7.2f} MB{f'{half}/{single}':>12}"
+    )
+
+
+def _entry(engine: Engine) -> dict[str, object]:
+    return {
+        **asdict(engine.key),
+        "bytes": len(engine.content),
+        "build_s": round(engine.build_s, 3),
+        "layers": engine.layers,
+    }

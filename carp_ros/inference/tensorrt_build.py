@@ -1,0 +1,157 @@
+"""Graphs to TensorRT engines, for a named kind of GPU; a machine without one can build them.
+
+TensorRT-RTX, NVIDIA's library for the GPUs of workstations (Turing to Blackwell, not the data
+centre's Hopper), builds in under a second per graph.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from carp_ros.errors import DeviceError
+from carp_ros.inference.engine_file import EngineKey
+from carp_ros.inference.half_products import halve_products
+
+Precision = Literal["half", "single"]
+"""`half`: products with weights in float16, all else in float32. `single`: all in float32."""
+
+_WEIGHTS = "weights.bin"
+_NO_FLOAT_PRODUCTS = ("7.5",)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A graph, compiled.
+
+    Attributes:
+        key: What from and what for.
+        content: What a file keeps.
+        build_s: How long it took.
+        layers: How many layers of the network give out which type, by kind of layer; constants
+            and what only shapes are left out.
+    """
+
+    key: EngineKey
+    content: bytes
+    build_s: float
+    layers: dict[str, dict[str, int]]
+
+
+class EngineBuilder:
+    """Builds engines for one kind of GPU.
+
+    Args:
+        capability: Its compute capability: `7.5` is an RTX 2060, `8.6` an RTX 3060, `8.9` a 4060.
+        precision: Of the arithmetic.
+
+    Raises:
+        DeviceError: If TensorRT-RTX is not installed.
+        ValueError: If it does not build for this GPU.
+    """
+
+    def __init__(self, capability: str, precision: Precision = "half") -> None:
+        self._trt = _tensorrt_rtx()
+        self._capability, self._precision = capability, precision
+        known = {
+            f"{name[2:-1]}.{name[-1]}": value
+            for name, value in self._trt.ComputeCapability.__members__.items()
+            if name.startswith("SM")
+        }
+        if capability not in known:
+            raise ValueError(
+                f"compute capability is {capability!r}; {self.library} builds for"
+                f" {', '.join(known)}: choose one of those, or run the bundle in ONNX Runtime"
+            )
+        self._target = known[capability]
+        self._log = _Log(self._trt)
+
+    @property
+    def library(self) -> str:
+        """What builds, with its version."""
+        return f"tensorrt_rtx {self._trt.__version__}"
+
+    def key(self, graph: Path) -> EngineKey:
+        """Return what an engine of a graph would be built from and for."""
+        digest = hashlib.sha256(graph.read_bytes())
+        weights = graph.with_name(_WEIGHTS)
+        if weights.is_file():
+            digest.update(weights.read_bytes())
+        sha256 = digest.hexdigest()
+        return EngineKey(graph.stem, sha256, self._capability, self.library, self._precision)
+
+    def build(self, graph: Path) -> Engine:
+        """Compile a graph.
+
+        Raises:
+            ValueError: If TensorRT does not take it.
+        """
+        trt, begin_s = self._trt, time.perf_counter()
+        key = self.key(graph)
+        builder = trt.Builder(self._log.logger)
+        typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+        network = builder.create_network(typed)
+        parser = trt.OnnxParser(network, self._log.logger)
+        if not parser.parse_from_file(str(graph)):
+            errors = [parser.get_error(i).desc() for i in range(parser.num_errors)]
+            raise ValueError(
+                f"{self.library} can't read {graph}: {'; '.join(errors)}; export the bundle anew:"
+                " carp export BUNDLE --out BUNDLE"
+            )
+        weights = []
+        if self._precision == "half":
+            weights = halve_products(trt, network, every=self._capability in _NO_FLOAT_PRODUCTS)
+        config = builder.create_builder_config()
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(self._target, 0)
+        content = builder.build_serialized_network(network, config)
+        del weights  # TensorRT only points to them until here
+        if content is None:
+            raise ValueError(
+                f"{self.library} can't build {graph}: {self._log.last}; export the bundle anew, or"
+                " run it in ONNX Runtime"
+            )
+        return Engine(key, bytes(content), time.perf_counter() - begin_s, _layers(network))
+
+
+def _layers(network: Any) -> dict[str, dict[str, int]]:
+    found: dict[str, Counter[str]] = {}
+    for i in range(network.num_layers):
+        layer = network.get_layer(i)
+        if layer.type.name not in ("CONSTANT", "SHAPE"):
+            counts = found.setdefault(layer.type.name.lower(), Counter())
+            counts[layer.get_output(0).dtype.name.lower()] += 1
+    return {kind: dict(counts) for kind, counts in sorted(found.items())}
+
+
+class _Log:
+    """Keeps what TensorRT complains of, for the error that says it."""
+
+    def __init__(self, trt: Any) -> None:
+        self.last = "no reason given"
+        log = self
+
+        class Logger(trt.ILogger):
+            def __init__(self) -> None:
+                trt.ILogger.__init__(self)
+
+            def log(self, severity: Any, msg: str) -> None:
+                if severity <= trt.ILogger.ERROR:
+                    log.last = msg
+
+        self.logger = Logger()
+
+
+def _tensorrt_rtx() -> Any:
+    try:
+        return importlib.import_module("tensorrt_rtx")
+    except ImportError as error:
+        raise DeviceError(
+            "TensorRT-RTX, which builds engines for a GPU, is not installed: pip install"
+            " 'carp_ros[rtx]'"
+        ) from error
