@@ -98,8 +98,8 @@ setup(
         ],
         # Exactly this torch: what was tested, and where a CPU build is served, that one.
         "train": ["onnx", "safetensors", "torch==2.13.0"],
-        # Engines for a workstation's GPU: 215 MB.
-        "rtx": ["tensorrt-rtx-cu12"],
+        # Engines for a workstation's GPU: 250 MB.
+        "rtx": ["cuda-bindings<13", "tensorrt-rtx-cu12"],
         # `colcon test` runs pytest only if it stands here.
         "test": [
             "hypothesis",

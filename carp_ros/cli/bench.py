@@ -45,9 +45,10 @@ class BenchCommand:
     recorder: publishes two 640 x 480 cameras at 30 Hz and the arm's topics without a rig, records
     them as raw pictures and as JPEG, and counts what is lost and what it costs.
 
-    policy: runs bundles without a rig, a few chunks of each in turn, with one thread and with as
-    many as there are cores: how long a chunk takes by stage, how long loading does, how much memory
-    it needs, and how much of the time products of large matrices would take at this machine's peak.
+    policy: runs bundles without a rig, a few chunks of each in turn, on the GPU if one is here and
+    on the CPU with one thread and with as many as there are cores: how long a chunk takes by stage,
+    how long loading does, how much memory it needs, and how much of the time products of large
+    matrices would take at this machine's peak.
 
     Attributes:
         what: servo, recorder or policy.

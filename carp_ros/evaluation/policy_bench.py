@@ -22,8 +22,8 @@ import numpy as np
 from carp_ros.errors import DeviceError
 from carp_ros.evaluation.policy_report import stage_percentiles_ms
 from carp_ros.inference.bundle import load_bundle
+from carp_ros.inference.choose_runtime import RuntimeName, choose_runtime
 from carp_ros.inference.layout import tool_from_vector
-from carp_ros.inference.onnx_runtime import CPU
 from carp_ros.parent import end_worker_with_parent
 from carp_ros.policies.load import load_policy
 from carp_ros.policies.policy import StageSeconds
@@ -40,12 +40,12 @@ class Case:
 
     Attributes:
         bundle: Its folder.
-        providers: Of ONNX Runtime, the preferred first.
-        threads: How many compute one operator.
+        runtime: What computes its graphs.
+        threads: How many compute one operator on the CPU.
     """
 
     bundle: Path
-    providers: tuple[str, ...] = CPU
+    runtime: RuntimeName = "cpu"
     threads: int = 1
 
 
@@ -193,9 +193,8 @@ def _work(case: Case, parent: Connection) -> None:
     try:
         bundle = load_bundle(case.bundle)
         task = bundle.manifest.tasks[0]
-        policy = load_policy(
-            case.bundle, task, time.monotonic_ns, providers=case.providers, threads=case.threads
-        )
+        runtime = choose_runtime(case.runtime, case.threads).runtime
+        policy = load_policy(case.bundle, task, time.monotonic_ns, runtime=runtime)
         parent.send((time.perf_counter() - begin_s, _memory_mb() - begin_mb))
         rng = np.random.default_rng(0)
         images = {c: rng.integers(0, 256, (*_CAMERA_PX, 3), np.uint8) for c in policy.cameras}

@@ -11,6 +11,7 @@ import onnxruntime
 
 from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import load_bundle
+from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.policies.load import load_policy
 
 _NEVER_NS = 0  # the clock of a policy without deadlines
@@ -43,7 +44,7 @@ def verify_bundle(folder: Path) -> Iterator[ProviderCheck]:
     for provider in onnxruntime.get_available_providers():
         load = partial(load_policy, folder, task, lambda: _NEVER_NS)
         try:
-            load(providers=[provider])
+            load(runtime=OnnxRuntime([provider]))
         except (DeviceError, ValueError) as error:
             yield ProviderCheck(provider, str(error))
         else:

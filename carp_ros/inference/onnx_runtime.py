@@ -72,6 +72,11 @@ class OnnxRuntime:
         # ONNX Runtime's own exceptions have no common base
         except Exception as error:
             raise ValueError(f"ONNX Runtime can't load {path}: {error}; export anew") from error
+        if session.get_providers()[0] != self._providers[0]:  # it says so in a warning only
+            raise DeviceError(
+                f"ONNX Runtime has {self._providers[0]}, but it does not start; see that nvidia-smi"
+                " works and that its CUDA and cuDNN are installed, or choose another runtime"
+            )
         return OnnxSession(path.name, session)
 
     def buffer(self, spec: TensorSpec) -> OnnxBuffer:

@@ -70,6 +70,12 @@ class EngineBuilder:
             )
         self._target = known[capability]
         self._log = _Log(self._trt)
+        self.logger = self._log.logger
+
+    @property
+    def complaint(self) -> str:
+        """What TensorRT last called an error."""
+        return self._log.last
 
     @property
     def library(self) -> str:
@@ -93,10 +99,10 @@ class EngineBuilder:
         """
         trt, begin_s = self._trt, time.perf_counter()
         key = self.key(graph)
-        builder = trt.Builder(self._log.logger)
+        builder = trt.Builder(self.logger)
         typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
         network = builder.create_network(typed)
-        parser = trt.OnnxParser(network, self._log.logger)
+        parser = trt.OnnxParser(network, self.logger)
         if not parser.parse_from_file(str(graph)):
             errors = [parser.get_error(i).desc() for i in range(parser.num_errors)]
             raise ValueError(
@@ -113,7 +119,7 @@ class EngineBuilder:
         del weights  # TensorRT only points to them until here
         if content is None:
             raise ValueError(
-                f"{self.library} can't build {graph}: {self._log.last}; export the bundle anew, or"
+                f"{self.library} can't build {graph}: {self.complaint}; export the bundle anew, or"
                 " run it in ONNX Runtime"
             )
         return Engine(key, bytes(content), time.perf_counter() - begin_s, _layers(network))

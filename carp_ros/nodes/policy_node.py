@@ -14,8 +14,8 @@ Publishes:
 Parameters:
     rig, bundle (folder), task (empty: the bundle's only one), replan_s (from one plan to
         the next; 0: as the bundle says),
-    deadline_s (from capture to chunk; 0: none), providers (of ONNX Runtime, between spaces),
-    threads (of one operator).
+    deadline_s (from capture to chunk; 0: none), runtime (rtx, cuda or cpu; auto: the fastest that
+        is here), threads (of one operator on the CPU).
 
 Configuring loads the bundle, compares it with its golden case and warms up; a bundle that is
 refused ends the process.
@@ -41,8 +41,8 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from carp_ros.errors import CarpError, MessageError
 from carp_ros.inference.bundle import load_bundle
+from carp_ros.inference.choose_runtime import AUTO, choose_runtime
 from carp_ros.inference.observation import ObservationBuffer
-from carp_ros.inference.onnx_runtime import CPU
 from carp_ros.nodes.convert import (
     chunk_to_msgs,
     image_from_msg,
@@ -86,10 +86,9 @@ class PolicyNode(LifecycleNode):
         self._deadline_s = fixed_parameter(
             self, "deadline_s", 0.0, "From capture to chunk [s]; 0: none."
         )
-        providers = fixed_parameter(
-            self, "providers", " ".join(CPU), "Of ONNX Runtime, the preferred first."
+        self._runtime = fixed_parameter(
+            self, "runtime", AUTO, "What computes the graphs: rtx, cuda, cpu, or auto."
         )
-        self._providers = tuple(providers.split())
         self._threads = fixed_parameter(self, "threads", 1, "How many compute one operator.")
         self._active = False
         self._asking: Future[None] | None = None
@@ -170,12 +169,13 @@ class PolicyNode(LifecycleNode):
         bundle.require_rig(self._rig)
         task = bundle.task_named(self._task)
         began_s = time.monotonic()
+        choice = choose_runtime(self._runtime, self._threads)
+        self.get_logger().info(f"runtime {choice}")
         policy = load_policy(
             self._folder,
             task,
             time.monotonic_ns,
-            providers=self._providers,
-            threads=self._threads,
+            runtime=choice.runtime,
         )
         self.get_logger().info(
             f"bundle {bundle.name} ({bundle.sha256[:12]}) for {task} computes its"

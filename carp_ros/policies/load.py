@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,8 @@ import numpy as np
 from carp_ros.errors import CarpError
 from carp_ros.geometry import rotation_between
 from carp_ros.inference.bundle import Bundle, load_bundle
-from carp_ros.inference.onnx_runtime import CPU, OnnxRuntime
+from carp_ros.inference.onnx_runtime import OnnxRuntime
+from carp_ros.inference.session import Runtime
 from carp_ros.policies.carp import CarpPolicy
 from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.policy import chunk_from_actions
@@ -24,8 +25,7 @@ def load_policy(
     task: str,
     now_ns: Callable[[], int],
     *,
-    providers: Sequence[str] = CPU,
-    threads: int = 1,
+    runtime: Runtime | None = None,
     last_scale: int | None = None,
 ) -> CarpPolicy:
     """Return the policy of a bundle: checked, compared with its golden case, and warm.
@@ -34,8 +34,7 @@ def load_policy(
         folder: Of the bundle.
         task: Which of its tasks.
         now_ns: The clock that deadlines will be given by.
-        providers: Execution providers of ONNX Runtime, the preferred first.
-        threads: How many compute one operator.
+        runtime: Computes the graphs; None for ONNX Runtime with one thread of the CPU.
         last_scale: Stop after this scale, from 0, always; None for the finest.
 
     Raises:
@@ -45,7 +44,7 @@ def load_policy(
     """
     bundle = load_bundle(folder)
     number = bundle.task_number(task)
-    passes = CarpPasses(bundle, OnnxRuntime(providers, threads))
+    passes = CarpPasses(bundle, runtime or OnnxRuntime())
     check_golden(bundle, CarpPolicy(bundle.manifest, passes, number, now_ns))
     policy = CarpPolicy(bundle.manifest, passes, number, now_ns, last_scale)
     golden = bundle.golden()

@@ -83,9 +83,9 @@ def test_an_unknown_task_is_answered_with_those_that_exist(tiny_bundle):
         load(tiny_bundle, "bowl")
 
 
-def test_a_provider_that_this_machine_lacks_is_named(tiny_bundle):
+def test_a_provider_that_this_machine_lacks_is_named():
     with pytest.raises(ValueError, match=r"lacks MagicExecutionProvider; it has .*CPUExec"):
-        load(tiny_bundle, providers=("MagicExecutionProvider",))
+        OnnxRuntime(("MagicExecutionProvider",))
 
 
 def test_a_missing_runtime_is_named_with_the_remedy(tiny_bundle, monkeypatch):

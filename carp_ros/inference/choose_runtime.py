@@ -1,0 +1,72 @@
+"""Which runtime a policy is run by, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from carp_ros.errors import DeviceError
+from carp_ros.inference.onnx_runtime import CPU, OnnxRuntime
+from carp_ros.inference.session import Runtime
+from carp_ros.inference.tensorrt_runtime import TensorRtRuntime
+
+RuntimeName = Literal["rtx", "cuda", "cpu"]
+"""`rtx`: TensorRT-RTX. `cuda`: ONNX Runtime on a GPU. `cpu`: ONNX Runtime on the CPU."""
+
+AUTO = "auto"
+RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
+"""The fastest first."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A runtime that was chosen.
+
+    Attributes:
+        name: Which.
+        runtime: It.
+        against: Why not those that are faster; empty if it was asked for by name.
+    """
+
+    name: RuntimeName
+    runtime: Runtime
+    against: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Say it on one line."""
+        return self.name + (f" ({'; '.join(self.against)})" if self.against else "")
+
+
+def choose_runtime(name: str = AUTO, threads: int = 1) -> Choice:
+    """Return the runtime of a name, or the fastest that this machine has.
+
+    Args:
+        name: One of `RUNTIMES`, or `auto`.
+        threads: How many compute one operator on the CPU.
+
+    Raises:
+        ValueError: If it is none of them, or does not run here.
+        DeviceError: If it is not installed, or its device is not here.
+    """
+    makers = _makers(threads)
+    for known in RUNTIMES:
+        if name == known:
+            return Choice(known, makers[known]())
+    if name != AUTO:
+        raise ValueError(f"runtime is {name!r}; expected {AUTO}, {', '.join(RUNTIMES)}")
+    against: list[str] = []
+    for known in RUNTIMES:
+        try:
+            return Choice(known, makers[known](), tuple(against))
+        except (DeviceError, ValueError) as error:
+            against.append(f"not {known}: {error}")
+    raise DeviceError(f"no runtime is here: {'; '.join(against)}")
+
+
+def _makers(threads: int) -> dict[RuntimeName, Callable[[], Runtime]]:
+    return {
+        "rtx": TensorRtRuntime,
+        "cuda": lambda: OnnxRuntime(("CUDAExecutionProvider", *CPU), threads),
+        "cpu": lambda: OnnxRuntime(CPU, threads),
+    }

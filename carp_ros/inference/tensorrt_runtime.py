@@ -1,0 +1,106 @@
+"""Engines of TensorRT-RTX on the GPU that is here.
+
+What is missing in the cache is built when a graph is loaded, which is when a policy is configured:
+under half a second each. Has run against a stand-in of CUDA only, never on a GPU.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carp_ros.errors import DeviceError
+from carp_ros.inference.cuda import Cuda, CudaBuffer
+from carp_ros.inference.engine_file import read_engine, write_engine
+from carp_ros.inference.session import Buffer, Run, TensorSpec
+from carp_ros.inference.tensorrt_build import EngineBuilder, Precision
+from carp_ros.share import cache_folder
+
+
+class TensorRtRuntime:
+    """TensorRT-RTX; a `session.Runtime`.
+
+    Args:
+        precision: Of products with weights.
+        engines: Folder to find engines in, or to put them; None for the user's cache.
+
+    Raises:
+        DeviceError: If it is not installed, or there is no GPU.
+        ValueError: If it does not run on this GPU.
+    """
+
+    def __init__(self, precision: Precision = "half", engines: Path | None = None) -> None:
+        self._cuda = Cuda()
+        self._builder = EngineBuilder(self._cuda.capability, precision)
+        self._trt = importlib.import_module("tensorrt_rtx")
+        self._runtime = self._trt.Runtime(self._builder.logger)
+        self._engines = engines or cache_folder() / "engines"
+
+    def session(self, path: Path) -> TensorRtSession:
+        """Return a graph, loaded; compiled before if no engine of it is in the cache.
+
+        Raises:
+            ValueError: If the graph can't be compiled, or its engine in the cache is not its own.
+        """
+        key = self._builder.key(path)
+        file = self._engines / key.file_name
+        if not file.is_file():
+            write_engine(self._engines, key, self._builder.build(path).content)
+        engine = self._runtime.deserialize_cuda_engine(read_engine(file, key))
+        if engine is None:
+            raise ValueError(f"{file} can't be loaded: {self._builder.complaint}; delete it")
+        return TensorRtSession(path.name, engine, self._trt, self._cuda)
+
+    def buffer(self, spec: TensorSpec) -> CudaBuffer:
+        """Return memory for a tensor, zeros at first."""
+        return self._cuda.buffer(spec)
+
+
+class TensorRtSession:
+    """A graph in TensorRT; a `session.Session`."""
+
+    def __init__(self, name: str, engine: Any, trt: Any, cuda: Cuda) -> None:
+        self._name, self._engine, self._trt, self._cuda = name, engine, trt, cuda
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        specs = {tensor: self._spec(tensor) for tensor in names}
+        into = trt.TensorIOMode.INPUT
+        self.inputs = {n: s for n, s in specs.items() if engine.get_tensor_mode(n) == into}
+        self.outputs = {n: s for n, s in specs.items() if n not in self.inputs}
+
+    def bind(self, buffers: Mapping[str, Buffer]) -> Run:
+        """Return what computes from some buffers into others; it waits until the GPU is done.
+
+        Args:
+            buffers: Of `TensorRtRuntime`, by the name of each input and output.
+        """
+        config = self._engine.create_runtime_config()
+        # all kernels of a graph by one call: a pass is some hundred of them, of microseconds each
+        config.cuda_graph_strategy = self._trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        context = self._engine.create_execution_context(config)
+        held: list[CudaBuffer] = []
+        for tensor in (*self.inputs, *self.outputs):
+            buffer = buffers[tensor]
+            assert isinstance(buffer, CudaBuffer), "a buffer of another runtime"
+            context.set_tensor_address(tensor, buffer.address)
+            held.append(buffer)
+        return _BoundRun(self._name, context, self._cuda, held)
+
+    def _spec(self, tensor: str) -> TensorSpec:
+        dtype = self._trt.nptype(self._engine.get_tensor_dtype(tensor))
+        return TensorSpec(tuple(self._engine.get_tensor_shape(tensor)), np.dtype(dtype))
+
+
+class _BoundRun:
+    """A graph and its buffers, whose memory TensorRT only points to."""
+
+    def __init__(self, name: str, context: Any, cuda: Cuda, held: list[CudaBuffer]) -> None:
+        self._name, self._context, self._cuda, self._held = name, context, cuda, held
+
+    def __call__(self) -> None:
+        if not self._context.execute_async_v3(int(self._cuda.stream)):
+            raise DeviceError(f"{self._name} can't be run; see that nvidia-smi works")
+        self._cuda.wait()
