@@ -54,6 +54,7 @@ class ObservationBuffer:
         self._tool = Track[Pose]("tool pose", history_s, STATE_GAP_S)
         self._joints = Track[Array]("joint state", history_s, STATE_GAP_S)
         self._gripper = Track[float]("gripper opening", history_s, STATE_GAP_S)
+        self._tracks = (*self._images.values(), self._tool, self._joints, self._gripper)
 
     def take_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Add an image, RGB of shape (H, W, 3). It is kept, not copied: do not write to it."""
@@ -71,17 +72,23 @@ class ObservationBuffer:
         """Add a measured opening, 0 open to 1 closed."""
         self._gripper.take(stamp_ns, opening)
 
-    def newest(self) -> Observation | str:
-        """Return the observation of the reference camera's latest image that has one, or why not.
+    @property
+    def newest_ns(self) -> int:
+        """The capture time of the reference camera's latest image that every stream has passed.
 
-        That is the latest image that every stream has passed: a frame or so behind the present. How
-        old is too old is for the caller to say, who has the clock.
+        0 if there is none. That is when the newest observation is of, unless a stream has a gap.
         """
-        tracks = (*self._images.values(), self._tool, self._joints, self._gripper)
-        known_ns = min((track.stamps_ns[-1] for track in tracks if track.stamps_ns), default=0)
+        known_ns = min(self._newest_of_each_ns)
         captures_ns = self._images[self.reference].stamps_ns
-        passed_ns = [stamp_ns for stamp_ns in captures_ns if stamp_ns <= known_ns]
-        return self.at((passed_ns or captures_ns or [0])[-1])
+        return next((stamp_ns for stamp_ns in reversed(captures_ns) if stamp_ns <= known_ns), 0)
+
+    def newest(self) -> Observation | str:
+        """Return the observation of `newest_ns`, or why there is none.
+
+        How old is too old is for the caller to say, who has the clock.
+        """
+        captures_ns = self._images[self.reference].stamps_ns
+        return self.at(self.newest_ns or (captures_ns or [0])[-1])
 
     @property
     def slowest(self) -> str:
@@ -89,8 +96,12 @@ class ObservationBuffer:
 
         In the words of its samples, as "image of wrist_cam".
         """
-        tracks = (*self._images.values(), self._tool, self._joints, self._gripper)
-        return min(tracks, key=lambda track: track.stamps_ns[-1] if track.stamps_ns else 0).name
+        newest_ns = self._newest_of_each_ns
+        return self._tracks[newest_ns.index(min(newest_ns))].name
+
+    @property
+    def _newest_of_each_ns(self) -> list[int]:
+        return [track.stamps_ns[-1] if track.stamps_ns else 0 for track in self._tracks]
 
     def at(self, stamp_ns: int) -> Observation | str:
         """Return the observation of one moment, or the reason in words why there is none.

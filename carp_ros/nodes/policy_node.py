@@ -54,12 +54,14 @@ from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, st
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import COMMAND, SENSOR
+from carp_ros.policies.cadence import Cadence
 from carp_ros.policies.carp import CarpPolicy
 from carp_ros.policies.live import Answer, InferenceLog, LivePolicy
 from carp_ros.policies.load import load_policy
 from carp_ros.types import Observation
 
 _TICK_S = 0.02
+_PATIENCE_NS = 100_000_000  # three frames of 30 Hz
 _RETRY_NS = 200_000_000  # after an attempt that came to nothing, as evaluation/policy_agent.py
 _HISTORY_S = 0.5  # twice what a camera may be late
 _INFERENCE_S = 10.0  # longer than any
@@ -82,7 +84,6 @@ class PolicyNode(LifecycleNode):
         )
         if self._replan_s < 0.0:
             raise ValueError(f"parameter replan_s is {self._replan_s}; expected 0 s or more")
-        self._next_ns = 0
         self._deadline_s = fixed_parameter(
             self, "deadline_s", 0.0, "From capture to chunk [s]; 0: none."
         )
@@ -111,7 +112,8 @@ class PolicyNode(LifecycleNode):
         self._live = LivePolicy(
             policy, self._rig.limits, self._deadline_s, time.monotonic_ns, self._now_ns
         )
-        self._period_ns = round((self._replan_s or policy.manifest.replan_s) * 1e9)
+        period_ns = round((self._replan_s or policy.manifest.replan_s) * 1e9)
+        self._cadence = Cadence(period_ns, _PATIENCE_NS, _RETRY_NS)
         self._log = InferenceLog(self._rig.limits, policy.manifest.step_s)
         self._gripper_chunks = self.create_publisher(JointTrajectory, "gripper_chunk", COMMAND)
         self._chunks = self.create_publisher(MultiDOFJointTrajectory, "chunk", COMMAND)
@@ -127,7 +129,8 @@ class PolicyNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to send chunks."""
-        self._active, self._next_ns = True, 0
+        self._cadence.restart(time.monotonic_ns())
+        self._active = True
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -203,6 +206,7 @@ class PolicyNode(LifecycleNode):
                 self._refuse(f"image of {name}: {error}")
                 return
             self._buffer.take_image(name, time_from_msg(msg.header.stamp), image)
+            self._ask_if_new()
 
         return take
 
@@ -213,6 +217,7 @@ class PolicyNode(LifecycleNode):
             self._refuse(str(error))
             return
         self._buffer.take_joints(time_from_msg(msg.header.stamp), joints)
+        self._ask_if_new()
 
     def _take_tool(self, msg: PoseStamped) -> None:
         try:
@@ -221,32 +226,44 @@ class PolicyNode(LifecycleNode):
             self._refuse(str(error))
             return
         self._buffer.take_tool(time_from_msg(msg.header.stamp), tool)
+        self._ask_if_new()
 
     def _take_gripper(self, msg: Float64) -> None:
         self._buffer.take_gripper(self._now_ns(), msg.data)
+        self._ask_if_new()
 
     def _refuse(self, why: str) -> None:
         with self._lock:
             self._log.refuse(why)
         self.get_logger().warning(f"no chunk: {why}", throttle_duration_sec=1.0)
 
+    def _ask_if_new(self) -> None:
+        """Ask about the newest observation if what just arrived completed it, and a plan is due."""
+        if self._cadence.offer(time.monotonic_ns(), self._buffer.newest_ns) and self._is_idle():
+            self._consider()
+
     def _on_tick(self) -> None:
-        if self._asking is not None:
-            if not self._asking.done():
-                return  # the policy thinks; the next tick asks about what is new then
+        if self._cadence.is_overdue(time.monotonic_ns()) and self._is_idle():
+            self._consider()
+
+    def _is_idle(self) -> bool:
+        """Tell whether the policy may be asked: it is active, and does not think."""
+        if self._asking is not None and self._asking.done():
             self._asking.result()  # raises what a bug raised
             self._asking = None
+        return self._active and self._asking is None
+
+    def _consider(self) -> None:
+        """Ask about the newest observation, or say why not."""
         now_ns = time.monotonic_ns()
-        if not self._active or now_ns < self._next_ns:
-            return
         observation = self._buffer.newest()
         refusal = self._live.refusal(observation, self._buffer.slowest)
         if isinstance(observation, str) or refusal:
-            self._next_ns = now_ns + _RETRY_NS
+            self._cadence.failed(now_ns)
             with self._lock:
                 self._log.refuse(refusal)
             return
-        self._next_ns = max(self._next_ns + self._period_ns, now_ns)
+        self._cadence.asked(now_ns)
         self._asking = self._thinker.submit(self._ask, observation)
 
     def _ask(self, observation: Observation) -> None:
@@ -257,7 +274,7 @@ class PolicyNode(LifecycleNode):
         if self._active and answer.prediction is not None and not answer.refusal:
             self._publish(answer)
         else:
-            self._next_ns = time.monotonic_ns() + _RETRY_NS
+            self._cadence.failed(time.monotonic_ns())
 
     def _publish(self, answer: Answer) -> None:
         prediction = answer.prediction
