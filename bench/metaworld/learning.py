@@ -28,8 +28,12 @@ class Table:
 
     Args:
         data: The windows.
-        steps_an_epoch: An epoch is to have so many steps, however many windows there are.
+        steps_an_epoch: An epoch is to have so many steps, or as many as every window takes.
         batch: Windows a step.
+
+    Attributes:
+        steps_an_epoch: That an epoch has.
+        windows: Of an epoch; each is in it.
     """
 
     def __init__(self, data: Windows, steps_an_epoch: int, batch: int) -> None:
@@ -37,7 +41,8 @@ class Table:
         self.states = to_device(data.states, self.device)
         self.actions = to_device(data.actions, self.device)
         self.tasks = to_device(data.tasks, self.device) if len(data.task_names) > 1 else None
-        self.windows: Indices = np.resize(np.arange(len(data)), steps_an_epoch * batch)
+        self.steps_an_epoch = max(steps_an_epoch, -(-len(data) // batch))
+        self.windows: Indices = np.resize(np.arange(len(data)), self.steps_an_epoch * batch)
 
     def rows(self, batch: Indices) -> Tensor:
         """Return which rows are this process's share of a batch."""

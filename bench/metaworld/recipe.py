@@ -29,7 +29,8 @@ class Recipe:
         batch: Windows a step, of every training.
         tokenizer_steps: Of CARP's first stage.
         steps: Of CARP's second stage, and of the regression.
-        steps_an_epoch: A training is written to disk so often.
+        steps_an_epoch: A training is written to disk so often; where an epoch must be longer for
+            every window to be in it, it is, and the last one ends after so many steps or soon.
         compile: Let torch.compile write the steps' kernels, see `LoopConfig`.
         seed: Of initial weights and order.
     """
@@ -69,29 +70,32 @@ class Recipe:
                     " the steps of an epoch"
                 )
 
-    @property
-    def tokenizer_loop(self) -> LoopConfig:
-        """The course of CARP's first stage, as published but faster."""
+    def tokenizer_loop(self, steps_an_epoch: int) -> LoopConfig:
+        """Return the course of CARP's first stage, as published but faster."""
         return self._loop(
             self.tokenizer_steps,
+            steps_an_epoch,
             OptimizerConfig(3e-3, (0.5, 0.9), 0.005, 10.0, decay="cosine", last_rate=0.02),
             "fp32",
         )
 
-    @property
-    def carp_loop(self) -> LoopConfig:
-        """The course of CARP's second stage."""
-        return self._loop(self.steps, OptimizerConfig(6e-4, gradient_clip=1.0, last_rate=0.01))
+    def carp_loop(self, steps_an_epoch: int) -> LoopConfig:
+        """Return the course of CARP's second stage."""
+        optimizer = OptimizerConfig(6e-4, gradient_clip=1.0, last_rate=0.01)
+        return self._loop(self.steps, steps_an_epoch, optimizer)
 
-    @property
-    def regression_loop(self) -> LoopConfig:
-        """The course of the regression."""
-        return self._loop(self.steps, OptimizerConfig(1e-3, last_rate=0.01))
+    def regression_loop(self, steps_an_epoch: int) -> LoopConfig:
+        """Return the course of the regression."""
+        return self._loop(self.steps, steps_an_epoch, OptimizerConfig(1e-3, last_rate=0.01))
 
     def _loop(
-        self, steps: int, optimizer: OptimizerConfig, precision: Precision = "auto"
+        self,
+        steps: int,
+        steps_an_epoch: int,
+        optimizer: OptimizerConfig,
+        precision: Precision = "auto",
     ) -> LoopConfig:
-        epochs = steps // self.steps_an_epoch
+        epochs = -(-steps // steps_an_epoch)
         # figures of the training windows, for the eye alone: twenty times
         every = max(1, epochs // 20)
         return LoopConfig(

@@ -49,19 +49,20 @@ def train_job(job: Job, out: Path, demonstrations: Path, recipe: Recipe) -> None
         return
     windows = windows_of(data, job.tasks, recipe.vq.horizon)
     table = Table(windows, recipe.steps_an_epoch, recipe.batch)
-    seconds: dict[str, float] = {}
+    steps, seconds = table.steps_an_epoch, {}
     if job.method == "carp":
         tokenizer = carp.make_tokenizer(recipe, windows)
         trainee = carp.TokenizerTrainee(tokenizer, table)
         first = RunFolder(folder / "tokenizer", config)
         seconds["tokenizer"] = _train(
-            trainee, recipe.tokenizer_loop, first, f"{job.name} tokenizer"
+            trainee, recipe.tokenizer_loop(steps), first, f"{job.name} tokenizer"
         )
         network = carp.make_policy(recipe, tokenizer.eval(), len(job.tasks), windows)
-        trainee, loop = carp.PolicyTrainee(network, table, recipe.code_spread), recipe.carp_loop
+        trainee = carp.PolicyTrainee(network, table, recipe.code_spread)
+        loop = recipe.carp_loop(steps)
     else:
         network = make_regression(recipe, len(job.tasks), windows)
-        trainee, loop = RegressionTrainee(network, table), recipe.regression_loop
+        trainee, loop = RegressionTrainee(network, table), recipe.regression_loop(steps)
     seconds["policy"] = _train(trainee, loop, policy, job.name)
     facts = {
         "recipe": config["recipe"],

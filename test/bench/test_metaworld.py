@@ -151,6 +151,20 @@ def test_training_needs_no_physics_and_no_codecs():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
+@pytest.mark.parametrize("steps", [1, 3, 7, 12])
+def test_every_window_of_every_task_is_in_every_epoch(shown, steps):
+    pytest.importorskip("torch")
+    from bench.metaworld.learning import Table
+
+    data = windows_of(shown, TASKS, HORIZON)
+    table = Table(data, steps, batch=4)
+    assert table.steps_an_epoch >= steps
+    assert len(table.windows) == 4 * table.steps_an_epoch
+    counts = np.bincount(table.windows, minlength=len(data))
+    assert counts.min() >= 1
+    assert np.ptp(counts) <= 1
+
+
 @pytest.mark.parametrize("subject", [TASKS[0], ALL])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_network_is_trained_once_and_plans(tmp_path, shown, capsys, method, subject):
