@@ -13,6 +13,7 @@ _STAGES = {
     "preprocess": "resize",
     "vision": "vision",
     "decode": "decode",
+    "schedule": "schedule",
     "total": "total",
 }
 _STAGE_WIDTH = 10

@@ -68,6 +68,8 @@ STATE_DTYPE = np.dtype(
         ("fault", np.int64),
         ("fault_text", _TEXT),
         ("resets_done", np.int64),
+        ("chunk_stamp_ns", np.int64),
+        ("chunk_begun_ns", np.int64),
         ("chunks_followed", np.int64),
         ("chunks_refused", np.int64),
         ("refusal", _TEXT),
@@ -185,6 +187,8 @@ class ServoState:
         safety_mode: What the arm's safety controller says.
         fault, fault_text: Why the arm stands and stays; NONE and empty when it does not.
         resets_done: Up to which of `Command.resets` faults were reset.
+        chunk_stamp_ns, chunk_begun_ns: When what the newest chunk is a plan for was seen, and when
+            the first target by it was sent; 0 before there was one.
         chunks_followed, chunks_refused, refusal: Counts, and why the last one was refused.
         priority: The loop's SCHED_FIFO priority, 0 for none.
     """
@@ -206,6 +210,8 @@ class ServoState:
     fault: Fault
     fault_text: str
     resets_done: int
+    chunk_stamp_ns: int
+    chunk_begun_ns: int
     chunks_followed: int
     chunks_refused: int
     refusal: str

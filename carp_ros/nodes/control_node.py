@@ -10,6 +10,8 @@ Publishes:
     gripper_state (Float64): measured, 0 open to 1 closed.
     markers (MarkerArray): the workspace box, latched.
     control/status (String): JSON with source, enabled, reason, fault, moving; on every change.
+    control/followed (String): JSON a chunk: schema, stamp_ns (its own), begun_ns (when the first
+        target by it was sent to the arm), both of ROS time.
     /diagnostics (DiagnosticArray): why the arm does not move; 1 Hz and on every change.
 Services:
     control/select_teleop, control/select_policy (Trigger): choose who may move the arm next.
@@ -57,6 +59,8 @@ from carp_ros.nodes.servo_keeper import ServoKeeper
 
 _PERIOD_S = 0.01
 _GRIPPER_TICKS = 4
+_NO_CHUNK = (-1, -1)
+"""Stamps of a chunk by the servo's clock and by ROS's, that the servo has none of."""
 _SOLE_PUBLISHERS = ("teleop/twist", "teleop/deadman", "teleop/gripper", "chunk", "gripper_chunk")
 
 
@@ -72,6 +76,7 @@ class ControlNode(LifecycleNode):
         self._refused = 0
         self._ticks = 0
         self._published_tick, self._stamp_ns = 0, 0
+        self._chunk_stamps_ns = _NO_CHUNK
         self._last_status = ""
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -129,6 +134,7 @@ class ControlNode(LifecycleNode):
         self._gripper_command = self.create_publisher(Float64, "gripper_command", SENSOR)
         self._gripper_state = self.create_publisher(Float64, "gripper_state", SENSOR)
         self._status = self.create_publisher(String, "control/status", LATCHED)
+        self._followed = self.create_publisher(String, "control/followed", SENSOR)
         self._markers = self.create_publisher(MarkerArray, "markers", LATCHED)
         now_ns, frame = self.get_clock().now().nanoseconds, self._rig.robot.base_frame
         self._markers.publish(workspace_markers(self._rig.limits, now_ns, frame))
@@ -214,11 +220,13 @@ class ControlNode(LifecycleNode):
     def _on_chunk(self, msg: MultiDOFJointTrajectory) -> None:
         try:
             chunk = chunk_from_msgs(msg, self._gripper_chunk, self._rig.robot.base_frame)
-            record = chunk_to_record(shifted(chunk, self._monotonic_minus_ros_ns()))
+            ours = shifted(chunk, self._monotonic_minus_ros_ns())
+            record = chunk_to_record(ours)
         except CarpError as error:
             self._refuse(error)
             self._arbiter.refuse_chunk(str(error))
             return
+        self._chunk_stamps_ns = (ours.stamp_ns, chunk.stamp_ns)
         self._link.chunk.write(record)
 
     def _camera_callback(self, name: str) -> Callable[[CameraInfo], None]:
@@ -247,6 +255,7 @@ class ControlNode(LifecycleNode):
             if stamp_ns > self._stamp_ns and state.ticks != self._published_tick:
                 self._stamp_ns, self._published_tick = stamp_ns, state.ticks
                 self._publish_state(state, stamp_ns)
+            self._publish_followed(state)
         self._publish_status(state)
 
     def _send(self) -> None:
@@ -265,6 +274,15 @@ class ControlNode(LifecycleNode):
             self._gripper_command.publish(Float64(data=state.gripper))
             if self._gripper.state is not None:
                 self._gripper_state.publish(Float64(data=self._gripper.state.opening))
+
+    def _publish_followed(self, state: ServoState) -> None:
+        """Say once of each chunk when the arm began to follow it."""
+        ours_ns, stamp_ns = self._chunk_stamps_ns
+        if state.chunk_stamp_ns == ours_ns:
+            begun_ns = state.chunk_begun_ns - self._monotonic_minus_ros_ns()
+            content = {"schema": 1, "stamp_ns": stamp_ns, "begun_ns": begun_ns}
+            self._followed.publish(String(data=json.dumps(content)))
+            self._chunk_stamps_ns = _NO_CHUNK
 
     def _publish_status(self, state: ServoState | None) -> None:
         decided = self._arbiter.status

@@ -20,6 +20,7 @@ from carp_ros.policies.live import STAGES
 _LET_GO_S = 1.0  # dead-man released for this long ends the trial
 _DONE_S = 1.0  # of success on end does, too
 _JUDGE_S = 0.25
+_INFERENCE = STAGES[:-1]  # without their sum
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class ChunkFigures:
     Attributes:
         chunks: How many.
         coarse: How many of them were short of scales.
-        latency_ms: By stage, `p50` and `p99`, from the capture of the image to the chunk.
+        latency_ms: By stage, `p50` and `p99`: those of the inference; `schedule`, from there to the
+            first target that the arm was sent by the chunk; `total`, from the capture of the image
+            to that target.
     """
 
     chunks: int = 0
@@ -117,9 +120,11 @@ class PolicyAtWork:
     def __init__(self, node: SpinningNode) -> None:
         self._node = node
         self._sent: list[dict[str, Any]] = []
+        self._begun_ns: dict[int, int] = {}
         self._says = ""
         self._judged_s = self._failed_s = 0.0
         node.create_subscription(String, "policy/inference", self._on_inference, SENSOR)
+        node.create_subscription(String, "control/followed", self._on_followed, SENSOR)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def begin(self, lay_out: Callable[[], None]) -> None:
@@ -133,6 +138,7 @@ class PolicyAtWork:
             "plan for what was laid out",
         )
         self._sent.clear()
+        self._begun_ns.clear()
         self._node.switch("control/enable", True)
         self._judged_s = self._failed_s = time.monotonic()
 
@@ -152,9 +158,10 @@ class PolicyAtWork:
     def figures(self) -> ChunkFigures:
         """Return what was sent since the beginning."""
         sent = list(self._sent)
+        rows = [self._stages_ms(content) for content in sent]
         latency_ms = {
-            name: percentiles([1e3 * content["seconds"][name] for content in sent])
-            for name in STAGES
+            name: percentiles([row[name] for row in rows if name in row])
+            for name in (*_INFERENCE, "schedule", "total")
         }
         coarse = sum(content["scales_done"] < content["scales"] for content in sent)
         return ChunkFigures(len(sent), coarse, latency_ms)
@@ -162,6 +169,19 @@ class PolicyAtWork:
     def excuse(self) -> str:
         """Return what the policy node says."""
         return self._says
+
+    def _stages_ms(self, content: dict[str, Any]) -> dict[str, float]:
+        """Return how long each stage of a chunk took; without the last if it was not followed."""
+        stages = {name: 1e3 * content["seconds"][name] for name in _INFERENCE}
+        begun_ns = self._begun_ns.get(content["stamp_ns"])
+        if begun_ns is not None:
+            total = 1e-6 * (begun_ns - content["stamp_ns"])
+            stages |= {"schedule": total - sum(stages.values()), "total": total}
+        return stages
+
+    def _on_followed(self, msg: String) -> None:
+        content = json.loads(msg.data)
+        self._begun_ns[content["stamp_ns"]] = content["begun_ns"]
 
     def _on_inference(self, msg: String) -> None:
         self._sent.append(json.loads(msg.data))

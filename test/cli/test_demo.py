@@ -6,7 +6,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.nodes.trial_agents import ChunkFigures
 from carp_ros.nodes.trial_node import LiveTrial, StreamCount, UnmovedError
 
-STAGES = ("image_age", "preprocess", "vision", "decode", "total")
+STAGES = ("image_age", "preprocess", "vision", "decode", "schedule", "total")
 
 
 @pytest.fixture

@@ -37,6 +37,8 @@ def servo_state(**changes):
         "fault": Fault.NONE,
         "fault_text": "",
         "resets_done": 0,
+        "chunk_stamp_ns": 0,
+        "chunk_begun_ns": 0,
         "chunks_followed": 0,
         "chunks_refused": 0,
         "refusal": "",

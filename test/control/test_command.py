@@ -69,6 +69,8 @@ def states(draw):
         fault=draw(st.sampled_from(Fault)),
         fault_text=draw(texts),
         resets_done=draw(integers),
+        chunk_stamp_ns=draw(integers),
+        chunk_begun_ns=draw(integers),
         chunks_followed=draw(integers),
         chunks_refused=draw(integers),
         refusal=draw(texts),

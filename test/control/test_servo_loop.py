@@ -158,8 +158,11 @@ def test_every_motion_moves_once_it_is_enabled(bench):
 
     bench.enable(Mode.CHUNK)
     bench.chunk = chunk_aside(bench.now_ns)
+    seen_ns = bench.now_ns
     assert not rests(bench.ticks(100))
     assert bench.state.chunks_followed == 1
+    assert bench.state.chunk_stamp_ns == seen_ns
+    assert 0 <= bench.state.chunk_begun_ns - seen_ns <= 2_000_000  # the next tick
     bench.ticks(150)
     assert bench.state.gripper == 1.0
 
@@ -192,6 +195,7 @@ def test_a_refused_chunk_is_counted_with_its_reason(bench):
 
     assert (bench.ticks(5) == HOME).all()
     assert (bench.state.chunks_refused, bench.state.chunks_followed) == (1, 0)
+    assert (bench.state.chunk_stamp_ns, bench.state.chunk_begun_ns) == (0, 0)
     assert "0.702 s old" in bench.state.refusal
 
 

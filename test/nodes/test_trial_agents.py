@@ -43,6 +43,10 @@ class FakeNode:
     def lay_out(self):
         self.calls.append("lay out")
 
+    def hears_of_first_target(self, stamp_ns, begun_ns):
+        content = {"stamp_ns": stamp_ns, "begun_ns": begun_ns}
+        self.takers["control/followed"](String(data=json.dumps(content)))
+
     def hears_of_chunk(self, stamp_ns, total=0.1, scales_done=3):
         content = {
             "stamp_ns": stamp_ns,
@@ -116,11 +120,23 @@ def test_the_task_is_judged_four_times_a_second(node, policy):
 def test_the_figures_are_those_of_this_trial(node, policy):
     node.hears_of_chunk(900, total=9.0)
     begun(node, policy)
-    for scales_done, total in ((3, 0.08), (2, 0.12)):
-        node.hears_of_chunk(3_000, total, scales_done)
+    for scales_done, each_s in ((3, 0.008), (2, 0.012)):
+        node.hears_of_chunk(3_000, each_s, scales_done)
     figures = policy.figures()
     assert (figures.chunks, figures.coarse) == (2, 1)
-    assert figures.latency_ms["total"]["p50"] == pytest.approx(100.0)
+    assert figures.latency_ms["vision"]["p50"] == pytest.approx(10.0)
+    assert figures.latency_ms["total"] == {}
+
+
+def test_a_chunks_stages_are_those_from_the_image_to_the_first_target(node, policy):
+    begun(node, policy)
+    node.hears_of_chunk(3_000, 0.008)
+    node.hears_of_first_target(3_000, 3_000 + 45_000_000)
+    node.hears_of_chunk(9_000, 0.008)  # never followed
+    latency_ms = policy.figures().latency_ms
+    assert latency_ms["total"] == {"p50": 45.0, "p99": 45.0}
+    assert latency_ms["schedule"]["p50"] == pytest.approx(45.0 - 4 * 8.0)
+    assert list(latency_ms) == ["image_age", "preprocess", "vision", "decode", "schedule", "total"]
 
 
 def test_a_policy_says_why_it_does_nothing(node, policy):
