@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +30,9 @@ from carp_ros.evaluation.report import heading, write_report
 from carp_ros.rig import Rig, load_rig
 from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
-from carp_ros.share import version
+from carp_ros.share import cache_folder, version
+
+PEERS_ENVIRONMENT = "peers-lerobot-0.4.4"
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,17 @@ class BenchCommand:
     policy: runs bundles without a rig, a few chunks of each in turn, on the GPU if one is here and
     on the CPU with one thread and with as many as there are cores: how long a chunk takes by stage,
     how long loading does, how much memory it needs, and how much of the time products of large
-    matrices would take at this machine's peak.
+    matrices would take at this machine's peak. With --peers, also the paper's presets with weights
+    by chance, and policies of others that get as much to see, each with one thread.
 
     Attributes:
         what: servo, recorder or policy.
         seconds: How long each case is measured; of policies, see `chunks`.
         chunks: Of each policy.
         bundles: Compiled policies, as folders or names in models/; without: all that are there.
+        peers: Measure lerobot's ACT and Diffusion Policy in the same run; half an hour.
+        peers_environment: Of lerobot; bench/peers/environment.sh makes it.
+        published_carp: Folder `singletask` of the published CARP, to measure it, too.
         report: Where to write the figures, as JSON; out/bench_<what>.json if not given.
         rig: A simulated rig's file, or the name of one in config/.
         folder: On the disk that the recorder shall write to; a temporary one if not given.
@@ -64,6 +70,9 @@ class BenchCommand:
     seconds: float = 60.0
     chunks: int = 300
     bundles: tuple[str, ...] = ()
+    peers: bool = False
+    peers_environment: Path = field(default_factory=lambda: cache_folder() / PEERS_ENVIRONMENT)
+    published_carp: Path | None = None
     report: Path | None = None
     rig: str = "ur5e_sim"
     folder: Path | None = None
@@ -102,7 +111,10 @@ def main(command: BenchCommand) -> int:
     if command.what == "policy":
         from carp_ros.cli.bench_policy import measure_policies
 
-        return measure_policies(command.bundles, command.chunks, report)
+        environment = command.peers_environment if command.peers else None
+        return measure_policies(
+            command.bundles, command.chunks, report, environment, command.published_carp
+        )
     enter()
     path = rig_path(command.rig)
     if command.what == "recorder":

@@ -81,6 +81,7 @@ def write_bundle(
         np.savez_compressed(draft / _GOLDEN, allow_pickle=False, **arrays)
         manifest = _manifest(draft, network, eyes, facts)
         manifest["made"]["flops"] = flops
+        manifest["made"]["parameters"] = sum(x.numel() for x in network.parameters())
         (draft / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, width=100))
         remove_folder(folder)  # not before there is another one
 

@@ -14,6 +14,7 @@ import torch
 from carp_ros.export.bundle import Facts, write_bundle
 from carp_ros.export.shared_weights import share_weights
 from carp_ros.export.training_run import export_run
+from carp_ros.export.untrained import write_untrained
 from carp_ros.export.verify import verify_bundle
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.onnx_runtime import OnnxRuntime
@@ -187,3 +188,12 @@ def _cropped(image: torch.Tensor) -> torch.Tensor:
     top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
     part = image[:, top : top + height, left : left + width]
     return part.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def test_a_preset_can_be_measured_untrained(tmp_path):
+    write_untrained(tmp_path / "bundle", "paper-state", ())
+    bundle = load_bundle(tmp_path / "bundle")
+    assert bundle.input_names == ("state",)
+    assert bundle.manifest.made["untrained"] == "paper-state"
+    assert sum(bundle.manifest.made["flops"].values()) == pytest.approx(0.099e9, rel=0.01)
+    load_policy(tmp_path / "bundle", "cup", lambda: 0)

@@ -1,0 +1,66 @@
+"""Bundles of networks that nobody trained: a preset takes as long whatever its weights are."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from carp_ros.export.training_run import export_network
+from carp_ros.inference.layout import NAMES
+from carp_ros.networks.action_tokenizer import ActionTokenizer
+from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.training.build import make_policy
+from carp_ros.training.presets import POLICIES, TOKENIZERS
+from carp_ros.training.windows import Windows
+
+_WINDOWS = 64
+_SPREAD = 0.3
+
+
+def write_untrained(folder: Path, preset: str, cameras: tuple[str, ...], seed: int = 0) -> None:
+    """Write a bundle with the sizes of a preset and weights by chance.
+
+    Args:
+        folder: Of the bundle; what is there is replaced.
+        preset: Name of a policy's preset.
+        cameras: Names of those that it sees with; presets of the state alone have none.
+        seed: Of weights and golden case.
+    """
+    recipe, tokens = POLICIES[preset], TOKENIZERS[preset]
+    rng = np.random.default_rng(seed)
+    horizon = tokens.network.vq.horizon
+    states = rng.normal(0.4, 0.1, (_WINDOWS, len(NAMES))).astype(np.float32)
+    actions = rng.normal(0.4, 0.1, (_WINDOWS, horizon, len(NAMES))).astype(np.float32)
+    zeros = np.zeros(_WINDOWS, np.int64)
+    data = Windows(states, actions, zeros, zeros, ("cup",))
+    torch.manual_seed(seed)
+    tokenizer = ActionTokenizer(tokens.network)
+    tokenizer.fit(torch.from_numpy(actions), torch.from_numpy(states))
+    network = make_policy(recipe, tokenizer, cameras, data, seed).eval()
+    with torch.no_grad():  # at first branches are almost closed, and codes almost nothing
+        for part in (network.transformer, network.tokenizer.vq):
+            for weight in part.parameters():
+                weight.add_(_SPREAD * torch.randn_like(weight))
+    eyes = recipe.eyes or EyesConfig()
+    size = (1, eyes.image_px[1], eyes.image_px[0], 3)
+    example = {
+        f"image_{name}": rng.integers(0, 256, size, np.uint8)
+        for name in (cameras if recipe.eyes else ())
+    }
+    example["state"] = states[:1]
+    bounds = {"low": (-1.0,) * len(NAMES), "high": (1.0,) * len(NAMES)}
+    config = {
+        "kind": "policy",
+        "seed": seed,
+        "rig": "none",
+        "step_s": 0.1,
+        "cameras": list(cameras),
+        "tasks": ["cup"],
+        "ranges": {f"{what}_{end}": b for what in ("state", "action") for end, b in bounds.items()},
+        "tokenizer": dataclasses.asdict(tokenizer.config),
+        "recipe": dataclasses.asdict(recipe),
+    }
+    export_network(network, eyes, example, config, folder, {"untrained": preset})
