@@ -37,10 +37,10 @@ def preset_cases(folder: Path) -> list[BundleCase]:
             f"{error.name}, with which presets are exported, is not installed: pip install"
             " 'carp_ros[train]'"
         ) from error
-    presets = {"paper-state": (), "paper-image": CAMERAS}
-    for preset, cameras in presets.items():
-        write_untrained(folder / preset, preset, cameras)
-    return [BundleCase(folder / preset) for preset in presets]
+    write_untrained(folder / "paper-state", "paper-state", ())
+    write_untrained(folder / "paper-image", "paper-image", CAMERAS)
+    write_untrained(folder / "paper-image-int8", "paper-image", CAMERAS, precision="int8")
+    return [BundleCase(path) for path in sorted(folder.iterdir())]
 
 
 def peer_cases(python: Path, script: Path, published: Path | None) -> list[PeerCase]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ import yaml
 from torch import Tensor
 
 from carp_ros.export.graphs import DecoderGraph, EncoderGraph
+from carp_ros.export.int8 import quantize_products
 from carp_ros.export.onnx_export import export_onnx
 from carp_ros.export.scale_graph import ScaleGraph
 from carp_ros.export.shared_weights import share_weights
@@ -24,10 +25,13 @@ from carp_ros.whole_file import remove_folder, whole_folder
 
 _GOLDEN, _WEIGHTS = "golden.npz", "weights.bin"
 _TOLERANCES = {
-    "position_tolerance_m": 0.001,
-    "rotation_tolerance_rad": 0.005,
-    "gripper_tolerance": 0.02,
+    "float32": (0.001, 0.005, 0.02),
+    "int8": (0.005, 0.02, 0.05),
 }
+"""How far a runtime may be off at the golden case: position [m], rotation [rad], gripper."""
+
+Precision = Literal["float32", "int8"]
+"""Of products with weights in the transformer."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ def write_bundle(
     eyes: EyesConfig,
     facts: Facts,
     example: Mapping[str, Tensor],
+    precision: Precision = "float32",
 ) -> None:
     """Write a bundle in place of the one that may be there.
 
@@ -70,16 +75,21 @@ def write_bundle(
         eyes: How it sees.
         facts: What the manifest says beside.
         example: Encoder inputs of one real moment: the golden case.
+        precision: Of the graphs; the golden case is always what the network computes.
     """
     with whole_folder(folder) as draft:
         several = len(facts.tasks) > 1
         golden, flops = _write_graphs(draft, network, eyes, example, several_tasks=several)
+        if precision == "int8":
+            for path in draft.glob("scale_*.onnx"):
+                quantize_products(path)
         arrays = {name: value.numpy() for name, value in (*example.items(), *golden.items())}
         weights = {name: value.numpy() for name, value in network.state_dict().items()}
         places = share_weights(sorted(draft.glob("*.onnx")), weights, draft / _WEIGHTS)
         write_network(draft, facts.config, places)
         np.savez_compressed(draft / _GOLDEN, allow_pickle=False, **arrays)
-        manifest = _manifest(draft, network, eyes, facts)
+        manifest = _manifest(draft, network, eyes, facts, precision)
+        manifest["made"]["precision"] = precision
         manifest["made"]["flops"] = flops
         manifest["made"]["parameters"] = sum(x.numel() for x in network.parameters())
         (draft / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, width=100))
@@ -117,8 +127,14 @@ def _write_graphs(
 
 
 def _manifest(
-    folder: Path, network: CarpPolicyNetwork, eyes: EyesConfig, facts: Facts
+    folder: Path,
+    network: CarpPolicyNetwork,
+    eyes: EyesConfig,
+    facts: Facts,
+    precision: Precision,
 ) -> dict[str, Any]:
+    names = ("position_tolerance_m", "rotation_tolerance_rad", "gripper_tolerance")
+    tolerances = dict(zip(names, _TOLERANCES[precision]))
     vq = network.tokenizer.vq.config
     size = {"width_px": eyes.image_px[0], "height_px": eyes.image_px[1]}
     files = {name: f"{name}.onnx" for name in graph_names(len(vq.scales))}
@@ -136,7 +152,7 @@ def _manifest(
         "action": _layout(facts.action_low, facts.action_high),
         "graphs": {name: _entry(folder, file) for name, file in files.items()},
         "weights": _entry(folder, _WEIGHTS),
-        "golden": {**_entry(folder, _GOLDEN), **_TOLERANCES},
+        "golden": {**_entry(folder, _GOLDEN), **tolerances},
         "network": _entry(folder, NETWORK),
         "made": dict(facts.made),
     }

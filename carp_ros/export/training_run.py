@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from carp_ros.export.bundle import Facts, write_bundle
+from carp_ros.export.bundle import Facts, Precision, write_bundle
 from carp_ros.inference.bundle import MANIFEST, load_bundle
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.training.build import load_network
@@ -17,13 +17,16 @@ from carp_ros.training.example import Inputs, read_example
 from carp_ros.training.run_folder import RunFolder
 
 
-def export_run(run: Path, folder: Path, made: Mapping[str, Any]) -> None:
+def export_run(
+    run: Path, folder: Path, made: Mapping[str, Any], precision: Precision = "float32"
+) -> None:
     """Write the bundle of a training, finished or not, or a bundle anew.
 
     Args:
         run: Folder of `carp train policy`, or of a bundle that has its network.
         folder: Of the bundle; what is there is replaced.
         made: What the manifest says of its making, beside what the training knows.
+        precision: Of the graphs.
 
     Raises:
         ValueError: If the folder holds no policy that sees.
@@ -41,7 +44,7 @@ def export_run(run: Path, folder: Path, made: Mapping[str, Any]) -> None:
         rows = RunFolder(run, config).figures()
         figures = {name: round(value, 6) for row in rows[-1:] for name, value in row.items()}
         made = {**made, "last_epoch": figures}
-    export_network(network, recipe.eyes, example, config, folder, made)
+    export_network(network, recipe.eyes, example, config, folder, made, precision)
 
 
 def export_network(
@@ -51,6 +54,7 @@ def export_network(
     config: Mapping[str, Any],
     folder: Path,
     made: Mapping[str, Any],
+    precision: Precision = "float32",
 ) -> None:
     """Write the bundle of a network in training; it stays as it is, on its device.
 
@@ -61,6 +65,7 @@ def export_network(
         config: Of the training.
         folder: Of the bundle; what is there is replaced.
         made: What the manifest says of its making, beside what the training knows.
+        precision: Of the graphs.
     """
     known = ("dataset", "demonstrations", "seed", "start_from", "recipe")
     facts = Facts(
@@ -74,4 +79,4 @@ def export_network(
     inputs = {name: torch.from_numpy(value) for name, value in example.items()}
     still = copy.deepcopy(network).cpu().eval()
     with torch.autocast("cpu", enabled=False):  # whoever calls may compute with fewer digits
-        write_bundle(folder, still, eyes, facts, inputs)
+        write_bundle(folder, still, eyes, facts, inputs, precision)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from carp_ros.export.bundle import Precision
 from carp_ros.export.training_run import export_network
 from carp_ros.inference.layout import NAMES
 from carp_ros.networks.action_tokenizer import ActionTokenizer
@@ -20,7 +21,13 @@ _WINDOWS = 64
 _SPREAD = 0.3
 
 
-def write_untrained(folder: Path, preset: str, cameras: tuple[str, ...], seed: int = 0) -> None:
+def write_untrained(
+    folder: Path,
+    preset: str,
+    cameras: tuple[str, ...],
+    seed: int = 0,
+    precision: Precision = "float32",
+) -> None:
     """Write a bundle with the sizes of a preset and weights by chance.
 
     Args:
@@ -28,6 +35,7 @@ def write_untrained(folder: Path, preset: str, cameras: tuple[str, ...], seed: i
         preset: Name of a policy's preset.
         cameras: Names of those that it sees with; presets of the state alone have none.
         seed: Of weights and golden case.
+        precision: Of the graphs.
     """
     recipe, tokens = POLICIES[preset], TOKENIZERS[preset]
     rng = np.random.default_rng(seed)
@@ -63,4 +71,5 @@ def write_untrained(folder: Path, preset: str, cameras: tuple[str, ...], seed: i
         "tokenizer": dataclasses.asdict(tokenizer.config),
         "recipe": dataclasses.asdict(recipe),
     }
-    export_network(network, eyes, example, config, folder, {"untrained": preset})
+    made = {"untrained": preset}
+    export_network(network, eyes, example, config, folder, made, precision)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 pytest.importorskip("torch", reason="exporting needs torch: pip install 'carp_ros[train]'")
@@ -188,6 +189,34 @@ def _cropped(image: torch.Tensor) -> torch.Tensor:
     top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
     part = image[:, top : top + height, left : left + width]
     return part.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def test_in_8_bits_the_graphs_say_nearly_what_the_network_says(tmp_path):
+    network, example = write(tmp_path / "float32")
+    export_run(tmp_path / "float32", tmp_path / "int8", {}, "int8")
+    inputs = {name: value.numpy() for name, value in example.items()}
+    tokens, actions, _ = run_graphs(tmp_path / "float32", inputs)
+    tokens_8, actions_8, _ = run_graphs(tmp_path / "int8", inputs)
+    assert (tokens_8 == tokens).mean() > 0.8
+    assert 0.0 < np.abs(actions_8 - actions).mean() < 0.02 * np.ptp(actions)
+    assert load_bundle(tmp_path / "int8").manifest.made["precision"] == "int8"
+    # training goes on from all its digits
+    _, weights = read_weights(tmp_path / "int8")
+    for name, value in network.state_dict().items():
+        assert value.equal(weights[name]), name
+
+
+def test_in_8_bits_are_all_linear_layers_but_that_of_the_logits(tmp_path):
+    network, _ = write(tmp_path / "float32")
+    export_run(tmp_path / "float32", tmp_path / "int8", {}, "int8")
+    blocks = len(network.transformer.blocks)
+    for k in range(2):
+        path = tmp_path / "int8" / f"scale_{k}.onnx"
+        nodes = onnx.load(path, load_external_data=False).graph.node
+        quantized = [node for node in nodes if node.op_type == "MatMulInteger"]
+        assert len(quantized) == 4 * blocks + (k > 0)  # and what a code becomes
+        (logits,) = [node for node in nodes if any(x.startswith("head.weight") for x in node.input)]
+        assert logits.op_type == "MatMul"
 
 
 def test_a_preset_can_be_measured_untrained(tmp_path):
