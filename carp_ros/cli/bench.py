@@ -32,7 +32,7 @@ from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
 from carp_ros.share import cache_folder, version
 
-PEERS_ENVIRONMENT = "peers-lerobot-0.4.4"
+PEERS_ENVIRONMENT = "lerobot-0.4.4"
 
 
 @dataclass(frozen=True)

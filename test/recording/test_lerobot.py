@@ -19,7 +19,7 @@ ENVIRONMENT = Path(os.environ.get("CARP_LEROBOT", "~/.cache/carp_ros/lerobot-0.4
 @pytest.fixture(scope="module")
 def read_by_lerobot(tmp_path_factory, make_recording):
     """Return one of our datasets, and what lerobot read of it."""
-    if not (ENVIRONMENT / "complete").exists():
+    if not (ENVIRONMENT / "reads_videos").exists():
         pytest.skip(f"no lerobot in {ENVIRONMENT}: `make lerobot-check` installs it and runs this")
     folder = tmp_path_factory.mktemp("lerobot")
     for seed in range(3):
