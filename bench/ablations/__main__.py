@@ -125,7 +125,8 @@ def _train(command: TrainCommand) -> int:
 
 def _evaluate(command: EvaluateCommand) -> int:
     from bench.ablations.evaluation import Evaluation, evaluate_run, finished_runs
-    from bench.ablations.results import conditions, summary, table, with_earlier, write_table
+    from bench.ablations.results import conditions, summary, table, with_earlier
+    from bench.markdown import write_between_marks
     from carp_ros.evaluation.report import heading, write_report
     from carp_ros.share import version
 
@@ -146,7 +147,7 @@ def _evaluate(command: EvaluateCommand) -> int:
     line = command_line()
     text = f"{table(rows)}\n\n{conditions(runs, rows, ' '.join(line))}"
     write_report(command.results, {**heading(line, version()), "variants": rows, "runs": runs})
-    write_table(command.readme, text)
+    write_between_marks(command.readme, "results", text)
     print(f"{text}\n\nresults: {command.results}\ntable: {command.readme}")
     return 0
 

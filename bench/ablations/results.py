@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from bench.ablations.variants import VARIANTS
 from bench.earlier import rows_of_others
 from carp_ros.evaluation.report import success_summary
-from carp_ros.whole_file import whole_file
 
 Run = dict[str, Any]
 """What a run says of its training, with its trials."""
 
-_BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
 _HEAD = (
     "| variant | tokens | weights: tokenizer, policy | tokenizer [mm] | [rad] | policy [mm]"
     " | [rad] | success |\n|---|---|---|---|---|---|---|---|"
@@ -78,20 +75,6 @@ def conditions(runs: Sequence[Run], rows: Sequence[dict[str, Any]], command: str
         f" {_listed(machines)}, {min(dates)} to {max(dates)}, {statistics.median(seconds):.0f} s a"
         f" run; {tried}. Command: `{command}`."
     )
-
-
-def write_table(readme: Path, text: str) -> None:
-    """Put a text between the README's two marks.
-
-    Raises:
-        ValueError: If it lacks them.
-    """
-    before, begin, rest = readme.read_text().partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"{readme} lacks {_BEGIN} or {_END}; put the marks back")
-    with whole_file(readme) as draft:
-        draft.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}")
 
 
 def _over_seeds(runs: Sequence[Run]) -> dict[str, Any]:

@@ -218,7 +218,8 @@ def _evaluate(command: EvaluateCommand, demonstrations: Path) -> int:
 
 
 def _report(command: ReportCommand, demonstrations: Path) -> None:
-    from bench.metaworld.report import collect, tables, with_tables
+    from bench.markdown import write_between_marks
+    from bench.metaworld.report import collect, tables
     from carp_ros.evaluation.report import write_report
 
     data = read_demonstrations(demonstrations)
@@ -226,7 +227,7 @@ def _report(command: ReportCommand, demonstrations: Path) -> None:
     content = collect(jobs_of(METHODS, SUBJECTS, SEEDS), command.out, data, earlier)
     text = tables(content)
     write_report(command.results, content)
-    command.readme.write_text(with_tables(command.readme.read_text(), text))
+    write_between_marks(command.readme, "tables", text)
     print(f"{text}\n\n{command.results}, {command.readme}")
 
 

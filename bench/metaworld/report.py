@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from bench.earlier import Row, rows_of_others
+from bench.markdown import table
 from bench.metaworld.demonstrations import TASKS, Demonstrations
 from bench.metaworld.jobs import ALL, EVALUATED, LATENCY, METHODS, TRAINED, Job
 from carp_ros.evaluation.report import heading, success_summary
 from carp_ros.share import version
 
-BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 _NAMES = {"carp": "CARP", "regression": "regression"}
 _PROTOCOL = {
     "success": "at any step of an episode of at most 500, Meta-World's own measure",
@@ -103,31 +103,19 @@ def tables(content: dict[str, Any]) -> str:
     """Return what `collect` returned as Markdown."""
     columns = [(method, one) for one in (True, False) for method in METHODS]
     heads = [f"{_NAMES[m]}, {'one task' if one else 'all tasks'}" for m, one in columns]
-    lines = [_line(["task", *heads]), _line(["---"] * (len(heads) + 1))]
     found = {(row["method"], row["subject"], row["task"]): row for row in content["summary"]}
-    for task in TASKS:
-        rows = [found.get((m, task if one else ALL, task)) for m, one in columns]
-        lines.append(_line([task, *(_rate(row) for row in rows)]))
-    lines += ["", *_costs(content), "", _origin(content)]
+    rows = [
+        [task, *(_rate(found.get((m, task if one else ALL, task))) for m, one in columns)]
+        for task in TASKS
+    ]
+    lines = [*table(["task", *heads], rows), "", *_costs(content), "", _origin(content)]
     return "\n".join(lines)
-
-
-def with_tables(readme: str, text: str) -> str:
-    """Return a README with new tables between its two marks.
-
-    Raises:
-        ValueError: If it has no such marks.
-    """
-    if BEGIN not in readme or END not in readme:
-        raise ValueError(f"no {BEGIN} and {END} in the README; expected tables between them")
-    before, rest = readme.split(BEGIN, 1)
-    return f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}"
 
 
 def _costs(content: dict[str, Any]) -> list[str]:
     """Return the lines of the table of sizes and times."""
     heads = ["network", "weights", "a plan, p50", "p99", "training", "on"]
-    lines = [_line(heads), _line(["---"] * len(heads))]
+    lines: list[list[str]] = []
     plans = content["latency"].get("rows", [])
     for method in METHODS:
         for one in (True, False):
@@ -143,8 +131,8 @@ def _costs(content: dict[str, Any]) -> list[str]:
             devices = " and ".join(sorted({row["device"] for row in of}))
             weights = f"{of[0]['parameters'] / 1e6:.2f} M"
             cells = [name, weights, *(shown or ["", ""]), f"{minutes:.1f} min", devices]
-            lines.append(_line(cells))
-    return lines
+            lines.append(cells)
+    return table(heads, lines)
 
 
 def _origin(content: dict[str, Any]) -> str:
@@ -182,10 +170,6 @@ def _shown(data: Demonstrations) -> Row:
         "tried": dict(zip(TASKS, data.tried.tolist())),
         "layout_seeds": ranges,
     }
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _read(path: Path) -> Row:

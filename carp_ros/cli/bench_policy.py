@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -62,6 +63,7 @@ def measure_policies(
         print(_row(row, width))
     content = {
         **heading(["carp", *sys.argv[1:]], version()),
+        "onnxruntime": metadata.version("onnxruntime"),
         "load": os.getloadavg()[0],
         "chunks_each": chunks,
         "not_measured": absent,

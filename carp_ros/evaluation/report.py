@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from carp_ros.evaluation.interval import wilson
 
 
 def heading(command: Sequence[str], version: str) -> dict[str, Any]:
-    """Return what every report begins with: `command`, `version` and `machine`."""
-    return {"command": list(command), "version": version, "machine": machine()}
+    """Return what every report begins with: `command`, `version`, `date` and `machine`."""
+    today = date.today().isoformat()
+    return {"command": list(command), "version": version, "date": today, "machine": machine()}
 
 
 def machine() -> dict[str, Any]:

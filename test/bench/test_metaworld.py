@@ -17,7 +17,7 @@ from bench.metaworld.demonstrations import (
     write_demonstrations,
 )
 from bench.metaworld.jobs import ALL, METHODS, SEEDS, SUBJECTS, Job, jobs_of, run_processes
-from bench.metaworld.report import BEGIN, END, collect, summary_of, tables, with_tables
+from bench.metaworld.report import collect, summary_of, tables
 from carp_ros.evaluation.report import write_report
 
 HORIZON = 16
@@ -132,15 +132,6 @@ def test_a_report_goes_on_from_an_earlier_one_of_the_same_demonstrations(tmp_pat
     other = earlier | {"demonstrations": {"digest": "of others"}}
     content = collect([Job("carp", TASKS[0], 1)], tmp_path, shown, other)
     assert [row["seed"] for row in content["rows"]] == [1]
-
-
-def test_new_tables_replace_old_ones_in_the_readme():
-    readme = f"before\n{BEGIN}\nold\n{END}\nafter"
-    once = with_tables(readme, "new")
-    assert once == f"before\n{BEGIN}\nnew\n{END}\nafter"
-    assert with_tables(once, "new") == once
-    with pytest.raises(ValueError, match="tables"):
-        with_tables("no marks", "new")
 
 
 def test_training_needs_no_physics_and_no_codecs():
