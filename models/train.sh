@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a bundle of models/ anew: demonstrations, dataset, tokenizer, policy.
 #   models/train.sh cup|bowl|both [folder for all that is made on the way; default out/bundles]
-# A policy of one task begins as what the policy of both does for it, which is made first.
+# A policy of one task begins as what models/carp_both_sim does for it, with that one's tokenizer.
 # Stop it at any time and run it again: stages that are done are kept, a training goes on.
 set -eu
 task=${1:?"expected cup, bowl or both"}
@@ -32,14 +32,15 @@ dataset() {
     fi
 }
 
-dataset both cup bowl
-$carp train tokenizer "$out/both_dataset" --out "$out/both_tokenizer"
-$carp train policy "$out/both_dataset" --tokenizer "$out/both_tokenizer" \
-    --out "$out/both_policy" --compile --epochs 30
-if [ "$task" != both ]; then
+if [ "$task" = both ]; then
+    dataset both cup bowl
+    $carp train tokenizer "$out/both_dataset" --out "$out/both_tokenizer"
+    $carp train policy "$out/both_dataset" --tokenizer "$out/both_tokenizer" \
+        --out "$out/both_policy" --compile --epochs 30
+else
     dataset "$task" "$task"
-    $carp train policy "$out/${task}_dataset" --tokenizer "$out/both_tokenizer" \
-        --out "$out/${task}_policy" --compile --start-from "$out/both_policy" \
+    $carp train policy "$out/${task}_dataset" --tokenizer models/carp_both_sim \
+        --out "$out/${task}_policy" --compile --start-from models/carp_both_sim \
         --epochs 6 --learning-rate 2e-4
 fi
 rm -rf "models/carp_${task}_sim"

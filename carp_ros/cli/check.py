@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from carp_ros.errors import DeviceError
 from carp_ros.hardware.spacemouse import SpaceMouse
+from carp_ros.inference.choose_runtime import choose_runtime
 from carp_ros.rig import ServoConfig, TeleopConfig
 from carp_ros.ros_environment import enter
 
@@ -129,6 +130,15 @@ def spacemouse() -> Finding:
     return Finding("found")
 
 
+def runtime() -> Finding:
+    """Choose what would compute a policy."""
+    try:
+        choice = choose_runtime()
+    except DeviceError as error:
+        return Finding("none", str(error))
+    return Finding(choice.name, "; ".join(choice.against))
+
+
 CHECKS = (
     Check("python", python),
     Check("cores", cores),
@@ -137,6 +147,7 @@ CHECKS = (
     Check("shared memory", shared_memory),
     Check("rendering", rendering),
     Check("real time", realtime, needed_for="a 500 Hz servo on a busy machine, and every real arm"),
+    Check("runtime", runtime, needed_for="policies on a GPU"),
     Check("SpaceMouse", spacemouse, needed_for="teleoperation"),
 )
 

@@ -29,9 +29,12 @@ class Cuda:
                 "cuda-bindings, which speaks to the GPU, is not installed: pip install"
                 " 'carp_ros[rtx]'"
             ) from error
-        count = self.call("cudaGetDeviceCount")
-        if count < 1:
-            raise DeviceError("no NVIDIA GPU is here; expected one: run on the CPU")
+        error, _ = self._api.cudaGetDeviceCount()
+        if error != self._api.cudaError_t.cudaSuccess:
+            raise DeviceError(
+                f"CUDA finds no NVIDIA GPU ({error.name}); where there is one, install its driver"
+                " until nvidia-smi lists it"
+            )
         self.stream = self.call("cudaStreamCreate")
 
     @property

@@ -5,6 +5,8 @@ import pytest
 
 from carp_ros.cli import check
 from carp_ros.cli.check import Check, CheckCommand, Finding, main
+from carp_ros.inference.choose_runtime import Choice
+from carp_ros.inference.onnx_runtime import OnnxRuntime
 
 
 def looked(name: str, remedy: str = "", needed_for: str = "") -> Check:
@@ -40,6 +42,12 @@ def test_an_installed_ros_alone_is_fine(monkeypatch):
 def test_a_full_shared_memory_is_a_finding(monkeypatch):
     monkeypatch.setattr(check, "IMAGES_SEGMENT_MB", 10**9)
     assert "shm-size" in check.shared_memory().remedy
+
+
+def test_the_runtime_comes_with_what_is_against_faster_ones(monkeypatch):
+    choice = Choice("cpu", OnnxRuntime(), ("not rtx: no GPU", "not cuda: no GPU"))
+    monkeypatch.setattr(check, "choose_runtime", lambda: choice)
+    assert check.runtime() == Finding("cpu", "not rtx: no GPU; not cuda: no GPU")
 
 
 @pytest.mark.realtime

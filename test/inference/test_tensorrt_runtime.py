@@ -126,7 +126,7 @@ def test_memory_is_zeros_at_first_and_given_back(cuda):
 
 def test_a_machine_without_a_gpu_is_told_so(monkeypatch):
     stand_in_gpu.install(monkeypatch, gpus=0)
-    with pytest.raises(DeviceError, match=r"cudaErrorNoDevice.*nvidia-smi"):
+    with pytest.raises(DeviceError, match=r"no NVIDIA GPU \(cudaErrorNoDevice\).*nvidia-smi"):
         TensorRtRuntime()
 
 
