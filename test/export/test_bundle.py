@@ -219,8 +219,9 @@ def test_in_8_bits_are_all_linear_layers_but_that_of_the_logits(tmp_path):
         assert logits.op_type == "MatMul"
 
 
-def test_a_preset_can_be_measured_untrained(tmp_path):
-    write_untrained(tmp_path / "bundle", "paper-state", ())
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_preset_can_be_measured_untrained(tmp_path, precision):
+    write_untrained(tmp_path / "bundle", "paper-state", (), precision=precision)
     bundle = load_bundle(tmp_path / "bundle")
     assert bundle.input_names == ("state",)
     assert bundle.manifest.made["untrained"] == "paper-state"
