@@ -34,7 +34,7 @@ def text_of(content: dict[str, Any]) -> str:
                 str(_WORDS.get(row["policy"], row["policy"])),
                 "" if row["parameters"] is None else f"{1e-6 * row['parameters']:.1f} M",
                 *(f"{row['stages_ms']['total'][name]:.1f} ms" for name in ("p50", "p99")),
-                f"{1e3 / row['stages_ms']['total']['p50']:.1f}",
+                f"{1e3 / row['stages_ms']['total']['p50']:.3g}",
             ]
             for row in rows
         ],

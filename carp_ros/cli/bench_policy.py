@@ -118,7 +118,7 @@ def _row(row: CaseFigures, width: int) -> str:
     floor = f"{'-':>8}{'-':>10}" if share is None else f"{row.gflop:>8.3f}{share:>10.0%}"
     return (
         f"{row.case.name:<{width}}{row.case.runtime:>8}{row.case.threads:>8}"
-        f"{started.seconds:>6.1f} s{memory:>9}{weights:>9}{stages}{row.chunks_a_s:>10.1f}{floor}"
+        f"{started.seconds:>6.1f} s{memory:>9}{weights:>9}{stages}{row.chunks_a_s:>10.3g}{floor}"
     )
 
 

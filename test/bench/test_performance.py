@@ -28,8 +28,8 @@ def test_the_table_has_ours_with_one_thread_and_all_peers():
     lines = text_of(content).splitlines()
     shown = [line for line in lines if line.startswith("|")][2:]
     assert shown == [
-        "| **ours**: `carp_cup_sim`, 2 cameras |  | 4.0 ms | 5.5 ms | 250.0 |",
-        "| ACT, state | 51.6 M | 4.0 ms | 5.5 ms | 250.0 |",
+        "| **ours**: `carp_cup_sim`, 2 cameras |  | 4.0 ms | 5.5 ms | 250 |",
+        "| ACT, state | 51.6 M | 4.0 ms | 5.5 ms | 250 |",
     ]
     assert "a CPU, 2 cores, 2026-11-27, load 1.0" in lines[-1]
     assert lines[-1].endswith("`carp bench`")
