@@ -44,7 +44,8 @@ def text_of(content: dict[str, Any]) -> str:
         f"Batch 1, one thread, in turn in one run; {machine['processor']}, {machine['cores']}"
         f" cores, {content['date']}, load {content['load']:.1f}. Ours include the resizing of two"
         " images of 640 x 480; those of others begin at the network's size. Weights of presets and"
-        f" of others are random. `{' '.join(content['command'])}`"
+        " of others are random; the published CARP has lerobot's ResNet-18 in place of robomimic's."
+        f" `{' '.join(content['command'])}`"
     )
     return "\n".join([*lines, "", origin])
 
