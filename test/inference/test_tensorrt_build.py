@@ -12,8 +12,7 @@ pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: carp_
 
 MODELS = Path(__file__).parents[2] / "models"
 CAPABILITIES = ("7.5", "8.6", "8.9")
-# Older ones, without this file, cut images as bytes, which TensorRT does not.
-BUNDLES = sorted(path.parent.name for path in MODELS.glob("*/network.json"))
+BUNDLES = sorted(path.parent.name for path in MODELS.glob("*/policy.yaml"))
 
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
