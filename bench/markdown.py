@@ -10,11 +10,10 @@ from carp_ros.whole_file import whole_file
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a Markdown table."""
-    return [line(heads), line(["---"] * len(heads)), *map(line, rows)]
+    return [_line(heads), _line(["---"] * len(heads)), *map(_line, rows)]
 
 
-def line(cells: Sequence[str]) -> str:
-    """Return one line of a table."""
+def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

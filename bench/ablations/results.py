@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from bench import markdown
 from bench.ablations.variants import VARIANTS
 from bench.earlier import rows_of_others
 from carp_ros.evaluation.report import success_summary
@@ -13,9 +14,15 @@ from carp_ros.evaluation.report import success_summary
 Run = dict[str, Any]
 """What a run says of its training, with its trials."""
 
-_HEAD = (
-    "| variant | tokens | weights: tokenizer, policy | tokenizer [mm] | [rad] | policy [mm]"
-    " | [rad] | success |\n|---|---|---|---|---|---|---|---|"
+_HEADS = (
+    "variant",
+    "tokens",
+    "weights: tokenizer, policy",
+    "tokenizer [mm]",
+    "[rad]",
+    "policy [mm]",
+    "[rad]",
+    "success",
 )
 
 
@@ -49,7 +56,7 @@ def summary(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the variants' rows as a table of Markdown."""
-    return "\n".join([_HEAD, *(_line(row) for row in rows)])
+    return "\n".join(markdown.table(_HEADS, map(_cells, rows)))
 
 
 def conditions(runs: Sequence[Run], rows: Sequence[dict[str, Any]], command: str) -> str:
@@ -98,26 +105,29 @@ def _spread(values: list[float]) -> dict[str, float]:
     return {name: round(value, 6) for name, value in figures.items()}
 
 
-def _line(row: dict[str, Any]) -> str:
+def _cells(row: dict[str, Any]) -> list[str]:
     weights = row["parameters"]
     success = "-"
     if "trials" in row:
         low, high = row["interval"]
         success = f"{row['successes']} of {row['trials']} ({low:.0%} to {high:.0%})"
-    return (
-        f"| `{row['variant']}`: {row['choice']} | {row['tokens']}"
-        f" | {weights['tokenizer'] / 1e3:.0f} k, {weights['policy'] / 1e3:.0f} k"
-        f" | {_errors(row['tokenizer'])} | {_errors(row['policy'])} | {success} |"
-    )
+    return [
+        f"`{row['variant']}`: {row['choice']}",
+        str(row["tokens"]),
+        f"{weights['tokenizer'] / 1e3:.0f} k, {weights['policy'] / 1e3:.0f} k",
+        *_errors(row["tokenizer"]),
+        *_errors(row["policy"]),
+        success,
+    ]
 
 
-def _errors(part: dict[str, dict[str, float]]) -> str:
-    """Return two cells: the error of position and of rotation, and from least to greatest."""
+def _errors(part: dict[str, dict[str, float]]) -> tuple[str, str]:
+    """Return the error of position and that of rotation, and from least to greatest."""
     metres, radians = part["position_error_m"], part["rotation_error_rad"]
     return (
         f"{1e3 * metres['mean']:.2f} ({1e3 * metres['least']:.2f} to"
-        f" {1e3 * metres['greatest']:.2f}) | {radians['mean']:.4f} ({radians['least']:.4f} to"
-        f" {radians['greatest']:.4f})"
+        f" {1e3 * metres['greatest']:.2f})",
+        f"{radians['mean']:.4f} ({radians['least']:.4f} to {radians['greatest']:.4f})",
     )
 
 

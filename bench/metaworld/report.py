@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,6 @@ def collect(
     machines += [one for one in kept.get("evaluated_on", []) if one not in machines]
     return {
         **heading(["python", "-m", "bench.metaworld", "report"], version()),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "protocol": _PROTOCOL,
         "versions": kept.get("versions", {}) | versions,
         "evaluated_on": machines,

@@ -12,11 +12,12 @@ from typing import Any
 from carp_ros.bringup import bundle_path
 from carp_ros.cli.progress import Progress
 from carp_ros.errors import DeviceError
-from carp_ros.evaluation.bench_process import STAGES, BundleCase, PeerCase
+from carp_ros.evaluation.bench_process import BundleCase, PeerCase
 from carp_ros.evaluation.peers import peer_cases, preset_cases
 from carp_ros.evaluation.policy_bench import Case, CaseFigures, measure_cases
 from carp_ros.evaluation.report import heading, write_report
 from carp_ros.inference.choose_runtime import RUNTIMES, RuntimeName, choose_runtime
+from carp_ros.policies.policy import INFERENCE_STAGES
 from carp_ros.share import share_folder, version
 
 
@@ -56,7 +57,7 @@ def measure_policies(
     width = max(len(case.name) for case in cases)
     print(
         f"{'policy':<{width}}{'runtime':>8}{'threads':>8}{'start':>8}{'memory':>9}{'weights':>9}"
-        + "".join(f"{name:>18}" for name in STAGES)
+        + "".join(f"{name:>18}" for name in INFERENCE_STAGES)
         + f"{'chunks/s':>10}{'GFLOP':>8}{'of floor':>10}"
     )
     for row in figures:
@@ -111,11 +112,11 @@ def _compared(environment: Path, published_carp: Path | None, folder: Path) -> l
 
 
 def _row(row: CaseFigures, width: int) -> str:
-    stages = "".join(f"{_times(row.stages_ms.get(name)):>18}" for name in STAGES)
+    stages = "".join(f"{_times(row.stages_ms.get(name)):>18}" for name in INFERENCE_STAGES)
     started, share = row.started, row.share_of_floor
     memory = "-" if started.memory_mb is None else f"{started.memory_mb:.0f} MB"
     weights = "-" if started.parameters is None else f"{1e-6 * started.parameters:.1f} M"
-    floor = f"{'-':>8}{'-':>10}" if share is None else f"{row.gflop:>8.3f}{share:>10.0%}"
+    floor = f"{'-':>8}{'-':>10}" if share is None else f"{started.gflop:>8.3f}{share:>10.0%}"
     return (
         f"{row.case.name:<{width}}{row.case.runtime:>8}{row.case.threads:>8}"
         f"{started.seconds:>6.1f} s{memory:>9}{weights:>9}{stages}{row.chunks_a_s:>10.3g}{floor}"
@@ -138,7 +139,7 @@ def _entry(row: CaseFigures) -> dict[str, Any]:
         "parameters": row.started.parameters,
         "chunks": row.chunks,
         "stages_ms": row.stages_ms,
-        "gflop": row.gflop,
+        "gflop": row.started.gflop,
         "peak_gflop_s": peak and round(peak, 1),
         "share_of_floor": share and round(share, 3),
     }

@@ -12,9 +12,9 @@ import tyro
 from carp_ros.bringup import bundle_path
 from carp_ros.evaluation.report import heading, write_report
 from carp_ros.inference.bundle import load_bundle
-from carp_ros.inference.engine_file import write_engine
+from carp_ros.inference.engine_file import engines_folder, write_engine
 from carp_ros.inference.tensorrt_build import Engine, EngineBuilder, Precision
-from carp_ros.share import cache_folder, version
+from carp_ros.share import version
 
 _PRODUCTS = ("convolution", "deconvolution", "matrix_multiply")
 
@@ -45,7 +45,7 @@ def main(command: CompileCommand) -> int:
     """Build the engines and print what they are; return 0."""
     bundle = load_bundle(bundle_path(command.bundle))
     builders = [EngineBuilder(name, command.precision) for name in command.capabilities]
-    folder = command.out or cache_folder() / "engines"
+    folder = command.out or engines_folder()
     print(f"{bundle.name} by {builders[0].library}, products in half/single precision")
     print(f"{'GPU':<6}{'graph':<10}{'built in':>10}{'size':>10}{'products':>12}")
     engines: list[Engine] = []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import tyro
 
-from carp_ros.evaluation.report import machine
+from carp_ros.evaluation.report import heading
+from carp_ros.inference.bundle import WeightPrecision
 from carp_ros.share import version
 
 
@@ -31,7 +31,7 @@ class ExportCommand:
 
     run: tyro.conf.Positional[Path]
     out: Path
-    precision: Literal["float32", "int8"] = "float32"
+    precision: WeightPrecision = "float32"
 
 
 def main(command: ExportCommand) -> int:
@@ -50,9 +50,5 @@ def main(command: ExportCommand) -> int:
 
 def provenance() -> dict[str, Any]:
     """Return what a manifest says of how it was made."""
-    return {
-        "command": " ".join(["carp", *sys.argv[1:]]),
-        "version": version(),
-        "date": date.today().isoformat(),
-        "machine": machine(),
-    }
+    command = ["carp", *sys.argv[1:]]
+    return {**heading(command, version()), "command": " ".join(command)}

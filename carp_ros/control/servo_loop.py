@@ -21,8 +21,8 @@ class _Counts:
 
     ticks: int = 0
     followed: int = 0
-    stamp_ns: int = 0
-    begun_ns: int = 0
+    chunk_stamp_ns: int = 0
+    chunk_begun_ns: int = 0
     refused: int = 0
     refusal: str = ""
 
@@ -129,8 +129,8 @@ class ServoLoop:
             fault=self.guard.fault,
             fault_text=self.guard.text,
             resets_done=self.guard.resets_done,
-            chunk_stamp_ns=self._counts.stamp_ns,
-            chunk_begun_ns=self._counts.begun_ns,
+            chunk_stamp_ns=self._counts.chunk_stamp_ns,
+            chunk_begun_ns=self._counts.chunk_begun_ns,
             chunks_followed=self._counts.followed,
             chunks_refused=self._counts.refused,
             refusal=self._counts.refusal,
@@ -158,4 +158,4 @@ class ServoLoop:
             self._counts.refusal = str(error)
         else:
             self._counts.followed += 1
-            self._counts.stamp_ns, self._counts.begun_ns = chunk.stamp_ns, now_ns
+            self._counts.chunk_stamp_ns, self._counts.chunk_begun_ns = chunk.stamp_ns, now_ns

@@ -13,11 +13,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, Protocol
+from typing import IO, Any, ClassVar, Protocol
 
 import cv2
 import numpy as np
@@ -28,14 +28,13 @@ from carp_ros.inference.choose_runtime import RuntimeName, choose_runtime
 from carp_ros.inference.layout import tool_from_vector
 from carp_ros.parent import end_worker_with_parent
 from carp_ros.policies.load import load_policy
+from carp_ros.policies.policy import INFERENCE_STAGES
 from carp_ros.types import Observation
 
 _CAMERA_PX = (480, 640)  # what is resized for the network
 _PRODUCT = 768  # rows and columns of the matrices that the peak is measured with
 _PRODUCTS = 5  # after each turn
 _ENDING_S = 5.0
-
-STAGES = ("preprocess", "vision", "decode", "total")
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,13 @@ class Started:
         seconds: Until it was loaded, and warm; of a bundle, compared with its golden case, too.
         memory_mb: How much more the process then held; None if it does not say.
         parameters: How many weights there are; None if it does not say.
+        gflop: Of one chunk, multiplications and additions; None if it does not say.
     """
 
     seconds: float
     memory_mb: float | None = None
     parameters: int | None = None
+    gflop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,12 @@ class BundleCase:
         bundle: Its folder.
         runtime: What computes its graphs.
         threads: How many compute one operator on the CPU.
-        most: Chunks, however many are asked for; 0 for no limit.
     """
 
     bundle: Path
     runtime: RuntimeName = "cpu"
     threads: int = 1
-    most: int = 0
+    most: ClassVar[int] = 0
 
     @property
     def name(self) -> str:
@@ -139,8 +139,8 @@ class PeerCase:
     name: str
     command: tuple[str, ...]
     most: int = 0
-    runtime: str = field(default="torch", init=False)
-    threads: int = field(default=1, init=False)
+    runtime: ClassVar[str] = "torch"
+    threads: ClassVar[int] = 1
 
     @contextmanager
     def worker(self) -> Iterator[Worker]:
@@ -230,16 +230,18 @@ def _work(case: BundleCase, parent: Connection) -> None:
         task = bundle.manifest.tasks[0]
         runtime = choose_runtime(case.runtime, case.threads).runtime
         policy = load_policy(case.bundle, task, time.monotonic_ns, runtime=runtime)
-        weights = bundle.manifest.made.get("parameters")
-        parent.send(Started(time.perf_counter() - begin_s, _memory_mb() - begin_mb, weights))
+        seconds, memory_mb = time.perf_counter() - begin_s, _memory_mb() - begin_mb
+        made = bundle.manifest.made
+        gflop = 1e-9 * sum(made["flops"].values()) if "flops" in made else None
+        parent.send(Started(seconds, memory_mb, made.get("parameters"), gflop))
         rng = np.random.default_rng(0)
         images = {c: rng.integers(0, 256, (*_CAMERA_PX, 3), np.uint8) for c in policy.cameras}
         tool, gripper = tool_from_vector(bundle.golden()["state"][0])
         seen = Observation(0, images, dict.fromkeys(images, 0), tool, gripper, np.zeros(6))
         while True:
             stages = [policy.infer(seen).stages for _ in range(parent.recv())]
-            seconds = [{name: getattr(stage, name) for name in STAGES} for stage in stages]
-            parent.send(Turn(seconds, _peak_gflop_s()))
+            named = [{name: getattr(stage, name) for name in INFERENCE_STAGES} for stage in stages]
+            parent.send(Turn(named, _peak_gflop_s()))
     except EOFError:
         return
     except Exception as error:  # whoever asked says it

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from carp_ros.evaluation.bench_process import STAGES, BundleCase, PeerCase, Started, Turn
+from carp_ros.evaluation.bench_process import BundleCase, PeerCase, Started, Turn
 from carp_ros.evaluation.policy_report import percentiles
-from carp_ros.inference.bundle import load_bundle
+from carp_ros.policies.policy import INFERENCE_STAGES
 
 Case = BundleCase | PeerCase
 
@@ -26,7 +26,6 @@ class CaseFigures:
         started: What starting took.
         chunks: How many were measured.
         stages_ms: By stage, and in all: `p50`, `p99` and `max`; of a peer, in all only.
-        gflop: Of one chunk, multiplications and additions; None if nobody says.
         peak_gflop_s: What products of large matrices reach with as many threads, in this run.
     """
 
@@ -34,7 +33,6 @@ class CaseFigures:
     started: Started
     chunks: int
     stages_ms: dict[str, dict[str, float]]
-    gflop: float | None
     peak_gflop_s: float | None
 
     @property
@@ -45,9 +43,10 @@ class CaseFigures:
     @property
     def share_of_floor(self) -> float | None:
         """How much of the time would be needed if all of it were products at the peak."""
-        if self.gflop is None or self.peak_gflop_s is None:
+        gflop = self.started.gflop
+        if gflop is None or self.peak_gflop_s is None:
             return None
-        return 1e3 * self.gflop / self.peak_gflop_s / self.stages_ms["total"]["p50"]
+        return 1e3 * gflop / self.peak_gflop_s / self.stages_ms["total"]["p50"]
 
 
 def measure_cases(
@@ -90,19 +89,9 @@ def measure_cases(
 def _figures(case: Case, started: Started, turns: list[Turn]) -> CaseFigures:
     seconds = [chunk for turn in turns for chunk in turn.seconds]
     stages_ms: dict[str, dict[str, float]] = {}
-    for name in STAGES:
+    for name in INFERENCE_STAGES:
         times_ms = [1e3 * chunk[name] for chunk in seconds if name in chunk]
         if times_ms:
             stages_ms[name] = percentiles(times_ms) | {"max": round(max(times_ms), 3)}
-    flops = None
-    if isinstance(case, BundleCase):
-        flops = load_bundle(case.bundle).manifest.made.get("flops")
     peaks = [turn.peak_gflop_s for turn in turns if turn.peak_gflop_s is not None]
-    return CaseFigures(
-        case,
-        started,
-        len(seconds),
-        stages_ms,
-        1e-9 * sum(flops.values()) if flops else None,
-        max(peaks, default=None),
-    )
+    return CaseFigures(case, started, len(seconds), stages_ms, max(peaks, default=None))

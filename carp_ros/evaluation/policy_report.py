@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from carp_ros.evaluation.trials import PolicyFigures
-from carp_ros.policies.policy import StageSeconds
+from carp_ros.policies.policy import INFERENCE_STAGES, StageSeconds
 
 
 def policy_summary(trials: Sequence[PolicyFigures]) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def stage_percentiles_ms(stages: Sequence[StageSeconds]) -> dict[str, dict[str, 
     """Return `p50` and `p99` in [ms] of each stage and of the total."""
     return {
         name: percentiles([1e3 * getattr(stage, name) for stage in stages])
-        for name in ("preprocess", "vision", "decode", "total")
+        for name in INFERENCE_STAGES
     }
 
 

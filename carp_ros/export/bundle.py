@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,21 +17,33 @@ from carp_ros.export.int8 import quantize_products
 from carp_ros.export.onnx_export import export_onnx
 from carp_ros.export.scale_graph import ScaleGraph
 from carp_ros.export.shared_weights import share_weights
-from carp_ros.inference.bundle import FORMAT, MANIFEST, graph_names, sha256_of
+from carp_ros.inference.bundle import (
+    FORMAT,
+    MANIFEST,
+    WEIGHTS,
+    WeightPrecision,
+    graph_names,
+    sha256_of,
+)
 from carp_ros.inference.layout import NAMES, UNITS
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.training.bundled_network import NETWORK, write_network
 from carp_ros.whole_file import remove_folder, whole_folder
 
-_GOLDEN, _WEIGHTS = "golden.npz", "weights.bin"
+_GOLDEN = "golden.npz"
 _TOLERANCES = {
-    "float32": (0.001, 0.005, 0.02),
-    "int8": (0.005, 0.02, 0.05),
+    "float32": {
+        "position_tolerance_m": 0.001,
+        "rotation_tolerance_rad": 0.005,
+        "gripper_tolerance": 0.02,
+    },
+    "int8": {
+        "position_tolerance_m": 0.005,
+        "rotation_tolerance_rad": 0.02,
+        "gripper_tolerance": 0.05,
+    },
 }
-"""How far a runtime may be off at the golden case: position [m], rotation [rad], gripper."""
-
-Precision = Literal["float32", "int8"]
-"""Of products with weights in the transformer."""
+"""How far a runtime may be off at the golden case, by the precision of the graphs."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ def write_bundle(
     eyes: EyesConfig,
     facts: Facts,
     example: Mapping[str, Tensor],
-    precision: Precision = "float32",
+    precision: WeightPrecision = "float32",
 ) -> None:
     """Write a bundle in place of the one that may be there.
 
@@ -85,7 +97,7 @@ def write_bundle(
                 quantize_products(path)
         arrays = {name: value.numpy() for name, value in (*example.items(), *golden.items())}
         weights = {name: value.numpy() for name, value in network.state_dict().items()}
-        places = share_weights(sorted(draft.glob("*.onnx")), weights, draft / _WEIGHTS)
+        places = share_weights(sorted(draft.glob("*.onnx")), weights, draft / WEIGHTS)
         write_network(draft, facts.config, places)
         np.savez_compressed(draft / _GOLDEN, allow_pickle=False, **arrays)
         manifest = _manifest(draft, network, eyes, facts, precision)
@@ -131,10 +143,8 @@ def _manifest(
     network: CarpPolicyNetwork,
     eyes: EyesConfig,
     facts: Facts,
-    precision: Precision,
+    precision: WeightPrecision,
 ) -> dict[str, Any]:
-    names = ("position_tolerance_m", "rotation_tolerance_rad", "gripper_tolerance")
-    tolerances = dict(zip(names, _TOLERANCES[precision]))
     vq = network.tokenizer.vq.config
     size = {"width_px": eyes.image_px[0], "height_px": eyes.image_px[1]}
     files = {name: f"{name}.onnx" for name in graph_names(len(vq.scales))}
@@ -151,8 +161,8 @@ def _manifest(
         "state": _layout(facts.state_low, facts.state_high),
         "action": _layout(facts.action_low, facts.action_high),
         "graphs": {name: _entry(folder, file) for name, file in files.items()},
-        "weights": _entry(folder, _WEIGHTS),
-        "golden": {**_entry(folder, _GOLDEN), **tolerances},
+        "weights": _entry(folder, WEIGHTS),
+        "golden": {**_entry(folder, _GOLDEN), **_TOLERANCES[precision]},
         "network": _entry(folder, NETWORK),
         "made": dict(facts.made),
     }

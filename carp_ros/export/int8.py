@@ -17,8 +17,8 @@ _KEPT = ("head.",)
 """Beginnings of names of weights that stay as they are: those of the logits."""
 
 
-def quantize_products(path: Path) -> int:
-    """Write a graph anew with its products with weights in 8 bits; return how many there are.
+def quantize_products(path: Path) -> None:
+    """Write a graph anew with its products with weights in 8 bits.
 
     Args:
         path: Of the ONNX file, whose weights are in it.
@@ -41,4 +41,3 @@ def quantize_products(path: Path) -> int:
         )
     finally:
         root.setLevel(level)
-    return len(names)

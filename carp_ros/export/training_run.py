@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from carp_ros.export.bundle import Facts, Precision, write_bundle
-from carp_ros.inference.bundle import MANIFEST, load_bundle
+from carp_ros.export.bundle import Facts, write_bundle
+from carp_ros.inference.bundle import MANIFEST, WeightPrecision, load_bundle
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.training.build import load_network
 from carp_ros.training.example import Inputs, read_example
@@ -18,7 +18,7 @@ from carp_ros.training.run_folder import RunFolder
 
 
 def export_run(
-    run: Path, folder: Path, made: Mapping[str, Any], precision: Precision = "float32"
+    run: Path, folder: Path, made: Mapping[str, Any], precision: WeightPrecision = "float32"
 ) -> None:
     """Write the bundle of a training, finished or not, or a bundle anew.
 
@@ -54,7 +54,7 @@ def export_network(
     config: Mapping[str, Any],
     folder: Path,
     made: Mapping[str, Any],
-    precision: Precision = "float32",
+    precision: WeightPrecision = "float32",
 ) -> None:
     """Write the bundle of a network in training; it stays as it is, on its device.
 

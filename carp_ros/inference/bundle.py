@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,10 @@ from carp_ros.strict import load_mapping, read_strictly
 
 FORMAT = 1
 MANIFEST = "policy.yaml"
+WEIGHTS = "weights.bin"
+
+WeightPrecision = Literal["float32", "int8"]
+"""Of products with weights in the transformer."""
 
 Tensor = npt.NDArray[Any]
 

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from carp_ros.share import cache_folder
 from carp_ros.whole_file import whole_file
 
 _LONGEST_HEADER = 4096
@@ -40,6 +41,11 @@ class EngineKey:
         kind = f"sm{self.capability.replace('.', '')}-{self.precision}"
         library = self.library.replace(" ", "-")
         return f"{self.graph}-{self.sha256[:16]}-{kind}-{library}.engine"
+
+
+def engines_folder() -> Path:
+    """Return where a policy that starts looks for engines, and puts those that it has built."""
+    return cache_folder() / "engines"
 
 
 def write_engine(folder: Path, key: EngineKey, content: bytes) -> Path:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from carp_ros.errors import DeviceError
+from carp_ros.inference.bundle import WEIGHTS
 from carp_ros.inference.engine_file import EngineKey
 from carp_ros.inference.half_products import halve_products
 
 Precision = Literal["half", "single"]
 """`half`: products with weights in float16, all else in float32. `single`: all in float32."""
 
-_WEIGHTS = "weights.bin"
 _NO_FLOAT_PRODUCTS = ("7.5",)
 
 
@@ -50,17 +50,21 @@ class EngineBuilder:
         capability: Its compute capability: `7.5` is an RTX 2060, `8.6` an RTX 3060, `8.9` a 4060.
         precision: Of the arithmetic.
 
+    Attributes:
+        trt: The module `tensorrt_rtx`.
+        logger: What TensorRT complains to; see `complaint`.
+
     Raises:
         DeviceError: If TensorRT-RTX is not installed.
         ValueError: If it does not build for this GPU.
     """
 
     def __init__(self, capability: str, precision: Precision = "half") -> None:
-        self._trt = _tensorrt_rtx()
+        self.trt = _tensorrt_rtx()
         self._capability, self._precision = capability, precision
         known = {
             f"{name[2:-1]}.{name[-1]}": value
-            for name, value in self._trt.ComputeCapability.__members__.items()
+            for name, value in self.trt.ComputeCapability.__members__.items()
             if name.startswith("SM")
         }
         if capability not in known:
@@ -69,7 +73,7 @@ class EngineBuilder:
                 f" {', '.join(known)}: choose one of those, or run the bundle in ONNX Runtime"
             )
         self._target = known[capability]
-        self._log = _Log(self._trt)
+        self._log = _Log(self.trt)
         self.logger = self._log.logger
 
     @property
@@ -80,12 +84,12 @@ class EngineBuilder:
     @property
     def library(self) -> str:
         """What builds, with its version."""
-        return f"tensorrt_rtx {self._trt.__version__}"
+        return f"tensorrt_rtx {self.trt.__version__}"
 
     def key(self, graph: Path) -> EngineKey:
         """Return what an engine of a graph would be built from and for."""
         digest = hashlib.sha256(graph.read_bytes())
-        weights = graph.with_name(_WEIGHTS)
+        weights = graph.with_name(WEIGHTS)
         if weights.is_file():
             digest.update(weights.read_bytes())
         sha256 = digest.hexdigest()
@@ -97,7 +101,7 @@ class EngineBuilder:
         Raises:
             ValueError: If TensorRT does not take it.
         """
-        trt, begin_s = self._trt, time.perf_counter()
+        trt, begin_s = self.trt, time.perf_counter()
         key = self.key(graph)
         builder = trt.Builder(self.logger)
         typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)

@@ -6,7 +6,6 @@ under half a second each. Has run against a stand-in of CUDA only, never on a GP
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ import numpy as np
 
 from carp_ros.errors import DeviceError
 from carp_ros.inference.cuda import Cuda, CudaBuffer
-from carp_ros.inference.engine_file import read_engine, write_engine
+from carp_ros.inference.engine_file import engines_folder, read_engine, write_engine
 from carp_ros.inference.session import Buffer, Run, TensorSpec
 from carp_ros.inference.tensorrt_build import EngineBuilder, Precision
-from carp_ros.share import cache_folder
 
 
 class TensorRtRuntime:
@@ -36,9 +34,8 @@ class TensorRtRuntime:
     def __init__(self, precision: Precision = "half", engines: Path | None = None) -> None:
         self._cuda = Cuda()
         self._builder = EngineBuilder(self._cuda.capability, precision)
-        self._trt = importlib.import_module("tensorrt_rtx")
-        self._runtime = self._trt.Runtime(self._builder.logger)
-        self._engines = engines or cache_folder() / "engines"
+        self._runtime = self._builder.trt.Runtime(self._builder.logger)
+        self._engines = engines or engines_folder()
 
     def session(self, path: Path) -> TensorRtSession:
         """Return a graph, loaded; compiled before if no engine of it is in the cache.
@@ -53,7 +50,7 @@ class TensorRtRuntime:
         engine = self._runtime.deserialize_cuda_engine(read_engine(file, key))
         if engine is None:
             raise ValueError(f"{file} can't be loaded: {self._builder.complaint}; delete it")
-        return TensorRtSession(path.name, engine, self._trt, self._cuda)
+        return TensorRtSession(path.name, engine, self._builder.trt, self._cuda)
 
     def buffer(self, spec: TensorSpec) -> CudaBuffer:
         """Return memory for a tensor, zeros at first."""

@@ -59,8 +59,6 @@ from carp_ros.nodes.servo_keeper import ServoKeeper
 
 _PERIOD_S = 0.01
 _GRIPPER_TICKS = 4
-_NO_CHUNK = (-1, -1)
-"""Stamps of a chunk by the servo's clock and by ROS's, that the servo has none of."""
 _SOLE_PUBLISHERS = ("teleop/twist", "teleop/deadman", "teleop/gripper", "chunk", "gripper_chunk")
 
 
@@ -76,7 +74,8 @@ class ControlNode(LifecycleNode):
         self._refused = 0
         self._ticks = 0
         self._published_tick, self._stamp_ns = 0, 0
-        self._chunk_stamps_ns = _NO_CHUNK
+        # by the servo's clock and by ROS's, of the newest chunk until the servo follows it
+        self._chunk_stamps_ns: tuple[int, int] | None = None
         self._last_status = ""
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -277,12 +276,12 @@ class ControlNode(LifecycleNode):
 
     def _publish_followed(self, state: ServoState) -> None:
         """Say once of each chunk when the arm began to follow it."""
-        ours_ns, stamp_ns = self._chunk_stamps_ns
-        if state.chunk_stamp_ns == ours_ns:
-            begun_ns = state.chunk_begun_ns - self._monotonic_minus_ros_ns()
-            content = {"schema": 1, "stamp_ns": stamp_ns, "begun_ns": begun_ns}
-            self._followed.publish(String(data=json.dumps(content)))
-            self._chunk_stamps_ns = _NO_CHUNK
+        if self._chunk_stamps_ns is None or state.chunk_stamp_ns != self._chunk_stamps_ns[0]:
+            return
+        begun_ns = state.chunk_begun_ns - self._monotonic_minus_ros_ns()
+        content = {"schema": 1, "stamp_ns": self._chunk_stamps_ns[1], "begun_ns": begun_ns}
+        self._followed.publish(String(data=json.dumps(content)))
+        self._chunk_stamps_ns = None
 
     def _publish_status(self, state: ServoState | None) -> None:
         decided = self._arbiter.status

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from carp_ros.errors import CarpError
 from carp_ros.policies.latency import LatencyTracker, RollingQuantile
-from carp_ros.policies.policy import Policy, Prediction
+from carp_ros.policies.policy import INFERENCE_STAGES, Policy, Prediction
 from carp_ros.rig import LimitsConfig
 from carp_ros.types import Observation
 
 _CLOCK_TOLERANCE_S = 0.005  # as control/servo.py
 _WINDOW = 100
 
-STAGES = ("image_age", "preprocess", "vision", "decode", "total")
+STAGES = ("image_age", *INFERENCE_STAGES)
 """From capture to chunk: how old the observation was, the three stages, and all of it."""
 
 

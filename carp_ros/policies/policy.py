@@ -18,6 +18,10 @@ _LEAST_MARGIN = {"m": 0.02}
 _LEAST_MARGIN_ELSE = 0.1
 
 
+INFERENCE_STAGES = ("preprocess", "vision", "decode", "total")
+"""Of an inference, and their sum."""
+
+
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
     """How long each stage of an inference took, in [s]."""

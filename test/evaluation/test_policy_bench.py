@@ -25,15 +25,15 @@ def test_every_case_is_measured_in_a_process_of_its_own(tiny_bundle):
         for stage in ("preprocess", "vision", "decode", "total"):
             times = row.stages_ms[stage]
             assert 0.0 < times["p50"] <= times["p99"] <= times["max"]
-        assert row.gflop is row.share_of_floor is None  # made by hand, it does not say
+        assert row.started.gflop is row.share_of_floor is None  # made by hand, it does not say
 
 
 def test_the_floor_is_what_products_at_the_peak_would_take(tiny_bundle):
     stages = {"total": {"p50": 4.0, "p99": 5.0, "max": 6.0}}
-    row = CaseFigures(BundleCase(tiny_bundle), Started(1.0), 9, stages, 0.1, 50.0)
+    row = CaseFigures(BundleCase(tiny_bundle), Started(1.0, gflop=0.1), 9, stages, 50.0)
     assert row.share_of_floor == pytest.approx(0.5)  # 0.1 GFLOP at 50 GFLOP/s are 2 of 4 ms
     assert row.chunks_a_s == pytest.approx(250.0)
-    assert dataclasses.replace(row, gflop=None).share_of_floor is None
+    assert dataclasses.replace(row, started=Started(1.0)).share_of_floor is None
     assert dataclasses.replace(row, peak_gflop_s=None).share_of_floor is None
 
 

@@ -1,7 +1,9 @@
 import gc
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from carp_ros.errors import DeviceError
@@ -47,6 +49,15 @@ def test_a_bound_run_keeps_its_buffers(decoder):
     del run
     gc.collect()
     assert all(watch() is None for watch in watched)
+
+
+def test_a_provider_that_is_there_but_does_not_start_is_refused(tiny_bundle, monkeypatch):
+    cuda, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [cuda, cpu])
+    fallen_back = SimpleNamespace(get_providers=lambda: [cpu])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: fallen_back)
+    with pytest.raises(DeviceError, match=f"has {cuda}, but it does not start"):
+        OnnxRuntime((cuda, cpu)).session(tiny_bundle / "decoder.onnx")
 
 
 def test_nothing_is_written_if_one_input_does_not_fit(decoder):

@@ -37,6 +37,8 @@ def test_what_was_offered_and_not_asked_about_is_not_new_again():
     assert made.offer(START_NS, STAMPS_NS)
     assert not made.offer(START_NS + MS, STAMPS_NS)
     assert not made.offer(START_NS + MS, STAMPS_NS - MS)
+    assert not made.offer(START_NS + MS, 0)  # a stream fell silent: nothing is whole
+    assert not made.offer(START_NS + 2 * MS, STAMPS_NS)
 
 
 def test_where_nothing_new_comes_asking_is_overdue_after_a_while():
