@@ -1,9 +1,9 @@
 """A CARP bundle made by hand, whose every answer can be told beforehand.
 
-Three scales of 1, 2 and 4 positions. The encoder passes the state on; scale k moves the latent
-towards it, so that only all three together reach it; the decoder reads the latent as a pose and
-drifts from there. How sure it is counts the keys that it was given, so that a loop that passes on
-the wrong ones says the wrong thing.
+Three scales of 1, 2 and 4 positions. What is seen of an image is its brightness, and the state is
+passed on. Scale k moves the latent towards the state, so that only all three together reach it; the
+decoder reads the latent as a pose and drifts from there. How sure it is counts the keys that it was
+given, so that a loop that passes on the wrong ones says the wrong thing.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import onnx
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+from carp_ros.inference.bundle import graph_names
 from carp_ros.inference.layout import NAMES, UNITS
 
 DIMENSIONS = len(NAMES)
@@ -52,7 +53,9 @@ def log_likelihood(scales_done: int) -> float:
 def write_tiny_bundle(folder: Path, tasks: tuple[str, ...] = ("cup",), **changes: Any) -> Path:
     """Write the bundle and return its folder; `changes` replace keys of the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(encoder(len(tasks) > 1), folder / "encoder.onnx")
+    for camera in SIZES:
+        onnx.save(vision(camera), folder / f"vision_{camera}.onnx")
+    onnx.save(condition(len(tasks) > 1), folder / "condition.onnx")
     for k in range(len(SCALES)):
         onnx.save(scale(k), folder / f"scale_{k}.onnx")
     onnx.save(decoder(), folder / "decoder.onnx")
@@ -81,7 +84,7 @@ def manifest(folder: Path, tasks: tuple[str, ...] = ("cup",)) -> dict[str, Any]:
     high = [0.8, 0.5, 0.6, *[1.0] * 6, 1.0]
     layout = {"names": list(NAMES), "units": list(UNITS), "frame": "base", "low": low, "high": high}
     return {
-        "format": 1,
+        "format": 2,
         "kind": "carp",
         "tasks": list(tasks),
         "rig": "ur5e_sim",
@@ -92,10 +95,7 @@ def manifest(folder: Path, tasks: tuple[str, ...] = ("cup",)) -> dict[str, Any]:
         "cameras": SIZES,
         "state": dict(layout),
         "action": dict(layout),
-        "graphs": {
-            name: entry(folder, f"{name}.onnx")
-            for name in ("encoder", *(f"scale_{k}" for k in range(len(SCALES))), "decoder")
-        },
+        "graphs": {name: entry(folder, f"{name}.onnx") for name in graph_names(SIZES, len(SCALES))},
         "weights": entry(folder, "weights.bin"),
         "golden": {
             **entry(folder, "golden.npz"),
@@ -115,26 +115,30 @@ def entry(folder: Path, file: str) -> dict[str, str]:
     return {"file": file, "sha256": hashlib.sha256((folder / file).read_bytes()).hexdigest()}
 
 
-def encoder(several_tasks: bool = False) -> onnx.ModelProto:
-    """modulation: the state, then the mean brightness of each camera. start: the task's number."""
-    nodes, brightness = [], []
-    for name in SIZES:
-        nodes += [
-            helper.make_node("Cast", [f"image_{name}"], [f"float_{name}"], to=FLOAT),
-            helper.make_node("ReduceMean", [f"float_{name}", "image_axes"], [f"mean_{name}"]),
-            helper.make_node("Reshape", [f"mean_{name}", "one_number"], [f"number_{name}"]),
-        ]
-        brightness.append(f"number_{name}")
-    nodes += [
-        helper.make_node("Concat", ["state", *brightness], ["modulation"], axis=1),
+def vision(camera: str) -> onnx.ModelProto:
+    """features_<camera>: the mean brightness."""
+    size, image, seen = SIZES[camera], f"image_{camera}", f"features_{camera}"
+    shape = [1, size["height_px"], size["width_px"], 3]
+    return model(
+        [
+            helper.make_node("Cast", [image], ["float"], to=FLOAT),
+            helper.make_node("ReduceMean", ["float", "image_axes"], ["mean"]),
+            helper.make_node("Reshape", ["mean", "one_number"], [seen]),
+        ],
+        [helper.make_tensor_value_info(image, UINT8, shape)],
+        [(seen, FLOAT, [1, 1])],
+        {"image_axes": np.array([1, 2, 3]), "one_number": np.array([1, 1])},
+    )
+
+
+def condition(several_tasks: bool = False) -> onnx.ModelProto:
+    """modulation: the state, then the features of each camera. start: the task's number."""
+    features = [f"features_{name}" for name in SIZES]
+    nodes = [
+        helper.make_node("Concat", ["state", *features], ["modulation"], axis=1),
         helper.make_node("Identity", ["nothing"], ["start"]),
     ]
-    inputs = [
-        helper.make_tensor_value_info(
-            f"image_{name}", UINT8, [1, size["height_px"], size["width_px"], 3]
-        )
-        for name, size in SIZES.items()
-    ]
+    inputs = [helper.make_tensor_value_info(name, FLOAT, [1, 1]) for name in features]
     inputs.append(helper.make_tensor_value_info("state", FLOAT, [1, DIMENSIONS]))
     if several_tasks:
         inputs.append(helper.make_tensor_value_info("task", INT64, [1]))
@@ -147,11 +151,7 @@ def encoder(several_tasks: bool = False) -> onnx.ModelProto:
             ("modulation", FLOAT, [1, DIMENSIONS + len(SIZES)]),
             ("start", FLOAT, [1, DIMENSIONS * SCALES[0], 8]),
         ],
-        {
-            "image_axes": np.array([1, 2, 3]),
-            "one_number": np.array([1, 1]),
-            "nothing": np.zeros((1, DIMENSIONS * SCALES[0], 8), np.float32),
-        },
+        {"nothing": np.zeros((1, DIMENSIONS * SCALES[0], 8), np.float32)},
     )
 
 

@@ -25,8 +25,8 @@ class ExportCommand:
         run: Folder of `carp train policy`, which may still be training; or a bundle, to have it
             anew as this version writes it.
         out: Folder of the bundle; what is there is replaced.
-        precision: Of the transformer's weights: int8 is half again as fast on CPUs where it is
-            wide, as the preset paper-image, and costs some accuracy. GPUs choose theirs themselves.
+        precision: Of the weights: int8 is nearly twice as fast on CPUs where networks are wide, as
+            the preset paper-image, and costs some accuracy. GPUs choose theirs themselves.
     """
 
     run: tyro.conf.Positional[Path]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from torch import Tensor
+from torch import Tensor, nn
 
-from carp_ros.export.graphs import DecoderGraph, EncoderGraph
+from carp_ros.export.graphs import ConditionGraph, DecoderGraph, VisionGraph
 from carp_ros.export.int8 import quantize_products
 from carp_ros.export.onnx_export import export_onnx
 from carp_ros.export.scale_graph import ScaleGraph
@@ -23,6 +23,7 @@ from carp_ros.inference.bundle import (
     WEIGHTS,
     WeightPrecision,
     graph_names,
+    image_name,
     sha256_of,
 )
 from carp_ros.inference.layout import NAMES, UNITS
@@ -90,10 +91,9 @@ def write_bundle(
         precision: Of the graphs; the golden case is always what the network computes.
     """
     with whole_folder(folder) as draft:
-        several = len(facts.tasks) > 1
-        golden, flops = _write_graphs(draft, network, eyes, example, several_tasks=several)
+        golden, flops = _write_graphs(draft, network, eyes, example)
         if precision == "int8":
-            for path in draft.glob("scale_*.onnx"):
+            for path in (*draft.glob("vision_*.onnx"), *draft.glob("scale_*.onnx")):
                 quantize_products(path)
         arrays = {name: value.numpy() for name, value in (*example.items(), *golden.items())}
         weights = {name: value.numpy() for name, value in network.state_dict().items()}
@@ -113,28 +113,33 @@ def _write_graphs(
     network: CarpPolicyNetwork,
     eyes: EyesConfig,
     example: Mapping[str, Tensor],
-    *,
-    several_tasks: bool,
 ) -> tuple[dict[str, Tensor], dict[str, int]]:
     """Write every graph; return tokens and actions of the example, and each graph's FLOPs."""
-    encoder = EncoderGraph(network, eyes.crop_px, several_tasks=several_tasks)
-    outputs = ["start", "modulation"]
-    state, flops = export_onnx(encoder, example, outputs, folder / "encoder.onnx")
-    counts = {"encoder": flops}
-    modulation = {"modulation": state["modulation"]}
-    given, tokens = {"start": state["start"]}, []
+    counts: dict[str, int] = {}
+
+    def write(
+        name: str, graph: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]
+    ) -> dict[str, Tensor]:
+        found, counts[name] = export_onnx(graph, inputs, outputs, folder / f"{name}.onnx")
+        return found
+
+    seen: dict[str, Tensor] = {}
+    for camera in network.eyes:
+        graph = VisionGraph(network, camera, eyes.crop_px)
+        image = image_name(camera)
+        seen |= write(f"vision_{camera}", graph, {image: example[image]}, [f"features_{camera}"])
+    measured = {name: example[name] for name in ("state", "task") if name in example}
+    condition = ConditionGraph(network, several_tasks="task" in measured)
+    vectors = write("condition", condition, seen | measured, condition.outputs)
+    before, cached, tokens = {"start": vectors.pop("start")}, {}, []
     for k in range(len(network.tokenizer.vq.slices)):
         graph = ScaleGraph(network, k)
-        outputs = ["next_latent", "tokens", "log_likelihood"]
-        outputs += [] if graph.is_last else ["next_keys", "next_values"]
-        path = folder / f"scale_{k}.onnx"
-        found, counts[path.stem] = export_onnx(graph, {**modulation, **given}, outputs, path)
+        found = write(f"scale_{k}", graph, {**before, **vectors, **cached}, graph.outputs)
         tokens.append(found["tokens"])
-        given = {name.removeprefix("next_"): found[name] for name in outputs if "next_" in name}
-    seen = {"latent": given["latent"], "state": example["state"]}
-    decoder = DecoderGraph(network)
-    decoded, flops = export_onnx(decoder, seen, ["actions"], folder / "decoder.onnx")
-    counts["decoder"] = flops
+        before = {"latent": found["next_latent"]}
+        cached = {name.removeprefix("next_"): found[name] for name in graph.cached}
+    inputs = {**before, "state": example["state"]}
+    decoded = write("decoder", DecoderGraph(network), inputs, ["actions"])
     return {"tokens": torch.cat(tokens), "actions": decoded["actions"][0]}, counts
 
 
@@ -147,7 +152,7 @@ def _manifest(
 ) -> dict[str, Any]:
     vq = network.tokenizer.vq.config
     size = {"width_px": eyes.image_px[0], "height_px": eyes.image_px[1]}
-    files = {name: f"{name}.onnx" for name in graph_names(len(vq.scales))}
+    files = {name: f"{name}.onnx" for name in graph_names(tuple(network.eyes), len(vq.scales))}
     return {
         "format": FORMAT,
         "kind": "carp",

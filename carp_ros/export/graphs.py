@@ -1,8 +1,8 @@
-"""The two ends of a trained policy as graphs of a bundle; the passes between are in `scale_graph`.
+"""The ends of a trained policy as graphs of a bundle; the passes between are in `scale_graph`.
 
-Everything from bytes of an image to metres of an action is inside; keys and values go in and out,
-so that a runtime decides where they live. A bundle is for one robot: what follows the encoder has
-no batch.
+Everything from bytes of an image to metres of an action is inside. A camera has a graph of its own,
+so that an image can be looked at when it comes, and not when the policy is asked. A bundle is for
+one robot: what follows the cameras has no batch.
 """
 
 from __future__ import annotations
@@ -14,37 +14,61 @@ from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.networks.vision import center_crop
 
 
-class EncoderGraph(nn.Module):
-    """Images, state and task to the first scale's input and all AdaLN vectors.
+class VisionGraph(nn.Module):
+    """An image of one camera to its features.
 
     Args:
         network: Trained.
+        camera: Which.
         crop_px: Width and height that it looks at.
-        several_tasks: Whether there is an input `task`.
+    """
+
+    def __init__(self, network: CarpPolicyNetwork, camera: str, crop_px: tuple[int, int]) -> None:
+        super().__init__()
+        self.eye = network.eyes[camera]
+        self._crop_px = crop_px
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return `features` (1, F) of an image, uint8 (1, h, w, 3)."""
+        return self.eye(center_crop(image, self._crop_px))
+
+
+class ConditionGraph(nn.Module):
+    """What was seen and measured, and the task, to the first scale's input and all AdaLN vectors.
+
+    Args:
+        network: Trained.
+        several_tasks: Whether the last input is `task`.
+
+    Attributes:
+        outputs: Names of what it returns.
     """
 
     ones: Tensor
 
-    def __init__(
-        self, network: CarpPolicyNetwork, crop_px: tuple[int, int], *, several_tasks: bool
-    ) -> None:
+    def __init__(self, network: CarpPolicyNetwork, *, several_tasks: bool) -> None:
         super().__init__()
         self.network = network
-        self.cameras = tuple(network.eyes)
+        self._several_tasks = several_tasks
         config = network.transformer.config
         # of every block two gates, two scales, two shifts; of the head a scale and a shift
         ones = torch.tensor([0.0, 0.0, 1.0, 1.0, 0.0, 0.0] * config.depth + [1.0, 0.0])
+        self.outputs = ["start", *(f"modulation_{i}" for i in range(len(ones)))]
         self.register_buffer("ones", ones.repeat_interleave(config.width))
-        self._crop_px, self._several_tasks = crop_px, several_tasks
+        self._width = config.width
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return `start` (G l_0, E) and `modulation` (M,), in which a scale of 0 is 1 already."""
-        seen = inputs[: len(self.cameras)]
-        state, *task = inputs[len(self.cameras) :]
-        images = {c: center_crop(x, self._crop_px) for c, x in zip(self.cameras, seen)}
-        condition = self.network.condition(images, state, task[0] if self._several_tasks else None)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return `start` (G l_0, E), and vectors (E,) in which a scale of 0 is 1 already.
+
+        Args:
+            inputs: Features (1, F) of each camera, the state (1, S), and the task (1,).
+        """
+        task = inputs[-1] if self._several_tasks else None
+        *seen, state = inputs[:-1] if self._several_tasks else inputs
+        condition = self.network.fuse(seen, state, task)
         transformer = self.network.transformer
-        return transformer.start(condition)[0], transformer.modulation(condition)[0] + self.ones
+        vectors = transformer.modulation(condition).flatten() + self.ones
+        return transformer.start(condition).flatten(0, 1), *vectors.split(self._width)
 
 
 class DecoderGraph(nn.Module):

@@ -8,6 +8,8 @@ the exporter: spreading and phi of a scale, linear together, become one matrix a
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,6 +23,14 @@ class ScaleGraph(nn.Module):
     """The likeliest tokens of scale `k`, and the latent with them or with the mean of the codes.
 
     Shapes, with T tokens of this scale and P of those before it: see `carp_transformer`.
+
+    Args:
+        network: Trained.
+        k: Of the scale, from 0.
+
+    Attributes:
+        outputs: Names of what it returns, `cached` among them.
+        cached: Names of keys and values for the scales to come, block by block.
     """
 
     places: Tensor
@@ -29,7 +39,10 @@ class ScaleGraph(nn.Module):
         super().__init__()
         transformer, vq = network.transformer, network.tokenizer.vq
         config, part = transformer.config, transformer.slices[k]
-        self.is_last = k == len(transformer.slices) - 1
+        is_last = k == len(transformer.slices) - 1
+        kept = 0 if is_last else config.depth
+        self.cached = [f"next_{what}_{i}" for i in range(kept) for what in ("keys", "values")]
+        self.outputs = ["next_latent", "tokens", "log_likelihood", *self.cached]
         self.k = k
         self.from_code = transformer.from_code
         places = transformer.positions[part] + transformer.levels[k]
@@ -41,35 +54,25 @@ class ScaleGraph(nn.Module):
         self.quantizer = vq.quantizer
         self.latent = _LatentPass(vq.quantizer, k)
 
-    def forward(
-        self,
-        modulation: Tensor,
-        before: Tensor,
-        keys: Tensor | None = None,
-        values: Tensor | None = None,
-    ) -> tuple[Tensor, ...]:
-        """Return `next_latent`, `tokens`, `log_likelihood`; of all but the last also `next_keys`.
+    def forward(self, before: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        """Return `outputs`.
 
         Args:
-            modulation: Of shape (M,), as `EncoderGraph` returns it.
             before: `start` (T, E) for the first scale, else `latent` (G, C, L).
-            keys: Of the scales before, (depth, heads, P, head width); None for the first.
-            values: Likewise; with `next_keys` comes `next_values`.
+            others: The vectors of `ConditionGraph`; then, but for the first scale, of each block
+                keys and values of the scales before, each of shape (heads, head width, P).
         """
-        vectors = modulation.split(self.width)
+        count = 6 * len(self.blocks) + 2
+        vectors, past = others[:count], others[count:]
         x = before
         if self.k > 0:
             x = self.from_code(self.quantizer.next_input(self.k, before[None])[0])
         x = x + self.places
-        count = len(self.blocks)
-        past: list[tuple[Tensor, Tensor] | None] = [None] * count
-        if keys is not None and values is not None:
-            past = list(zip(keys.split(1), values.split(1)))
-        present = []
+        present: list[Tensor] = []
         for i, block in enumerate(self.blocks):
-            x, own = block(x, vectors[6 * i : 6 * i + 6], past[i])
-            present.append(own)
-        scale, shift = vectors[6 * count :]
+            x, own = block(x, vectors[6 * i : 6 * i + 6], past[2 * i : 2 * i + 2])
+            present += own
+        scale, shift = vectors[-2:]
         logits = self.head(F.layer_norm(x, (self.width,), scale, shift, NORM_EPS))
         tokens = logits.argmax(dim=-1)
         log_likelihood = logits.log_softmax(dim=-1).amax(dim=-1).sum(dim=0, keepdim=True)
@@ -80,15 +83,13 @@ class ScaleGraph(nn.Module):
         latent = self.latent.added(codes)
         if self.k > 0:
             latent = before + latent
-        found = (latent, tokens, log_likelihood)
-        return found if self.is_last else (*found, *(torch.cat(side) for side in zip(*present)))
+        return latent, tokens, log_likelihood, *(present if self.cached else ())
 
 
 class _BlockPass(nn.Module):
     """A block of the transformer over the tokens of one scale."""
 
     qkv_bias: Tensor
-    unit: Tensor
     scale: Tensor
 
     def __init__(self, block: nn.Module, heads: int) -> None:
@@ -99,8 +100,6 @@ class _BlockPass(nn.Module):
         width = attention.out.in_features
         qkv = torch.cat((attention.q_bias, attention.no_bias, attention.v_bias))
         self.register_buffer("qkv_bias", qkv.detach())
-        # a mean of squares is a sum of them but for this
-        self.register_buffer("unit", torch.full((width // heads,), (width // heads) ** -0.5))
         self.is_normalised = attention.sharpness is not None
         scale = torch.full((heads, 1, 1), attention.scale)
         if attention.sharpness is not None:
@@ -109,29 +108,47 @@ class _BlockPass(nn.Module):
         self.width = width
 
     def forward(
-        self, x: Tensor, vectors: tuple[Tensor, ...], past: tuple[Tensor, Tensor] | None
+        self, x: Tensor, vectors: tuple[Tensor, ...], past: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return tokens (T, E), and keys and values (1, heads, P + T, head width)."""
+        """Return tokens (T, E), and keys and values (heads, head width, P + T).
+
+        These are kept with a token a column, and queries, too: what a linear layer gives is turned
+        once, and all products of attention take it as it lies.
+        """
         gate_1, gate_2, scale_1, scale_2, shift_1, shift_2 = vectors
         attention, size = self.block.attention, (self.width,)
         y = F.layer_norm(x, size, scale_1, shift_1, NORM_EPS)
-        y = F.linear(y, attention.qkv.weight, self.qkv_bias)
-        qk, v = y.unflatten(1, (3, self.heads, -1)).permute(1, 2, 0, 3).split((2, 1))
+        y = F.linear(y, attention.qkv.weight, self.qkv_bias).t()
+        q, k, v = y.reshape(3 * self.heads, -1, len(x)).split(self.heads)
         if self.is_normalised:
-            qk = self._normalised(qk)
-        q, k = qk.split(1)
+            q, k = _directions(q), _directions(k)
         q = q * self.scale
-        if past is not None:
+        if past:
             k, v = torch.cat((past[0], k), dim=2), torch.cat((past[1], v), dim=2)
-        y = (q @ k.transpose(2, 3)).softmax(dim=-1) @ v
-        x = x + gate_1 * attention.out(y.permute(0, 2, 1, 3).reshape(x.shape))
+        y = v @ (q.transpose(1, 2) @ k).softmax(dim=-1).transpose(1, 2)
+        x = x + gate_1 * attention.out(y.reshape(self.width, -1).t())
         y = F.layer_norm(x, size, scale_2, shift_2, NORM_EPS)
         y = self.block.out(F.gelu(self.block.hidden(y), approximate="tanh"))
         return x + gate_2 * y, (k, v)
 
-    def _normalised(self, x: Tensor) -> Tensor:
-        """Return vectors of length 1, said as runtimes have an operator for it."""
-        return x / (x.pow(2).mean(dim=-1, keepdim=True) + 1e-24).sqrt() * self.unit
+
+def _directions(x: Tensor) -> Tensor:
+    """Return vectors (heads, d, T), each divided by its length."""
+    directions = _Directions.apply(x)
+    assert isinstance(directions, Tensor)
+    return directions
+
+
+class _Directions(torch.autograd.Function):
+    """An operator of its own in ONNX, which torch would write as five."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor) -> Tensor:
+        return F.normalize(x, dim=1)
+
+    @staticmethod
+    def symbolic(graph: Any, x: Any) -> Any:
+        return graph.op("LpNormalization", x, axis_i=1, p_i=2).setType(x.type())
 
 
 class _LatentPass(nn.Module):

@@ -35,7 +35,7 @@ def export_run(
     if recipe.eyes is None:
         raise ValueError(f"{run} holds a policy of the state alone; bundles are of those that see")
     if (run / MANIFEST).is_file():
-        bundle = load_bundle(run)
+        bundle = load_bundle(run, to_run=False)
         golden = bundle.golden()
         example = {name: golden[name] for name in bundle.input_names}
         made = {**bundle.manifest.made, "exported_anew": dict(made)}

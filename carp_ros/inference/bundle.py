@@ -8,6 +8,7 @@ runtime computes what the trainer computed, `carp_ros.policies.load` checks with
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,19 +20,19 @@ from carp_ros.inference.layout import NAMES, UNITS
 from carp_ros.rig import Rig
 from carp_ros.strict import load_mapping, read_strictly
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "policy.yaml"
 WEIGHTS = "weights.bin"
 
 WeightPrecision = Literal["float32", "int8"]
-"""Of products with weights in the transformer."""
+"""Of products with weights."""
 
 Tensor = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class ImageSize:
-    """What the encoder takes of one camera, in [px]; the camera's own image is resized to it."""
+    """What the policy takes of one camera, in [px]; the camera's own image is resized to it."""
 
     width_px: int
     height_px: int
@@ -86,17 +87,18 @@ class Manifest:
     """What `policy.yaml` says.
 
     Attributes:
-        format: Of this file; 1.
+        format: Of this file and of what the graphs take and give; 2.
         kind: Of policy: `carp`.
-        tasks: What the policy can do, in the order of the encoder's `task` input.
+        tasks: What the policy can do, in the order of the input `task`.
         rig: Name of the rig whose base frame and cameras it knows.
         horizon: Steps of a chunk.
         step_s: Step i is due i * step_s after the observation's stamp.
         followed: Steps of a chunk that are followed before the next one is planned.
         scales: How many positions of the latent each scale decides, coarse to fine.
         cameras: What the input `image_<camera>` takes.
-        state, action: Layout of the encoder's `state` and of the decoder's `actions`.
-        graphs: `encoder`, `scale_<k>` for each scale, `decoder`.
+        state, action: Layout of the input `state` and of the decoder's `actions`.
+        graphs: `vision_<camera>` for each camera, `condition`, `scale_<k>` for each scale,
+            `decoder`.
         weights: Of the graphs, which name it and where in it each lies.
         golden: What every runtime must compute.
         made: Where it comes from: command, dataset, seed, date, machine, figures. Free.
@@ -151,12 +153,12 @@ class Bundle:
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """Names of the encoder's inputs, in their order."""
-        images = (f"image_{camera}" for camera in self.manifest.cameras)
+        """Names of what the policy takes, in its order."""
+        images = (image_name(camera) for camera in self.manifest.cameras)
         return (*images, "state", *(["task"] if len(self.manifest.tasks) > 1 else []))
 
     def golden(self) -> dict[str, Tensor]:
-        """Return the arrays of the golden case: the encoder's inputs, `tokens` and `actions`.
+        """Return the arrays of the golden case: the inputs, `tokens` and `actions`.
 
         Raises:
             ValueError: If the archive can't be read, or lacks one.
@@ -184,7 +186,7 @@ class Bundle:
         return tasks[self.task_number(task or next(iter(tasks)))]
 
     def task_number(self, task: str) -> int:
-        """Return which number the encoder knows a task by.
+        """Return which number the policy knows a task by.
 
         Raises:
             ValueError: If the policy was not trained for it.
@@ -214,8 +216,13 @@ class Bundle:
             )
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, *, to_run: bool = True) -> Bundle:
     """Return the bundle in a folder.
+
+    Args:
+        folder: Of the bundle.
+        to_run: Refuse one whose graphs this version does not run; what else is in it, as its
+            network, stays of use to whoever trains on from it or exports it anew.
 
     Raises:
         ValueError: If there is none, a key is unknown, missing or wrong, or a file is not the one
@@ -225,6 +232,8 @@ def load_bundle(folder: Path) -> Bundle:
     if not path.is_file():
         raise ValueError(f"no {MANIFEST} in {folder}; expected the folder of an exported policy")
     manifest = read_strictly(Manifest, load_mapping(path), str(path))
+    if to_run:
+        _check_graphs(manifest, str(path))
     _check_manifest(manifest, str(path))
     network = [manifest.network] if manifest.network else []
     for entry in (*manifest.graphs.values(), manifest.weights, manifest.golden, *network):
@@ -232,16 +241,38 @@ def load_bundle(folder: Path) -> Bundle:
     return Bundle(folder, manifest, sha256_of(path))
 
 
-def graph_names(scales: int) -> tuple[str, ...]:
-    """Return the graphs of a policy with so many scales."""
-    return ("encoder", *(f"scale_{k}" for k in range(scales)), "decoder")
+def image_name(camera: str) -> str:
+    """Return the name of the input that takes a camera's image."""
+    return f"image_{camera}"
+
+
+def graph_names(cameras: Iterable[str], scales: int) -> tuple[str, ...]:
+    """Return the graphs of a policy with these cameras and so many scales."""
+    eyes = (f"vision_{camera}" for camera in cameras)
+    return (*eyes, "condition", *(f"scale_{k}" for k in range(scales)), "decoder")
+
+
+def _check_graphs(manifest: Manifest, where: str) -> None:
+    """Refuse graphs of another version, or of another policy than the manifest describes."""
+    expected = graph_names(manifest.cameras, len(manifest.scales))
+    for wrong, found, wanted in (
+        (manifest.format != FORMAT, f"format is {manifest.format}", f"{FORMAT}"),
+        (
+            set(manifest.graphs) != set(expected),
+            f"graphs are {', '.join(manifest.graphs)}",
+            ", ".join(expected),
+        ),
+    ):
+        if wrong:
+            raise ValueError(
+                f"{where}: {found}; expected {wanted}: export anew, from the training or from the"
+                " bundle itself: carp export BUNDLE --out BUNDLE"
+            )
 
 
 def _check_manifest(manifest: Manifest, where: str) -> None:
-    """Refuse what contradicts itself, or this version does not run."""
-    expected = graph_names(len(manifest.scales))
+    """Refuse what contradicts itself, or this version does not know."""
     wrongs = (
-        (manifest.format != FORMAT, f"format is {manifest.format}", f"{FORMAT}: export anew"),
         (manifest.kind != "carp", f"kind is {manifest.kind!r}", "'carp'"),
         (not manifest.tasks, "tasks is empty", "one at least"),
         (manifest.horizon < 1, f"horizon is {manifest.horizon}", "1 or more"),
@@ -252,11 +283,6 @@ def _check_manifest(manifest: Manifest, where: str) -> None:
             f"1 to {manifest.horizon - 1}, as a chunk has {manifest.horizon} steps",
         ),
         (not manifest.scales, "scales is empty", "one at least"),
-        (
-            set(manifest.graphs) != set(expected),
-            f"graphs are {', '.join(manifest.graphs)}",
-            f"{', '.join(expected)}, as there are {len(manifest.scales)} scales",
-        ),
     )
     for wrong, found, wanted in wrongs:
         if wrong:

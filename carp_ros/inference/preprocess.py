@@ -1,4 +1,4 @@
-"""From an observation to what the encoder takes; the trainer feeds its network through this, too.
+"""From an observation to what a policy takes; the trainer feeds its network through this, too.
 
 Resizing is done here, on whole bytes; crop and normalisation are inside the graphs, so that every
 number has one home.
@@ -6,13 +6,13 @@ number has one home.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
 
 from carp_ros.errors import PolicyError
-from carp_ros.inference.bundle import ImageSize, Manifest, Tensor
+from carp_ros.inference.bundle import ImageSize, Manifest, Tensor, image_name
 from carp_ros.inference.layout import vector_from_tool
 from carp_ros.inference.observation import Image
 from carp_ros.types import Observation
@@ -31,38 +31,35 @@ def network_image(image: Image, size: ImageSize) -> Image:
     return np.asarray(resized, np.uint8)
 
 
-def image_inputs(
-    images: Mapping[str, Image], cameras: Mapping[str, ImageSize]
-) -> dict[str, Tensor]:
-    """Return the encoder's `image_<camera>` inputs, uint8 of shape (1, h, w, 3).
+def image_input(image: Image, size: ImageSize) -> Tensor:
+    """Return the input of a camera's image, uint8 of shape (1, h, w, 3).
 
     Args:
-        images: By camera, RGB of shape (H, W, 3).
-        cameras: What the network takes of each.
-
-    Raises:
-        PolicyError: If a camera's image is missing.
+        image: RGB of shape (H, W, 3), as the camera gives it.
+        size: What the policy takes.
     """
-    missing = [name for name in cameras if name not in images]
-    if missing:
-        raise PolicyError(f"observation lacks images of {missing}; it has {list(images)}")
-    return {
-        f"image_{name}": network_image(images[name], size)[None] for name, size in cameras.items()
-    }
+    return network_image(image, size)[None]
 
 
-def encoder_inputs(observation: Observation, manifest: Manifest, task: int) -> dict[str, Tensor]:
-    """Return all inputs of the encoder.
+def policy_inputs(
+    observation: Observation, manifest: Manifest, task: int, cameras: Iterable[str]
+) -> dict[str, Tensor]:
+    """Return what a policy takes of an observation.
 
     Args:
         observation: Of one moment.
         manifest: Of the bundle.
         task: Its number, from `Bundle.task_number`.
+        cameras: Whose images are wanted; state and task always are.
 
     Raises:
         PolicyError: If a camera's image is missing.
     """
-    inputs = image_inputs(observation.images, manifest.cameras)
+    images, sizes = observation.images, manifest.cameras
+    missing = [name for name in sizes if name not in images]
+    if missing:
+        raise PolicyError(f"observation lacks images of {missing}; it has {list(images)}")
+    inputs = {image_name(name): image_input(images[name], sizes[name]) for name in cameras}
     state = vector_from_tool(observation.tool, observation.gripper)
     inputs["state"] = state.astype(np.float32)[None]
     if len(manifest.tasks) > 1:

@@ -98,13 +98,13 @@ def write_inputs(buffers: Mapping[str, Buffer], arrays: Mapping[str, Tensor]) ->
     """Copy arrays into the buffers of their names.
 
     Raises:
-        DeviceError: If one has no array of its shape and type; nothing is written then.
+        DeviceError: If one has no buffer of its shape and type; nothing is written then.
     """
-    for name, buffer in buffers.items():
-        if name not in arrays:
+    for name, array in arrays.items():
+        if name not in buffers:
             raise DeviceError(f"no input {name}; expected {', '.join(buffers)}")
-        given = TensorSpec.of(arrays[name])
-        if given != buffer.spec:
-            raise DeviceError(f"{name} is {given}; expected {buffer.spec}")
-    for name, buffer in buffers.items():
-        buffer.write(arrays[name])
+        given = TensorSpec.of(array)
+        if given != buffers[name].spec:
+            raise DeviceError(f"{name} is {given}; expected {buffers[name].spec}")
+    for name, array in arrays.items():
+        buffers[name].write(array)

@@ -7,6 +7,7 @@ that nobody outside can get it wrong.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,7 +85,10 @@ class CarpPolicyNetwork(nn.Module):
             state: Measured, in SI units, of shape (B, S).
             task: Index of each one's task, of shape (B,); None if there is but one.
         """
-        seen = [encoder(images[name]) for name, encoder in self.eyes.items()]
+        return self.fuse([eye(images[name]) for name, eye in self.eyes.items()], state, task)
+
+    def fuse(self, seen: Sequence[Tensor], state: Tensor, task: Tensor | None) -> Tensor:
+        """Return what `condition` does, of the features (B, F) of each camera."""
         features = torch.cat([*seen, self.state_scaling(state)], dim=1)
         return self.transformer.condition(self.fusion(features), task)
 

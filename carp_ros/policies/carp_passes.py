@@ -1,4 +1,4 @@
-"""The graphs of a CARP bundle, bound to one another: encoder, a pass a scale, decoder.
+"""The graphs of a CARP bundle, bound to one another: cameras, condition, scales, decoder.
 
 What a graph gives as `next_<name>` the pass after it takes as `<name>`, in the same memory. The
 decoder is bound to the latent of every scale, so that any of them can be the last.
@@ -22,7 +22,8 @@ class CarpPasses:
         runtime: Computes them.
 
     Attributes:
-        encode: Computes what all passes need from the inputs.
+        see: By camera: computes the features of its image.
+        condition: Computes what all scales need from features, state and task.
         scales: Each computes its scale; in order.
         decode: Each computes the actions from the latent of its scale.
 
@@ -32,20 +33,27 @@ class CarpPasses:
 
     def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
         self._runtime = runtime
-        count = len(bundle.manifest.scales)
-        encoder, decoder = (runtime.session(bundle.graph(n)) for n in ("encoder", "decoder"))
-        self._inputs = {name: runtime.buffer(spec) for name, spec in encoder.inputs.items()}
-        given = {name: runtime.buffer(spec) for name, spec in encoder.outputs.items()}
-        self.encode = encoder.bind({**self._inputs, **given})
+        self._inputs: dict[str, Buffer] = {}
+        self.see: dict[str, Run] = {}
+        features: dict[str, Buffer] = {}
+        for camera in bundle.manifest.cameras:
+            session = runtime.session(bundle.graph(f"vision_{camera}"))
+            image, seen = self._take(session, {}), self._outputs(session)
+            self.see[camera] = session.bind({**image, **seen})
+            features |= seen
+        session = runtime.session(bundle.graph("condition"))
+        given = self._outputs(session)
+        self.condition = session.bind({**self._take(session, features), **given})
         self.scales: list[Run] = []
         self._tokens: list[Buffer] = []
         self._log_likelihoods: list[Buffer] = []
         latents: list[Buffer] = []
         before = given
-        for k in range(count):
+        for k in range(len(bundle.manifest.scales)):
             session = runtime.session(bundle.graph(f"scale_{k}"))
             before = self._bind_scale(f"scale_{k}", session, {**given, **before})
             latents.append(before["latent"])
+        decoder = runtime.session(bundle.graph("decoder"))
         manifest = bundle.manifest
         expected = (1, manifest.horizon, len(manifest.action.names))
         if decoder.outputs["actions"].shape != expected:
@@ -63,10 +71,10 @@ class CarpPasses:
         ]
 
     def write(self, inputs: Mapping[str, Tensor]) -> None:
-        """Set the encoder's inputs.
+        """Set inputs; the others stay what they were.
 
         Raises:
-            DeviceError: If one is missing, or not of the shape or type that the graph has.
+            DeviceError: If there is none of that name, or it has another shape or type.
         """
         write_inputs(self._inputs, inputs)
 
@@ -83,11 +91,24 @@ class CarpPasses:
         """Return the sum over the tokens of scale `k`."""
         return float(self._log_likelihoods[k].read().reshape(()))
 
+    def _take(self, session: Session, features: Mapping[str, Buffer]) -> dict[str, Buffer]:
+        """Return buffers for a graph's inputs: features, and what is written from outside."""
+        outside = {
+            name: self._runtime.buffer(spec)
+            for name, spec in session.inputs.items()
+            if name not in features
+        }
+        self._inputs |= outside
+        return {**features, **outside}
+
+    def _outputs(self, session: Session) -> dict[str, Buffer]:
+        return {name: self._runtime.buffer(spec) for name, spec in session.outputs.items()}
+
     def _bind_scale(
         self, name: str, session: Session, before: Mapping[str, Buffer]
     ) -> dict[str, Buffer]:
         """Bind a pass to what was there before; return what it leaves for the next one."""
-        given = {key: self._runtime.buffer(spec) for key, spec in session.outputs.items()}
+        given = self._outputs(session)
         self.scales.append(session.bind(_fitting(name, session.inputs, before) | given))
         self._tokens.append(given["tokens"])
         self._log_likelihoods.append(given["log_likelihood"])

@@ -10,6 +10,7 @@ import numpy as np
 from carp_ros.errors import PolicyError
 from carp_ros.inference.bundle import VectorLayout
 from carp_ros.inference.layout import tool_from_vector
+from carp_ros.inference.observation import Image
 from carp_ros.types import Array, Chunk, Observation
 
 _LEAST_SINE = 1e-3
@@ -64,6 +65,19 @@ class Prediction:
 
 class Policy(Protocol):
     """Anything that makes plans of observations."""
+
+    def see(self, camera: str, stamp_ns: int, image: Image) -> None:
+        """Take a look at an image that the next observation is likely to have.
+
+        Args:
+            camera: Which.
+            stamp_ns: When it was captured.
+            image: RGB of shape (H, W, 3).
+
+        Raises:
+            DeviceError: If the runtime fails.
+        """
+        ...
 
     def infer(self, observation: Observation, deadline_ns: int | None = None) -> Prediction:
         """Return the plan for an observation.

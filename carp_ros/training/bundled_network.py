@@ -54,7 +54,7 @@ def read_network(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """
     from carp_ros.inference.bundle import load_bundle  # needs YAML, and other trainings do not
 
-    manifest = load_bundle(folder).manifest
+    manifest = load_bundle(folder, to_run=False).manifest
     content = json.loads((folder / NETWORK).read_text())
     pool = (folder / manifest.weights.file).read_bytes()
     places = {name: Place(**place) for name, place in content["weights"].items()}

@@ -83,7 +83,8 @@ def run_graphs(folder: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray,
     """Return tokens, actions and log-likelihood of the graphs."""
     passes = CarpPasses(load_bundle(folder), OnnxRuntime())
     passes.write(inputs)
-    passes.encode()
+    passes.see["cam"]()
+    passes.condition()
     for run in passes.scales:
         run()
     passes.decode[-1]()
@@ -168,6 +169,16 @@ def test_a_bundle_is_written_anew_from_itself(tmp_path):
     assert new.manifest.weights == old.manifest.weights
     for name, array in old.golden().items():
         np.testing.assert_array_equal(new.golden()[name], array)
+
+
+def test_a_bundle_of_an_older_format_is_not_run_but_written_anew(tmp_path):
+    write(tmp_path / "bundle")
+    manifest = tmp_path / "bundle" / "policy.yaml"
+    manifest.write_text(manifest.read_text().replace("format: 2", "format: 1"))
+    with pytest.raises(ValueError, match="format is 1; expected 2: export anew"):
+        load_bundle(tmp_path / "bundle")
+    export_run(tmp_path / "bundle", tmp_path / "bundle", {})
+    load_policy(tmp_path / "bundle", "cup", lambda: 0)
 
 
 def test_a_bundle_without_its_network_is_no_beginning(tmp_path):

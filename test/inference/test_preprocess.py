@@ -6,7 +6,7 @@ import pytest
 from carp_ros.errors import PolicyError
 from carp_ros.inference.bundle import ImageSize, load_bundle
 from carp_ros.inference.layout import vector_from_tool
-from carp_ros.inference.preprocess import encoder_inputs, network_image
+from carp_ros.inference.preprocess import network_image, policy_inputs
 from carp_ros.types import Observation, Pose
 
 RNG = np.random.default_rng(0)
@@ -43,9 +43,11 @@ def test_a_view_with_its_channels_reversed_is_an_image_like_any_other(size):
     assert reversed_image.flags.c_contiguous
 
 
-def test_the_encoder_is_given_images_and_state_as_the_contract_has_them(manifest):
+def test_the_policy_is_given_images_and_state_as_the_contract_has_them(manifest):
     image = RNG.integers(0, 256, (240, 320, 3), np.uint8)
-    inputs = encoder_inputs(observation(wrist_cam=image, third_cam=image), manifest, task=0)
+    inputs = policy_inputs(
+        observation(wrist_cam=image, third_cam=image), manifest, 0, manifest.cameras
+    )
     assert {name: (array.shape, array.dtype.name) for name, array in inputs.items()} == {
         "image_wrist_cam": ((1, 24, 32, 3), "uint8"),
         "image_third_cam": ((1, 24, 32, 3), "uint8"),
@@ -57,10 +59,14 @@ def test_the_encoder_is_given_images_and_state_as_the_contract_has_them(manifest
 def test_a_task_is_named_only_where_there_are_several(manifest):
     image = np.zeros((24, 32, 3), np.uint8)
     several = dataclasses.replace(manifest, tasks=("cup", "bowl"))
-    inputs = encoder_inputs(observation(wrist_cam=image, third_cam=image), several, task=1)
+    inputs = policy_inputs(
+        observation(wrist_cam=image, third_cam=image), several, 1, manifest.cameras
+    )
     assert inputs["task"].tolist() == [1]
 
 
 def test_a_missing_image_is_named(manifest):
     with pytest.raises(PolicyError, match=r"lacks images of \['third_cam'\]; it has \['wrist_cam"):
-        encoder_inputs(observation(wrist_cam=np.zeros((2, 2, 3), np.uint8)), manifest, task=0)
+        policy_inputs(
+            observation(wrist_cam=np.zeros((2, 2, 3), np.uint8)), manifest, 0, manifest.cameras
+        )

@@ -59,7 +59,7 @@ def test_single_precision_is_single_throughout(scale):
 
 def test_the_ends_of_the_policy_have_their_convolutions_in_half(bundle):
     builder = EngineBuilder("7.5")
-    assert set(builder.build(bundle.graph("encoder")).layers["convolution"]) == {"half"}
+    assert set(builder.build(bundle.graph("vision_wrist_cam")).layers["convolution"]) == {"half"}
     decoder = builder.build(bundle.graph("decoder")).layers
     assert set(decoder["convolution"]) == set(decoder["deconvolution"]) == {"half"}
 
