@@ -8,7 +8,7 @@ Publishes:
         with the observation's capture time.
     policy/confidence (Float64): mean log-likelihood of the plan's tokens, 0 at best.
     policy/inference (String): JSON a chunk: schema, stamp_ns, seconds (by stage), confidence,
-        scales_done, scales, out_of_range.
+        scales_done, scales, out_of_range, seen_before (images looked at before it was asked).
     /diagnostics (DiagnosticArray): `policy: chunks`, 1 Hz: latencies, counts, and why no chunk is
         sent.
 Parameters:
@@ -32,6 +32,8 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 from geometry_msgs.msg import PoseStamped
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.subscription import Subscription
@@ -65,6 +67,7 @@ _PATIENCE_NS = 100_000_000  # three frames of 30 Hz
 _RETRY_NS = 200_000_000  # after an attempt that came to nothing, as evaluation/policy_agent.py
 _HISTORY_S = 0.5  # twice what a camera may be late
 _INFERENCE_S = 10.0  # longer than any
+_SOON_NS = 50_000_000  # a frame of 30 Hz may be this old when a plan becomes due
 
 
 class PolicyNode(LifecycleNode):
@@ -93,6 +96,7 @@ class PolicyNode(LifecycleNode):
         self._threads = fixed_parameter(self, "threads", 1, "How many compute one operator.")
         self._active = False
         self._asking: Future[None] | None = None
+        self._looking: dict[str, Future[None]] = {}  # by camera
         self._lock = threading.Lock()  # of the log, which the asking thread writes
         self._thinker = ThreadPoolExecutor(1, "policy")
         self._listeners: list[Subscription] = []
@@ -205,7 +209,9 @@ class PolicyNode(LifecycleNode):
             except MessageError as error:
                 self._refuse(f"image of {name}: {error}")
                 return
-            self._buffer.take_image(name, time_from_msg(msg.header.stamp), image)
+            stamp_ns = time_from_msg(msg.header.stamp)
+            self._buffer.take_image(name, stamp_ns, image)
+            self._see_if_soon(name, stamp_ns, image)
             self._ask_if_new()
 
         return take
@@ -236,6 +242,21 @@ class PolicyNode(LifecycleNode):
         with self._lock:
             self._log.refuse(why)
         self.get_logger().warning(f"no chunk: {why}", throttle_duration_sec=1.0)
+
+    def _see_if_soon(self, camera: str, stamp_ns: int, image: npt.NDArray[np.uint8]) -> None:
+        """Look at an image right away if a plan is about to be made of it.
+
+        Its observation is whole when measurements from after it have come; until then there is
+        time. Of a camera whose image is still being looked at none is queued.
+        """
+        if not self._is_idle() or not self._cadence.is_near(time.monotonic_ns(), _SOON_NS):
+            return
+        looking = self._looking.get(camera)
+        if looking is None or looking.done():
+            if looking is not None:
+                looking.result()  # raises what a bug raised
+            look = self._live.see
+            self._looking[camera] = self._thinker.submit(look, camera, stamp_ns, image)
 
     def _ask_if_new(self) -> None:
         """Ask about the newest observation if what just arrived completed it, and a plan is due."""
@@ -292,6 +313,7 @@ class PolicyNode(LifecycleNode):
             "scales_done": prediction.scales_done,
             "scales": prediction.scales,
             "out_of_range": prediction.out_of_range,
+            "seen_before": prediction.seen_before,
         }
         self._inference.publish(String(data=json.dumps(content)))
 

@@ -38,6 +38,10 @@ class Cadence:
         self._newest_ns = max(self._newest_ns, stamp_ns)
         return is_new and now_ns >= self._due_ns
 
+    def is_near(self, now_ns: int, within_ns: int) -> bool:
+        """Tell whether a plan is due, or will be that soon."""
+        return now_ns >= self._due_ns - within_ns
+
     def is_overdue(self, now_ns: int) -> bool:
         """Tell whether nothing new came in time."""
         return now_ns >= self._due_ns + self._patience_ns

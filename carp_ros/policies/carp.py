@@ -138,6 +138,7 @@ class CarpPolicy:
             len(self.manifest.scales),
             StageSeconds(preprocess_s, decoded.vision_s, decoded.decode_s),
             beyond_training(inputs["state"][0].astype(np.float64), self.manifest.state),
+            len(self.cameras) - len(unseen),
         )
 
     def decode(self, inputs: Mapping[str, Tensor], deadline_ns: int | None = None) -> Decoded:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from carp_ros.errors import CarpError
+from carp_ros.inference.observation import Image
 from carp_ros.policies.latency import LatencyTracker, RollingQuantile
 from carp_ros.policies.policy import INFERENCE_STAGES, Policy, Prediction
 from carp_ros.rig import LimitsConfig
@@ -91,6 +93,17 @@ class LivePolicy:
         if observation.stamp_ns <= self._asked_ns:
             return f"nothing new since the last chunk: there is no newer {slowest}"
         return ""
+
+    def see(self, camera: str, stamp_ns: int, image: Image) -> None:
+        """Let the policy look at an image before it is asked; what goes wrong is said when it is.
+
+        Args:
+            camera: Which.
+            stamp_ns: When it was captured.
+            image: RGB of shape (H, W, 3).
+        """
+        with suppress(CarpError):
+            self._policy.see(camera, stamp_ns, image)
 
     def ask(self, observation: Observation) -> Answer:
         """Return what the policy says to an observation that was not refused."""

@@ -48,6 +48,8 @@ class Prediction:
         scales: How many there are.
         stages: How long it took.
         out_of_range: In words, which numbers of the state lie beyond what was seen in training.
+        seen_before: How many of its images had been looked at before it was asked, see `see`; they
+            are no part of `stages`.
     """
 
     chunk: Chunk
@@ -56,6 +58,7 @@ class Prediction:
     scales: int
     stages: StageSeconds
     out_of_range: tuple[str, ...]
+    seen_before: int = 0
 
     @property
     def is_coarse(self) -> bool:

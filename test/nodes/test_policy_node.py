@@ -212,6 +212,12 @@ def test_a_chunk_comes_with_how_long_each_stage_took(running):
     assert said["stamp_ns"] in running.rig.stamps_ns
 
 
+def test_images_are_looked_at_when_they_come_and_not_when_the_policy_is_asked(running):
+    running.await_chunks(5)
+    await_true(lambda: running.rig.inferences, 2.0, "a report")
+    assert max(said["seen_before"] for said in running.rig.inferences[-5:]) == 2
+
+
 def test_chunks_come_at_their_rate_and_diagnostics_have_the_latencies(running):
     running.await_chunks()
     before, begin_s = len(running.rig.chunks), time.monotonic()

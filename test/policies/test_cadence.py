@@ -23,6 +23,17 @@ def test_nothing_is_asked_before_it_is_due():
     assert made.offer(START_NS + 800 * MS, STAMPS_NS + 800 * MS)
 
 
+def test_a_plan_is_near_some_time_before_it_is_due_and_until_it_is_asked_for():
+    made = cadence()
+    made.asked(START_NS)
+    due_ns = START_NS + 800 * MS
+    assert not made.is_near(due_ns - 51 * MS, 50 * MS)
+    assert made.is_near(due_ns - 50 * MS, 50 * MS)
+    assert made.is_near(due_ns + 30 * MS, 50 * MS)
+    made.asked(due_ns + 30 * MS)
+    assert not made.is_near(due_ns + 31 * MS, 50 * MS)
+
+
 def test_an_observation_that_was_whole_before_it_was_due_is_not_asked_about():
     made = cadence()
     made.asked(START_NS)

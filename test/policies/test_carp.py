@@ -262,8 +262,9 @@ def seen(bench, brightness=0, stamp_ns=7_000):
 def test_images_that_were_seen_before_are_not_looked_at_again(bench):
     seen(bench)
     looked = dict(bench.runtime.runs)
-    stages = bench.infer().stages
-    assert stages.vision == pytest.approx(0.004)
+    prediction = bench.infer()
+    assert prediction.stages.vision == pytest.approx(0.004)
+    assert prediction.seen_before == 2
     for camera in bench.policy.cameras:
         assert bench.runtime.runs[f"vision_{camera}"] == looked[f"vision_{camera}"] == 1
 
@@ -271,7 +272,9 @@ def test_images_that_were_seen_before_are_not_looked_at_again(bench):
 @pytest.mark.parametrize("stamp_ns", [6_999, 7_001])
 def test_an_image_of_another_moment_is_looked_at_again(bench, stamp_ns):
     seen(bench, stamp_ns=stamp_ns)
-    assert bench.infer().stages.vision == pytest.approx(0.02)
+    prediction = bench.infer()
+    assert prediction.stages.vision == pytest.approx(0.02)
+    assert prediction.seen_before == 0
 
 
 def test_only_the_cameras_that_were_not_seen_are_looked_at(bench):

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from carp_ros.errors import PolicyError
+from carp_ros.errors import DeviceError, PolicyError
 from carp_ros.policies.live import InferenceLog, LivePolicy
 from carp_ros.policies.policy import Prediction, StageSeconds
 from carp_ros.rig import LimitsConfig
@@ -34,7 +34,13 @@ class Thinker:
     def __init__(self, clock, takes_ms):
         self.clock, self.takes_ms, self.deadlines_ns = clock, takes_ms, []
         self.error = None
+        self.seen = []
         self.scales_done = 3
+
+    def see(self, camera, stamp_ns, image):
+        self.seen.append((camera, stamp_ns, image.shape))
+        if self.error:
+            raise self.error
 
     def infer(self, observation, deadline_ns=None):
         self.deadlines_ns.append(deadline_ns)
@@ -115,6 +121,15 @@ def test_an_answer_counts_its_time_from_the_capture_on():
     assert answer.stage_seconds == pytest.approx(
         {"image_age": 0.04, "preprocess": 0.001, "vision": 0.02, "decode": 0.03, "total": 0.09}
     )
+
+
+def test_a_look_ahead_that_fails_is_no_matter_before_the_policy_is_asked():
+    desk = Desk()
+    image = np.zeros((4, 6, 3), np.uint8)
+    desk.policy.error = DeviceError("the graph can't be run")
+    desk.live.see("wrist_cam", 7, image)
+    assert desk.policy.seen == [("wrist_cam", 7, (4, 6, 3))]
+    assert desk.answer().refusal == "the graph can't be run"
 
 
 def test_the_deadline_is_the_policys_clock_at_a_time_after_the_capture():
