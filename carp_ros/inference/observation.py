@@ -54,7 +54,8 @@ class ObservationBuffer:
         self._tool = Track[Pose]("tool pose", history_s, STATE_GAP_S)
         self._joints = Track[Array]("joint state", history_s, STATE_GAP_S)
         self._gripper = Track[float]("gripper opening", history_s, STATE_GAP_S)
-        self._tracks = (*self._images.values(), self._tool, self._joints, self._gripper)
+        # an observation waits for each of these; of the gripper it takes what it has
+        self._awaited = (*self._images.values(), self._tool, self._joints)
 
     def take_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Add an image, RGB of shape (H, W, 3). It is kept, not copied: do not write to it."""
@@ -69,12 +70,12 @@ class ObservationBuffer:
         self._joints.take(stamp_ns, joints)
 
     def take_gripper(self, stamp_ns: int, opening: float) -> None:
-        """Add a measured opening, 0 open to 1 closed."""
+        """Add a measured opening, 0 open to 1 closed, stamped as it arrives."""
         self._gripper.take(stamp_ns, opening)
 
     @property
     def newest_ns(self) -> int:
-        """The capture time of the reference camera's latest image that every stream has passed.
+        """The capture time of the reference camera's latest image that all have passed who must.
 
         0 if there is none. That is when the newest observation is of, unless a stream has a gap.
         """
@@ -97,19 +98,20 @@ class ObservationBuffer:
         In the words of its samples, as "image of wrist_cam".
         """
         newest_ns = self._newest_of_each_ns
-        return self._tracks[newest_ns.index(min(newest_ns))].name
+        return self._awaited[newest_ns.index(min(newest_ns))].name
 
     @property
     def _newest_of_each_ns(self) -> list[int]:
-        return [track.stamps_ns[-1] if track.stamps_ns else 0 for track in self._tracks]
+        return [track.stamps_ns[-1] if track.stamps_ns else 0 for track in self._awaited]
 
     def at(self, stamp_ns: int) -> Observation | str:
         """Return the observation of one moment, or the reason in words why there is none.
 
         Images are those captured nearest to the moment, the earlier of two equally near. The tool
         pose moves on a line and turns the shorter way between the measurements around the moment;
-        joints and gripper go linearly; nothing is extrapolated. Asked again later, the answer is
-        the same.
+        joints go linearly; nothing is extrapolated. The gripper, which is read seldom and stamped
+        when that is done, is as it was last read: to wait for its next reading would make every
+        plan up to 40 ms older. Asked again later, the answer is the same.
 
         Args:
             stamp_ns: The moment; of a policy's or a dataset's, a capture time of the reference.
@@ -127,7 +129,7 @@ class ObservationBuffer:
         joints = self._joints.between(stamp_ns, array_between)
         if isinstance(joints, str):
             return joints
-        gripper = self._gripper.between(stamp_ns, number_between)
+        gripper = self._gripper.before(stamp_ns)
         if isinstance(gripper, str):
             return gripper
         return Observation(stamp_ns, images, image_stamps_ns, tool, gripper, joints)
@@ -141,9 +143,4 @@ def pose_between(start: Pose, end: Pose, fraction: float) -> Pose:
 
 def array_between(start: Array, end: Array, fraction: float) -> Array:
     """Return the array a fraction of the way, linearly."""
-    return start + fraction * (end - start)
-
-
-def number_between(start: float, end: float, fraction: float) -> float:
-    """Return the number a fraction of the way, linearly."""
     return start + fraction * (end - start)

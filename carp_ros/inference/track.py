@@ -6,7 +6,7 @@ and the live stream that it was made from therefore agree about every moment.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -22,7 +22,7 @@ class Track(Generic[Value]):
         name: What one sample is, in words: "image of wrist_cam".
         history_s: How far behind the newest sample may be asked for.
         limit_s: Of `nearest`: how far from the asked time a sample may lie. Of `between`: how far
-            the two samples around it may lie apart.
+            the two samples around it may lie apart. Of `before`: how old the sample may be.
     """
 
     def __init__(self, name: str, history_s: float, limit_s: float) -> None:
@@ -92,8 +92,40 @@ class Track(Generic[Value]):
         fraction = (stamp_ns - start_ns) / (end_ns - start_ns)
         return interpolate(self._values[after - 1], self._values[after], fraction)
 
+    def before(self, stamp_ns: int) -> Value | str:
+        """Return the newest value of a time or before it, or why there is none.
+
+        Final of a stream alone whose samples are stamped as they arrive: none is on its way.
+        """
+        reason = self._absent(stamp_ns)
+        if reason:
+            return reason
+        after = bisect_right(self._stamps_ns, stamp_ns)
+        if after == 0:
+            return f"first {self.name} is {(self._stamps_ns[0] - stamp_ns) * _S:.2f} s later"
+        age_ns = stamp_ns - self._stamps_ns[after - 1]
+        if age_ns > self._limit_ns:
+            return (
+                f"newest {self.name} is {age_ns * _S:.2f} s old; limit {self._limit_ns * _S:.2f} s"
+            )
+        return self._values[after - 1]
+
     def _unknown(self, stamp_ns: int) -> str:
         """Return why a time is not within what is known, if so."""
+        reason = self._absent(stamp_ns)
+        if reason:
+            return reason
+        age_ns = stamp_ns - self._stamps_ns[-1]
+        if age_ns > self._limit_ns:
+            return (
+                f"newest {self.name} is {age_ns * _S:.2f} s old; limit {self._limit_ns * _S:.2f} s"
+            )
+        if age_ns > 0:
+            return f"newest {self.name} is {age_ns * _S:.3f} s old; the next decides"
+        return ""
+
+    def _absent(self, stamp_ns: int) -> str:
+        """Return why there are no samples, or none as old as that any more, if so."""
         if not self._stamps_ns:
             return f"no {self.name} yet"
         newest_ns = self._stamps_ns[-1]
@@ -102,11 +134,4 @@ class Track(Generic[Value]):
                 f"{(newest_ns - stamp_ns) * _S:.2f} s before the newest {self.name};"
                 f" history {self._history_ns * _S:.2f} s"
             )
-        age_ns = stamp_ns - newest_ns
-        if age_ns > self._limit_ns:
-            return (
-                f"newest {self.name} is {age_ns * _S:.2f} s old; limit {self._limit_ns * _S:.2f} s"
-            )
-        if age_ns > 0:
-            return f"newest {self.name} is {age_ns * _S:.3f} s old; the next decides"
         return ""

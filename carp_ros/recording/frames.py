@@ -17,7 +17,6 @@ from carp_ros.inference.layout import vector_from_tool
 from carp_ros.inference.observation import (
     STATE_GAP_S,
     ObservationBuffer,
-    number_between,
     pose_between,
 )
 from carp_ros.inference.track import Track
@@ -118,7 +117,7 @@ class FrameMaker:
         target = self._targets.between(stamp_ns, pose_between)
         if isinstance(target, str):
             return target
-        opening = self._openings.between(stamp_ns, number_between)
+        opening = self._openings.between(stamp_ns, _number_between)
         if isinstance(opening, str):
             return opening
         return Frame(observation, vector_from_tool(target, opening))
@@ -158,3 +157,8 @@ class FrameMaker:
         if not np.isfinite(numbers).all():
             raise MessageError(f"pose is {numbers.tolist()}; expected finite numbers")
         return pose
+
+
+def _number_between(start: float, end: float, fraction: float) -> float:
+    """Return the number a fraction of the way, linearly."""
+    return start + fraction * (end - start)

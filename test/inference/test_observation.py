@@ -70,7 +70,8 @@ def test_the_state_is_that_of_the_moment(stamp_ns):
     np.testing.assert_allclose(observation.tool.position, true.position, atol=1e-9)
     assert np.linalg.norm(rotation_between(observation.tool.quaternion, true.quaternion)) < 1e-9
     np.testing.assert_allclose(observation.joints, stamp_ns * 1e-9, atol=1e-9)
-    assert observation.gripper == pytest.approx(stamp_ns * 1e-9 / 2, abs=1e-9)
+    read_ns = stamp_ns // (10 * MS) * 10 * MS
+    assert observation.gripper == pytest.approx(read_ns * 1e-9 / 2, abs=1e-9)
 
 
 @given(st.integers(0, 900 * MS), st.integers(0, 30 * MS))
@@ -186,7 +187,6 @@ def test_the_newest_observation_of_nothing_is_a_reason():
         ("third_cam", "image of third_cam"),
         ("tool", "tool pose"),
         ("joints", "joint state"),
-        ("gripper", "gripper opening"),
     ],
 )
 def test_what_an_observation_waits_for_is_named(silent, name):
@@ -194,6 +194,28 @@ def test_what_an_observation_waits_for_is_named(silent, name):
     buffer = fed(without=(silent,))
     feed(buffer, silent, 500 * MS)
     assert buffer.slowest == name
+
+
+def test_the_gripper_is_not_waited_for():
+    buffer = fed(without=("gripper",))
+    feed(buffer, "gripper", 900 * MS)
+    observation = buffer.newest()
+    assert isinstance(observation, Observation)
+    assert observation.stamp_ns == 990 * MS
+    assert observation.gripper == pytest.approx(0.45)
+
+
+@pytest.mark.parametrize(
+    ("read_ns", "reason"),
+    [
+        (700 * MS, "newest gripper opening is 0.23 s old; limit 0.20 s"),
+        (931 * MS, "first gripper opening is 0.00 s later"),
+    ],
+)
+def test_a_gripper_that_was_not_read_lately_is_refused(read_ns, reason):
+    buffer = fed(without=("gripper",))
+    feed(buffer, "gripper", read_ns)
+    assert buffer.at(930 * MS) == reason
 
 
 def test_a_value_that_is_not_newer_is_ignored():

@@ -24,11 +24,15 @@ def frames_of(source, rate_hz: int = 10):
 
 
 class LivePolicy:
-    """Feeds a buffer as messages arrive, late by a chance delay, and looks as soon as it can."""
+    """Feeds a buffer as messages arrive, late by a chance delay, and looks as soon as it can.
+
+    The gripper's are not late: they are stamped as they arrive.
+    """
 
     def __init__(self, recording, seed: int) -> None:
         rng = np.random.default_rng(seed)
         delays = {t: int(rng.integers(0, 30 * MS)) for t in {m[1] for m in recording.messages}}
+        delays["/gripper_state"] = 0
         arrivals = [
             (stamp_ns + delays[t], stamp_ns, t, cdr) for stamp_ns, t, cdr in recording.messages
         ]
