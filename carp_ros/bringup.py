@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -26,7 +27,7 @@ class NodeProcess:
 
     name: str
     executable: str
-    parameters: dict[str, str]
+    parameters: Mapping[str, str | float | bool]
 
 
 def describe(

@@ -1,4 +1,4 @@
-"""`carp bench`: how punctual the servo is, what the recorder loses, how long a policy takes."""
+"""`carp bench`: how punctual the servo is, what the recorder loses, how fast a policy is."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 
 from carp_ros.bringup import describe, rig_path
+from carp_ros.cli.bench_path import measure_path
 from carp_ros.cli.bench_recorder import measure_recorder
 from carp_ros.cli.demo import NodeLog
 from carp_ros.control.command import Link, link_name
@@ -37,7 +38,7 @@ PEERS_ENVIRONMENT = "lerobot-0.4.4"
 
 @dataclass(frozen=True)
 class BenchCommand:
-    """Measure the servo's timing on the simulated rig, the recorder, or policies.
+    """Measure the servo's timing on the simulated rig, the recorder, the way to it, or policies.
 
     servo: brings the whole system up, lets the scripted operator work, and counts how late the
     servo's 500 Hz ticks wake: with and without a real-time priority, on the machine as it is and
@@ -47,6 +48,10 @@ class BenchCommand:
     recorder: publishes two 640 x 480 cameras at 30 Hz and the arm's topics without a rig, records
     them as raw pictures and as JPEG, and counts what is lost and what it costs.
 
+    path: brings the whole system up with a policy that is asked five times a second, and cameras
+    that show one picture of 640 x 480 again and again, as drawing it is no robot's work; measures
+    how long it takes from a capture to the first command that the arm gets by it, part by part.
+
     policy: runs bundles without a rig, a few chunks of each in turn, on the GPU if one is here and
     on the CPU with one thread and with as many as there are cores: how long a chunk takes by stage,
     how long loading does, how much memory it needs, and how much of the time products of large
@@ -54,10 +59,11 @@ class BenchCommand:
     by chance, and policies of others that get as much to see, each with one thread.
 
     Attributes:
-        what: servo, recorder or policy.
+        what: servo, recorder, path or policy.
         seconds: How long each case is measured; of policies, see `chunks`.
         chunks: Of each policy.
-        bundles: Compiled policies, as folders or names in models/; without: all that are there.
+        bundles: Compiled policies, as folders or names in models/; without: all that are there. Of
+            `path` the first is taken; without: the package's own.
         peers: Measure lerobot's ACT and Diffusion Policy in the same run; half an hour.
         peers_environment: Of lerobot; bench/peers/environment.sh makes it.
         published_carp: Folder `singletask` of the published CARP, to measure it, too.
@@ -66,7 +72,7 @@ class BenchCommand:
         folder: On the disk that the recorder shall write to; a temporary one if not given.
     """
 
-    what: Literal["servo", "recorder", "policy"] = "servo"
+    what: Literal["servo", "recorder", "path", "policy"] = "servo"
     seconds: float = 60.0
     chunks: int = 300
     bundles: tuple[str, ...] = ()
@@ -119,6 +125,8 @@ def main(command: BenchCommand) -> int:
     path = rig_path(command.rig)
     if command.what == "recorder":
         return measure_recorder(path, command.seconds, command.folder, report)
+    if command.what == "path":
+        return measure_path(path, next(iter(command.bundles), ""), command.seconds, report)
     rig = load_rig(path)
     print(f"servo at {rig.servo.rate_hz:.0f} Hz, cameras and ROS running, {command.seconds:.0f} s")
     print("other work  priority       Hz  skipped   > 0.5 ms     > 1 ms  p50 ms  p99 ms  p99.9 ms")

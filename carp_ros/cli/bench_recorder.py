@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from carp_ros.bringup import NodeProcess
+from carp_ros.cli.bench_rig import HEIGHT_PX, RATE_HZ, WIDTH_PX, full_size_rig
 from carp_ros.cli.demo import NodeLog
 from carp_ros.evaluation.report import heading, write_report
 from carp_ros.rig import load_rig
 from carp_ros.running_system import RunningSystem
 from carp_ros.share import version
 
-_WIDTH_PX, _HEIGHT_PX, _RATE_HZ = 640, 480, 30.0
 _WARM_UP_S = 2.0
 
 
@@ -67,11 +65,11 @@ def measure_recorder(path: Path, seconds: float, folder: Path | None, report: Pa
         folder: On the disk to be measured; None for a temporary one.
         report: Where to write the figures, as JSON.
     """
-    print(f"two {_WIDTH_PX} x {_HEIGHT_PX} cameras at {_RATE_HZ:.0f} Hz, {seconds:.0f} s each")
+    print(f"two {WIDTH_PX} x {HEIGHT_PX} cameras at {RATE_HZ:.0f} Hz, {seconds:.0f} s each")
     print("images   lost   written  refused  backlog    in MB/s   out MB/s   CPU node   CPU writer")
     loads = []
     with tempfile.TemporaryDirectory(prefix="carp_", dir=folder) as place:
-        rig = _large_rig(path, Path(place))
+        rig = full_size_rig(path, Path(place))
         for images in ("raw", "jpeg"):
             load = _measure(rig, images, seconds, Path(place) / "episodes")
             loads.append(load)
@@ -89,16 +87,6 @@ def _row(load: Load) -> str:
         f"{load.written_mb_s:>11.1f}{load.recorder_cpu:>11.0%}{load.writer_cpu:>13.0%}"
     )
     return "\n".join([line, *(f"    {load.verdict}: {reason}" for reason in load.reasons)])
-
-
-def _large_rig(path: Path, folder: Path) -> Path:
-    """Return a copy of a rig file with full-size pictures."""
-    content = yaml.safe_load(path.read_text())
-    for camera in content["cameras"].values():
-        camera |= {"width_px": _WIDTH_PX, "height_px": _HEIGHT_PX, "rate_hz": _RATE_HZ}
-    copy = folder / path.name
-    copy.write_text(yaml.safe_dump(content))
-    return copy
 
 
 def _measure(path: Path, images: str, seconds: float, folder: Path) -> Load:
@@ -131,7 +119,7 @@ def _measure(path: Path, images: str, seconds: float, folder: Path) -> Load:
 
 def _load(images: str, said: dict[str, Any], pictures: int, cpu: list[float]) -> Load:
     received, expected = said["received"], said["expected"]
-    bytes_in = pictures * _WIDTH_PX * _HEIGHT_PX * 3
+    bytes_in = pictures * WIDTH_PX * HEIGHT_PX * 3
     return Load(
         images=images,
         seconds=said["seconds"],

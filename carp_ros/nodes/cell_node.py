@@ -27,6 +27,7 @@ from carp_ros.nodes.qos import SENSOR
 from carp_ros.rig import CellConfig, Rig
 from carp_ros.ros_environment import IMAGES_PROFILE
 from carp_ros.sim.cameras import Cameras
+from carp_ros.sim.cameras import Image as Picture
 from carp_ros.sim.live_cell import LiveCell, snapshot_name
 from carp_ros.sim.tasks import task_named
 from carp_ros.sim.ur.faults import FaultClient
@@ -58,6 +59,10 @@ class CellNode(Node):
             name: self.create_publisher(CameraInfo, f"{name}/camera_info", SENSOR)
             for name in self._cameras.names
         }
+        still = fixed_parameter(
+            self, "still", False, "Show what the cameras saw first, again and again: costs no time."
+        )
+        self._stills: dict[str, Picture] | None = {} if still else None
         self._last_ns = 0
         rate_hz = max(rig.cameras[name].rate_hz for name in self._cameras.names)
         self.create_timer(1.0 / rate_hz, self._on_frame)
@@ -92,12 +97,19 @@ class CellNode(Node):
         for name in self._cameras.names:
             config = self._rig.cameras[name]
             frame = f"{name}_optical_frame"
-            image = self._cameras.render(name)
+            image = self._picture(name)
             self._images[name].publish(image_to_msg(image, stamp_ns, frame))
             info = camera_info_to_msg(
                 self._cameras.intrinsics(name), config.width_px, config.height_px, stamp_ns, frame
             )
             self._infos[name].publish(info)
+
+    def _picture(self, name: str) -> Picture:
+        if self._stills is None:
+            return self._cameras.render(name)
+        if name not in self._stills:
+            self._stills[name] = self._cameras.render(name)
+        return self._stills[name]
 
     def _on_scatter(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         seed = self.get_parameter("seed").get_parameter_value().integer_value

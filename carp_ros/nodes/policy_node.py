@@ -7,8 +7,9 @@ Publishes:
     gripper_chunk (JointTrajectory), then chunk (MultiDOFJointTrajectory): the plan; both stamped
         with the observation's capture time.
     policy/confidence (Float64): mean log-likelihood of the plan's tokens, 0 at best.
-    policy/inference (String): JSON a chunk: schema, stamp_ns, seconds (by stage), confidence,
-        scales_done, scales, out_of_range, seen_before (images looked at before it was asked).
+    policy/inference (String): JSON a chunk: schema, stamp_ns, seconds (by stage), transport_s (from
+        capture until the last of its images was here), confidence, scales_done, scales,
+        out_of_range, seen_before (images looked at before it was asked).
     /diagnostics (DiagnosticArray): `policy: chunks`, 1 Hz: latencies, counts, and why no chunk is
         sent.
 Parameters:
@@ -67,6 +68,7 @@ _PATIENCE_NS = 100_000_000  # three frames of 30 Hz
 _RETRY_NS = 200_000_000  # after an attempt that came to nothing, as evaluation/policy_agent.py
 _HISTORY_S = 0.5  # twice what a camera may be late
 _INFERENCE_S = 10.0  # longer than any
+_ARRIVALS = 64  # of each camera are remembered: more than `_HISTORY_S` of frames
 _SOON_NS = 50_000_000  # a frame of 30 Hz may be this old when a plan becomes due
 
 
@@ -97,6 +99,7 @@ class PolicyNode(LifecycleNode):
         self._active = False
         self._asking: Future[None] | None = None
         self._looking: dict[str, Future[None]] = {}  # by camera
+        self._arrived_ns: dict[str, dict[int, int]] = {}  # by camera and capture
         self._lock = threading.Lock()  # of the log, which the asking thread writes
         self._thinker = ThreadPoolExecutor(1, "policy")
         self._listeners: list[Subscription] = []
@@ -203,6 +206,8 @@ class PolicyNode(LifecycleNode):
         ]
 
     def _image_taker(self, name: str) -> Callable[[Image], None]:
+        arrived_ns = self._arrived_ns[name] = {}
+
         def take(msg: Image) -> None:
             try:
                 image = image_from_msg(msg)  # a view: what is not looked at costs nothing
@@ -210,6 +215,9 @@ class PolicyNode(LifecycleNode):
                 self._refuse(f"image of {name}: {error}")
                 return
             stamp_ns = time_from_msg(msg.header.stamp)
+            arrived_ns[stamp_ns] = self._now_ns()
+            if len(arrived_ns) > _ARRIVALS:
+                del arrived_ns[next(iter(arrived_ns))]
             self._buffer.take_image(name, stamp_ns, image)
             self._see_if_soon(name, stamp_ns, image)
             self._ask_if_new()
@@ -285,19 +293,26 @@ class PolicyNode(LifecycleNode):
                 self._log.refuse(refusal)
             return
         self._cadence.asked(now_ns)
-        self._asking = self._thinker.submit(self._ask, observation)
+        ages_s = self._live.age_s(observation), self._transport_s(observation)
+        self._asking = self._thinker.submit(self._ask, observation, *ages_s)
 
-    def _ask(self, observation: Observation) -> None:
+    def _transport_s(self, observation: Observation) -> float:
+        """Return how long after its moment the last of an observation's images was here."""
+        captures_ns = observation.image_stamps_ns.items()
+        last_ns = max(self._arrived_ns[name][stamp_ns] for name, stamp_ns in captures_ns)
+        return 1e-9 * (last_ns - observation.stamp_ns)
+
+    def _ask(self, observation: Observation, age_s: float, transport_s: float) -> None:
         """Ask the policy and publish what it says; in a thread, as it takes its time."""
-        answer = self._live.ask(observation)
+        answer = self._live.ask(observation, age_s)
         with self._lock:
             self._log.take(answer)
         if self._active and answer.prediction is not None and not answer.refusal:
-            self._publish(answer)
+            self._publish(answer, transport_s)
         else:
             self._cadence.failed(time.monotonic_ns())
 
-    def _publish(self, answer: Answer) -> None:
+    def _publish(self, answer: Answer, transport_s: float) -> None:
         prediction = answer.prediction
         assert prediction is not None
         chunk = prediction.chunk
@@ -309,6 +324,7 @@ class PolicyNode(LifecycleNode):
             "schema": 1,
             "stamp_ns": chunk.stamp_ns,
             "seconds": answer.stage_seconds,
+            "transport_s": transport_s,
             "confidence": prediction.confidence,
             "scales_done": prediction.scales_done,
             "scales": prediction.scales,

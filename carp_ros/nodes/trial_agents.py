@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from diagnostic_msgs.msg import DiagnosticArray
-from std_msgs.msg import Bool, String
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from carp_ros.evaluation.policy_report import percentiles
-from carp_ros.nodes.qos import COMMAND, SENSOR
+from carp_ros.nodes.chunk_log import CHUNK_STAGES, ChunkLog
+from carp_ros.nodes.qos import COMMAND
 from carp_ros.nodes.spinning_node import ANSWER_S, SpinningNode
-from carp_ros.policies.live import STAGES
 
 _LET_GO_S = 1.0  # dead-man released for this long ends the trial
 _DONE_S = 1.0  # of success on end does, too
 _JUDGE_S = 0.25
-_INFERENCE = STAGES[:-1]  # without their sum
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,7 @@ class ChunkFigures:
     Attributes:
         chunks: How many.
         coarse: How many of them were short of scales.
-        latency_ms: By stage, `p50` and `p99`: those of the inference; `schedule`, from there to the
-            first target that the arm was sent by the chunk; `total`, from the capture of the image
-            to that target.
+        latency_ms: By stage, `p50` and `p99`: see `ChunkLog.stages_ms`.
     """
 
     chunks: int = 0
@@ -119,12 +115,9 @@ class PolicyAtWork:
 
     def __init__(self, node: SpinningNode) -> None:
         self._node = node
-        self._sent: list[dict[str, Any]] = []
-        self._begun_ns: dict[int, int] = {}
+        self._log = ChunkLog(node)
         self._says = ""
         self._judged_s = self._failed_s = 0.0
-        node.create_subscription(String, "policy/inference", self._on_inference, SENSOR)
-        node.create_subscription(String, "control/followed", self._on_followed, SENSOR)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def begin(self, lay_out: Callable[[], None]) -> None:
@@ -133,12 +126,11 @@ class PolicyAtWork:
         lay_out()
         laid_out_ns = self._node.get_clock().now().nanoseconds
         self._node.wait_until(
-            lambda: bool(self._sent) and self._sent[-1]["stamp_ns"] > laid_out_ns,
+            lambda: bool(self._log.sent) and self._log.sent[-1]["stamp_ns"] > laid_out_ns,
             ANSWER_S,
             "plan for what was laid out",
         )
-        self._sent.clear()
-        self._begun_ns.clear()
+        self._log.clear()
         self._node.switch("control/enable", True)
         self._judged_s = self._failed_s = time.monotonic()
 
@@ -157,34 +149,18 @@ class PolicyAtWork:
 
     def figures(self) -> ChunkFigures:
         """Return what was sent since the beginning."""
-        sent = list(self._sent)
-        rows = [self._stages_ms(content) for content in sent]
+        rows = self._log.stages_ms()
         latency_ms = {
             name: percentiles([row[name] for row in rows if name in row])
-            for name in (*_INFERENCE, "schedule", "total")
+            for name in ("image_age", *CHUNK_STAGES)
         }
+        sent = self._log.sent[: len(rows)]
         coarse = sum(content["scales_done"] < content["scales"] for content in sent)
-        return ChunkFigures(len(sent), coarse, latency_ms)
+        return ChunkFigures(len(rows), coarse, latency_ms)
 
     def excuse(self) -> str:
         """Return what the policy node says."""
         return self._says
-
-    def _stages_ms(self, content: dict[str, Any]) -> dict[str, float]:
-        """Return how long each stage of a chunk took; without the last if it was not followed."""
-        stages = {name: 1e3 * content["seconds"][name] for name in _INFERENCE}
-        begun_ns = self._begun_ns.get(content["stamp_ns"])
-        if begun_ns is not None:
-            total = 1e-6 * (begun_ns - content["stamp_ns"])
-            stages |= {"schedule": total - sum(stages.values()), "total": total}
-        return stages
-
-    def _on_followed(self, msg: String) -> None:
-        content = json.loads(msg.data)
-        self._begun_ns[content["stamp_ns"]] = content["begun_ns"]
-
-    def _on_inference(self, msg: String) -> None:
-        self._sent.append(json.loads(msg.data))
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:

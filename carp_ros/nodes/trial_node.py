@@ -6,23 +6,22 @@ and judge. Meanwhile it counts what the cameras deliver and how late the servo i
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
-from std_srvs.srv import SetBool, Trigger
+from std_srvs.srv import Trigger
 
 from carp_ros.errors import DeviceError
+from carp_ros.nodes.conductor_node import ConductorNode
 from carp_ros.nodes.convert import image_from_msg, time_from_msg
-from carp_ros.nodes.qos import LATCHED, SENSOR
+from carp_ros.nodes.qos import SENSOR
 from carp_ros.nodes.spinning_node import ANSWER_S, SpinningNode, taking_part
 from carp_ros.nodes.trial_agents import ChunkFigures, Hand, TrialAgent
 from carp_ros.rig import Rig
@@ -30,7 +29,6 @@ from carp_ros.stream_meter import StreamMeter
 
 Picture = npt.NDArray[np.uint8]
 
-_HOME_S = 20.0
 _SETTLE_S = 1.0
 _PICTURE_S = 0.5
 _SCATTERED_S = 0.15  # until the cameras show what was laid out
@@ -89,7 +87,7 @@ def trial_node(
     return taking_part(lambda: TrialNode(rig, make_agent))
 
 
-class TrialNode(SpinningNode):
+class TrialNode(ConductorNode):
     """Conducts trials.
 
     Args:
@@ -104,38 +102,14 @@ class TrialNode(SpinningNode):
         self._images: dict[str, Image] = {}
         for name in rig.cameras:
             self.create_subscription(Image, f"{name}/image_raw", self._image_taker(name), SENSOR)
-        self._status: dict[str, Any] = {}
         self._moved = False  # since the agent began
         self._loop: dict[str, str] = {}
-        self.create_subscription(String, "control/status", self._on_status, LATCHED)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-
-    def stop(self) -> None:
-        """Stop the arm and listen no more."""
-        client = self.create_client(SetBool, "control/enable")
-        if client.wait_for_service(0.5):
-            client.call_async(SetBool.Request(data=False))
-            time.sleep(0.1)
-        super().stop()
 
     def excuse(self) -> str:
         """Return what the control node says of the arm, and the agent of itself."""
-        says = [self._status.get("reason") or "nothing", self._agent.excuse()]
+        says = [self.status.get("reason") or "nothing", self._agent.excuse()]
         return f"; it says {', '.join(text for text in says if text)!r}"
-
-    def prepare(self) -> str:
-        """Reset a fault that is left from before; return which, or nothing.
-
-        Raises:
-            DeviceError: If it could not be reset.
-        """
-        self.wait_until(lambda: bool(self._status), ANSWER_S, "say how the arm is")
-        fault = self._status["fault"]
-        if fault == "NONE":
-            return ""
-        self.trigger("control/reset_fault")
-        self.wait_until(lambda: self._status["fault"] == "NONE", ANSWER_S, "reset its fault")
-        return str(fault)
 
     def conduct(
         self,
@@ -158,8 +132,7 @@ class TrialNode(SpinningNode):
                 answer.
         """
         progress("going home")
-        self.trigger("control/home")
-        self.wait_until(lambda: self._status.get("reason") == "home reached", _HOME_S, "reach home")
+        self.go_home()
         loop, self._moved = dict(self._loop), False
         try:
             seconds, pictures = self._let_act(seed, timeout_s, progress, recording)
@@ -195,7 +168,7 @@ class TrialNode(SpinningNode):
     ) -> tuple[float, list[Picture]]:
         """Let the agent begin and wait until it is over, as `_watch`."""
         self._agent.begin(lambda: self._lay_out(seed))
-        self.wait_until(lambda: bool(self._status["enabled"]), ANSWER_S, "let the agent move")
+        self.wait_until(lambda: bool(self.status["enabled"]), ANSWER_S, "let the agent move")
         self._images.clear()
         for meter in self._meters.values():
             meter.reset()
@@ -220,10 +193,10 @@ class TrialNode(SpinningNode):
                 return max(0.0, self._agent.acted_until_s - start_s), pictures
             if now_s - start_s >= len(pictures) * _PICTURE_S:
                 pictures.append(self._picture())
-                doing = "moving" if self._status.get("moving") else "standing"
+                doing = "moving" if self.status.get("moving") else "standing"
                 progress(f"{now_s - start_s:4.1f} s, arm {doing}")
-            if not self._status.get("enabled"):
-                raise DeviceError(f"the trial was stopped: {self._status.get('reason')}")
+            if not self.status.get("enabled"):
+                raise DeviceError(f"the trial was stopped: {self.status.get('reason')}")
             time.sleep(0.05)
 
     def _picture(self) -> Picture:
@@ -246,8 +219,8 @@ class TrialNode(SpinningNode):
         return take
 
     def _on_status(self, msg: String) -> None:
-        self._status = json.loads(msg.data)
-        self._moved |= bool(self._status["moving"])
+        super()._on_status(msg)
+        self._moved |= bool(self.status["moving"])
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:

@@ -28,13 +28,15 @@ class Answer:
     Attributes:
         prediction: What the policy says; None if nothing.
         refusal: Why its chunk must not be sent; empty if it may.
-        image_age_s: How old the observation was when the policy was asked.
+        image_age_s: How old the observation was when it was chosen.
+        looking_s: How long the policy was then still looking at images that came before.
         latency_s: From the observation to the chunk.
     """
 
     prediction: Prediction | None
     refusal: str
     image_age_s: float
+    looking_s: float
     latency_s: float
 
     @property
@@ -43,7 +45,8 @@ class Answer:
         if self.prediction is None:
             return {}
         stages = self.prediction.stages
-        named = (self.image_age_s, stages.preprocess, stages.vision, stages.decode, self.latency_s)
+        vision_s = self.looking_s + stages.vision
+        named = (self.image_age_s, stages.preprocess, vision_s, stages.decode, self.latency_s)
         return dict(zip(STAGES, named))
 
 
@@ -82,7 +85,7 @@ class LivePolicy:
         """
         if isinstance(observation, str):
             return observation
-        age_s, limit_s = self._age_s(observation), self._limits.camera_timeout_s
+        age_s, limit_s = self.age_s(observation), self._limits.camera_timeout_s
         if age_s > limit_s:
             return (
                 f"newest observation is {age_s:.2f} s old (limit {limit_s} s,"
@@ -105,25 +108,34 @@ class LivePolicy:
         with suppress(CarpError):
             self._policy.see(camera, stamp_ns, image)
 
-    def ask(self, observation: Observation) -> Answer:
-        """Return what the policy says to an observation that was not refused."""
-        age_s = self._age_s(observation)
+    def ask(self, observation: Observation, age_s: float | None = None) -> Answer:
+        """Return what the policy says to an observation that was not refused.
+
+        Args:
+            observation: Of the present.
+            age_s: How old it was when it was chosen; None if that is now. What passed since was
+                spent on images that the policy was looking at, and counts as its vision.
+        """
+        now_s = self.age_s(observation)
+        chosen_s = now_s if age_s is None else age_s
         self._asked_ns = observation.stamp_ns
         deadline_ns = None
         if self._deadline_s > 0.0:
-            deadline_ns = self._now_ns() + round((self._deadline_s - age_s) * 1e9)
+            deadline_ns = self._now_ns() + round((self._deadline_s - now_s) * 1e9)
         try:
             prediction = self._policy.infer(observation, deadline_ns)
         except CarpError as error:
-            return Answer(None, str(error), age_s, self._age_s(observation))
-        latency_s, limit_s = self._age_s(observation), self._limits.chunk_timeout_s
+            return Answer(None, str(error), chosen_s, now_s - chosen_s, self.age_s(observation))
+        latency_s, limit_s = self.age_s(observation), self._limits.chunk_timeout_s
         late = (
             f"chunk was there {latency_s:.2f} s after its observation (limit {limit_s} s,"
             " limits.chunk_timeout_s): this machine is too slow, or busy"
         )
-        return Answer(prediction, late if latency_s > limit_s else "", age_s, latency_s)
+        refusal = late if latency_s > limit_s else ""
+        return Answer(prediction, refusal, chosen_s, now_s - chosen_s, latency_s)
 
-    def _age_s(self, observation: Observation) -> float:
+    def age_s(self, observation: Observation) -> float:
+        """Return how old an observation is, in [s]."""
         return (self._stamp_now_ns() - observation.stamp_ns) * 1e-9
 
 

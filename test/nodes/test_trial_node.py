@@ -19,7 +19,7 @@ class Refused:
 def node():
     # no ROS: the arm is at home, and nothing is asked of the system
     node = object.__new__(TrialNode)
-    node._loop, node._status, node._moved = {}, {"reason": "home reached"}, True
+    node._loop, node.status, node._moved = {}, {"reason": "home reached"}, True
     node.trigger = lambda name: name
     return node
 

@@ -132,6 +132,16 @@ def test_a_look_ahead_that_fails_is_no_matter_before_the_policy_is_asked():
     assert desk.answer().refusal == "the graph can't be run"
 
 
+def test_what_it_was_still_looking_at_when_an_observation_was_chosen_counts_as_vision():
+    desk = Desk(takes_ms=50)
+    observation = desk.observation(age_ms=40)
+    desk.clock.now_ns += 6 * MS
+    answer = desk.live.ask(observation, age_s=0.04)
+    assert answer.stage_seconds == pytest.approx(
+        {"image_age": 0.04, "preprocess": 0.001, "vision": 0.026, "decode": 0.03, "total": 0.096}
+    )
+
+
 def test_the_deadline_is_the_policys_clock_at_a_time_after_the_capture():
     desk = Desk(deadline_s=0.1)
     desk.answer(age_ms=40)

@@ -1,0 +1,25 @@
+"""The rig that benchmarks run on: a simulated one, with cameras as large as real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+WIDTH_PX, HEIGHT_PX, RATE_HZ = 640, 480, 30.0
+"""Of every camera."""
+
+
+def full_size_rig(path: Path, folder: Path) -> Path:
+    """Return a copy of a rig's file with cameras of full size and rate.
+
+    Args:
+        path: Of the rig's file.
+        folder: For the copy.
+    """
+    content = yaml.safe_load(path.read_text())
+    for camera in content["cameras"].values():
+        camera |= {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "rate_hz": RATE_HZ}
+    copy = folder / path.name
+    copy.write_text(yaml.safe_dump(content))
+    return copy
