@@ -17,6 +17,7 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
+from carp_ros.memory import keep_freed_memory
 from carp_ros.share import share_folder
 
 IMAGES_PROFILE = "fastdds_images.xml"
@@ -53,6 +54,8 @@ def ros_environment(
 def enter(profile: str = "fastdds.xml") -> None:
     """Give this process that environment; call it first in a `main`, before ROS is imported.
 
+    It keeps what memory it frees, too: see `carp_ros.memory`.
+
     Re-executes the interpreter if the loader's path lacks the wheels' libraries, at most once: the
     new process has them.
 
@@ -64,6 +67,7 @@ def enter(profile: str = "fastdds.xml") -> None:
         sys.stdout.flush()
         os.execve(sys.executable, sys.orig_argv, environment)
     os.environ.update(environment)
+    keep_freed_memory()
 
 
 def this_environment(profile: str = "fastdds.xml") -> dict[str, str]:
