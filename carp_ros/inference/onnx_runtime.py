@@ -54,6 +54,8 @@ class OnnxRuntime:
         self._ort = onnxruntime
         self._providers = list(providers)
         self._device = "cuda" if self._providers[0] in _ON_GPU else "cpu"
+        if self._device == "cuda":
+            onnxruntime.preload_dlls()  # of CUDA and cuDNN, where they are installed by pip
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
         self._options.inter_op_num_threads = 1
