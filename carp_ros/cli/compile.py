@@ -47,7 +47,7 @@ def main(command: CompileCommand) -> int:
     builders = [EngineBuilder(name, command.precision) for name in command.capabilities]
     folder = command.out or engines_folder()
     print(f"{bundle.name} by {builders[0].library}, products in half/single precision")
-    print(f"{'GPU':<6}{'graph':<10}{'built in':>10}{'size':>10}{'products':>12}")
+    print(f"{'GPU':<6}{'graph':<20}{'built in':>10}{'size':>10}{'products':>12}")
     engines: list[Engine] = []
     for builder in builders:
         for name in bundle.manifest.graphs:
@@ -75,7 +75,7 @@ def _row(engine: Engine) -> str:
         for dtype in ("half", "float")
     )
     return (
-        f"{key.capability:<6}{key.graph:<10}{engine.build_s:>8.2f} s"
+        f"{key.capability:<6}{key.graph:<20}{engine.build_s:>8.2f} s"
         f"{1e-6 * len(engine.content):>7.2f} MB{f'{half}/{single}':>12}"
     )
 
