@@ -49,13 +49,14 @@ def main() -> int:
 def _operators(bundle: Bundle, folder: Path) -> dict[str, Any]:
     """Return how many operators of each kind a plan takes, and how long, in [us]."""
     counts: Counter[str] = Counter()
-    times_us: Counter[str] = Counter()
+    times_us: dict[str, float] = {}
     for name in bundle.manifest.graphs:
         for kind, us in _of_graph(bundle.graph(name), folder / name):
             counts[kind] += 1
-            times_us[kind] += us
-    operators = {kind: [counts[kind], round(us)] for kind, us in times_us.most_common()}
-    return {"us": round(times_us.total()), "operators": operators}
+            times_us[kind] = times_us.get(kind, 0.0) + us
+    slowest_first = sorted(times_us.items(), key=lambda item: -item[1])
+    operators = {kind: [counts[kind], round(us)] for kind, us in slowest_first}
+    return {"us": round(sum(times_us.values())), "operators": operators}
 
 
 def _of_graph(path: Path, prefix: Path) -> list[tuple[str, float]]:

@@ -13,7 +13,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("errors",),
     ("types",),
-    ("geometry", "parent", "robots", "share", "strict", "whole_file"),
+    ("geometry", "memory", "parent", "robots", "share", "strict", "whole_file"),
     ("mailbox", "ready", "rig", "ring", "ros_environment", "stream_meter"),
     ("inference",),
     ("calibration", "control", "hardware", "networks", "policies", "recording"),
