@@ -38,7 +38,7 @@ PEERS_ENVIRONMENT = "lerobot-0.4.4"
 
 @dataclass(frozen=True)
 class BenchCommand:
-    """Measure the servo's timing on the simulated rig, the recorder, the way to it, or policies.
+    """Measure the servo's timing, the recorder, the way from camera to arm, or policies.
 
     servo: brings the whole system up, lets the scripted operator work, and counts how late the
     servo's 500 Hz ticks wake: with and without a real-time priority, on the machine as it is and
