@@ -19,6 +19,7 @@ LAYERS = (
     ("calibration", "control", "hardware", "networks", "policies", "recording"),
     ("sim", "training"),
     ("export",),
+    ("runtimes",),
     ("evaluation",),
     ("bringup",),
     ("running_system",),

@@ -16,8 +16,8 @@ from carp_ros.evaluation.bench_process import BundleCase, PeerCase
 from carp_ros.evaluation.peers import peer_cases, preset_cases
 from carp_ros.evaluation.policy_bench import Case, CaseFigures, measure_cases
 from carp_ros.evaluation.report import heading, write_report
-from carp_ros.inference.choose_runtime import RUNTIMES, RuntimeName, choose_runtime
 from carp_ros.policies.policy import INFERENCE_STAGES
+from carp_ros.runtimes import RUNTIMES, RuntimeName, choose_runtime
 from carp_ros.share import share_folder, version
 
 

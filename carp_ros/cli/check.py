@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from carp_ros.errors import DeviceError
 from carp_ros.hardware.spacemouse import SpaceMouse
-from carp_ros.inference.choose_runtime import choose_runtime
 from carp_ros.rig import ServoConfig, TeleopConfig
 from carp_ros.ros_environment import enter
+from carp_ros.runtimes import choose_runtime
 
 IMAGES_SEGMENT_MB = 48  # the segment of config/fastdds_images.xml and those of the other nodes
 TRY_S = 60.0

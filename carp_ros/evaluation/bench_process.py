@@ -24,11 +24,11 @@ import numpy as np
 
 from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import load_bundle
-from carp_ros.inference.choose_runtime import RuntimeName, choose_runtime
 from carp_ros.inference.layout import tool_from_vector
 from carp_ros.parent import end_worker_with_parent
 from carp_ros.policies.load import load_policy
 from carp_ros.policies.policy import INFERENCE_STAGES
+from carp_ros.runtimes import RuntimeName, choose_runtime
 from carp_ros.types import Observation
 
 _CAMERA_PX = (480, 640)  # what is resized for the network

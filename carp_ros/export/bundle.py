@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from torch import Tensor, nn
+from torch import Tensor
 
-from carp_ros.export.graphs import ConditionGraph, DecoderGraph, VisionGraph
 from carp_ros.export.int8 import quantize_products
 from carp_ros.export.onnx_export import export_onnx
-from carp_ros.export.scale_graph import ScaleGraph
+from carp_ros.export.policy_graphs import policy_graphs
 from carp_ros.export.shared_weights import share_weights
 from carp_ros.inference.bundle import (
     FORMAT,
@@ -23,7 +22,6 @@ from carp_ros.inference.bundle import (
     WEIGHTS,
     WeightPrecision,
     graph_names,
-    image_name,
     sha256_of,
 )
 from carp_ros.inference.layout import NAMES, UNITS
@@ -115,32 +113,17 @@ def _write_graphs(
     example: Mapping[str, Tensor],
 ) -> tuple[dict[str, Tensor], dict[str, int]]:
     """Write every graph; return tokens and actions of the example, and each graph's FLOPs."""
-    counts: dict[str, int] = {}
-
-    def write(
-        name: str, graph: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]
-    ) -> dict[str, Tensor]:
-        found, counts[name] = export_onnx(graph, inputs, outputs, folder / f"{name}.onnx")
-        return found
-
-    seen: dict[str, Tensor] = {}
-    for camera in network.eyes:
-        graph = VisionGraph(network, camera, eyes.crop_px)
-        image = image_name(camera)
-        seen |= write(f"vision_{camera}", graph, {image: example[image]}, [f"features_{camera}"])
-    measured = {name: example[name] for name in ("state", "task") if name in example}
-    condition = ConditionGraph(network, several_tasks="task" in measured)
-    vectors = write("condition", condition, seen | measured, condition.outputs)
-    before, cached, tokens = {"start": vectors.pop("start")}, {}, []
-    for k in range(len(network.tokenizer.vq.slices)):
-        graph = ScaleGraph(network, k)
-        found = write(f"scale_{k}", graph, {**before, **vectors, **cached}, graph.outputs)
-        tokens.append(found["tokens"])
-        before = {"latent": found["next_latent"]}
-        cached = {name.removeprefix("next_"): found[name] for name in graph.cached}
-    inputs = {**before, "state": example["state"]}
-    decoded = write("decoder", DecoderGraph(network), inputs, ["actions"])
-    return {"tokens": torch.cat(tokens), "actions": decoded["actions"][0]}, counts
+    flops: dict[str, int] = {}
+    tokens: list[Tensor] = []
+    actions: dict[str, Tensor] = {}
+    for graph in policy_graphs(network, eyes, example):
+        path = folder / f"{graph.name}.onnx"
+        flops[graph.name] = export_onnx(graph.module, graph.inputs, tuple(graph.outputs), path)
+        if "tokens" in graph.outputs:
+            tokens.append(graph.outputs["tokens"])
+        if "actions" in graph.outputs:
+            actions["actions"] = graph.outputs["actions"][0]
+    return {"tokens": torch.cat(tokens), **actions}, flops
 
 
 def _manifest(

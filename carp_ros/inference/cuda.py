@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import importlib
 import weakref
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,26 @@ import numpy as np
 from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import Tensor
 from carp_ros.inference.session import TensorSpec
+
+_DRIVER = "libcuda.so.1"
+
+
+def require_gpu() -> None:
+    """Refuse a machine without an NVIDIA GPU, at next to no cost: only its driver is asked.
+
+    Raises:
+        DeviceError: If there is none.
+    """
+    count = ctypes.c_int(0)
+    try:
+        driver = ctypes.CDLL(_DRIVER)
+    except OSError as error:
+        raise DeviceError(
+            f"no NVIDIA GPU, or no driver of it ({error}); where there is one, install its driver"
+            " until nvidia-smi lists it"
+        ) from error
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+        raise DeviceError("NVIDIA's driver is here, but finds no GPU; see what nvidia-smi says")
 
 
 class Cuda:
@@ -59,6 +81,24 @@ class Cuda:
         kinds = self._api.cudaMemcpyKind
         kind = kinds.cudaMemcpyHostToDevice if into_gpu else kinds.cudaMemcpyDeviceToHost
         self.call("cudaMemcpyAsync", to, source, size, kind, self.stream)
+
+    def recorded(self, give: Callable[[], None]) -> Callable[[], None]:
+        """Return what gives the stream, by one call, all that a function gives it.
+
+        Args:
+            give: Is called twice: once in earnest, as libraries take memory and choose kernels the
+                first time, and once to record.
+        """
+        give()
+        self.wait()
+        mode = self._api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self.call("cudaStreamBeginCapture", self.stream, mode)
+        try:
+            give()
+        finally:  # a stream that records does nothing else
+            graph = self.call("cudaStreamEndCapture", self.stream)
+        executable = self.call("cudaGraphInstantiate", graph, 0)
+        return partial(self.call, "cudaGraphLaunch", executable, self.stream)
 
     def wait(self) -> None:
         """Wait until the stream has done all that it was given."""

@@ -1,7 +1,9 @@
-"""Graphs to TensorRT engines, for a named kind of GPU; a machine without one can build them.
+"""Graphs to engines of TensorRT-RTX or TensorRT.
 
 TensorRT-RTX, NVIDIA's library for the GPUs of workstations (Turing to Blackwell, not the data
-centre's Hopper), builds in under a second per graph.
+centre's Hopper), builds in under a second per graph, for a named kind of GPU; a machine without one
+can build. TensorRT knows more GPUs, and builds only for the one that is here, on which it times
+what it could do.
 """
 
 from __future__ import annotations
@@ -22,7 +24,14 @@ from carp_ros.inference.half_products import halve_products
 Precision = Literal["half", "single"]
 """`half`: products with weights in float16, all else in float32. `single`: all in float32."""
 
-_NO_FLOAT_PRODUCTS = ("7.5",)
+Library = Literal["tensorrt_rtx", "tensorrt"]
+"""NVIDIA's module; what we take of the two is the same but where it is told apart here."""
+
+_REMEDIES: dict[Library, tuple[str, str]] = {
+    "tensorrt_rtx": ("TensorRT-RTX", "pip install 'carp_ros[rtx]'"),
+    "tensorrt": ("TensorRT", "pip install tensorrt 'cuda-bindings<13'"),
+}
+_NO_FLOAT_PRODUCTS = ("7.5",)  # in TensorRT-RTX
 
 
 @dataclass(frozen=True)
@@ -47,32 +56,29 @@ class EngineBuilder:
     """Builds engines for one kind of GPU.
 
     Args:
-        capability: Its compute capability: `7.5` is an RTX 2060, `8.6` an RTX 3060, `8.9` a 4060.
+        capability: Its compute capability: `7.5` is an RTX 2060, `8.6` an RTX 3060, `8.9` a 4060;
+            for TensorRT that of the GPU that is here.
         precision: Of the arithmetic.
+        library: What builds.
 
     Attributes:
-        trt: The module `tensorrt_rtx`.
+        trt: The library's module.
         logger: What TensorRT complains to; see `complaint`.
 
     Raises:
-        DeviceError: If TensorRT-RTX is not installed.
+        DeviceError: If the library is not installed.
         ValueError: If it does not build for this GPU.
     """
 
-    def __init__(self, capability: str, precision: Precision = "half") -> None:
-        self.trt = _tensorrt_rtx()
-        self._capability, self._precision = capability, precision
-        known = {
-            f"{name[2:-1]}.{name[-1]}": value
-            for name, value in self.trt.ComputeCapability.__members__.items()
-            if name.startswith("SM")
-        }
-        if capability not in known:
-            raise ValueError(
-                f"compute capability is {capability!r}; {self.library} builds for"
-                f" {', '.join(known)}: choose one of those, or run the bundle in ONNX Runtime"
-            )
-        self._target = known[capability]
+    def __init__(
+        self,
+        capability: str,
+        precision: Precision = "half",
+        library: Library = "tensorrt_rtx",
+    ) -> None:
+        self.trt = _module(library)
+        self._library, self._capability, self._precision = library, capability, precision
+        self._target = self._known_target() if self._is_rtx else None
         self._log = _Log(self.trt)
         self.logger = self._log.logger
 
@@ -84,7 +90,7 @@ class EngineBuilder:
     @property
     def library(self) -> str:
         """What builds, with its version."""
-        return f"tensorrt_rtx {self.trt.__version__}"
+        return f"{self._library} {self.trt.__version__}"
 
     def key(self, graph: Path) -> EngineKey:
         """Return what an engine of a graph would be built from and for."""
@@ -115,10 +121,12 @@ class EngineBuilder:
             )
         weights = []
         if self._precision == "half":
-            weights = halve_products(trt, network, every=self._capability in _NO_FLOAT_PRODUCTS)
+            every = self._is_rtx and self._capability in _NO_FLOAT_PRODUCTS
+            weights = halve_products(trt, network, every=every)
         config = builder.create_builder_config()
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(self._target, 0)
+        if self._target is not None:
+            config.num_compute_capabilities = 1
+            config.set_compute_capability(self._target, 0)
         content = builder.build_serialized_network(network, config)
         del weights  # TensorRT only points to them until here
         if content is None:
@@ -127,6 +135,23 @@ class EngineBuilder:
                 " run it in ONNX Runtime"
             )
         return Engine(key, bytes(content), time.perf_counter() - begin_s, _layers(network))
+
+    @property
+    def _is_rtx(self) -> bool:
+        return self._library == "tensorrt_rtx"
+
+    def _known_target(self) -> Any:
+        known = {
+            f"{name[2:-1]}.{name[-1]}": value
+            for name, value in self.trt.ComputeCapability.__members__.items()
+            if name.startswith("SM")
+        }
+        if self._capability not in known:
+            raise ValueError(
+                f"compute capability is {self._capability!r}; {self.library} builds for"
+                f" {', '.join(known)}: choose one of those, or run the bundle in ONNX Runtime"
+            )
+        return known[self._capability]
 
 
 def _layers(network: Any) -> dict[str, dict[str, int]]:
@@ -157,11 +182,11 @@ class _Log:
         self.logger = Logger()
 
 
-def _tensorrt_rtx() -> Any:
+def _module(library: Library) -> Any:
     try:
-        return importlib.import_module("tensorrt_rtx")
+        return importlib.import_module(library)
     except ImportError as error:
+        name, remedy = _REMEDIES[library]
         raise DeviceError(
-            "TensorRT-RTX, which builds engines for a GPU, is not installed: pip install"
-            " 'carp_ros[rtx]'"
+            f"{name}, which builds engines for a GPU, is not installed: {remedy}"
         ) from error

@@ -1,7 +1,9 @@
-"""Engines of TensorRT-RTX on the GPU that is here.
+"""Engines of TensorRT-RTX or TensorRT on the GPU that is here.
 
 What is missing in the cache is built when a graph is loaded, which is when a policy is configured:
-under half a second each. Has run against a stand-in of CUDA only, never on a GPU.
+under half a second each by TensorRT-RTX. All kernels of a graph are started by one call, as a pass
+is some hundred of them, of microseconds each: TensorRT-RTX records them by itself, TensorRT's are
+recorded here. Has run against a stand-in of CUDA only, never on a GPU.
 """
 
 from __future__ import annotations
@@ -16,13 +18,14 @@ from carp_ros.errors import DeviceError
 from carp_ros.inference.cuda import Cuda, CudaBuffer
 from carp_ros.inference.engine_file import engines_folder, read_engine, write_engine
 from carp_ros.inference.session import Buffer, Run, TensorSpec
-from carp_ros.inference.tensorrt_build import EngineBuilder, Precision
+from carp_ros.inference.tensorrt_build import EngineBuilder, Library, Precision
 
 
 class TensorRtRuntime:
-    """TensorRT-RTX; a `session.Runtime`.
+    """TensorRT-RTX, or TensorRT; a `session.Runtime`.
 
     Args:
+        library: Which.
         precision: Of products with weights.
         engines: Folder to find engines in, or to put them; None for the user's cache.
 
@@ -31,9 +34,14 @@ class TensorRtRuntime:
         ValueError: If it does not run on this GPU.
     """
 
-    def __init__(self, precision: Precision = "half", engines: Path | None = None) -> None:
+    def __init__(
+        self,
+        library: Library = "tensorrt_rtx",
+        precision: Precision = "half",
+        engines: Path | None = None,
+    ) -> None:
         self._cuda = Cuda()
-        self._builder = EngineBuilder(self._cuda.capability, precision)
+        self._builder = EngineBuilder(self._cuda.capability, precision, library)
         self._runtime = self._builder.trt.Runtime(self._builder.logger)
         self._engines = engines or engines_folder()
 
@@ -74,17 +82,25 @@ class TensorRtSession:
         Args:
             buffers: Of `TensorRtRuntime`, by the name of each input and output.
         """
-        config = self._engine.create_runtime_config()
-        # all kernels of a graph by one call: a pass is some hundred of them, of microseconds each
-        config.cuda_graph_strategy = self._trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
-        context = self._engine.create_execution_context(config)
+        context = self._context()
         held: list[CudaBuffer] = []
         for tensor in (*self.inputs, *self.outputs):
             buffer = buffers[tensor]
             assert isinstance(buffer, CudaBuffer), "a buffer of another runtime"
             context.set_tensor_address(tensor, buffer.address)
             held.append(buffer)
-        return _BoundRun(self._name, context, self._cuda, held)
+        return _BoundRun(self._name, context, self._cuda, held, record=not self._records_itself)
+
+    @property
+    def _records_itself(self) -> bool:
+        return hasattr(self._trt, "CudaGraphStrategy")
+
+    def _context(self) -> Any:
+        if not self._records_itself:
+            return self._engine.create_execution_context()
+        config = self._engine.create_runtime_config()
+        config.cuda_graph_strategy = self._trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        return self._engine.create_execution_context(config)
 
     def _spec(self, tensor: str) -> TensorSpec:
         dtype = self._trt.nptype(self._engine.get_tensor_dtype(tensor))
@@ -94,10 +110,16 @@ class TensorRtSession:
 class _BoundRun:
     """A graph and its buffers, whose memory TensorRT only points to."""
 
-    def __init__(self, name: str, context: Any, cuda: Cuda, held: list[CudaBuffer]) -> None:
+    def __init__(
+        self, name: str, context: Any, cuda: Cuda, held: list[CudaBuffer], *, record: bool
+    ) -> None:
         self._name, self._context, self._cuda, self._held = name, context, cuda, held
+        self._give = cuda.recorded(self._enqueue) if record else self._enqueue
 
     def __call__(self) -> None:
+        self._give()
+        self._cuda.wait()
+
+    def _enqueue(self) -> None:
         if not self._context.execute_async_v3(int(self._cuda.stream)):
             raise DeviceError(f"{self._name} can't be run; see that nvidia-smi works")
-        self._cuda.wait()

@@ -44,7 +44,6 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from carp_ros.errors import CarpError, MessageError
 from carp_ros.inference.bundle import load_bundle
-from carp_ros.inference.choose_runtime import AUTO, choose_runtime
 from carp_ros.inference.observation import ObservationBuffer
 from carp_ros.nodes.convert import (
     chunk_to_msgs,
@@ -61,6 +60,7 @@ from carp_ros.policies.cadence import Cadence
 from carp_ros.policies.carp import CarpPolicy
 from carp_ros.policies.live import Answer, InferenceLog, LivePolicy
 from carp_ros.policies.load import load_policy
+from carp_ros.runtimes import AUTO, choose_runtime
 from carp_ros.types import Observation
 
 _TICK_S = 0.02

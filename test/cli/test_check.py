@@ -5,8 +5,8 @@ import pytest
 
 from carp_ros.cli import check
 from carp_ros.cli.check import Check, CheckCommand, Finding, main
-from carp_ros.inference.choose_runtime import Choice
 from carp_ros.inference.onnx_runtime import OnnxRuntime
+from carp_ros.runtimes import Choice
 
 
 def looked(name: str, remedy: str = "", needed_for: str = "") -> Check:

@@ -31,11 +31,17 @@ class StandInCuda(types.ModuleType):
         "cudaMemcpyKind", ["cudaMemcpyHostToDevice", "cudaMemcpyDeviceToHost"]
     )
 
+    cudaStreamCaptureMode = enum.Enum(
+        "cudaStreamCaptureMode", ["cudaStreamCaptureModeGlobal", "cudaStreamCaptureModeThreadLocal"]
+    )
+
     def __init__(self, capability: tuple[int, int] = (8, 6), gpus: int = 1) -> None:
         super().__init__("cuda.bindings.runtime")
         self._capability, self._gpus = capability, gpus
         self.held: dict[str, dict[int, ctypes.Array]] = {"gpu": {}, "pinned": {}}
         self.given: list[Callable[[], object]] = []
+        self.before: list[Callable[[], object]] | None = None
+        self.graphs: list[list[Callable[[], object]]] = []
         self.allocations = 0
 
     def cudaGetDeviceCount(self):
@@ -52,6 +58,26 @@ class StandInCuda(types.ModuleType):
         for work in self.given:
             work()
         self.given.clear()
+        return (Code.cudaSuccess,)
+
+    def cudaStreamBeginCapture(self, stream, mode):
+        assert stream == 7
+        assert self.before is None
+        self.before, self.given = self.given, []
+        return (Code.cudaSuccess,)
+
+    def cudaStreamEndCapture(self, stream):
+        assert stream == 7
+        recorded, self.given, self.before = self.given, self.before, None
+        return Code.cudaSuccess, recorded
+
+    def cudaGraphInstantiate(self, graph, flags):
+        self.graphs.append(graph)
+        return Code.cudaSuccess, len(self.graphs) - 1
+
+    def cudaGraphLaunch(self, executable, stream):
+        assert stream == 7
+        self.given += self.graphs[executable]
         return (Code.cudaSuccess,)
 
     def cudaMalloc(self, size):
@@ -115,8 +141,11 @@ class StandInEngine:
     def create_runtime_config(self):
         return types.SimpleNamespace()
 
-    def create_execution_context(self, config):
-        assert config.cuda_graph_strategy == tensorrt_rtx.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+    def create_execution_context(self, config=None):
+        assert (
+            config is None
+            or config.cuda_graph_strategy == tensorrt_rtx.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        )
         return StandInContext(self)
 
 
@@ -148,10 +177,11 @@ class StandInContext:
         return np.frombuffer(memory, dtype, int(np.prod(shape))).reshape(shape)
 
 
-def stand_in_tensorrt(cuda: StandInCuda) -> types.ModuleType:
-    """Return `tensorrt_rtx` but for what runs engines."""
-    module = types.ModuleType("tensorrt_rtx")
-    module.__dict__.update(vars(tensorrt_rtx))
+def stand_in_tensorrt(cuda: StandInCuda, *, rtx: bool) -> types.ModuleType:
+    """Return `tensorrt_rtx`, or what TensorRT has of it, but for what runs engines."""
+    module = types.ModuleType("tensorrt_rtx" if rtx else "tensorrt")
+    only_rtx = () if rtx else ("CudaGraphStrategy", "ComputeCapability")
+    module.__dict__.update({k: v for k, v in vars(tensorrt_rtx).items() if k not in only_rtx})
 
     class Runtime:
         def __init__(self, logger) -> None: ...
@@ -167,5 +197,6 @@ def install(monkeypatch, **options) -> StandInCuda:
     """Put the stand-ins in place of the real ones."""
     cuda = StandInCuda(**options)
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", cuda)
-    monkeypatch.setitem(sys.modules, "tensorrt_rtx", stand_in_tensorrt(cuda))
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", stand_in_tensorrt(cuda, rtx=True))
+    monkeypatch.setitem(sys.modules, "tensorrt", stand_in_tensorrt(cuda, rtx=False))
     return cuda

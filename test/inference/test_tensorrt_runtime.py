@@ -2,6 +2,7 @@
 
 import gc
 import time
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.cuda import Cuda
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.inference.session import TensorSpec
-from carp_ros.inference.tensorrt_build import Engine, EngineBuilder
+from carp_ros.inference.tensorrt_build import Engine, EngineBuilder, Library
 from carp_ros.inference.tensorrt_runtime import TensorRtRuntime
 from carp_ros.policies.load import load_policy
 
@@ -39,8 +40,11 @@ def cuda(monkeypatch):
     return stand_in_gpu.install(monkeypatch)
 
 
-def test_a_policy_plans_on_the_gpu_what_it_plans_on_the_cpu(cuda, built, tiny_bundle, tmp_path):
-    runtime = TensorRtRuntime(engines=tmp_path)
+@pytest.mark.parametrize("library", get_args(Library))
+def test_a_policy_plans_on_the_gpu_what_it_plans_on_the_cpu(
+    cuda, built, tiny_bundle, tmp_path, library
+):
+    runtime = TensorRtRuntime(library, engines=tmp_path)
     on_gpu = load_policy(tiny_bundle, "cup", time.monotonic_ns, runtime=runtime)
     on_cpu = load_policy(tiny_bundle, "cup", time.monotonic_ns, runtime=OnnxRuntime())
     bundle = load_bundle(tiny_bundle)
@@ -54,6 +58,54 @@ def test_a_policy_plans_on_the_gpu_what_it_plans_on_the_cpu(cuda, built, tiny_bu
         np.testing.assert_array_equal(found.tokens, expected.tokens)
         assert found.log_likelihood == expected.log_likelihood
     assert len(built) == len(bundle.manifest.graphs)
+    # the decoder is bound to each scale's latent; TensorRT-RTX records by itself
+    bound = len(built) + len(bundle.manifest.scales) - 1
+    assert len(cuda.graphs) == (bound if library == "tensorrt" else 0)
+
+
+def test_what_is_recorded_is_given_anew_by_one_call(cuda):
+    gpu, done = Cuda(), []
+    again = gpu.recorded(lambda: cuda.given.append(lambda: done.append("kernel")))
+    assert done == ["kernel"]  # in earnest, before the recording
+    again()
+    again()
+    gpu.wait()
+    assert done == ["kernel"] * 3
+
+
+def test_a_recording_that_fails_leaves_the_stream_to_others(cuda):
+    gpu, calls = Cuda(), []
+
+    def give():
+        calls.append(1)
+        if len(calls) == 2:
+            raise DeviceError("decoder.onnx can't be run")
+
+    with pytest.raises(DeviceError, match="can't be run"):
+        gpu.recorded(give)
+    assert cuda.before is None
+
+
+def test_engines_of_the_two_libraries_are_told_apart(cuda, built, tiny_bundle, tmp_path):
+    graph = load_bundle(tiny_bundle).graph("decoder")
+    for library in get_args(Library):
+        TensorRtRuntime(library, engines=tmp_path).session(graph)
+    assert built == [graph, graph]
+    assert len(list(tmp_path.glob("*-tensorrt-*.engine"))) == 1
+
+
+def test_tensorrt_builds_for_a_gpu_that_tensorrt_rtx_does_not_know(
+    monkeypatch, built, tiny_bundle, tmp_path
+):
+    stand_in_gpu.install(monkeypatch, capability=(9, 0))
+    TensorRtRuntime("tensorrt", engines=tmp_path).session(tiny_bundle / "decoder.onnx")
+    assert len(list(tmp_path.glob("decoder-*-sm90-half-tensorrt-*.engine"))) == 1
+
+
+def test_a_missing_tensorrt_is_named_with_the_remedy(cuda, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
+    with pytest.raises(DeviceError, match=r"TensorRT, which .* pip install tensorrt"):
+        TensorRtRuntime("tensorrt")
 
 
 def test_a_chunk_takes_no_memory_of_the_gpu(cuda, built, tiny_bundle, tmp_path):

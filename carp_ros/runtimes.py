@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from carp_ros.errors import DeviceError
+from carp_ros.inference.cuda import require_gpu
 from carp_ros.inference.onnx_runtime import CPU, OnnxRuntime
 from carp_ros.inference.session import Runtime
 from carp_ros.inference.tensorrt_runtime import TensorRtRuntime
 
-RuntimeName = Literal["rtx", "cuda", "cpu"]
-"""`rtx`: TensorRT-RTX. `cuda`: ONNX Runtime on a GPU. `cpu`: ONNX Runtime on the CPU."""
+RuntimeName = Literal["rtx", "tensorrt", "torch", "cuda", "cpu"]
+"""`rtx`: TensorRT-RTX. `tensorrt`: TensorRT. `torch`: torch, recorded as CUDA graphs. `cuda`: ONNX
+Runtime on a GPU. `cpu`: ONNX Runtime on the CPU."""
 
 AUTO = "auto"
 RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
-"""The fastest first."""
+"""In the order in which `auto` tries them: the fastest, by what is known of them, first.
+
+TensorRT-RTX comes before TensorRT, whose engines take longer to build than anyone would wait for
+unasked.
+"""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,20 @@ def choose_runtime(name: str = AUTO, threads: int = 1) -> Choice:
 def _makers(threads: int) -> dict[RuntimeName, Callable[[], Runtime]]:
     return {
         "rtx": TensorRtRuntime,
+        "tensorrt": lambda: TensorRtRuntime("tensorrt"),
+        "torch": _torch,
         "cuda": lambda: OnnxRuntime(("CUDAExecutionProvider", *CPU), threads),
         "cpu": lambda: OnnxRuntime(CPU, threads),
     }
+
+
+def _torch() -> Runtime:
+    require_gpu()  # importing torch takes seconds; a robot without a GPU never does
+    try:
+        from carp_ros.export.torch_runtime import TorchRuntime
+    except ImportError as error:
+        raise DeviceError(
+            f"torch is not installed ({error}): pip install torch, as its site says for your CUDA,"
+            " and 'carp_ros[train]'"
+        ) from error
+    return TorchRuntime()

@@ -1,0 +1,180 @@
+"""A bundle's graphs in torch, each recorded once as a CUDA graph and replayed by one call.
+
+For GPUs that TensorRT-RTX does not know, and where torch is installed anyway: the networks are
+those that were trained, in float32 whatever the graphs are in. On the CPU, where nothing is
+recorded, it computes the same, which is what is tested. Has never run on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from carp_ros.errors import DeviceError
+from carp_ros.export.policy_graphs import PolicyGraph, policy_graphs
+from carp_ros.inference.bundle import Tensor, load_bundle
+from carp_ros.inference.session import Buffer, Run, TensorSpec
+from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.training.build import load_network
+
+_WARM_UP = 3  # torch asks for as much before it records: libraries choose kernels, take memory
+
+
+class TorchRuntime:
+    """torch on a GPU; a `session.Runtime`.
+
+    Args:
+        device: As torch names it; on `cpu` nothing is recorded.
+
+    Raises:
+        DeviceError: If torch has no such device.
+    """
+
+    def __init__(self, device: Literal["cuda", "cpu"] = "cuda") -> None:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise DeviceError(
+                f"torch {torch.__version__} finds no GPU; install the torch of your CUDA, and see"
+                " that nvidia-smi works, or choose another runtime"
+            )
+        self._device = torch.device(device)
+        self._graphs: dict[Path, dict[str, PolicyGraph]] = {}
+
+    def session(self, path: Path) -> TorchSession:
+        """Return a graph of a bundle, loaded.
+
+        Raises:
+            ValueError: If the bundle has not this graph, or lacks the network that it is of.
+        """
+        folder = path.parent
+        if folder not in self._graphs:
+            self._graphs[folder] = self._load(folder)
+        graphs = self._graphs[folder]
+        if path.stem not in graphs:
+            raise ValueError(f"{folder} has no graph {path.stem}; it has {', '.join(graphs)}")
+        return TorchSession(graphs[path.stem], self._device)
+
+    def buffer(self, spec: TensorSpec) -> TorchBuffer:
+        """Return memory for a tensor, zeros at first."""
+        return TorchBuffer(spec, self._device)
+
+    def _load(self, folder: Path) -> dict[str, PolicyGraph]:
+        bundle = load_bundle(folder)
+        if bundle.manifest.network is None:
+            raise ValueError(
+                f"{folder} has not the network that its graphs are of; choose another runtime, or"
+                " export the training anew"
+            )
+        network, recipe, _ = load_network(folder)
+        golden = bundle.golden()
+        example = {
+            name: torch.from_numpy(golden[name]).to(self._device) for name in bundle.input_names
+        }
+        network = network.to(self._device).eval()
+        eyes = recipe.eyes or EyesConfig()
+        return {graph.name: graph for graph in policy_graphs(network, eyes, example)}
+
+
+class TorchBuffer:
+    """A tensor of torch; a `session.Buffer`."""
+
+    def __init__(self, spec: TensorSpec, device: torch.device) -> None:
+        self.spec = spec
+        zeros = torch.from_numpy(np.zeros(spec.shape, spec.dtype))
+        self.tensor = zeros.to(device)
+        # on the CPU the same memory; from a GPU pinned memory, which it copies from and to itself
+        self._here = self.tensor if device.type == "cpu" else zeros.pin_memory()
+        self._array: Tensor = self._here.numpy()
+
+    def write(self, array: Tensor) -> None:
+        """Copy an array of `spec` into it."""
+        np.copyto(self._array, array)
+        if self._here is not self.tensor:
+            self.tensor.copy_(self._here)
+
+    def read(self) -> Tensor:
+        """Return what lies in it, valid until the next run that writes there."""
+        if self._here is not self.tensor:
+            self._here.copy_(self.tensor)
+        return self._array
+
+
+class TorchSession:
+    """A graph in torch; a `session.Session`."""
+
+    def __init__(self, graph: PolicyGraph, device: torch.device) -> None:
+        self._graph, self._device = graph, device
+        self.inputs = {name: _spec(x) for name, x in graph.inputs.items()}
+        self.outputs = {name: _spec(x) for name, x in graph.outputs.items()}
+
+    def bind(self, buffers: Mapping[str, Buffer]) -> Run:
+        """Return what computes from some buffers into others; it waits until the GPU is done.
+
+        Args:
+            buffers: Of `TorchRuntime`, by the name of each input and output.
+        """
+        inputs, outputs = (
+            tuple(_tensor_of(buffers[name]) for name in names)
+            for names in (self.inputs, self.outputs)
+        )
+        compute = _computing(self._graph.module, inputs, outputs)
+        return _Run(self._graph.name, compute, record=self._device.type == "cuda")
+
+
+class _Run:
+    """Computes what was bound, and waits."""
+
+    def __init__(self, name: str, compute: Callable[[], None], *, record: bool) -> None:
+        self._name = name
+        self._compute = compute  # and holds the memory that a recording only points to
+        self._again = _recorded(compute) if record else compute
+
+    def __call__(self) -> None:
+        try:
+            self._again()
+        except RuntimeError as error:
+            raise DeviceError(f"{self._name} can't be run: {error}") from error
+
+
+def _computing(
+    module: nn.Module, inputs: tuple[torch.Tensor, ...], outputs: tuple[torch.Tensor, ...]
+) -> Callable[[], None]:
+    @torch.inference_mode()
+    def compute() -> None:
+        found = module(*inputs)
+        for buffer, value in zip(outputs, found if isinstance(found, tuple) else (found,)):
+            buffer.copy_(value)
+
+    return compute
+
+
+def _recorded(compute: Callable[[], None]) -> Callable[[], None]:
+    """Return what has the GPU do again, by one call, what it did in a computation."""
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(_WARM_UP):
+            compute()
+    torch.cuda.current_stream().wait_stream(aside)
+    recording = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(recording):
+        compute()
+
+    def replay() -> None:
+        recording.replay()
+        torch.cuda.synchronize()
+
+    return replay
+
+
+def _tensor_of(buffer: Buffer) -> torch.Tensor:
+    assert isinstance(buffer, TorchBuffer), "a buffer of another runtime"
+    return buffer.tensor
+
+
+def _spec(tensor: torch.Tensor) -> TensorSpec:
+    return TensorSpec(tuple(tensor.shape), tensor.cpu().numpy().dtype)
