@@ -16,10 +16,8 @@ nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total --format=csv
 pip="$environment/bin/pip install --quiet --disable-pip-version-check"
 $pip --constraint constraints.txt --editable '.[rtx]'
 case $capability in
-    9.*|10.0)  # the data centre's GPUs, which TensorRT-RTX has no engines for
-        version=$("$environment/bin/python" -c 'import onnxruntime; print(onnxruntime.__version__)')
-        "$environment/bin/pip" uninstall --quiet --yes onnxruntime
-        $pip "onnxruntime-gpu[cuda,cudnn]==$version" ;;
+    9.*|10.0)  # the data centre's GPUs, which TensorRT-RTX has no engines for: CUDA graphs of torch
+        $pip --constraint constraints.txt --editable '.[train]' ;;
 esac
 
 mkdir -p out
