@@ -68,6 +68,7 @@ _PATIENCE_NS = 100_000_000  # three frames of 30 Hz
 _RETRY_NS = 200_000_000  # after an attempt that came to nothing, as evaluation/policy_agent.py
 _HISTORY_S = 0.5  # twice what a camera may be late
 _INFERENCE_S = 10.0  # longer than any
+_REPLY_S = 0.3  # until the reply to a transition has been sent, and again if that was needed
 _ARRIVALS = 64  # of each camera are remembered: more than `_HISTORY_S` of frames
 _SOON_NS = 50_000_000  # a frame of 30 Hz may be this old when a plan becomes due
 
@@ -110,7 +111,7 @@ class PolicyNode(LifecycleNode):
             policy = self._load()
         except (ValueError, CarpError) as error:
             # What is wrong does not mend itself: end the process, which a transition can not.
-            self.create_timer(0.0, partial(_raise, error))
+            self.create_timer(_REPLY_S, partial(_raise, error))
             return TransitionCallbackReturn.FAILURE
         cameras = policy.cameras
         # as in a dataset, whose frames have the capture times of the rig's first camera

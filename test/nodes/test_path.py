@@ -8,7 +8,7 @@ import pytest
 from carp_ros.cli import bench_path
 from carp_ros.nodes.chunk_log import CHUNK_STAGES
 
-from .conftest import with_images_in_time
+from .conftest import on_a_busy_machine
 
 pytestmark = pytest.mark.realtime
 
@@ -18,7 +18,7 @@ def test_the_way_of_each_plan_is_measured_part_by_part(
 ):
     monkeypatch.setattr(sys, "argv", ["carp", "bench"])
     report = tmp_path / "path.json"
-    measured = with_images_in_time(
+    measured = on_a_busy_machine(
         lambda: bench_path.measure_path(rig_path, str(tiny_bundle), 3.0, report)
     )
     assert measured == 0
