@@ -22,8 +22,10 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
     """
     enter(profile)
     import rclpy  # after `enter`, which may execute this process anew
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.executors import ExternalShutdownException
     from rclpy.utilities import ok
+
+    from carp_ros.nodes.executor import KeptExecutor
 
     interrupts: list[int] = []
     # rclpy's own handler ends `spin`, and then comes here: to raise nothing, so that neither what a
@@ -33,7 +35,7 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
     node = None
     try:
         node = make_node()
-        executor = SingleThreadedExecutor()
+        executor = KeptExecutor()
         executor.add_node(node)  # pyright: ignore[reportArgumentType]
         executor.spin()
     except ExternalShutdownException:

@@ -12,12 +12,13 @@ import rclpy
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.client import Client
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
 from carp_ros.errors import DeviceError
+from carp_ros.nodes.executor import KeptExecutor
 
 ANSWER_S = 10.0
 _JOINED_S = 1.0
@@ -53,7 +54,7 @@ class SpinningNode(Node):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._service_clients: dict[str, Client] = {}
-        self._executor = SingleThreadedExecutor()
+        self._executor = KeptExecutor()
         self._executor.add_node(self)
         self._thread = threading.Thread(target=self._spin, daemon=True)
 

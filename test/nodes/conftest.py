@@ -24,7 +24,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Bool, Float64, String
@@ -34,6 +34,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 from carp_ros.errors import DeviceError
 from carp_ros.nodes.convert import chunk_to_msgs, header, twist_to_msg
 from carp_ros.nodes.devices import make_kinematics
+from carp_ros.nodes.executor import KeptExecutor
 from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
 from carp_ros.rig import Rig, load_rig
 from carp_ros.sim.live_cell import LiveCell, snapshot_name
@@ -191,7 +192,7 @@ class Workstation:
         self.faults = FaultClient(self.rig.arm.host, FAULT_PORT)
         self.live = LiveCell(self.rig, task_named("cup"), visuals=False)
         self.hands = Hands(self.rig)
-        self.executor = SingleThreadedExecutor()
+        self.executor = KeptExecutor()
         self.executor.add_node(self.hands)
         self._threads = [
             threading.Thread(target=target, daemon=True) for target in (self._spin, self._observe)

@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64, String
@@ -28,6 +28,7 @@ from carp_ros.nodes.convert import (
     pose_to_msg,
     time_from_msg,
 )
+from carp_ros.nodes.executor import KeptExecutor
 from carp_ros.nodes.qos import COMMAND, SENSOR
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder
@@ -125,7 +126,7 @@ class Running:
 
     def __init__(self, bundle) -> None:
         self.rig = FakeRig()
-        self._executor = SingleThreadedExecutor()
+        self._executor = KeptExecutor()
         self._executor.add_node(self.rig)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
