@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from carp_ros.control.command import Command, Fault
 from carp_ros.geometry import pose_difference
 from carp_ros.rig import LimitsConfig
@@ -134,8 +132,7 @@ class Guard:
 
     def _tracking(self, tool: Pose, target: Pose) -> tuple[Fault, str] | None:
         error = pose_difference(tool, target)
-        error_m = float(np.linalg.norm(error[:3]))
-        error_rad = float(np.linalg.norm(error[3:]))
+        error_m, error_rad = math.hypot(*error[:3].tolist()), math.hypot(*error[3:].tolist())
         limits = self._limits
         if error_m <= limits.max_tracking_error_m and error_rad <= limits.max_tracking_error_rad:
             return None

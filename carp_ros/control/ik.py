@@ -62,5 +62,4 @@ class DifferentialIk:
 
     def _approaches(self, velocities: Array, joints: Array, condition: float) -> bool:
         ahead = joints + velocities * _LOOK_AHEAD_S
-        _, jacobian = self._kinematics.tcp_pose_and_jacobian(ahead)
-        return float(np.linalg.cond(jacobian)) > condition
+        return float(np.linalg.cond(self._kinematics.jacobian(ahead))) > condition

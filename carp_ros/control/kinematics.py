@@ -74,12 +74,15 @@ class Kinematics:
             The pose, and the Jacobian of shape (6, J): three rows of [m/rad], then three of
             [rad/rad], both in base axes, of the TCP.
         """
+        jacobian = self.jacobian(joints)
+        return self._tcp(), jacobian
+
+    def jacobian(self, joints: Array) -> Array:
+        """Return the Jacobian of `tcp_pose_and_jacobian` alone."""
         pin.computeJointJacobians(self._model, self._data, joints)  # forward kinematics included
-        pose = self._tcp()
-        jacobian = pin.getFrameJacobian(
+        return pin.getFrameJacobian(
             self._model, self._data, self._frame, pin.ReferenceFrame.LOCAL_WORLD_ALIGNED
         )
-        return pose, jacobian
 
     def solve(self, pose: Pose, seed: Array, tolerance: float = 1e-6) -> Array:
         """Return joint positions that put the TCP at `pose`, on the branch of `seed`.
@@ -111,9 +114,8 @@ class Kinematics:
 
     def _tcp(self) -> Pose:
         placement = pin.updateFramePlacement(self._model, self._data, self._frame)
-        return Pose(
-            np.array(placement.translation), pin.Quaternion(placement.rotation).coeffs().copy()
-        )
+        numbers = pin.SE3ToXYZQUAT(placement)
+        return Pose(numbers[:3], numbers[3:])
 
 
 def _placement(origin: Origin) -> pin.SE3:

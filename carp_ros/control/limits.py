@@ -4,11 +4,15 @@ Every limiter takes what is wanted and what was done in the tick before, and ret
 done now. Limits compose because each result is a blend between the last velocity and the wanted
 one: a blend of two velocities that obey a speed limit obeys it too, and its acceleration is a
 fraction of the wanted one. Nothing here is safety-rated.
+
+Inside, vectors of three are sequences of numbers: faster than arrays so small.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,24 +38,37 @@ def braking_speed(distance: float, deceleration: float, dt_s: float) -> float:
     return min(speed, distance / dt_s)
 
 
-def clamp_norm(vector: Array, limit: float) -> Array:
+def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _minus(a: Sequence[float], b: Sequence[float]) -> list[float]:
+    return [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
+
+
+def shortened(vector: Sequence[float], limit: float) -> Sequence[float]:
     """Return `vector`, shortened to a length of `limit` if it is longer."""
-    norm = math.sqrt(float(vector @ vector))
-    return vector if norm <= limit else vector * (limit / norm)
+    norm = math.sqrt(_dot(vector, vector))
+    return vector if norm <= limit else [x * (limit / norm) for x in vector]
 
 
-def _largest_share(unchanged: Array, change: Array, limit: float) -> float:
+def _largest_share(unchanged: Sequence[float], change: Sequence[float], limit: float) -> float:
     """Return the largest s of 0 to 1 with |unchanged + s change| <= limit.
 
     Where even that of s=0 is beyond the limit, all of the change: it is what ends the excess. All
     of it too where it is so small that its square loses digits.
     """
-    square = float(change @ change)
-    room = limit * limit - float(unchanged @ unchanged)
+    square = _dot(change, change)
+    room = limit * limit - _dot(unchanged, unchanged)
     if square <= _NEGLIGIBLE * limit * limit or room <= 0.0:
         return 1.0
-    along = float(unchanged @ change)
+    along = _dot(unchanged, change)
     return min(1.0, (math.sqrt(along * along + square * room) - along) / square)
+
+
+def _within(vector: Sequence[float], ranges: Iterable[tuple[float, float]]) -> list[float]:
+    """Return `vector` with each number in its range."""
+    return [min(max(x, lowest), highest) for x, (lowest, highest) in zip(vector, ranges)]
 
 
 class ToolLimits:
@@ -64,13 +81,12 @@ class ToolLimits:
         self._angular_step = config.max_angular_acceleration_rad_s2 * dt_s
         self._linear_braking = _BRAKING_SHARE * config.max_linear_acceleration_m_s2
         self._angular_braking = _BRAKING_SHARE * config.max_angular_acceleration_rad_s2
-        self.workspace_min_m = np.array(config.workspace_min_m)
-        self.workspace_max_m = np.array(config.workspace_max_m)
+        self._lowest_m, self._highest_m = config.workspace_min_m, config.workspace_max_m
         self._dt_s = dt_s
 
     def inside(self, position: Array) -> Array:
         """Return the nearest position in the workspace box, of shape (3,) in [m]."""
-        return np.clip(position, self.workspace_min_m, self.workspace_max_m)
+        return np.array(_within(position.tolist(), zip(self._lowest_m, self._highest_m)))
 
     def approach(self, error: Array) -> Array:
         """Return the velocity that closes a pose error and can still brake before it is closed.
@@ -81,16 +97,17 @@ class ToolLimits:
         Returns:
             A velocity of shape (6,) in [m/s] and [rad/s], along the error.
         """
-        velocity = np.zeros(6)
+        numbers = error.tolist()
+        velocity: list[float] = []
         for part, braking in (
-            (slice(0, 3), self._linear_braking),
-            (slice(3, 6), self._angular_braking),
+            (numbers[:3], self._linear_braking),
+            (numbers[3:], self._angular_braking),
         ):
-            distance = math.sqrt(float(error[part] @ error[part]))
-            if distance > 0.0:
-                speed = braking_speed(distance, braking, self._dt_s)
-                velocity[part] = error[part] * (speed / distance)
-        return velocity
+            distance = math.sqrt(_dot(part, part))
+            speed = braking_speed(distance, braking, self._dt_s)
+            rate = speed / distance if distance > 0.0 else 0.0
+            velocity += [x * rate for x in part]
+        return np.array(velocity)
 
     def limit(self, wanted: Array, last: Array, position: Array) -> Array:
         """Return the tool velocity that may be executed now, of shape (6,).
@@ -100,11 +117,12 @@ class ToolLimits:
             last: Velocity in the tick before, of the same shape.
             position: Of the TCP, of shape (3,) in [m].
         """
-        angular = clamp_norm(wanted[3:], self._angular_speed)
-        limited = np.empty(6)
-        limited[:3] = self._limit_linear(wanted[:3], last[:3], position)
-        limited[3:] = last[3:] + clamp_norm(angular - last[3:], self._angular_step)
-        return limited
+        goal, before = wanted.tolist(), last.tolist()
+        linear = self._limit_linear(goal[:3], before[:3], position.tolist())
+        turning = before[3:]
+        angular = _minus(shortened(goal[3:], self._angular_speed), turning)
+        step = shortened(angular, self._angular_step)
+        return np.array([*linear, *(x + dx for x, dx in zip(turning, step))])
 
     def reachable(self, unchanged: Array, change: Array) -> float:
         """Return the largest share of `change`, 0 to 1, that the acceleration limits allow.
@@ -114,9 +132,9 @@ class ToolLimits:
                 at constant joint velocities. Of shape (6,) in [m/s] and [rad/s].
             change: What the whole change would add to it.
         """
-        linear = _largest_share(unchanged[:3], change[:3], self._linear_step)
-        angular = _largest_share(unchanged[3:], change[3:], self._angular_step)
-        return min(linear, angular)
+        u, c = unchanged.tolist(), change.tolist()
+        linear = _largest_share(u[:3], c[:3], self._linear_step)
+        return min(linear, _largest_share(u[3:], c[3:], self._angular_step))
 
     def speeds_used(self, velocity: Array) -> float:
         """Return how many times a tool velocity exceeds the speed limits; 1 is at them."""
@@ -124,39 +142,57 @@ class ToolLimits:
         angular = math.sqrt(float(velocity[3:] @ velocity[3:])) / self._angular_speed
         return max(linear, angular)
 
-    def _limit_linear(self, wanted: Array, last: Array, position: Array) -> Array:
+    def _limit_linear(
+        self, wanted: Sequence[float], last: Sequence[float], position: Sequence[float]
+    ) -> list[float]:
         """Return `limit`'s linear part: braking before walls comes first, then what is wanted."""
-        lowest, highest = self._speeds_before_walls(position)
-        braking = np.minimum(np.maximum(last, lowest), highest) - last
-        if float(braking @ braking) >= self._linear_step * self._linear_step:
-            return last + clamp_norm(braking, self._linear_step)
-        goal = clamp_norm(np.minimum(np.maximum(wanted, lowest), highest), self._linear_speed)
-        change = goal - last - braking
-        return last + braking + change * _largest_share(braking, change, self._linear_step)
+        ranges = self._speeds_before_walls(position)
+        braking = _minus(_within(last, ranges), last)
+        if _dot(braking, braking) >= self._linear_step * self._linear_step:
+            return [x + dx for x, dx in zip(last, shortened(braking, self._linear_step))]
+        goal = shortened(_within(wanted, ranges), self._linear_speed)
+        change = _minus(_minus(goal, last), braking)
+        share = _largest_share(braking, change, self._linear_step)
+        return [x + dx + share * more for x, dx, more in zip(last, braking, change)]
 
-    def _speeds_before_walls(self, position: Array) -> tuple[Array, Array]:
+    def _speeds_before_walls(self, position: Sequence[float]) -> list[tuple[float, float]]:
         """Return the lowest and the highest velocity along each axis that stop at its walls."""
         deceleration = self._linear_braking / math.sqrt(3.0)  # three walls at once share the limit
-        below = (position - self.workspace_min_m).tolist()
-        above = (self.workspace_max_m - position).tolist()
-        return (
-            np.array([-braking_speed(gap, deceleration, self._dt_s) for gap in below]),
-            np.array([braking_speed(gap, deceleration, self._dt_s) for gap in above]),
-        )
+        return [
+            (
+                -braking_speed(at - lowest, deceleration, self._dt_s),
+                braking_speed(highest - at, deceleration, self._dt_s),
+            )
+            for at, lowest, highest in zip(position, self._lowest_m, self._highest_m)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Joint:
+    """Limits of one joint in [rad/s], [rad/s^2] and [rad]."""
+
+    speed: float
+    acceleration: float
+    lower: float
+    upper: float
 
 
 class JointLimits:
     """Limits on joint velocities, for one robot."""
 
     def __init__(self, config: LimitsConfig, robot: Robot, dt_s: float) -> None:
-        half_speed = 0.5 * np.array(robot.max_speed_rad_s)
-        self._speed = np.minimum(config.max_joint_speed_rad_s, half_speed)
-        self.acceleration = np.minimum(
-            config.max_joint_acceleration_rad_s2, np.array(robot.max_acceleration_rad_s2)
-        )
-        self._step = self.acceleration * dt_s
-        self._lower = np.array(robot.lower_rad) + config.joint_margin_rad
-        self._upper = np.array(robot.upper_rad) - config.joint_margin_rad
+        margin_rad = config.joint_margin_rad
+        limits = zip(robot.max_speed_rad_s, robot.max_acceleration_rad_s2)
+        self._joints = [
+            _Joint(
+                speed=min(config.max_joint_speed_rad_s, 0.5 * speed),
+                acceleration=min(config.max_joint_acceleration_rad_s2, acceleration),
+                lower=lower + margin_rad,
+                upper=upper - margin_rad,
+            )
+            for (speed, acceleration), lower, upper in zip(limits, robot.lower_rad, robot.upper_rad)
+        ]
+        self.acceleration = np.array([joint.acceleration for joint in self._joints])
         self._dt_s = dt_s
 
     def slow(self, wanted: Array, joints: Array) -> Array:
@@ -168,20 +204,20 @@ class JointLimits:
             wanted: Joint velocities of shape (J,) in [rad/s].
             joints: Joint positions of shape (J,) in [rad].
         """
-        scale = 1.0 / max(1.0, float((np.abs(wanted) / self._speed).max()))
-        gaps = np.where(wanted > 0.0, self._upper - joints, joints - self._lower)
-        # far from its stops a joint that moves at full speed has room to brake: skip the roots
-        room = self._speed * self._speed / (2.0 * _BRAKING_SHARE * self.acceleration)
-        for i in np.flatnonzero((gaps < room + self._speed * self._dt_s) & (wanted != 0.0)):
-            allowed = braking_speed(
-                float(gaps[i]), _BRAKING_SHARE * float(self.acceleration[i]), self._dt_s
-            )
-            scale = min(scale, allowed / abs(float(wanted[i])))
+        scale = 1.0
+        for joint, speed, at in zip(self._joints, wanted.tolist(), joints.tolist()):
+            if speed != 0.0:
+                gap = joint.upper - at if speed > 0.0 else at - joint.lower
+                allowed = braking_speed(gap, _BRAKING_SHARE * joint.acceleration, self._dt_s)
+                scale = min(scale, min(allowed, joint.speed) / abs(speed))
         return wanted * scale
 
     def reachable(self, change: Array) -> float:
         """Return the largest share of `change` in [rad/s], 0 to 1, that one tick may hold."""
-        return 1.0 / max(1.0, float((np.abs(change) / self._step).max()))
+        used = max(
+            abs(step) / joint.acceleration for joint, step in zip(self._joints, change.tolist())
+        )
+        return 1.0 / max(1.0, used / self._dt_s)
 
     def approach(self, error: Array) -> Array:
         """Return joint velocities along `error` of shape (J,) in [rad] that brake at its end."""

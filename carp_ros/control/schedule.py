@@ -22,6 +22,25 @@ from carp_ros.geometry import (
 from carp_ros.types import Array, Chunk, Pose, Twist
 
 
+@dataclass(frozen=True, slots=True)
+class _Cubic:
+    """A curve from 0 at u=0: factors of u, of its square and of its cube, each of shape (6,)."""
+
+    rate: Array
+    square: Array
+    cube: Array
+
+    @classmethod
+    def of(cls, rise: Array, start_rate: Array, end_rate: Array) -> _Cubic:
+        """Return the one that is `rise` at u=1, with the given slopes by u at its ends."""
+        square = 3.0 * rise - 2.0 * start_rate - end_rate
+        return cls(start_rate, square, start_rate + end_rate - 2.0 * rise)
+
+    def at(self, u: float) -> Array:
+        """Return where it is at `u`."""
+        return u * (self.rate + u * (self.square + u * self.cube))
+
+
 class PosePath:
     """A smooth path through a chunk's poses; constant before its first and after its last step."""
 
@@ -35,15 +54,18 @@ class PosePath:
         )
         self._gripper = chunk.gripper
         pairs = zip(self._quaternions[:-1], self._quaternions[1:])
-        self._turns = np.array([rotation_between(a, b) for a, b in pairs]).reshape(-1, 3)  # (N-1,3)
+        turns = np.array([rotation_between(a, b) for a, b in pairs]).reshape(-1, 3)  # (N-1, 3)
         durations_s: Array = np.diff(self._times_s).astype(np.float64)[:, None]
-        self._linear = _tangents(
+        linear = _tangents(
             np.diff(chunk.positions, axis=0) / durations_s, durations_s
         )  # (N, 3) [m/s]
-        angular = _tangents(self._turns / durations_s, durations_s)  # (N, 3) [rad/s]
+        angular = _tangents(turns / durations_s, durations_s)  # (N, 3) [rad/s]
         # by u of 0 to 1 over each segment, in the rotation vector from its first pose, (N-1, 3)
-        self._turn_start_rates = durations_s * angular[:-1]
-        self._turn_end_rates = _rotvec_rates(self._turns, durations_s * angular[1:])
+        turn_end_rates = _rotvec_rates(turns, durations_s * angular[1:])
+        starts = np.hstack([durations_s * linear[:-1], durations_s * angular[:-1]])
+        ends = np.hstack([durations_s * linear[1:], turn_end_rates])
+        rises = np.hstack([np.diff(chunk.positions, axis=0), turns])
+        self._cubics = [_Cubic.of(*three) for three in zip(rises, starts, ends)]
 
     def sample(self, now_ns: int) -> tuple[Pose, float]:
         """Return the pose and the gripper opening due at `now_ns`."""
@@ -56,37 +78,32 @@ class PosePath:
         i = int(np.searchsorted(self._times_s, t_s, side="right")) - 1
         duration_s = float(self._times_s[i + 1] - self._times_s[i])
         u = (t_s - float(self._times_s[i])) / duration_s
-        position = self._positions[i] + _hermite(
-            u,
-            self._positions[i + 1] - self._positions[i],
-            duration_s * self._linear[i],
-            duration_s * self._linear[i + 1],
-        )
-        rotvec = _hermite(u, self._turns[i], self._turn_start_rates[i], self._turn_end_rates[i])
-        quaternion = quaternion_multiply(quaternion_from_rotvec(rotvec), self._quaternions[i])
+        moved = self._cubics[i].at(u)
+        turn = quaternion_from_rotvec(moved[3:])
+        position = self._positions[i] + moved[:3]
+        quaternion = quaternion_multiply(turn, self._quaternions[i])
         gripper = (1.0 - u) * float(self._gripper[i]) + u * float(self._gripper[i + 1])
         return Pose(position, quaternion), gripper
 
 
 @dataclass(frozen=True)
 class _Fade:
-    """What is left of a disagreement: `offset` and its `rate` at `start_ns`, none after `over_s`.
+    """What is left of a disagreement: `offset` at `start_ns`, none after `over_s`.
 
-    Both of shape (6,): three of position, three of a rotation vector in the base frame.
+    Of shape (6,): three of position, three of a rotation vector in the base frame.
     """
 
     start_ns: int
     over_s: float
     offset: Array
-    rate: Array
+    cubic: _Cubic
 
     def sample(self, now_ns: int) -> Array | None:
         """Return the offset at `now_ns`, or None once it is gone."""
         u = (now_ns - self.start_ns) * 1e-9 / self.over_s
         if u >= 1.0:
             return None
-        left = _hermite(u, -self.offset, self.over_s * self.rate, np.zeros(6))
-        return self.offset + left
+        return self.offset + self.cubic.at(u)
 
 
 class Schedule:
@@ -112,7 +129,9 @@ class Schedule:
         due_rate[3:] = matrix_from_quaternion(quaternion_from_rotvec(offset[3:])) @ due_rate[3:]
         rate = tool_rate - due_rate
         rate[3:] = _rotvec_rates(offset[None, 3:], rate[None, 3:])[0]
-        self._fade = _Fade(now_ns, max(over_s, 1e-3), offset, rate)
+        over_s = max(over_s, 1e-3)
+        cubic = _Cubic.of(-offset, over_s * rate, np.zeros(6))
+        self._fade = _Fade(now_ns, over_s, offset, cubic)
 
     def sample(self, now_ns: int) -> tuple[Pose, float]:
         """Return the pose and the gripper opening due at `now_ns`."""
@@ -125,13 +144,6 @@ class Schedule:
 
 
 _PROBE_NS = 1_000
-
-
-def _hermite(u: float, rise: Array, start_rate: Array, end_rate: Array) -> Array:
-    """Return the cubic from 0 at u=0 to `rise` at u=1 with the given slopes by u at its ends."""
-    square = 3.0 * rise - 2.0 * start_rate - end_rate
-    cube = start_rate + end_rate - 2.0 * rise
-    return u * (start_rate + u * (square + u * cube))
 
 
 def _tangents(slopes: Array, durations_s: Array) -> Array:

@@ -173,7 +173,7 @@ class Servo:
         pose = self._drive.kinematics.tcp_pose(joints)
         twist = pose_difference(here.pose, pose) / period_s
         middle = joints + velocities * (0.5 * period_s)
-        _, jacobian = self._drive.kinematics.tcp_pose_and_jacobian(middle)
+        jacobian = self._drive.kinematics.jacobian(middle)
         self._reference = Reference(joints, velocities, pose, twist, jacobian)
 
     def _check(self, chunk: Chunk, now_ns: int) -> None:
