@@ -24,7 +24,7 @@ from carp_ros.control.command import (
 )
 from carp_ros.control.guard import Guard
 from carp_ros.control.kinematics import Kinematics
-from carp_ros.control.realtime import Metronome, request_realtime
+from carp_ros.control.realtime import Metronome, request_realtime, starting_pollers
 from carp_ros.control.servo import Servo
 from carp_ros.control.servo_loop import ServoLoop
 from carp_ros.errors import CarpError, ChunkError, DeviceError
@@ -58,13 +58,14 @@ class ServoProcess:
         """
         rig = self._rig
         config = rig.servo
-        # first, so that the client library's own threads inherit the priority
         grant = request_realtime(config.priority, config.cpu, required=config.require_realtime)
         if grant.advice:
             self._note(grant.advice)
         kinematics = make_kinematics(rig)
         signal.alarm(_HUNG_S)
-        self._arm.connect()  # from here on the robot's watchdog wants targets: lose no time
+        with starting_pollers():
+            self._arm.connect()
+        # from here on the robot's watchdog wants targets: lose no time
         arm = self._arm.read()
         loop = self._make_loop(kinematics, arm)
         metronome = Metronome(1.0 / config.rate_hz)

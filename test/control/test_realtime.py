@@ -1,5 +1,8 @@
 """Tests for control/realtime.py: absolute deadlines, and how late they were met."""
 
+import ctypes
+import os
+import threading
 import time
 
 import numpy as np
@@ -11,6 +14,7 @@ from carp_ros.control.realtime import (
     Metronome,
     count_later_than,
     lateness_quantile_s,
+    starting_pollers,
 )
 
 PERIOD_S = 0.005
@@ -84,3 +88,22 @@ def test_a_loop_that_falls_behind_skips_whole_periods_instead_of_running_them_in
     # the three periods between four ticks are at least two whole ones: the grid stays where it was
     assert times_ns[-1] - times_ns[1] >= 2 * PERIOD_NS - metronome.lateness.worst_ns
     assert times_ns[-1] - times_ns[0] > 2 * PERIOD_NS
+
+
+def slack_and_policy() -> tuple[int, int]:
+    get_timer_slack = 30
+    return ctypes.CDLL(None).prctl(get_timer_slack, 0, 0, 0, 0), os.sched_getscheduler(0)
+
+
+def test_a_poller_may_sleep_longer_and_the_thread_that_starts_it_goes_on_as_before():
+    before = os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)
+    seen: list[tuple[int, int]] = []
+    with starting_pollers():
+        poller = threading.Thread(target=lambda: seen.append(slack_and_policy()))
+        poller.start()
+    poller.join()
+    other = threading.Thread(target=lambda: seen.append(slack_and_policy()))
+    other.start()
+    other.join()
+    assert seen == [(700_000, os.SCHED_OTHER), (1, before[0])]
+    assert (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)) == before
