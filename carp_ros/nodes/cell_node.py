@@ -94,15 +94,17 @@ class CellNode(Node):
         if stamp_ns <= self._last_ns:
             return  # the physics stood still: there is nothing new to see
         self._last_ns = stamp_ns
+        # images first: a policy waits for the last of them
         for name in self._cameras.names:
-            config = self._rig.cameras[name]
-            frame = f"{name}_optical_frame"
             image = self._picture(name)
-            self._images[name].publish(image_to_msg(image, stamp_ns, frame))
-            info = camera_info_to_msg(
-                self._cameras.intrinsics(name), config.width_px, config.height_px, stamp_ns, frame
+            self._images[name].publish(image_to_msg(image, stamp_ns, _frame(name)))
+        for name in self._cameras.names:
+            config, intrinsics = self._rig.cameras[name], self._cameras.intrinsics(name)
+            self._infos[name].publish(
+                camera_info_to_msg(
+                    intrinsics, config.width_px, config.height_px, stamp_ns, _frame(name)
+                )
             )
-            self._infos[name].publish(info)
 
     def _picture(self, name: str) -> Picture:
         if self._stills is None:
@@ -135,6 +137,10 @@ class CellNode(Node):
         code = self._controller.poll()
         if code is not None:
             raise DeviceError(f"the emulated controller ended with exit code {code}")
+
+
+def _frame(camera: str) -> str:
+    return f"{camera}_optical_frame"
 
 
 def _start_controller(path: Path, rig: Rig, task: str) -> subprocess.Popen[str]:
