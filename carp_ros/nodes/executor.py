@@ -54,8 +54,10 @@ class KeptExecutor(SingleThreadedExecutor):
         return not isinstance(entity, (Timer, Subscription)) and super().can_execute(entity)
 
     def _entities(self) -> dict[str, list[Any]]:
-        # the first wakes an executor when entities come or go, the second when ROS is shut down
-        entities: dict[str, list[Any]] = {"guard_condition": [self._guard, self._sigint_gc]}
+        # the first wakes an executor when entities come or go, the second when ROS is shut down;
+        # `shutdown`, in another thread, takes them away
+        own = [guard for guard in (self._guard, self._sigint_gc) if guard is not None]
+        entities: dict[str, list[Any]] = {"guard_condition": own}
         for node in self.get_nodes():
             for kind, those in (
                 ("timer", node.timers),
