@@ -24,7 +24,7 @@ from carp_ros.types import Array, Chunk, Pose, Twist
 
 @dataclass(frozen=True, slots=True)
 class _Cubic:
-    """A curve from 0 at u=0: factors of u, of its square and of its cube, each of shape (6,)."""
+    """Curves from 0 at u=0: factors of u, of its square and its cube, of shape (6,) or (N, 6)."""
 
     rate: Array
     square: Array
@@ -32,12 +32,16 @@ class _Cubic:
 
     @classmethod
     def of(cls, rise: Array, start_rate: Array, end_rate: Array) -> _Cubic:
-        """Return the one that is `rise` at u=1, with the given slopes by u at its ends."""
+        """Return those that are `rise` at u=1, with the given slopes by u at their ends."""
         square = 3.0 * rise - 2.0 * start_rate - end_rate
         return cls(start_rate, square, start_rate + end_rate - 2.0 * rise)
 
+    def row(self, i: int) -> _Cubic:
+        """Return one of several."""
+        return _Cubic(self.rate[i], self.square[i], self.cube[i])
+
     def at(self, u: float) -> Array:
-        """Return where it is at `u`."""
+        """Return where they are at `u`."""
         return u * (self.rate + u * (self.square + u * self.cube))
 
 
@@ -65,7 +69,7 @@ class PosePath:
         starts = np.hstack([durations_s * linear[:-1], durations_s * angular[:-1]])
         ends = np.hstack([durations_s * linear[1:], turn_end_rates])
         rises = np.hstack([np.diff(chunk.positions, axis=0), turns])
-        self._cubics = [_Cubic.of(*three) for three in zip(rises, starts, ends)]
+        self._cubics = _Cubic.of(rises, starts, ends)
 
     def sample(self, now_ns: int) -> tuple[Pose, float]:
         """Return the pose and the gripper opening due at `now_ns`."""
@@ -78,7 +82,7 @@ class PosePath:
         i = int(np.searchsorted(self._times_s, t_s, side="right")) - 1
         duration_s = float(self._times_s[i + 1] - self._times_s[i])
         u = (t_s - float(self._times_s[i])) / duration_s
-        moved = self._cubics[i].at(u)
+        moved = self._cubics.row(i).at(u)
         turn = quaternion_from_rotvec(moved[3:])
         position = self._positions[i] + moved[:3]
         quaternion = quaternion_multiply(turn, self._quaternions[i])

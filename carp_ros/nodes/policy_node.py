@@ -15,8 +15,8 @@ Publishes:
 Parameters:
     rig, bundle (folder), task (empty: the bundle's only one), replan_s (from one plan to
         the next; 0: as the bundle says),
-    deadline_s (from capture to chunk; 0: none), runtime (rtx, cuda or cpu; auto: the fastest that
-        is here), threads (of one operator on the CPU).
+    deadline_s (from capture to chunk; 0: none), runtime (rtx, tensorrt, torch, cuda or cpu; auto:
+        the fastest that is here), threads (of one operator on the CPU).
 
 Configuring loads the bundle, compares it with its golden case and warms up; a bundle that is
 refused ends the process.
@@ -94,7 +94,7 @@ class PolicyNode(LifecycleNode):
             self, "deadline_s", 0.0, "From capture to chunk [s]; 0: none."
         )
         self._runtime = fixed_parameter(
-            self, "runtime", AUTO, "What computes the graphs: rtx, cuda, cpu, or auto."
+            self, "runtime", AUTO, "rtx, tensorrt, torch, cuda, cpu, or auto."
         )
         self._threads = fixed_parameter(self, "threads", 1, "How many compute one operator.")
         self._active = False
