@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from carp_ros.plain_yaml import load_mapping
 from carp_ros.robots import ROBOTS, Robot
-from carp_ros.strict import load_mapping, read_strictly
+from carp_ros.strict import read_strictly
 
 Vector3 = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]

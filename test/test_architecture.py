@@ -12,8 +12,9 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # A part imports parts of rows above its own, and none of its own row.
 LAYERS = (
     ("errors",),
-    ("types",),
-    ("geometry", "memory", "parent", "robots", "share", "strict", "whole_file"),
+    ("refusal", "types"),
+    ("geometry", "given_file", "memory", "parent", "robots", "share", "strict", "whole_file"),
+    ("plain_yaml",),
     ("mailbox", "ready", "rig", "ring", "ros_environment", "stream_meter"),
     ("inference",),
     ("calibration", "control", "hardware", "networks", "policies", "recording"),

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from carp_ros.inference.layout import NAMES, UNITS
+from carp_ros.plain_yaml import load_mapping
 from carp_ros.rig import Rig
-from carp_ros.strict import load_mapping, read_strictly
+from carp_ros.strict import read_strictly
 
 FORMAT = 2
 MANIFEST = "policy.yaml"
