@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
+import tempfile
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
+_log = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -36,5 +41,58 @@ def version() -> str:
 
 
 def cache_folder() -> Path:
-    """Return where this package keeps what it can make again: `$XDG_CACHE_HOME/carp_ros`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "carp_ros"
+    """Return where this package keeps what it can make again: `$XDG_CACHE_HOME/carp_ros`.
+
+    That is below the temporary folder where there is no home, or none that can be written.
+    """
+    given = os.environ.get("XDG_CACHE_HOME")
+    try:
+        usual = (Path(given) if given else Path.home() / ".cache") / "carp_ros"
+    except RuntimeError:  # no HOME, and the user's number has no entry in /etc/passwd
+        usual = None
+    return written_or_temporary(usual, "cache", "XDG_CACHE_HOME")
+
+
+@cache
+def written_or_temporary(usual: Path | None, kind: str, variable: str) -> Path:
+    """Return a folder that this process can write: the usual one, or one that lasts till reboot.
+
+    Args:
+        usual: The folder that is wanted; it is made if it is missing. None: there is none.
+        kind: What it keeps: names the other folder, and the warning.
+        variable: The environment variable by which a person chooses another one.
+
+    Raises:
+        ValueError: If there is no temporary folder either.
+    """
+    reason = "there is no home folder"
+    if usual is not None:
+        try:
+            usual.mkdir(parents=True, exist_ok=True)
+            if os.access(usual, os.W_OK | os.X_OK):
+                return usual
+            reason = f"{usual} can't be written"
+        except OSError as error:
+            reason = f"{usual} can't be made ({error.strerror})"
+    try:
+        folder = _own_temporary_folder() / kind
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"no folder for the {kind}: {reason}, and there is no temporary one that can be"
+            f" written; set {variable} or TMPDIR to a folder that can be"
+        ) from error
+    _log.warning("%s: the %s is in %s (%s chooses another)", reason, kind, folder, variable)
+    return folder
+
+
+def _own_temporary_folder() -> Path:
+    """Return this user's folder for temporary things; nobody else can write there."""
+    folder = Path(tempfile.gettempdir()) / f"carp_ros-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+            return Path(tempfile.mkdtemp(prefix=f"{folder.name}-"))  # somebody else's
+    return folder

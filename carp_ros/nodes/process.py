@@ -20,7 +20,10 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
         make_node: Returns the node, an `rclpy.node.Node`; called once ROS is up.
         profile: Settings of Fast DDS, a file in `config/`.
     """
-    enter(profile)
+    try:
+        enter(profile)
+    except ValueError as error:
+        sys.exit(str(error))
     import rclpy  # after `enter`, which may execute this process anew
     from rclpy.executors import ExternalShutdownException
     from rclpy.utilities import ok

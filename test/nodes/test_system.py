@@ -1,5 +1,6 @@
 """The whole simulated workstation, brought up as `carp up` does it."""
 
+import ipaddress
 import os
 import sys
 import time
@@ -13,6 +14,7 @@ from carp_ros.nodes.trial_node import trial_node
 from carp_ros.rig import load_rig
 from carp_ros.running_system import RunningSystem
 
+from ..sockets import descendants, sockets_of
 from .conftest import await_true
 
 pytestmark = pytest.mark.realtime
@@ -34,6 +36,10 @@ def test_an_episode_over_ros_and_a_dead_control_node_is_named(rig_path):
     nodes = describe(str(rig_path), "demonstrate")
     with RunningSystem(nodes, show) as system:
         system.wait_until_ready(60.0)
+        pids = [pid for node in nodes for pid in descendants(system.pid(node.name))]
+        addresses = {address for pid in pids for _, address in sockets_of(pid)}
+        assert rig.arm.host in addresses  # the emulated controller's ports are among them
+        assert all(ipaddress.ip_address(address).is_loopback for address in addresses), addresses
         with trial_node(rig) as node:
             trial, pictures = node.conduct(seed=1, timeout_s=40.0, progress=show)
             assert trial.success, trial.reasons
