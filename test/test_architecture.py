@@ -14,7 +14,7 @@ LAYERS = (
     ("errors",),
     ("refusal", "types"),
     ("geometry", "given_file", "memory", "parent", "robots", "share", "strict", "whole_file"),
-    ("plain_yaml",),
+    ("plain_json", "plain_yaml"),
     ("mailbox", "ready", "rig", "ring", "ros_environment", "stream_meter"),
     ("inference",),
     ("calibration", "control", "hardware", "networks", "policies", "recording"),

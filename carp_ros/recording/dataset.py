@@ -27,16 +27,20 @@ from pathlib import Path
 import numpy as np
 
 from carp_ros.errors import EpisodeError
+from carp_ros.recording.dataset_check import check_episodes, checked_dataset
+from carp_ros.recording.dataset_content import tasks_of
 from carp_ros.recording.dataset_files import (
     INFO,
     OURS,
+    Row,
     data_path,
     number_of,
     read_episodes,
     read_spec,
     video_path,
 )
-from carp_ros.recording.dataset_meta import episode_row, tasks_of, write_episodes, write_meta
+from carp_ros.recording.dataset_meta import episode_row, write_episodes, write_meta
+from carp_ros.recording.dataset_spec import DatasetSpec
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.recording.pieces import Piece, read_piece
 from carp_ros.recording.tables import Columns, write_columns
@@ -74,8 +78,11 @@ class Dataset:
         self._root = root
         self._way = way
         self._lock = _lock(root)
-        self._episodes = read_episodes(root)
-        self.spec = read_spec(root) if self._episodes else None
+        try:
+            self.spec, self._episodes = _checked(root)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let other processes add to it."""
@@ -166,6 +173,19 @@ class Dataset:
     def _remove_pieces(self) -> None:
         # a worker of a killed process may still be writing one: what it leaves goes next time
         shutil.rmtree(self._root / _PIECES, ignore_errors=True)
+
+
+def _checked(root: Path) -> tuple[DatasetSpec | None, list[Row]]:
+    """Return what a dataset has so far, finished or not: nothing is added to a damaged one."""
+    if (root / INFO).exists():
+        spec, rows, _ = checked_dataset(root)
+        return spec, rows
+    rows = read_episodes(root)
+    if not rows:
+        return None, []
+    spec = read_spec(root)
+    check_episodes(root, spec, rows)
+    return spec, rows
 
 
 def _is_ours(root: Path) -> bool:

@@ -5,12 +5,13 @@ Apart from the writing, so that who only reads needs no video or bag library.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from carp_ros.plain_json import load_json
 from carp_ros.recording.dataset_spec import DatasetSpec, video_key
 from carp_ros.recording.tables import read_rows
+from carp_ros.refusal import shortened
 
 INFO = "meta/info.json"
 OURS = "meta/carp.json"
@@ -31,8 +32,18 @@ def place(number: int) -> dict[str, int]:
 
 
 def number_of(row: Row) -> int:
-    """Return the number of the files that hold an episode."""
-    return row["data/chunk_index"] * FILES_A_CHUNK + row["data/file_index"]
+    """Return the number of the files that hold an episode.
+
+    Raises:
+        ValueError: If the row does not say.
+    """
+    chunk, file = row.get("data/chunk_index"), row.get("data/file_index")
+    if not (type(chunk) is int and type(file) is int and chunk >= 0 and file >= 0):
+        raise ValueError(
+            f"episode {row.get('episode_index')} is in chunk {chunk}, file {file}; expected"
+            " numbers from 0 on"
+        )
+    return chunk * FILES_A_CHUNK + file
 
 
 def data_path(number: int) -> str:
@@ -61,5 +72,21 @@ def read_spec(root: Path) -> DatasetSpec:
     """
     path = root / OURS
     if not path.is_file():
-        raise ValueError(f"no {path}; expected the folder of a dataset of `carp convert`")
-    return DatasetSpec.from_json(json.loads(path.read_text()))
+        raise ValueError(_whose(root))
+    return DatasetSpec.from_json(load_json(path), str(path))
+
+
+def _whose(root: Path) -> str:
+    """Return why a folder without `OURS` is refused, as far as it says what it is."""
+    expected = "expected the folder of a dataset of `carp convert`"
+    if not (root / INFO).is_file():
+        return f"no {root / OURS}; {expected}"
+    info = load_json(root / INFO)
+    features = info.get("features")
+    names = ", ".join(map(str, features)) if isinstance(features, dict) else "no features"
+    return shortened(
+        f"{root} is a LeRobot dataset {info.get('codebase_version')} of another program (robot"
+        f" {info.get('robot_type')}; {names}): it lacks {OURS}, which says the rig, the joints and"
+        f" the cameras, and the times of capture in stamp_ns; {expected}",
+        600,
+    )

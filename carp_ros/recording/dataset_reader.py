@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from carp_ros.recording.dataset_files import (
-    INFO,
-    Row,
-    data_path,
-    number_of,
-    read_episodes,
-    read_spec,
-    video_path,
-)
-from carp_ros.recording.dataset_spec import video_key
-from carp_ros.recording.tables import Columns, read_columns
+from carp_ros.recording.dataset_check import checked_dataset
+from carp_ros.recording.dataset_files import Row, number_of, video_path
+from carp_ros.recording.dataset_spec import DatasetSpec, video_key
+from carp_ros.recording.tables import Columns
 
 
 class DatasetReader:
@@ -30,29 +22,24 @@ class DatasetReader:
         spec: What its episodes have in common.
         episodes: Their rows of meta/episodes, in order.
 
+        columns: The numbers of all frames, by column, each of shape (N, D).
+
     Raises:
-        ValueError: If it is no dataset of `carp convert`, or one whose conversion was interrupted.
+        ValueError: If it is no dataset of `carp convert`, one whose conversion was interrupted, or
+            one that was changed since.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.spec = read_spec(root)
-        if not (root / INFO).is_file():
-            raise ValueError(f"no {root / INFO}: the conversion was interrupted; run it again")
-        total = json.loads((root / INFO).read_text())["total_episodes"]
-        self.episodes: list[Row] = read_episodes(root)[:total]
+        spec, episodes, columns = checked_dataset(root)
+        self.spec: DatasetSpec = spec
+        self.episodes: list[Row] = episodes
+        self.columns: Columns = columns
 
     @property
     def frames(self) -> int:
         """How many there are, of all episodes."""
         return int(self.episodes[-1]["dataset_to_index"])
-
-    @cached_property
-    def columns(self) -> Columns:
-        """The numbers of all frames, by column, each of shape (N, D)."""
-        numbers = sorted({number_of(row) for row in self.episodes})
-        tables = [read_columns(self.root / data_path(number)) for number in numbers]
-        return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
 
     def episode(self, index: int) -> Columns:
         """Return the numbers of one episode's frames, by column."""
@@ -67,6 +54,24 @@ class DatasetReader:
     def steps_ns(self) -> npt.NDArray[np.int64]:
         """Return the true time from each frame to the next of the same episode, in [ns]."""
         return np.diff(self.columns["stamp_ns"][:, 0])[self.follows()]
+
+    def images(self, camera: str) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield a camera's images of all frames in order, RGB of shape (H, W, 3).
+
+        Raises:
+            ValueError: If one can't be decoded, or there are more or fewer than frames.
+        """
+        from carp_ros.recording.video import read_video
+
+        for number in sorted({number_of(row) for row in self.episodes}):
+            frames = sum(row["length"] for row in self.episodes if number_of(row) == number)
+            path = self.root / video_path(camera, number)
+            count = 0
+            for count, image in enumerate(read_video(path), 1):
+                if count <= frames:
+                    yield image
+            if count != frames:
+                raise ValueError(f"{path} has {count} images; expected {frames}: convert it anew")
 
     def image(self, index: int, camera: str, frame: int) -> npt.NDArray[np.uint8]:
         """Return an image of an episode, RGB of shape (H, W, 3)."""

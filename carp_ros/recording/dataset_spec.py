@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from carp_ros.inference.layout import NAMES
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.robots import ROBOTS, Robot
+from carp_ros.strict import Between, Name, Sized, read_strictly
+
+_Words = Annotated[str, Sized(1, 200)]
+_Pixels = Annotated[int, Between(2, 16384)]
 
 
 @dataclass(frozen=True)
@@ -25,19 +29,28 @@ class DatasetSpec:
         skew_s: How far from a frame's time an image may have been captured.
     """
 
-    rig: str
-    robot: str
-    joint_names: tuple[str, ...]
-    cameras: dict[str, tuple[int, int]]
+    rig: _Words
+    robot: _Words
+    joint_names: Annotated[tuple[_Words, ...], Sized(1, 64)]
+    cameras: Annotated[dict[Name, tuple[_Pixels, _Pixels]], Sized(1, 16)]
     reference: str
-    rate_hz: int
-    skew_s: float
+    rate_hz: Annotated[int, Between(1, 1000)]
+    skew_s: Annotated[float, Between(0.0, 10.0)]
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> DatasetSpec:
-        """Return what `dataclasses.asdict` and JSON made of one."""
-        cameras = {name: (width, height) for name, (width, height) in content["cameras"].items()}
-        return cls(**{**content, "joint_names": tuple(content["joint_names"]), "cameras": cameras})
+    def from_json(cls, content: dict[str, Any], where: str) -> DatasetSpec:
+        """Return what `dataclasses.asdict` and JSON made of one.
+
+        Raises:
+            ValueError: If it is none; names become columns and folders. It begins with `where`.
+        """
+        spec = read_strictly(cls, content, where)
+        if spec.reference not in spec.cameras:
+            raise ValueError(
+                f"{where}: reference is {spec.reference!r}; expected one of"
+                f" {', '.join(spec.cameras)}"
+            )
+        return spec
 
     def difference(self, other: DatasetSpec) -> str:
         """Return the first thing in which another differs, in words, or nothing."""

@@ -103,7 +103,7 @@ def read_piece(folder: Path) -> Piece:
         name: {key: np.array(value) for key, value in statistics.items()}
         for name, statistics in content["images"].items()
     }
-    spec = DatasetSpec.from_json(content["spec"])
+    spec = DatasetSpec.from_json(content["spec"], str(folder))
     return Piece(folder, spec, content["instruction"], content["facts"], images)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from carp_ros.given_file import given_bytes
+from carp_ros.refusal import refusing
 from carp_ros.whole_file import whole_file
+
+_MOST_BYTES = 500_000_000
+_MOST_VALUES = 50_000_000  # a file of ours, of 1000 s at 30 Hz, has 2 million
 
 Columns = dict[str, npt.NDArray[Any]]
 """By name, of shape (N, D)."""
@@ -25,9 +31,14 @@ def write_columns(path: Path, columns: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def read_columns(path: Path) -> Columns:
-    """Return what `write_columns` wrote."""
-    table = pq.read_table(path)
-    return {name: _numpy(table.column(name)) for name in table.column_names}
+    """Return what `write_columns` wrote.
+
+    Raises:
+        ValueError: If it is no table of numbers without gaps.
+    """
+    with refusing(ValueError, str(path)):
+        table = read_table(path)
+        return {name: _numpy(name, table.column(name)) for name in table.column_names}
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], types: Mapping[str, Any]) -> None:
@@ -45,8 +56,35 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], types: Mapping[str
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return what `write_rows` wrote."""
-    return pq.read_table(path).to_pylist()
+    """Return what `write_rows` wrote.
+
+    Raises:
+        ValueError: If it is no table.
+    """
+    with refusing(ValueError, str(path)):
+        return read_table(path).to_pylist()
+
+
+def read_table(path: Path) -> pa.Table:
+    """Return a table, if the file is one and what it unfolds to is of a reasonable size.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    with refusing(ValueError, str(path)):
+        file = pq.ParquetFile(BytesIO(given_bytes(path, _MOST_BYTES)))
+        facts = file.metadata
+        values = sum(
+            facts.row_group(group).column(column).num_values
+            for group in range(facts.num_row_groups)
+            for column in range(facts.num_columns)
+        )
+        if max(values, facts.num_rows) > _MOST_VALUES:
+            raise ValueError(f"holds {values} values; expected at most {_MOST_VALUES}")
+        names = file.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise ValueError("has two columns of one name; expected each once")
+        return file.read()
 
 
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:
@@ -84,8 +122,15 @@ def _arrow(column: npt.NDArray[Any]) -> pa.Array:
     return flat if width == 1 else pa.FixedSizeListArray.from_arrays(flat, width)
 
 
-def _numpy(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+def _numpy(name: str, column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    if column.null_count:
+        raise ValueError(f"{name} lacks {column.null_count} numbers; expected one in each row")
     array = column.combine_chunks()
     if isinstance(array, pa.FixedSizeListArray):
-        return array.flatten().to_numpy().reshape(len(array), -1)
+        numbers = array.flatten()
+        if numbers.null_count:
+            raise ValueError(f"{name} lacks {numbers.null_count} numbers; expected all of them")
+        return numbers.to_numpy().reshape(len(array), array.type.list_size)
+    if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        raise ValueError(f"{name} holds {array.type}; expected numbers")
     return array.to_numpy().reshape(-1, 1)

@@ -7,13 +7,17 @@ images of 320x240, gave the same error at half the size, 1.5 kB a frame, for thr
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import Colorspace
+
+from carp_ros.refusal import refusing
 
 Image = npt.NDArray[np.uint8]
 
@@ -103,8 +107,12 @@ def join_videos(parts: Sequence[Path], path: Path, rate_hz: int) -> None:
 
 
 def read_video(path: Path) -> Iterator[Image]:
-    """Yield the images of a video, RGB of shape (H, W, 3)."""
-    with av.open(str(path)) as container:
+    """Yield the images of a video, RGB of shape (H, W, 3).
+
+    Raises:
+        ValueError: If it can't be decoded.
+    """
+    with _opened(path) as container:
         for frame in container.decode(video=0):
             yield _image(frame)
 
@@ -113,9 +121,9 @@ def read_frame(path: Path, index: int) -> Image:
     """Return one image of a video, RGB of shape (H, W, 3).
 
     Raises:
-        ValueError: If the video has fewer images.
+        ValueError: If the video has fewer images, or this one can't be decoded.
     """
-    with av.open(str(path)) as container:
+    with _opened(path) as container:
         stream = container.streams.video[0]
         assert stream.time_base is not None
         assert stream.average_rate is not None
@@ -125,6 +133,41 @@ def read_frame(path: Path, index: int) -> Image:
             if frame.pts is not None and frame.pts >= wanted:
                 return _image(frame)
     raise ValueError(f"{path} has no frame {index}; was it cut off? Convert the dataset anew")
+
+
+def check_video(path: Path, frames: int, size_px: tuple[int, int], rate_hz: int) -> None:
+    """Refuse a video that has not so many images of this size, one a period; decodes none.
+
+    Raises:
+        ValueError: If it has not, or is no video.
+    """
+    with _opened(path) as container:
+        stream = container.streams.video[0]
+        found_px = (stream.width, stream.height)
+        if found_px != size_px or stream.average_rate != rate_hz:
+            raise ValueError(
+                f"its images are of {found_px} px at {stream.average_rate} Hz; expected {size_px}"
+                f" px at {rate_hz} Hz"
+            )
+        assert stream.time_base is not None
+        pts = [packet.pts for packet in container.demux(stream) if packet.size]
+        expected = [round(k / rate_hz / stream.time_base) for k in range(frames)]
+        if pts != expected:
+            raise ValueError(
+                f"it has {len(pts)} images; expected {frames}, one each {1 / rate_hz:.3f} s"
+            )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Give a video; what goes wrong with it is refused in its name."""
+    with refusing(ValueError, str(path)):
+        if not path.is_file():  # opening a pipe would wait for ever
+            raise ValueError("is no file; expected a video: convert the dataset anew")
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ValueError("holds no video")
+            yield container
 
 
 def video_info(path: Path) -> dict[str, str | int | bool]:
@@ -145,4 +188,6 @@ def video_info(path: Path) -> dict[str, str | int | bool]:
 
 
 def _image(frame: av.VideoFrame) -> Image:
+    if frame.is_corrupt:
+        raise ValueError(f"the image at {frame.time} s is damaged; convert the dataset anew")
     return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from carp_ros.inference.bundle import ImageSize
 from carp_ros.inference.preprocess import network_image
-from carp_ros.recording.dataset_files import number_of, video_path
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.whole_file import whole_file
 
@@ -40,7 +39,7 @@ def read_images(
                 resized = np.lib.format.open_memmap(
                     draft, "w+", np.uint8, (reader.frames, size.height_px, size.width_px, 3)
                 )
-                for place, image in enumerate(_all_images(reader, camera)):
+                for place, image in enumerate(reader.images(camera)):
                     resized[place] = network_image(image, size)
                     progress(done + place + 1)
                 resized.flush()
@@ -53,11 +52,3 @@ def _contents(reader: DatasetReader) -> str:
     """Return a name of what the dataset holds: converted anew, it is another."""
     facts = json.dumps([reader.episodes, str(reader.spec)], default=str, sort_keys=True)
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
-
-
-def _all_images(reader: DatasetReader, camera: str) -> Iterator[npt.NDArray[np.uint8]]:
-    # where the images are kept already, machines that only train need no PyAV
-    from carp_ros.recording.video import read_video
-
-    for number in sorted({number_of(row) for row in reader.episodes}):
-        yield from read_video(reader.root / video_path(camera, number))

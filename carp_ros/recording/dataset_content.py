@@ -1,0 +1,113 @@
+"""What follows of a dataset from its episodes' rows: as it is written, and as it is checked.
+
+Apart from the writing, so that who only reads needs no video or bag library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from carp_ros.recording.dataset_files import (
+    DATA_PATH,
+    FILES_A_CHUNK,
+    VIDEO_PATH,
+    Row,
+    place,
+)
+from carp_ros.recording.dataset_spec import DatasetSpec, video_key
+from carp_ros.recording.statistics import Statistics, merged_statistics
+
+TASKS = "meta/tasks.parquet"
+STATISTICS = "meta/stats.json"
+
+
+def place_of(
+    spec: DatasetSpec, episode: int, length: int, first: int, frames_before: int, number: int
+) -> Row:
+    """Return the part of an episode's row that says where it is.
+
+    Args:
+        spec: Of the dataset.
+        episode: Its number.
+        length: Of it, in frames.
+        first: Of its frames, counted over the dataset.
+        frames_before: In the files that it is in.
+        number: Of these files.
+    """
+    videos: Row = {}
+    for camera in spec.cameras:
+        key = f"videos/{video_key(camera)}"
+        videos |= {f"{key}/{name}": index for name, index in place(number).items()}
+        videos[f"{key}/from_timestamp"] = frames_before / spec.rate_hz
+        videos[f"{key}/to_timestamp"] = (frames_before + length) / spec.rate_hz
+    return {
+        "episode_index": episode,
+        "length": length,
+        "dataset_from_index": first,
+        "dataset_to_index": first + length,
+        **{f"data/{name}": index for name, index in place(number).items()},
+        **{f"meta/episodes/{name}": index for name, index in place(number).items()},
+        **videos,
+    }
+
+
+def tasks_of(episodes: Sequence[Row]) -> list[str]:
+    """Return the tasks in the order of their numbers: of first appearance."""
+    return list(dict.fromkeys(row["tasks"][0] for row in episodes))
+
+
+def statistics_of(episodes: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """Return the content of stats.json."""
+    merged = merged_statistics([row_statistics(row) for row in episodes])
+    return {
+        feature: {name: value.tolist() for name, value in statistics.items()}
+        for feature, statistics in merged.items()
+    }
+
+
+def info_of(
+    spec: DatasetSpec, episodes: Sequence[Row], videos: Mapping[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the content of info.json; `videos` is what is said of each camera's."""
+    return {
+        "codebase_version": "v3.0",
+        "robot_type": spec.robot,
+        "total_episodes": len(episodes),
+        "total_frames": sum(row["length"] for row in episodes),
+        "total_tasks": len(tasks_of(episodes)),
+        "chunks_size": FILES_A_CHUNK,
+        "data_files_size_in_mb": 100,
+        "video_files_size_in_mb": 200,
+        "fps": spec.rate_hz,
+        "splits": {"train": f"0:{len(episodes)}"},
+        "data_path": DATA_PATH,
+        "video_path": VIDEO_PATH,
+        "features": {**_video_features(spec, videos), **spec.columns},
+    }
+
+
+def _video_features(
+    spec: DatasetSpec, videos: Mapping[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    return {
+        video_key(camera): {
+            "dtype": "video",
+            "shape": [height_px, width_px, 3],
+            "names": ["height", "width", "channels"],
+            "info": videos[camera],
+        }
+        for camera, (width_px, height_px) in spec.cameras.items()
+    }
+
+
+def row_statistics(row: Row) -> dict[str, Statistics]:
+    """Return an episode's statistics from its row, by feature."""
+    found: dict[str, Statistics] = {}
+    for key, value in row.items():
+        if key.startswith("stats/"):
+            _, feature, name = key.split("/")
+            found.setdefault(feature, {})[name] = np.array(value)
+    return found
