@@ -1,218 +1,217 @@
 """The rig: everything that one workstation's numbers decide, read once from `config/<rig>.yaml`.
 
-Each section of the file becomes one frozen dataclass below; a missing key takes the default here,
-an unknown key or a value of the wrong kind is a `ValueError` that names file, key and remedy. This
-is the only road by which a number of the file reaches a loop.
+Each section of the file becomes one dataclass of `rig_sections`; a missing key takes the default
+there. An unknown key, a value that may not be, or sections that do not fit each other are a
+`ValueError` that names file, key, value and expectation. This is the only road by which a number of
+the file reaches a loop.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from carp_ros.plain_yaml import load_mapping
+import numpy as np
+
+from carp_ros.chain import longest_reach_m, tcp_pose
+from carp_ros.given_file import given_text
+from carp_ros.plain_yaml import mapping_from_yaml
+from carp_ros.rig_sections import (
+    ArmConfig,
+    CameraConfig,
+    CellConfig,
+    GripperConfig,
+    LimitsConfig,
+    ServoConfig,
+    TeleopConfig,
+    ToolConfig,
+)
 from carp_ros.robots import ROBOTS, Robot
-from carp_ros.strict import read_strictly
+from carp_ros.strict import Matching, Name, Sized, read_strictly
 
-Vector3 = tuple[float, float, float]
-Quaternion = tuple[float, float, float, float]
+CELL_CAMERAS = ("wrist_cam", "third_cam")
+"""What a simulated cell can draw: the cameras of `sim/scene.py`."""
 
+_RigName = Annotated[
+    str,
+    Matching(r"\w[\w .()+-]{0,62}", "a file name of letters, digits, spaces and _ - . + ( )"),
+]
+_PORTS_OF_UR = (29999, *range(30001, 30005), 30011, 30012, 30013)
+_OWN_NAMES = re.compile(
+    "cell|chunk|clock|control|diagnostics|episode|gripper_(chunk|command|state)|joint_states"
+    "|markers|parameter_events|path|policy|recorder|replay|robot_description|rosout|supervisor"
+    "|synthetic|target_pose|teleop|tf|tf_static|tool_pose|trial|.*_node"
+)
+"""Where this package's own topics and services begin: no camera may be called so."""
 
-@dataclass(frozen=True)
-class ArmConfig:
-    """How to reach the arm and how it follows joint targets (specs: UR servoJ).
-
-    Attributes:
-        driver: `ur` (ur-rtde).
-        host: Address of the controller.
-        gain: servoJ proportional gain, 100 to 2000; higher follows stiffer.
-        lookahead_s: servoJ smoothing, 0.03 to 0.2; the arm lags by about this much.
-        watchdog_hz: The robot stops its program when commands come slower than this.
-        state_timeout_s: Robot state older than this stops the arm and latches a fault.
-    """
-
-    driver: str = "ur"
-    host: str = "127.0.0.2"
-    gain: float = 2000.0
-    lookahead_s: float = 0.03
-    watchdog_hz: float = 20.0
-    state_timeout_s: float = 0.1
-
-
-@dataclass(frozen=True)
-class GripperConfig:
-    """How to reach the gripper. `speed`, `force`: 0 to 1 of the device's range."""
-
-    driver: str = "robotiq"
-    host: str = "127.0.0.2"
-    port: int = 63352
-    speed: float = 1.0
-    force: float = 0.2
-
-
-@dataclass(frozen=True)
-class ToolConfig:
-    """`flange_from_tcp`: where the tool centre point sits on the flange, in [m] and xyzw."""
-
-    position_m: Vector3 = (0.0, 0.0, 0.1558)
-    quaternion: Quaternion = (0.0, 0.0, 0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class LimitsConfig:
-    """Software limits (not safety-rated); what they do is in doc/safety.md.
-
-    Attributes:
-        workspace_min_m, workspace_max_m: The box, in the base frame, that the TCP stays inside.
-        max_linear_speed_m_s, max_angular_speed_rad_s: Of the TCP.
-        max_linear_acceleration_m_s2, max_angular_acceleration_rad_s2: Of the TCP.
-        max_joint_speed_rad_s: Of every joint, and never above half of the robot's own limit.
-        max_joint_acceleration_rad_s2: Of every joint.
-        joint_margin_rad: Kept free before each joint position limit.
-        max_jump_m, max_jump_rad: A new chunk's first due pose farther off than this is refused.
-        max_tracking_error_m, max_tracking_error_rad: Commanded against measured; beyond: fault.
-        condition_slow, condition_stop: Jacobian condition number where slowing begins and ends in
-            a stop; motion away from the singularity stays possible.
-        twist_timeout_s: A twist older than this no longer moves the arm.
-        chunk_timeout_s: A chunk whose observation is older than this is refused, and one whose
-            last step is past by this much ends in hold.
-        camera_timeout_s: An image older than this stops the policy.
-    """
-
-    workspace_min_m: Vector3
-    workspace_max_m: Vector3
-    max_linear_speed_m_s: float = 0.25
-    max_angular_speed_rad_s: float = 0.6
-    max_linear_acceleration_m_s2: float = 1.0
-    max_angular_acceleration_rad_s2: float = 2.5
-    max_joint_speed_rad_s: float = 1.0
-    max_joint_acceleration_rad_s2: float = 8.0
-    joint_margin_rad: float = 0.1
-    max_jump_m: float = 0.05
-    max_jump_rad: float = 0.3
-    max_tracking_error_m: float = 0.05
-    max_tracking_error_rad: float = 0.3
-    condition_slow: float = 25.0
-    condition_stop: float = 60.0
-    twist_timeout_s: float = 0.1
-    chunk_timeout_s: float = 0.5
-    camera_timeout_s: float = 0.25
-
-
-@dataclass(frozen=True)
-class ServoConfig:
-    """The servo loop.
-
-    Attributes:
-        rate_hz: Ticks per second.
-        blend_s: How long a new chunk is faded in over the old one.
-        priority: SCHED_FIFO priority; 0 asks for none.
-        require_realtime: Refuse to start without that priority instead of warning.
-        cpu: Core to pin the loop to; -1 leaves it to the scheduler.
-        heartbeat_timeout_s: Silence of the control node after which the servo stops the arm.
-    """
-
-    rate_hz: float = 500.0
-    blend_s: float = 0.15
-    priority: int = 40
-    require_realtime: bool = False
-    cpu: int = -1
-    heartbeat_timeout_s: float = 0.2
-
-
-@dataclass(frozen=True)
-class TeleopConfig:
-    """The SpaceMouse and how its deflections become a twist.
-
-    Attributes:
-        device: `spacemouse`, or `demonstrator` for the simulated operator.
-        rate_hz: Reading and publishing rate.
-        linear_speed_m_s, angular_speed_rad_s: At full deflection.
-        dead_zone: Deflections below this fraction count as zero.
-        exponent: 1 is linear; above 1 is finer near the middle.
-        deadman_button, gripper_button: Index of the button held to move, and of the one that
-            toggles the gripper.
-        signs: Direction of each of the six axes, 1 or -1, for a mouse that lies turned.
-        report_timeout_s: Deflections older than this count as zero.
-    """
-
-    device: str = "spacemouse"
-    rate_hz: float = 100.0
-    linear_speed_m_s: float = 0.25
-    angular_speed_rad_s: float = 0.6
-    dead_zone: float = 0.1
-    exponent: float = 1.5
-    deadman_button: int = 0
-    gripper_button: int = 1
-    signs: tuple[float, float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-    report_timeout_s: float = 0.2
-
-
-@dataclass(frozen=True)
-class CameraConfig:
-    """One camera: `driver` (`cell`), image size in [px], rate in [Hz]."""
-
-    driver: str = "cell"
-    width_px: int = 320
-    height_px: int = 240
-    rate_hz: float = 30.0
-
-
-@dataclass(frozen=True)
-class CellConfig:
-    """The simulated cell.
-
-    Attributes:
-        task: `cup` or `bowl`.
-        level: Randomisation: `none`, `normal` or `hard`.
-        seed: Of the first episode.
-        fault_port: TCP port on the arm's host that takes fault injections, for tests.
-    """
-
-    task: str = "cup"
-    level: str = "normal"
-    seed: int = 0
-    fault_port: int = 30999
+_ROBOTS_OF_DRIVER = {"ur": ("ur5e",)}
+_FASTEST_OF_DRIVER_HZ = {"ur": 500.0}
 
 
 @dataclass(frozen=True)
 class Rig:
-    """One workstation. `name` is the file's stem; `cell` is None where the hardware is real."""
+    """One workstation.
 
-    name: str
+    Attributes:
+        name: The file's stem.
+        sha256: Of the file, in hex: every process of a system runs on the same one.
+        cell: None where the hardware is real.
+    """
+
+    name: _RigName
+    sha256: str
     robot: Robot
-    home_joints_rad: tuple[float, ...]
+    home_joints_rad: Annotated[tuple[float, ...], Sized(1, 20)]
     arm: ArmConfig
     gripper: GripperConfig
     tool: ToolConfig
     limits: LimitsConfig
     servo: ServoConfig
     teleop: TeleopConfig
-    cameras: dict[str, CameraConfig]
+    cameras: Annotated[dict[Name, CameraConfig], Sized(0, 16)]
     cell: CellConfig | None = field(default=None)
 
+    def contradictions(self) -> Iterator[str]:
+        """Yield which sections do not fit each other."""
+        yield from self._of_the_arm()
+        yield from self._of_home()
+        yield from self._of_times()
+        yield from self._of_cameras()
+        if self.cell is None:
+            if self.teleop.device == "demonstrator":
+                yield "teleop.device is demonstrator, but there is no cell; expected spacemouse"
+        else:
+            yield from self._of_the_cell(self.cell)
 
-def load_rig(path: Path) -> Rig:
+    def _of_the_arm(self) -> Iterator[str]:
+        driver = self.arm.driver
+        robots, fastest_hz = _ROBOTS_OF_DRIVER[driver], _FASTEST_OF_DRIVER_HZ[driver]
+        if self.robot.name not in robots:
+            yield (
+                f"robot is {self.robot.name}, but arm.driver is {driver}, which moves"
+                f" {', '.join(robots)} alone; expected a robot and its own driver"
+            )
+        if self.servo.rate_hz > fastest_hz:
+            yield (
+                f"servo.rate_hz is {self.servo.rate_hz:g}; arm.driver {driver} takes"
+                f" {fastest_hz:g} targets a second at most"
+            )
+
+    def _of_home(self) -> Iterator[str]:
+        robot, limits, home = self.robot, self.limits, self.home_joints_rad
+        if len(home) != len(robot.joint_names):
+            yield (
+                f"home_joints_rad has {len(home)} numbers; {robot.name} has"
+                f" {len(robot.joint_names)} joints"
+            )
+        for name, lowest, at, highest in zip(
+            robot.joint_names, robot.lower_rad, home, robot.upper_rad
+        ):
+            lowest, highest = lowest + limits.joint_margin_rad, highest - limits.joint_margin_rad
+            if not lowest <= at <= highest:
+                yield (
+                    f"home_joints_rad puts {name} at {at:g}; expected {lowest:.4g} to"
+                    f" {highest:.4g}, its range less limits.joint_margin_rad"
+                )
+        low, high = limits.workspace_min_m, limits.workspace_max_m
+        farthest_m = math.hypot(*(max(abs(lo), abs(hi)) for lo, hi in zip(low, high)))
+        reach_m = longest_reach_m(robot, self.tool.flange_from_tcp)
+        if farthest_m > reach_m:
+            yield (
+                f"limits: a corner of the workspace is {farthest_m:.2f} m from the base; expected"
+                f" {reach_m:.2f} m at most, which {robot.name} reaches with this tool"
+            )
+        at_m = tcp_pose(robot, self.tool.flange_from_tcp, home).position
+        if any(not lo <= x <= hi for lo, x, hi in zip(low, at_m.tolist(), high)):
+            yield (
+                f"home_joints_rad puts the TCP at {np.round(at_m, 3).tolist()} m, outside the"
+                f" workspace; expected it between {list(low)} and {list(high)}"
+            )
+
+    def _of_times(self) -> Iterator[str]:
+        """Yield what would be late without anything being wrong."""
+        rate_hz, arm, teleop = self.servo.rate_hz, self.arm, self.teleop
+        for name, at_most_hz in (
+            ("arm.watchdog_hz", arm.watchdog_hz),
+            ("1 / arm.state_timeout_s", 1.0 / arm.state_timeout_s),
+        ):
+            if at_most_hz * 5.0 > rate_hz * (1.0 + 1e-9):
+                yield (
+                    f"{name} is {at_most_hz:g} Hz; expected a fifth of servo.rate_hz at most,"
+                    f" {rate_hz / 5.0:g} Hz: a few late ticks would stop the arm"
+                )
+        if self.limits.twist_timeout_s * teleop.rate_hz < 2.0 - 1e-9:
+            yield (
+                f"limits.twist_timeout_s is {self.limits.twist_timeout_s:g}; expected two periods"
+                f" of teleop.rate_hz at least, {2.0 / teleop.rate_hz:g}"
+            )
+
+    def _of_cameras(self) -> Iterator[str]:
+        timeout_s = self.limits.camera_timeout_s
+        for name, camera in self.cameras.items():
+            if _OWN_NAMES.fullmatch(name):
+                yield f"cameras: {name!r} is a name of this package's own; expected another"
+            if timeout_s * camera.rate_hz < 1.5:
+                yield (
+                    f"limits.camera_timeout_s is {timeout_s:g}, but cameras.{name} takes"
+                    f" {1.0 / camera.rate_hz:.3g} s from image to image; expected"
+                    f" {1.5 / camera.rate_hz:.3g} at least"
+                )
+            if camera.driver != "cell":
+                continue
+            if self.cell is None:
+                yield (
+                    f"cameras.{name}: driver is cell, but this rig has no cell to draw its images;"
+                    " expected external, and a ROS driver that publishes them, or cameras: {}"
+                )
+            elif name not in CELL_CAMERAS:
+                yield f"cameras: {name!r} is not in the cell; expected {', '.join(CELL_CAMERAS)}"
+
+    def _of_the_cell(self, cell: CellConfig) -> Iterator[str]:
+        host = self.arm.host
+        if not (host.startswith("127.") or host == "localhost"):
+            yield (
+                f"arm.host is {host}, but there is a cell, which is of this machine alone;"
+                " expected an address of 127.x.x.x, or no section cell"
+            )
+        if self.gripper.host != host:
+            yield (
+                f"gripper.host is {self.gripper.host}, but the cell's gripper is at arm.host;"
+                f" expected {host}"
+            )
+        if cell.fault_port in (*_PORTS_OF_UR, self.gripper.port):
+            yield f"cell.fault_port is {cell.fault_port}, which another service has; expected 30999"
+
+
+def load_rig(path: Path, sha256: str = "") -> Rig:
     """Return the rig that a YAML file describes.
 
     Args:
         path: `config/<rig>.yaml`.
+        sha256: Of the file that the rest of the system runs on, in hex; empty for any.
 
     Raises:
-        ValueError: If the file is missing or not YAML, or a key is unknown, missing or of the
-            wrong kind.
+        ValueError: If the file is missing, not YAML or another one than `sha256` says, a key is
+            unknown or missing, or a value not what it may be.
     """
-    if not path.is_file():
+    if not path.exists():
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
         raise ValueError(f"no rig file {path}; rigs in {path.parent}: {', '.join(known) or 'none'}")
-    content = load_mapping(path)
-    rig = read_strictly(Rig, {**content, "name": path.stem}, str(path), {Robot: ROBOTS})
-    joints = len(rig.robot.joint_names)
-    if len(rig.home_joints_rad) != joints:
+    text = given_text(path)
+    found = hashlib.sha256(text.encode()).hexdigest()
+    if sha256 and found != sha256:
         raise ValueError(
-            f"{path}: home_joints_rad has {len(rig.home_joints_rad)} numbers; {rig.robot.name} has"
-            f" {joints} joints"
+            f"{path} has SHA-256 {found}; the system was started with {sha256}: the file was"
+            " changed since. Stop the whole system and start it anew"
         )
-    if any(lo >= hi for lo, hi in zip(rig.limits.workspace_min_m, rig.limits.workspace_max_m)):
-        raise ValueError(f"{path}: limits.workspace_min_m is not below limits.workspace_max_m")
-    return rig
+    content = mapping_from_yaml(text, str(path))
+    for key, value in (("name", path.stem), ("sha256", found)):
+        if key in content:
+            raise ValueError(f"{path}: unknown key {key!r}; remove it: it follows from the file")
+        content[key] = value
+    return read_strictly(Rig, content, str(path), {Robot: ROBOTS})

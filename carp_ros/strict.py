@@ -15,9 +15,9 @@ import math
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 
 from carp_ros.refusal import shortened
 
@@ -37,6 +37,15 @@ class Rule(Protocol):
         ...
 
 
+@runtime_checkable
+class Consistent(Protocol):
+    """A dataclass whose values must fit each other, too."""
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what does not fit, as `key is value; expected ...`; the first one is told."""
+        ...
+
+
 @dataclass(frozen=True)
 class Between:
     """A number from `low` to `high`, both allowed; of a tuple, each of its numbers."""
@@ -48,7 +57,21 @@ class Between:
         """Return the range, unless the number is inside."""
         numbers = value if isinstance(value, tuple) else (value,)
         inside = all(self.low <= number <= self.high for number in numbers)
-        return "" if inside else f"{self.low:g} to {self.high:g}"
+        return "" if inside else f"{_digits(self.low)} to {_digits(self.high)}"
+
+
+@dataclass(frozen=True)
+class Among:
+    """One of a few numbers; of a tuple, each of its numbers."""
+
+    known: tuple[float, ...]
+
+    def expectation(self, value: Any) -> str:
+        """Return the few, unless the number is one of them."""
+        numbers = value if isinstance(value, tuple) else (value,)
+        if all(number in self.known for number in numbers):
+            return ""
+        return " or ".join(_digits(number) for number in self.known)
 
 
 @dataclass(frozen=True)
@@ -118,8 +141,8 @@ def read_strictly(kind: type[Read], value: Any, where: str, named: Named | None 
         named: Types whose values stand in the file as a name.
 
     Raises:
-        ValueError: If a key is unknown or missing, or a value of the wrong kind or against the
-            rule of its field.
+        ValueError: If a key is unknown or missing, a value of the wrong kind or against the rule
+            of its field, or values contradict each other.
     """
     return _Reader(named or {}).read(kind, value, where)
 
@@ -203,7 +226,11 @@ class _Reader:
             )
             if required and name not in given:
                 raise ValueError(f"{where}: key {name!r} is missing; add it")
-        return kind(**given)
+        made = kind(**given)
+        if isinstance(made, Consistent):
+            for contradiction in made.contradictions():
+                raise ValueError(f"{where}: {contradiction}")
+        return made
 
 
 def _tagged(kinds: list[Any]) -> tuple[str, dict[Any, Any]]:
@@ -237,6 +264,10 @@ def _plain(kind: type, value: Any, where: str) -> Any:
     if kind is int and abs(value) > _LARGEST_WHOLE:
         raise ValueError(f"{where} is {_shown(value)}; expected a number of 64 bits")
     return value
+
+
+def _digits(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def _listed(names: Mapping[Any, Any]) -> str:

@@ -14,7 +14,7 @@ LAYERS = (
     ("errors",),
     ("refusal", "types"),
     ("geometry", "given_file", "memory", "parent", "robots", "share", "strict", "whole_file"),
-    ("plain_json", "plain_yaml"),
+    ("chain", "plain_json", "plain_yaml", "rig_sections"),
     ("mailbox", "ready", "rig", "ring", "ros_environment", "stream_meter"),
     ("inference",),
     ("calibration", "control", "hardware", "networks", "policies", "recording"),

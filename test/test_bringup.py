@@ -16,6 +16,9 @@ def hardware_rig(tmp_path: Path) -> str:
     """Return a rig's file without a simulated cell."""
     content = yaml.safe_load(SIMULATED.read_text())
     del content["cell"]
+    content["teleop"]["device"] = "spacemouse"
+    for camera in content["cameras"].values():
+        camera["driver"] = "external"
     path = tmp_path / "hardware.yaml"
     path.write_text(yaml.safe_dump(content))
     return str(path)

@@ -1,12 +1,25 @@
 """Tests for rig.py: the shipped files load, and a wrong file is refused by name."""
 
+import hashlib
+import os
+import re
+import tempfile
 from pathlib import Path
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from carp_ros.rig import load_rig
+from carp_ros.rig import LimitsConfig, Rig, load_rig
+from carp_ros.rig_sections import FASTEST, LevelName, TaskName
 from carp_ros.robots import ROBOTS
+from carp_ros.sim.levels import LEVELS
+from carp_ros.sim.tasks import TASKS
+
+from .neighbours import changed, fields_of, unruled
 
 CONFIG = Path(__file__).parents[1] / "config"
 SHIPPED = sorted(
@@ -56,7 +69,8 @@ def test_a_rig_is_shipped():
 
 
 def test_missing_keys_take_their_defaults_and_integers_stand_for_numbers(load):
-    rig = load(servo={"rate_hz": 250}, cameras={"wrist_cam": {"width_px": 640}})
+    cameras = {"wrist_cam": {"driver": "external", "width_px": 640}}
+    rig = load(servo={"rate_hz": 250}, cameras=cameras)
 
     assert rig.name == "bench"
     assert rig.robot is ROBOTS["ur5e"]
@@ -94,7 +108,7 @@ def test_missing_keys_take_their_defaults_and_integers_stand_for_numbers(load):
         ({"home_joints_rad": [0.0, 1.0]}, "home_joints_rad has 2 numbers; ur5e has 6 joints"),
         (
             {"limits": {"workspace_min_m": [0.2, 0.5, 0.0], "workspace_max_m": [0.7, 0.5, 0.5]}},
-            "limits.workspace_min_m is not below limits.workspace_max_m",
+            "limits: workspace_min_m is not below workspace_max_m",
         ),
     ],
 )
@@ -118,4 +132,243 @@ def test_a_file_of_another_kind_is_refused(tmp_path, text, message):
     path.write_text(text)
 
     with pytest.raises(ValueError, match=rf"bench\.yaml {message}"):
+        load_rig(path)
+
+
+FULL = {
+    "robot": "ur5e",
+    "home_joints_rad": [-0.3007, -1.7173, 1.7365, -1.59, -1.5708, -1.8715],
+    "arm": {},
+    "gripper": {},
+    "tool": {},
+    "limits": {"workspace_min_m": [0.2, -0.45, 0.015], "workspace_max_m": [0.75, 0.45, 0.55]},
+    "servo": {},
+    "teleop": {},
+    "cameras": {"any": {"driver": "external"}},
+    "cell": {},
+}
+FIELDS = [field for field in fields_of(Rig) if field.path[0] not in ("name", "sha256")]
+
+
+def read(content: object) -> Rig:
+    """Read a rig from a file of the JSON that every YAML reader reads."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bench.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return load_rig(path)
+
+
+def refusal_of(content: object) -> str:
+    """Return how a rig is refused, empty if it is not; any error but a ValueError is raised."""
+    try:
+        read(content)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def test_every_number_and_every_text_of_a_rig_has_a_rule():
+    named = ["sha256", "robot"]  # ours, and read by its name
+    assert [path for path in unruled(Rig) if path.split(".")[0] not in named] == []
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.words)
+def test_a_value_at_the_edge_of_its_range_loads_unless_it_contradicts_another(field):
+    for value in field.inside:
+        refusal = refusal_of(changed(FULL, field.path, value))
+        assert not re.search(rf"{field.path[-1]} is .*; expected \S+ (to|or|of) ", refusal), refusal
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.words)
+def test_a_value_beyond_its_range_is_refused_in_one_line_by_file_key_value_and_range(field):
+    for value in field.outside:
+        refusal = refusal_of(changed(FULL, field.path, value))
+        assert re.match(rf".*bench\.yaml.*{field.path[-1]}.*expected", refusal), refusal
+        assert "\n" not in refusal
+        assert len(refusal) < 800
+
+
+@st.composite
+def rigs(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a rig that is right: each number in its range, and at peace with the others."""
+    limits = {
+        name: draw(st.floats(low, default))
+        for name, (low, default) in {
+            "max_linear_speed_m_s": (0.001, 0.25),
+            "max_angular_speed_rad_s": (0.01, 0.6),
+            "max_linear_acceleration_m_s2": (0.05, 1.0),
+            "max_joint_speed_rad_s": (0.01, 1.0),
+            "joint_margin_rad": (0.0, 0.5),
+            "max_jump_m": (0.001, 0.15),
+            "condition_slow": (2.0, 59.0),
+            "twist_timeout_s": (0.1, 0.5),
+            "camera_timeout_s": (0.25, 5.0),
+        }.items()
+    }
+    rate_hz = draw(st.floats(100.0, 500.0))
+    cameras = draw(
+        st.dictionaries(
+            st.from_regex(r"[a-z][a-z0-9_]{0,20}_cam", fullmatch=True),
+            st.fixed_dictionaries(
+                {
+                    "driver": st.just("external"),
+                    "width_px": st.integers(8, 2048).map(lambda half: 2 * half),
+                    "rate_hz": st.floats(6.0, 240.0),
+                }
+            ),
+            max_size=3,
+        )
+    )
+    return FULL | {
+        "limits": FULL["limits"] | limits,
+        "arm": {
+            "gain": draw(st.floats(100.0, 2000.0)),
+            "watchdog_hz": draw(st.floats(10.0, rate_hz / 5.0)),
+        },
+        "servo": {"rate_hz": rate_hz, "cpu": draw(st.integers(-1, 1023))},
+        "cameras": cameras,
+        "cell": draw(st.none() | st.fixed_dictionaries({"seed": st.integers(0, 2**31 - 1)})),
+    }
+
+
+@given(content=rigs(), index=st.integers(0, len(FIELDS) - 1), data=st.data())
+def test_a_right_rig_loads_as_it_stands_and_none_of_its_wrong_neighbours_does(content, index, data):
+    rig = read(content)
+    assert rig.servo.rate_hz == content["servo"]["rate_hz"]
+    assert rig.limits.max_linear_speed_m_s == content["limits"]["max_linear_speed_m_s"]
+    assert set(rig.cameras) == set(content["cameras"])
+
+    field = FIELDS[index]
+    value = data.draw(st.sampled_from(field.outside))
+    content["cell"], content["cameras"] = content["cell"] or {}, FULL["cameras"]
+    assert "bench.yaml" in refusal_of(changed(content, field.path, value))
+
+
+BOX = FULL["limits"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arm": {"driver": "kuka"}}, "arm: driver is 'kuka'; expected one of ur"),
+        ({"gripper": {"driver": "robot)q"}}, r"driver is 'robot\)q'; expected one of robotiq"),
+        ({"cameras": {"wrist_cam": {"driver": "realsense"}}}, "expected one of cell, external"),
+        ({"cell": {"level": "norial"}}, "level is 'norial'; expected one of none, normal, hard"),
+        ({"cell": {"task": "teapot"}}, "task is 'teapot'; expected one of cup, bowl"),
+        ({"teleop": {"device": "joystick"}}, "expected one of spacemouse, demonstrator"),
+        ({"robot": "fr3"}, "robot is fr3, but arm.driver is ur, which moves ur5e alone"),
+        ({"servo": {"rate_hz": 1000}}, "servo.rate_hz is 1000; arm.driver ur takes 500"),
+        ({"tool": {"quaternion": [0, 0, 0, 0]}}, "quaternion .* expected a length of 1, not 0"),
+        ({"tool": {"quaternion": [0, 0, 1, 1]}}, "expected a length of 1, not 1.414: divide each"),
+        ({"home_joints_rad": [0, -1.6, 4, -1.6, -1.6, 0]}, "puts elbow_joint at 4; expected -3.04"),
+        ({"home_joints_rad": [3, -1.7, 1.7, -1.6, -1.6, 0]}, "puts the TCP at .* outside the work"),
+        ({"limits": BOX | {"workspace_max_m": [2.0, 0.45, 0.55]}}, "corner of the workspace is"),
+        ({"limits": BOX | {"max_linear_speed_m_s": 0.3}}, "expected 0.25 at most, or allow_faster"),
+        ({"limits": BOX | {"condition_slow": 60}}, "condition_slow is 60; expected less than"),
+        (
+            {"cameras": {"any": {"driver": "external", "rate_hz": 5}}},
+            "cameras.any takes 0.2 s from im",
+        ),
+        ({"limits": BOX | {"twist_timeout_s": 0.02}, "teleop": {"rate_hz": 50}}, "two periods"),
+        ({"servo": {"rate_hz": 100}, "arm": {"watchdog_hz": 50}}, "watchdog_hz is 50 Hz; expected"),
+        ({"servo": {"rate_hz": 100}, "arm": {"state_timeout_s": 0.02}}, "1 / arm.state_timeout_s"),
+        ({"teleop": {"deadman_button": 1}}, "deadman_button and gripper_button are both 1"),
+        ({"cameras": {"wrist cam": {}}}, "cameras: key is 'wrist cam'; expected a name"),
+        ({"cameras": {"a/b": {}}}, "cameras: key is 'a/b'; expected a name"),
+        ({"cameras": {"a.b": {}}}, "cameras: key is 'a.b'; expected a name"),
+        ({"cameras": {"joint_states": {"driver": "external"}}}, "this package's own"),
+        ({"cameras": {"policy_node": {"driver": "external"}}}, "this package's own"),
+        ({"cameras": {"any": {"driver": "external", "width_px": 321}}}, "expected an even number"),
+        ({"cameras": {"belly_cam": {}}}, "'belly_cam' is not in the cell; expected wrist_cam"),
+        ({"cameras": {"wrist_cam": {}}, "cell": None}, "expected external, and a ROS driver"),
+        ({"teleop": {"device": "demonstrator"}, "cell": None}, "expected spacemouse"),
+        ({"arm": {"host": "192.168.1.10"}}, "arm.host is 192.168.1.10, but there is a cell"),
+        ({"gripper": {"host": "192.168.1.10"}}, "expected 127.0.0.2"),
+        ({"cell": {"fault_port": 30004}}, "fault_port is 30004, which another service has"),
+        ({"name": "other"}, "unknown key 'name'; remove it"),
+        ({"sha256": "0" * 64}, "unknown key 'sha256'; remove it"),
+    ],
+)
+def test_what_may_not_be_together_is_refused_with_what_was_expected(changes, message):
+    assert re.search(rf"bench\.yaml: .*{message}", refusal_of(FULL | changes))
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", " ", "a b", "10.0.0", "10.0.0.256", "1", "x;reboot", "a\nSET POS 255", "-x", "x-", "a..b",
+     "a/b", "[::1]", "$(x)", "röbot", "a" * 254, "http://a", "10.0.0.1:80", "a_b"],
+)  # fmt: skip
+def test_an_address_that_is_none_is_refused(host):
+    for section in ("arm", "gripper"):
+        assert "host is" in refusal_of(FULL | {section: {"host": host}, "cell": None})
+
+
+@pytest.mark.parametrize("host", ["192.168.1.10", "ur5e", "UR-5e.lab.example.org", "localhost"])
+def test_an_address_or_a_host_name_is_taken(host):
+    content = FULL | {"arm": {"host": host}, "cell": None}
+    assert read(content).arm.host == host
+
+
+def test_a_file_exceeds_a_default_speed_only_with_the_key_that_says_so():
+    faster = BOX | {"max_linear_speed_m_s": 0.5, "allow_faster_than_default": True}
+    assert read(FULL | {"limits": faster}).limits.max_linear_speed_m_s == 0.5
+    for name in FASTEST:
+        value = 1.01 * getattr(LimitsConfig, name)
+        assert name in refusal_of(FULL | {"limits": BOX | {name: value}})
+
+
+def test_the_key_does_not_lift_the_ceiling_of_the_range():
+    limits = BOX | {"max_linear_speed_m_s": 1.1, "allow_faster_than_default": True}
+    assert "expected 0.001 to 1" in refusal_of(FULL | {"limits": limits})
+
+
+def test_a_quaternion_of_five_digits_becomes_one_of_length_1():
+    tool = read(FULL | {"tool": {"quaternion": [0.0, 0.0, 0.70711, 0.70711]}}).tool
+    assert np.linalg.norm(tool.flange_from_tcp.quaternion) == pytest.approx(1.0, abs=1e-15)
+
+
+def test_a_rig_is_known_by_the_hash_of_its_file(tmp_path):
+    path = tmp_path / "lab.yaml"
+    path.write_text(yaml.safe_dump(FULL))
+    rig = load_rig(path)
+
+    assert rig.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert load_rig(path, rig.sha256) == rig
+
+    path.write_text(path.read_text() + "# slower\n")
+    with pytest.raises(ValueError, match=r"lab\.yaml has SHA-256 .* changed since. Stop the whole"):
+        load_rig(path, rig.sha256)
+
+
+@pytest.mark.parametrize("name", ["rig\n", "a:b", "a;b", "a" * 64, "-x"])
+def test_a_name_that_no_recording_should_have_is_refused(tmp_path, name):
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(FULL))
+    with pytest.raises(ValueError, match=r"name is .* expected a file name of letters"):
+        load_rig(path)
+
+
+def test_the_closed_sets_are_what_the_simulation_has():
+    assert get_args(TaskName) == tuple(TASKS)
+    assert get_args(LevelName) == tuple(LEVELS)
+
+
+def test_numbers_of_exponents_are_numbers(tmp_path):
+    path = tmp_path / "lab.yaml"
+    path.write_text(yaml.safe_dump(FULL).replace("servo: {}", "servo: {rate_hz: 5e2}"))
+    assert load_rig(path).servo.rate_hz == 500.0
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "binary", "large"])
+def test_what_is_no_text_file_is_refused_at_once(tmp_path, kind):
+    path = tmp_path / "lab.yaml"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "binary":
+        path.write_bytes(b"robot: ur5e\xff\n")
+    else:
+        path.write_bytes(b"a: [" + b"1, " * 1_000_000)
+    with pytest.raises(ValueError, match=r"lab\.yaml"):
         load_rig(path)

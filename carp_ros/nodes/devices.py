@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from carp_ros.control.kinematics import Kinematics
 from carp_ros.hardware.arm import Arm
 from carp_ros.hardware.gripper import Gripper
 from carp_ros.rig import Rig
-from carp_ros.types import Pose
 
 
 def make_arm(rig: Rig) -> Arm:
@@ -39,5 +36,4 @@ def make_gripper(rig: Rig) -> Gripper:
 
 def make_kinematics(rig: Rig) -> Kinematics:
     """Return the kinematics of the rig's arm with its tool."""
-    tool = Pose(np.array(rig.tool.position_m), np.array(rig.tool.quaternion))
-    return Kinematics(rig.robot, tool)
+    return Kinematics(rig.robot, rig.tool.flange_from_tcp)

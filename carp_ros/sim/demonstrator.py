@@ -48,8 +48,8 @@ class Demonstrator:
         self._look = look
         self._seed = seed
         self._teleop = rig.teleop
-        tool = Pose(np.array(rig.tool.position_m), np.array(rig.tool.quaternion))
-        self._home = Kinematics(rig.robot, tool).tcp_pose(np.array(rig.home_joints_rad))
+        kinematics = Kinematics(rig.robot, rig.tool.flange_from_tcp)
+        self._home = kinematics.tcp_pose(np.array(rig.home_joints_rad))
         self._episode = -1
         self._done = False
 

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from carp_ros.control.kinematics import Kinematics
 from carp_ros.control.mapping import TeleopCommand, TeleopMapping
 from carp_ros.control.servo import Servo, Target
@@ -20,7 +18,6 @@ from carp_ros.sim.cell import STEP_NS, Cell
 from carp_ros.sim.demonstrator import Demonstrator
 from carp_ros.sim.servoj import ServoJ
 from carp_ros.sim.tasks import Verdict
-from carp_ros.types import Pose
 
 _SETTLE_NS = 2_000_000_000
 
@@ -124,11 +121,10 @@ class _Arm:
 
     def __init__(self, cell: Cell) -> None:
         rig = cell.rig
-        tool = Pose(np.array(rig.tool.position_m), np.array(rig.tool.quaternion))
         period_ns = round(1e9 / rig.servo.rate_hz)
         self._steps = max(1, round(period_ns / STEP_NS))
         self.servo = Servo(
-            Kinematics(rig.robot, tool),
+            Kinematics(rig.robot, rig.tool.flange_from_tcp),
             rig.limits,
             period_ns * 1e-9,
             rig.servo.blend_s,

@@ -1,0 +1,261 @@
+"""The sections of a rig's file, one frozen dataclass each: what each number is, and may be.
+
+What a value may be stands beside it; what values of one section may be together, in its
+`contradictions`. How sections must fit each other stands in `rig.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Annotated, Literal
+
+import numpy as np
+
+from carp_ros.strict import Among, Between, Matching, Unit
+from carp_ros.types import Pose
+
+Vector3 = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]
+SixNumbers = tuple[float, float, float, float, float, float]
+
+TaskName = Literal["cup", "bowl"]
+"""What a simulated cell can lay on its table: the names of `sim/tasks.py`."""
+
+LevelName = Literal["none", "normal", "hard"]
+"""How much of a simulated cell changes: the names of `sim/levels.py`."""
+
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+Host = Annotated[
+    str,
+    Matching(
+        rf"{_OCTET}(\.{_OCTET}){{3}}|(?=.{{1,253}}$)(?![0-9.]+$){_LABEL}(\.{_LABEL})*",
+        "an IPv4 address or a host name, as 192.168.1.10",
+    ),
+]
+Port = Annotated[int, Between(1, 65535)]
+Seed = Annotated[int, Between(0, 2**31 - 1)]
+
+
+@dataclass(frozen=True)
+class UrConfig:
+    """How to reach a UR arm and how it follows joint targets (servoJ).
+
+    Attributes:
+        driver: `ur` (ur-rtde).
+        host: Address of the controller.
+        gain: servoJ proportional gain; higher follows stiffer, and a real arm hums at 2000.
+        lookahead_s: servoJ smoothing; the arm lags by about this much.
+        watchdog_hz: The robot stops its program when commands come slower than this.
+        state_timeout_s: Robot state older than this stops the arm and latches a fault.
+    """
+
+    driver: Literal["ur"] = "ur"
+    host: Host = "127.0.0.2"
+    gain: Annotated[float, Between(100.0, 2000.0)] = 2000.0
+    lookahead_s: Annotated[float, Between(0.03, 0.2)] = 0.03
+    watchdog_hz: Annotated[float, Between(10.0, 100.0)] = 20.0
+    state_timeout_s: Annotated[float, Between(0.02, 0.5)] = 0.1
+
+
+ArmConfig = UrConfig
+"""Of all drivers, told apart by `driver`; another one's section joins here: `UrConfig | ...`."""
+
+
+@dataclass(frozen=True)
+class GripperConfig:
+    """How to reach the gripper. `speed`, `force`: 0 to 1 of the device's range, never nothing."""
+
+    driver: Literal["robotiq"] = "robotiq"
+    host: Host = "127.0.0.2"
+    port: Port = 63352
+    speed: Annotated[float, Between(0.0, 1.0)] = 1.0
+    force: Annotated[float, Between(0.0, 1.0)] = 0.2
+
+
+@dataclass(frozen=True)
+class ToolConfig:
+    """Where the tool centre point sits on the flange, in [m] and xyzw."""
+
+    position_m: Annotated[Vector3, Between(-1.0, 1.0)] = (0.0, 0.0, 0.1558)
+    quaternion: Annotated[Quaternion, Unit()] = (0.0, 0.0, 0.0, 1.0)
+
+    @property
+    def flange_from_tcp(self) -> Pose:
+        """The same as a pose, its quaternion of length 1 to the last digit."""
+        quaternion = np.array(self.quaternion)
+        return Pose(np.array(self.position_m), quaternion / np.linalg.norm(quaternion))
+
+
+@dataclass(frozen=True)
+class LimitsConfig:
+    """Software limits (not safety-rated); what they do is in doc/safety.md.
+
+    Attributes:
+        workspace_min_m, workspace_max_m: The box, in the base frame, that the TCP stays inside.
+        max_linear_speed_m_s, max_angular_speed_rad_s: Of the TCP.
+        max_linear_acceleration_m_s2, max_angular_acceleration_rad_s2: Of the TCP.
+        max_joint_speed_rad_s: Of every joint, and never above half of the robot's own limit.
+        max_joint_acceleration_rad_s2: Of every joint.
+        allow_faster_than_default: Without it, none of the six above may exceed its default.
+        joint_margin_rad: Kept free before each joint position limit.
+        max_jump_m, max_jump_rad: A new chunk's first due pose farther off than this is refused.
+        max_tracking_error_m, max_tracking_error_rad: Commanded against measured; beyond: fault.
+        condition_slow, condition_stop: Jacobian condition number where slowing begins and ends in
+            a stop; motion away from the singularity stays possible.
+        twist_timeout_s: A twist older than this no longer moves the arm.
+        chunk_timeout_s: A chunk whose observation is older than this is refused, and one whose
+            last step is past by this much ends in hold.
+        camera_timeout_s: An image older than this stops the policy.
+    """
+
+    workspace_min_m: Annotated[Vector3, Between(-3.0, 3.0)]
+    workspace_max_m: Annotated[Vector3, Between(-3.0, 3.0)]
+    max_linear_speed_m_s: Annotated[float, Between(0.001, 1.0)] = 0.25
+    max_angular_speed_rad_s: Annotated[float, Between(0.01, 2.5)] = 0.6
+    max_linear_acceleration_m_s2: Annotated[float, Between(0.05, 3.0)] = 1.0
+    max_angular_acceleration_rad_s2: Annotated[float, Between(0.1, 8.0)] = 2.5
+    max_joint_speed_rad_s: Annotated[float, Between(0.01, 2.0)] = 1.0
+    max_joint_acceleration_rad_s2: Annotated[float, Between(0.5, 13.9)] = 8.0
+    allow_faster_than_default: bool = False
+    joint_margin_rad: Annotated[float, Between(0.0, 0.5)] = 0.1
+    max_jump_m: Annotated[float, Between(0.001, 0.15)] = 0.05
+    max_jump_rad: Annotated[float, Between(0.01, 1.0)] = 0.3
+    max_tracking_error_m: Annotated[float, Between(0.005, 0.15)] = 0.05
+    max_tracking_error_rad: Annotated[float, Between(0.02, 1.0)] = 0.3
+    condition_slow: Annotated[float, Between(2.0, 1000.0)] = 25.0
+    condition_stop: Annotated[float, Between(3.0, 2000.0)] = 60.0
+    twist_timeout_s: Annotated[float, Between(0.02, 0.5)] = 0.1
+    chunk_timeout_s: Annotated[float, Between(0.05, 2.0)] = 0.5
+    camera_timeout_s: Annotated[float, Between(0.05, 5.0)] = 0.25
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what these numbers may not be together."""
+        low, high = self.workspace_min_m, self.workspace_max_m
+        if any(lo >= hi for lo, hi in zip(low, high)):
+            yield (
+                f"workspace_min_m is not below workspace_max_m: {list(low)}, {list(high)}; expected"
+                " each number below its like"
+            )
+        if self.condition_slow >= self.condition_stop:
+            yield (
+                f"condition_slow is {self.condition_slow:g}; expected less than condition_stop,"
+                f" {self.condition_stop:g}"
+            )
+        if self.allow_faster_than_default:
+            return
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if limit.name in FASTEST and value > limit.default:
+                yield (
+                    f"{limit.name} is {value:g}; expected {limit.default:g} at most, or"
+                    " allow_faster_than_default: true beside it once your risk assessment covers"
+                    " that speed (doc/safety.md)"
+                )
+
+
+FASTEST = frozenset(f.name for f in fields(LimitsConfig) if "_speed_" in f.name) | frozenset(
+    f.name for f in fields(LimitsConfig) if "_acceleration_" in f.name
+)
+"""Limits whose defaults no file exceeds without `allow_faster_than_default`."""
+
+
+@dataclass(frozen=True)
+class ServoConfig:
+    """The servo loop.
+
+    Attributes:
+        rate_hz: Ticks per second.
+        blend_s: How long a new chunk is faded in over the old one.
+        priority: SCHED_FIFO priority; 0 asks for none.
+        require_realtime: Refuse to start without that priority instead of warning.
+        cpu: Core to pin the loop to; -1 leaves it to the scheduler.
+        heartbeat_timeout_s: Silence of the control node after which the servo stops the arm.
+    """
+
+    rate_hz: Annotated[float, Between(100.0, 1000.0)] = 500.0
+    blend_s: Annotated[float, Between(0.01, 1.0)] = 0.15
+    priority: Annotated[int, Between(0, 95)] = 40
+    require_realtime: bool = False
+    cpu: Annotated[int, Between(-1, 1023)] = -1
+    heartbeat_timeout_s: Annotated[float, Between(0.05, 1.0)] = 0.2
+
+
+@dataclass(frozen=True)
+class TeleopConfig:
+    """The SpaceMouse and how its deflections become a twist.
+
+    Attributes:
+        device: `spacemouse`, or `demonstrator` for the simulated operator.
+        rate_hz: Reading and publishing rate.
+        linear_speed_m_s, angular_speed_rad_s: At full deflection; `limits` hold all the same.
+        dead_zone: Deflections below this fraction count as zero.
+        exponent: 1 is linear; above 1 is finer near the middle.
+        deadman_button, gripper_button: Index of the button held to move, and of the one that
+            toggles the gripper.
+        signs: Direction of each of the six axes, 1 or -1, for a mouse that lies turned.
+        report_timeout_s: Deflections older than this count as zero.
+    """
+
+    device: Literal["spacemouse", "demonstrator"] = "spacemouse"
+    rate_hz: Annotated[float, Between(20.0, 250.0)] = 100.0
+    linear_speed_m_s: Annotated[float, Between(0.001, 1.0)] = 0.25
+    angular_speed_rad_s: Annotated[float, Between(0.01, 2.5)] = 0.6
+    dead_zone: Annotated[float, Between(0.0, 0.9)] = 0.1
+    exponent: Annotated[float, Between(0.5, 4.0)] = 1.5
+    deadman_button: Annotated[int, Between(0, 63)] = 0
+    gripper_button: Annotated[int, Between(0, 63)] = 1
+    signs: Annotated[SixNumbers, Among((1.0, -1.0))] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    report_timeout_s: Annotated[float, Between(0.05, 1.0)] = 0.2
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what these numbers may not be together."""
+        if self.deadman_button == self.gripper_button:
+            yield (
+                f"deadman_button and gripper_button are both {self.gripper_button}; expected two"
+                " buttons"
+            )
+
+
+_Pixels = Annotated[int, Between(16, 4096)]
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """One camera, whose images come on `<name>/image_raw` and `<name>/camera_info`.
+
+    Attributes:
+        driver: `cell`: the simulated cell draws them; `external`: a ROS driver that is no part of
+            this package publishes them.
+        width_px, height_px: Of each image; even, as video has it.
+        rate_hz: How many a second.
+    """
+
+    driver: Literal["cell", "external"] = "cell"
+    width_px: _Pixels = 320
+    height_px: _Pixels = 240
+    rate_hz: Annotated[float, Between(1.0, 240.0)] = 30.0
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what these numbers may not be."""
+        for name in ("width_px", "height_px"):
+            if getattr(self, name) % 2:
+                yield f"{name} is {getattr(self, name)}; expected an even number, as video has it"
+
+
+@dataclass(frozen=True)
+class CellConfig:
+    """The simulated cell.
+
+    Attributes:
+        task: `cup` or `bowl`.
+        level: Randomisation: `none`, `normal` or `hard`.
+        seed: Of the first episode.
+        fault_port: TCP port on the arm's host that takes fault injections, for tests.
+    """
+
+    task: TaskName = "cup"
+    level: LevelName = "normal"
+    seed: Seed = 0
+    fault_port: Annotated[int, Between(1024, 65535)] = 30999
