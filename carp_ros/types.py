@@ -17,6 +17,14 @@ from carp_ros.errors import ChunkError, TwistError
 
 Array = npt.NDArray[np.float64]
 
+# What no arm, no policy and no hand of this kind ever asks for. Within these bounds no product of
+# what follows can overflow, so that no arithmetic on a chunk or a twist ends in infinity or NaN.
+MOST_POSITION_M = 10.0
+MOST_LINEAR_M_S = 10.0
+MOST_ANGULAR_RAD_S = 20.0
+MOST_CHUNK_NS = 60_000_000_000  # from a chunk's stamp to any of its steps, before or after
+MOST_TIME_NS = 2**61  # all that a ROS stamp can hold, and room to change its clock
+
 
 @dataclass(frozen=True, slots=True)
 class Pose:
@@ -31,7 +39,7 @@ class Twist:
     """A velocity of the tool in the base frame: `linear` (3,) in [m/s], `angular` (3,) in [rad/s].
 
     Raises:
-        TwistError: If a number is not finite.
+        TwistError: If a number is not finite or beyond what any hand asks for.
     """
 
     linear: Array
@@ -42,6 +50,13 @@ class Twist:
             raise TwistError(
                 f"twist is {self.linear.tolist()} m/s, {self.angular.tolist()} rad/s; expected"
                 " finite numbers: check the pointer's mapping"
+            )
+        linear, angular = float(np.abs(self.linear).max()), float(np.abs(self.angular).max())
+        if linear > MOST_LINEAR_M_S or angular > MOST_ANGULAR_RAD_S:
+            raise TwistError(
+                f"twist has parts of {linear:.4g} m/s and {angular:.4g} rad/s; expected at most"
+                f" {MOST_LINEAR_M_S:g} m/s and {MOST_ANGULAR_RAD_S:g} rad/s: check the pointer's"
+                " mapping and its units"
             )
 
 
@@ -57,8 +72,9 @@ class Chunk:
         gripper: 0 open to 1 closed, of shape (N,).
 
     Raises:
-        ChunkError: If shapes disagree, a number is not finite, times do not rise, a quaternion is
-            not of unit length or a gripper target is outside 0 to 1.
+        ChunkError: If shapes disagree, a number is not finite, a position or a time is far beyond
+            any arm's, times do not rise, a quaternion is not of unit length or a gripper target is
+            outside 0 to 1.
     """
 
     stamp_ns: int
@@ -80,10 +96,14 @@ class Chunk:
             if not np.isfinite(getattr(self, name)).all():
                 step = int(np.argwhere(~np.isfinite(getattr(self, name)))[0, 0])
                 raise ChunkError(f"chunk {name}[{step}] is not finite; expected finite numbers")
-        if (np.diff(self.times_ns) <= 0).any():
+        farthest_m = float(np.abs(self.positions).max())
+        if farthest_m > MOST_POSITION_M:
+            step = int(np.argwhere(np.abs(self.positions) == farthest_m)[0, 0])
             raise ChunkError(
-                "chunk times do not rise; expected each step later than the one before"
+                f"chunk positions[{step}] is {self.positions[step].tolist()} m; expected at most"
+                f" {MOST_POSITION_M:g} m from the base along each axis"
             )
+        self._check_times()
         norms = np.linalg.norm(self.quaternions, axis=1)
         if (np.abs(norms - 1.0) > 1e-3).any():
             worst = int(np.argmax(np.abs(norms - 1.0)))
@@ -94,6 +114,25 @@ class Chunk:
             raise ChunkError(
                 f"chunk gripper spans {self.gripper.min():.3f} to {self.gripper.max():.3f};"
                 " expected 0 (open) to 1 (closed)"
+            )
+
+    def _check_times(self) -> None:
+        """Refuse times that do not rise, or lie so far away that differences could overflow."""
+        first_ns, last_ns = int(self.times_ns.min()), int(self.times_ns.max())
+        if max(abs(self.stamp_ns), abs(first_ns), abs(last_ns)) > MOST_TIME_NS:
+            raise ChunkError(
+                f"chunk has stamp {self.stamp_ns} ns and times {first_ns} to {last_ns} ns; expected"
+                f" at most {MOST_TIME_NS} ns"
+            )
+        if (np.diff(self.times_ns) <= 0).any():
+            raise ChunkError(
+                "chunk times do not rise; expected each step later than the one before"
+            )
+        before_ns, after_ns = self.stamp_ns - first_ns, last_ns - self.stamp_ns
+        if max(before_ns, after_ns) > MOST_CHUNK_NS:
+            raise ChunkError(
+                f"chunk's steps are due from {-before_ns * 1e-9:.1f} to {after_ns * 1e-9:.1f} s"
+                f" after its stamp; expected within {MOST_CHUNK_NS * 1e-9:.0f} s of it"
             )
 
 

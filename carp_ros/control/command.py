@@ -16,8 +16,9 @@ import numpy as np
 
 from carp_ros.control.realtime import Lateness
 from carp_ros.control.servo import Mode
-from carp_ros.errors import ChunkError
+from carp_ros.errors import ChunkError, MessageError
 from carp_ros.mailbox import SHARED_FOLDER, Mailbox
+from carp_ros.refusal import refusing
 from carp_ros.types import Array, Chunk, Pose, SafetyMode, Twist
 
 MAX_JOINTS = 8
@@ -129,18 +130,27 @@ class Command:
 
     @classmethod
     def from_record(cls, record: Record) -> Command:
-        """Return the command of a `COMMAND_DTYPE` record."""
-        twist = record["twist"].copy()
-        return cls(
-            heartbeat_ns=int(record["heartbeat_ns"]),
-            mode=Mode(int(record["mode"])),
-            enables=int(record["enables"]),
-            resets=int(record["resets"]),
-            leave=bool(record["leave"]),
-            twist=Twist(twist[:3], twist[3:]),
-            twist_ns=int(record["twist_ns"]),
-            gripper=float(record["gripper"]),
-        )
+        """Return the command of a `COMMAND_DTYPE` record.
+
+        Raises:
+            MessageError: If it holds what no control node writes: an unknown mode, a twist or a
+                gripper wish that is not finite.
+        """
+        with refusing(MessageError, "command to the servo"):
+            twist = record["twist"].copy()
+            gripper = float(record["gripper"])
+            if not 0.0 <= gripper <= 1.0:  # also false for NaN
+                raise ValueError(f"gripper wish is {gripper}; expected 0 (open) to 1 (closed)")
+            return cls(
+                heartbeat_ns=int(record["heartbeat_ns"]),
+                mode=Mode(int(record["mode"])),
+                enables=int(record["enables"]),
+                resets=int(record["resets"]),
+                leave=bool(record["leave"]),
+                twist=Twist(twist[:3], twist[3:]),
+                twist_ns=int(record["twist_ns"]),
+                gripper=gripper,
+            )
 
 
 def chunk_to_record(chunk: Chunk) -> Record:
@@ -160,8 +170,14 @@ def chunk_to_record(chunk: Chunk) -> Record:
 
 
 def chunk_from_record(record: Record) -> Chunk:
-    """Return the chunk of a `CHUNK_DTYPE` record, checked anew."""
+    """Return the chunk of a `CHUNK_DTYPE` record, checked anew.
+
+    Raises:
+        ChunkError: If it is none, as when its writer died while it wrote.
+    """
     n = int(record["steps"])
+    if not 0 < n <= MAX_STEPS:
+        raise ChunkError(f"chunk has {n} steps; expected 1 to {MAX_STEPS}")
     return Chunk(
         int(record["stamp_ns"]),
         *(record[name][:n].copy() for name in ("times_ns", "positions", "quaternions", "gripper")),
@@ -235,8 +251,19 @@ class ServoState:
 
     @classmethod
     def from_record(cls, record: Record) -> ServoState:
-        """Return the state of a `STATE_DTYPE` record."""
+        """Return the state of a `STATE_DTYPE` record.
+
+        Raises:
+            MessageError: If it holds what no servo process writes.
+        """
+        with refusing(MessageError, "state of the servo"):
+            return cls._read(record)
+
+    @classmethod
+    def _read(cls, record: Record) -> ServoState:
         n = int(record["joint_count"])
+        if not 0 < n <= MAX_JOINTS:
+            raise ValueError(f"it has {n} joints; expected 1 to {MAX_JOINTS}")
         values = {name: record[name].item() for name in _PLAIN_STATE}
         values |= {
             name: record[name][:n].copy() for name in ("joints", "velocities", "target_joints")

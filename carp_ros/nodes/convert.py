@@ -20,7 +20,8 @@ from trajectory_msgs.msg import (
     MultiDOFJointTrajectoryPoint,
 )
 
-from carp_ros.errors import MessageError
+from carp_ros.control.command import MAX_STEPS
+from carp_ros.errors import ChunkError, MessageError
 from carp_ros.inference.pixels import rgb_from_rows
 from carp_ros.types import Array, Chunk, Pose, Twist
 
@@ -81,7 +82,7 @@ def twist_from_msg(msg: TwistStamped, frame: str) -> Twist:
 
     Raises:
         MessageError: If it is in another frame.
-        TwistError: If a number is not finite.
+        TwistError: If a number is not finite or far too large.
     """
     _require_frame(msg.header, frame, "twist")
     linear, angular = msg.twist.linear, msg.twist.angular
@@ -121,8 +122,13 @@ def chunk_from_msgs(poses: MultiDOFJointTrajectory, gripper: JointTrajectory, fr
 
     Raises:
         MessageError: If a frame, a name or a stamp is not what is expected.
-        ChunkError: If the numbers make no chunk.
+        ChunkError: If the numbers make no chunk, or one that is too long for the servo.
     """
+    longest = max(len(poses.points), len(gripper.points))
+    if longest > MAX_STEPS:
+        raise ChunkError(
+            f"chunk has {longest} steps; expected at most {MAX_STEPS}: send fewer at a time"
+        )
     _require_frame(poses.header, frame, "chunk")
     for msg, name in ((poses, TCP), (gripper, GRIPPER)):
         if list(msg.joint_names) != [name]:

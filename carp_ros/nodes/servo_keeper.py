@@ -8,9 +8,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from carp_ros.control.command import Link, Record, ServoState
+from carp_ros.errors import MessageError
 
 SERVO_PROGRAM = (sys.executable, "-m", "carp_ros.nodes.servo_process")
 _START_TIMEOUT_NS = 15_000_000_000  # connecting to a robot and starting its program takes seconds
@@ -72,10 +74,10 @@ class ServoKeeper:
         if self._link.state.count != self._states_seen:
             self._states_seen = self._link.state.count
             record = self._link.state.read()
-            if record is not None:
-                self.state = ServoState.from_record(record)
-                if now_ns - self._started_ns > _STEADY_NS:
-                    self._failures = 0
+            with suppress(MessageError):  # what no servo writes is as good as silence
+                self.state = self.state if record is None else ServoState.from_record(record)
+            if self.state is not None and now_ns - self._started_ns > _STEADY_NS:
+                self._failures = 0
         code = self._process.poll()
         if code is not None:
             return self._lost(now_ns, _death(code, self.note if self._noted else ""))

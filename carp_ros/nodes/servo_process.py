@@ -27,7 +27,7 @@ from carp_ros.control.kinematics import Kinematics
 from carp_ros.control.realtime import Metronome, request_realtime, starting_pollers
 from carp_ros.control.servo import Servo
 from carp_ros.control.servo_loop import ServoLoop
-from carp_ros.errors import CarpError, ChunkError, DeviceError
+from carp_ros.errors import CarpError, ChunkError, DeviceError, MessageError
 from carp_ros.hardware.arm import Arm
 from carp_ros.nodes.devices import make_arm, make_kinematics
 from carp_ros.rig import Rig, load_rig
@@ -104,7 +104,11 @@ class ServoProcess:
         if self._link.command.count != self._commands_seen:
             self._commands_seen = self._link.command.count
             record = self._link.command.read()
-            self._command = None if record is None else Command.from_record(record)
+            try:
+                self._command = None if record is None else Command.from_record(record)
+            except MessageError as error:
+                # the one before grows old, and silence of the control node stops the arm
+                self._note(str(error))
         return self._command
 
     def _new_chunk(self) -> Chunk | None:
@@ -115,7 +119,7 @@ class ServoProcess:
         try:
             return None if record is None else chunk_from_record(record)
         except ChunkError:
-            return None  # the control node checked it: torn by a dying writer
+            return None  # the control node checked it: not written by one
 
     def _send(self, loop: ServoLoop, joints: np.ndarray[Any, Any], command: Command | None) -> None:
         try:

@@ -27,6 +27,7 @@ fast = settings(max_examples=30, deadline=None)
 integers = st.integers(-(2**62), 2**62)
 numbers = st.floats(-1e6, 1e6)
 vectors = st.tuples(numbers, numbers, numbers).map(np.array)
+speeds = st.tuples(*[st.floats(-10.0, 10.0)] * 3).map(np.array)
 texts = st.text(
     st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=80
 )  # at most 4 bytes a character: 320
@@ -37,7 +38,7 @@ commands = st.builds(
     integers,
     integers,
     st.booleans(),
-    st.builds(Twist, vectors, vectors),
+    st.builds(Twist, speeds, speeds),
     integers,
     st.floats(0.0, 1.0),
 )
@@ -83,9 +84,12 @@ def chunks(draw, steps=up_to_20):
     count = draw(steps)
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     quaternions = random.normal(size=(count, 4))
+    stamp_ns = draw(st.integers(0, 2**60))
     return Chunk(
-        stamp_ns=draw(st.integers(0, 2**60)),
-        times_ns=draw(st.integers(0, 2**60)) + np.cumsum(random.integers(1, 10**9, count)),
+        stamp_ns=stamp_ns,
+        times_ns=stamp_ns
+        + draw(st.integers(-(10**9), 10**9))
+        + np.cumsum(random.integers(1, 4 * 10**8, count)),
         positions=random.normal(size=(count, 3)),
         quaternions=quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True),
         gripper=random.uniform(size=count),
