@@ -22,12 +22,16 @@ class Guard:
         limits: The rig's limits.
         state_timeout_s: A robot clock that stands still for longer is a fault.
         heartbeat_timeout_s: Silence of the control node for longer is a fault.
+
+    Attributes:
+        limits: The rig's limits.
+        fault, text: What is latched, and in words; NONE and empty if nothing is.
     """
 
     def __init__(
         self, limits: LimitsConfig, state_timeout_s: float, heartbeat_timeout_s: float
     ) -> None:
-        self._limits = limits
+        self.limits = limits
         self._state_timeout_s = state_timeout_s
         self._heartbeat_timeout_s = heartbeat_timeout_s
         self._robot_time_s = math.nan
@@ -133,13 +137,13 @@ class Guard:
     def _tracking(self, tool: Pose, target: Pose) -> tuple[Fault, str] | None:
         error = pose_difference(tool, target)
         error_m, error_rad = math.hypot(*error[:3].tolist()), math.hypot(*error[3:].tolist())
-        limits = self._limits
+        limits = self.limits
         if error_m <= limits.max_tracking_error_m and error_rad <= limits.max_tracking_error_rad:
             return None
         return Fault.TRACKING, (
             f"the tool is {error_m:.3f} m and {error_rad:.2f} rad from where it was commanded"
             f" (limits {limits.max_tracking_error_m} m, {limits.max_tracking_error_rad} rad): is"
-            " it blocked, or the pendant's speed slider below 100 %? then reset"
+            " it blocked, or its payload set wrong? then reset"
         )
 
 

@@ -124,6 +124,12 @@ class ToolLimits:
         step = shortened(angular, self._angular_step)
         return np.array([*linear, *(x + dx for x, dx in zip(turning, step))])
 
+    def at_most_full_speed(self, velocity: Array) -> Array:
+        """Return a tool velocity of shape (6,), shortened to the speed limits."""
+        numbers = velocity.tolist()
+        linear = shortened(numbers[:3], self._linear_speed)
+        return np.array([*linear, *shortened(numbers[3:], self._angular_speed)])
+
     def reachable(self, unchanged: Array, change: Array) -> float:
         """Return the largest share of `change`, 0 to 1, that the acceleration limits allow.
 
@@ -141,6 +147,19 @@ class ToolLimits:
         linear = math.sqrt(float(velocity[:3] @ velocity[:3])) / self._linear_speed
         angular = math.sqrt(float(velocity[3:] @ velocity[3:])) / self._angular_speed
         return max(linear, angular)
+
+    def braking(self, velocity: Array) -> float:
+        """Return by how much of `velocity` a second the tool may brake, in [1/s].
+
+        Args:
+            velocity: Of the tool, of shape (6,) in [m/s] and [rad/s].
+        """
+        numbers = velocity.tolist()
+        linear, angular = math.hypot(*numbers[:3]), math.hypot(*numbers[3:])
+        return min(
+            self._linear_braking / max(linear, _NEGLIGIBLE),
+            self._angular_braking / max(angular, _NEGLIGIBLE),
+        )
 
     def _limit_linear(
         self, wanted: Sequence[float], last: Sequence[float], position: Sequence[float]
@@ -219,10 +238,15 @@ class JointLimits:
         )
         return 1.0 / max(1.0, used / self._dt_s)
 
-    def approach(self, error: Array) -> Array:
-        """Return joint velocities along `error` of shape (J,) in [rad] that brake at its end."""
+    def approach(self, error: Array, most_rad_s2: float = math.inf) -> Array:
+        """Return joint velocities that brake at the end of `error`, of shape (J,) in [rad].
+
+        Args:
+            error: What is missing; the velocities are along it.
+            most_rad_s2: What the tool lets the fastest joint brake with.
+        """
         distance = float(np.abs(error).max())
         if distance == 0.0:
             return np.zeros_like(error)
-        deceleration = _BRAKING_SHARE * float(self.acceleration.min())
+        deceleration = min(_BRAKING_SHARE * float(self.acceleration.min()), most_rad_s2)
         return error * (braking_speed(distance, deceleration, self._dt_s) / distance)

@@ -14,6 +14,7 @@ import numpy as np
 from carp_ros.control.ik import DifferentialIk
 from carp_ros.control.kinematics import Kinematics
 from carp_ros.control.limits import JointLimits, ToolLimits
+from carp_ros.control.plan_clock import PlanClock
 from carp_ros.control.schedule import Schedule
 from carp_ros.geometry import pose_difference
 from carp_ros.rig import LimitsConfig
@@ -53,20 +54,35 @@ class Motion(Protocol):
 
 
 class Drive:
-    """The limits and the inverse kinematics that every motion goes through."""
+    """The limits and the inverse kinematics that every motion goes through.
+
+    Attributes:
+        clock: Tells how fast the robot executes what it is sent: so fast do motions go.
+    """
 
     def __init__(self, kinematics: Kinematics, config: LimitsConfig, period_s: float) -> None:
         self.kinematics = kinematics
         self.tool = ToolLimits(config, period_s)
         self.joints = JointLimits(config, kinematics.robot, period_s)
         self.period_s = period_s
+        self.clock = PlanClock()
         self._ik = DifferentialIk(kinematics, config)
 
     def follow(self, wanted: Array, reference: Reference) -> Array:
-        """Return joint velocities for a wanted tool velocity of shape (6,), within all limits."""
-        allowed = self.tool.limit(wanted, reference.twist, reference.pose.position)
+        """Return joint velocities for a wanted tool velocity of shape (6,), within all limits.
+
+        What is wanted is as for a robot at full speed; what is returned is slowed as the robot is.
+        """
+        scaling = self.clock.scaling
+        if scaling == 1.0:
+            last = reference.twist
+        elif scaling < LEAST_SCALING:
+            return np.zeros_like(reference.velocities)
+        else:
+            last = self.tool.at_most_full_speed(reference.twist / scaling)
+        allowed = self.tool.limit(wanted, last, reference.pose.position)
         step = self._ik.solve(allowed, reference.joints, reference.jacobian)
-        return self.joints.slow(step.velocities, reference.joints)
+        return self.joints.slow(step.velocities, reference.joints) * scaling
 
 
 class TwistMotion:
@@ -92,21 +108,35 @@ class TwistMotion:
 
 
 class ChunkMotion:
-    """Follows a schedule exactly where limits allow, and catches up where they did not."""
+    """Follows a schedule exactly where limits allow, and catches up where they did not.
 
-    def __init__(self, drive: Drive, schedule: Schedule, start_ns: int, timeout_s: float) -> None:
+    Args:
+        drive: What every motion goes through.
+        schedule: In the time of the plan.
+        start_ns: When it begins, in that time.
+        lag_ns: How late plans were when this one was made.
+        timeout_s: How long its last pose counts.
+    """
+
+    def __init__(
+        self, drive: Drive, schedule: Schedule, start_ns: int, lag_ns: int, timeout_s: float
+    ) -> None:
         self._drive = drive
         self._schedule = schedule
+        self._lag_ns = lag_ns
         self._end_ns = schedule.end_ns + round(timeout_s * 1e9)
         self._due, self._opening = self._sample(start_ns)
 
     def velocities(self, reference: Reference, now_ns: int) -> Array | None:
         """Return the velocities that carry the reference to the pose due now."""
-        if now_ns > self._end_ns:
+        clock = self._drive.clock
+        plan_ns = clock.plan_ns(now_ns, self._lag_ns)
+        if plan_ns > self._end_ns or now_ns > self._end_ns + _MOST_STRETCH_NS:
             return None
         before = self._due
-        self._due, self._opening = self._sample(now_ns)
-        feed_forward = pose_difference(before, self._due) / self._drive.period_s
+        self._due, self._opening = self._sample(plan_ns)
+        passed_s = self._drive.period_s * max(clock.scaling, LEAST_SCALING)
+        feed_forward = pose_difference(before, self._due) / passed_s
         behind = pose_difference(reference.pose, before)
         return self._drive.follow(feed_forward + self._drive.tool.approach(behind), reference)
 
@@ -129,11 +159,23 @@ class JointMotion:
     def velocities(self, reference: Reference, now_ns: int) -> Array | None:
         """Return the velocities towards the goal; None once there."""
         error = self._goal - reference.joints
-        if float(np.abs(error).max()) < 1e-4 and not reference.velocities.any():
+        distance = float(np.abs(error).max())
+        if distance < 1e-4 and not reference.velocities.any():
             return None
-        wanted = self._drive.joints.slow(self._drive.joints.approach(error), reference.joints)
-        return wanted / max(1.0, self._drive.tool.speeds_used(reference.jacobian @ wanted))
+        # what the fastest joint may brake with: the tool's limits are the narrower ones
+        per_rad = reference.jacobian @ (error / max(distance, 1e-9))
+        most_rad_s2 = self._drive.tool.braking(per_rad)
+        wanted = self._drive.joints.approach(error, most_rad_s2)
+        wanted = self._drive.joints.slow(wanted, reference.joints)
+        wanted = wanted / max(1.0, self._drive.tool.speeds_used(reference.jacobian @ wanted))
+        return wanted * self._drive.clock.scaling
 
     def gripper(self, now_ns: int) -> float | None:
         """Leave the gripper as it is."""
         return None
+
+
+LEAST_SCALING = 0.01  # a robot that is slower stands
+# A plan is of what was seen: a robot that is slowed down, or paused, follows it no longer than this
+# beyond its end, and never goes on with an old one once it is let go.
+_MOST_STRETCH_NS = 2_000_000_000

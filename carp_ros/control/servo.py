@@ -122,21 +122,34 @@ class Servo:
                 or it leads where the tool may not or can not at once go. The motion before it
                 goes on.
         """
-        self._check(chunk, now_ns)
+        clock = self._drive.clock
+        # since it was seen, the plan's time has passed as fast as the robot moved
+        lag_ns = clock.lag_at(chunk.stamp_ns)
+        plan_ns = clock.plan_ns(now_ns, lag_ns)
+        self._check(chunk, now_ns, plan_ns)
         here = self._reference
-        twist = Twist(here.twist[:3], here.twist[3:])
-        before_ns = now_ns - round(self._drive.period_s * 1e9)
+        # by the plan's time a slowed tool moves as fast as at full speed
+        rate = here.twist / max(clock.scaling, _LEAST_SCALING)
+        before_ns = plan_ns - round(self._drive.period_s * 1e9)
+        twist = Twist(rate[:3], rate[3:])
         schedule = Schedule(chunk, before_ns, here.pose, twist, self._blend_s)
         timeout_s = self._limits.chunk_timeout_s
-        self._motion = ChunkMotion(self._drive, schedule, before_ns, timeout_s)
+        self._motion = ChunkMotion(self._drive, schedule, before_ns, lag_ns, timeout_s)
         self._mode = Mode.CHUNK
 
     def move_to(self, joints: Array) -> None:
         """Move all joints in step to `joints` of shape (J,) in [rad]."""
         self._motion, self._mode = JointMotion(self._drive, joints), Mode.JOINTS
 
-    def step(self, now_ns: int) -> Target:
-        """Return the command for `now_ns`."""
+    def step(self, now_ns: int, scaling: float = 1.0) -> Target:
+        """Return the command for `now_ns`.
+
+        Args:
+            now_ns: The time.
+            scaling: The share of commanded speed that the robot executes now, 0 to 1: motions go
+                along the same path so much slower.
+        """
+        self._drive.clock.advance(now_ns, scaling)
         here = self._reference
         wanted = self._motion.velocities(here, now_ns) if self._motion else None
         if self._motion is None or wanted is None:
@@ -176,8 +189,8 @@ class Servo:
         jacobian = self._drive.kinematics.jacobian(middle)
         self._reference = Reference(joints, velocities, pose, twist, jacobian)
 
-    def _check(self, chunk: Chunk, now_ns: int) -> None:
-        """Refuse a chunk that may not be followed now."""
+    def _check(self, chunk: Chunk, now_ns: int, plan_ns: int) -> None:
+        """Refuse a chunk that may not be followed now, at `plan_ns` of its own time."""
         limits = self._limits
         age_s = (now_ns - chunk.stamp_ns) * 1e-9
         if age_s < -_CLOCK_TOLERANCE_S:
@@ -190,12 +203,12 @@ class Servo:
                 f"chunk is from an observation {age_s:.3f} s old; expected at most"
                 f" {limits.chunk_timeout_s} s (limits.chunk_timeout_s)"
             )
-        if chunk.times_ns[-1] <= now_ns:
+        if chunk.times_ns[-1] <= plan_ns:
             raise ChunkError(
-                f"chunk ended {(now_ns - int(chunk.times_ns[-1])) * 1e-9:.3f} s ago; expected at"
+                f"chunk ended {(plan_ns - int(chunk.times_ns[-1])) * 1e-9:.3f} s ago; expected at"
                 " least one step to come"
             )
-        to_come = chunk.positions[chunk.times_ns > now_ns]
+        to_come = chunk.positions[chunk.times_ns > plan_ns]
         inside = np.clip(to_come, limits.workspace_min_m, limits.workspace_max_m)
         outside_m = np.linalg.norm(to_come - inside, axis=1)
         if outside_m.max() > limits.max_jump_m:
@@ -205,7 +218,7 @@ class Servo:
                 f" {list(limits.workspace_min_m)} to {list(limits.workspace_max_m)} m; nearer than"
                 f" {limits.max_jump_m} m it would be led along the wall"
             )
-        first, _ = PosePath(chunk).sample(now_ns)
+        first, _ = PosePath(chunk).sample(plan_ns)
         jump = pose_difference(self._reference.pose, first)
         jump_m, jump_rad = float(np.linalg.norm(jump[:3])), float(np.linalg.norm(jump[3:]))
         if jump_m > limits.max_jump_m or jump_rad > limits.max_jump_rad:
@@ -216,3 +229,4 @@ class Servo:
 
 
 _CLOCK_TOLERANCE_S = 0.005
+_LEAST_SCALING = 0.1  # below it the tool hardly moves, and a new plan fades in from rest

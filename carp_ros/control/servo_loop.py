@@ -5,13 +5,18 @@ Joins the guard (may it move?) with the servo (how does it move?) and keeps what
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from carp_ros.control.command import Command, Fault, ServoState
 from carp_ros.control.guard import Guard
 from carp_ros.control.kinematics import Kinematics
 from carp_ros.control.servo import Mode, Servo, Target
 from carp_ros.errors import ChunkError
+from carp_ros.geometry import pose_difference
+from carp_ros.rig import LimitsConfig
 from carp_ros.types import ArmState, Array, Chunk, Pose
 
 
@@ -36,13 +41,23 @@ class Tick:
 
 
 @dataclass
+class _Yield:
+    """How far the commanded joints are on their way to an arm that could not follow."""
+
+    under_way: bool = False
+    done: bool = False
+    left: int = 1  # how often they may yet go there
+    waited: int = 0  # ticks since a reset was asked for
+
+
+@dataclass
 class ServoLoop:
     """Turns robot state and commands into joint targets, fail-closed.
 
     Attributes:
         kinematics: Of the arm and its tool.
         servo: Seeded at the measured joints.
-        guard: Decides whether anything may move.
+        guard: Decides whether anything may move; its limits say what is far off.
         home: Joint positions of the home motion, of shape (J,) in [rad].
     """
 
@@ -54,6 +69,8 @@ class ServoLoop:
     _target: Target | None = None
     _twist_ns: int = 0
     _homing: int = -1
+    _sends: bool = False  # whether the arm executes what the last tick returned
+    _yield: _Yield = field(default_factory=lambda: _Yield())
 
     @property
     def moving(self) -> bool:
@@ -77,34 +94,92 @@ class ServoLoop:
         self.guard.watch(now_ns, arm, tool, target_pose, command)
         if command is not None and self.guard.may_move(command):
             self._obey(command, chunk, now_ns)
-        elif self.servo.mode is not Mode.HOLD:
+        elif self.servo.mode is not Mode.HOLD and not self._yield.under_way:
             self.servo.stop()
-        executes = arm.ready and arm.safety_mode.may_move
-        if not executes and self.guard.fault is not Fault.NONE:
+        self._sends = arm.ready and arm.safety_mode.may_move
+        if self.guard.fault is Fault.NONE:
+            self._yield = _Yield()
+        elif self._sends:
+            self._yield_to(arm, command)
+        else:
             # nothing that is sent now is executed: stand where the arm stands
+            self._yield = _Yield()
             self.servo.seed(arm.joints, self.servo.gripper)
-        self._target = self.servo.step(now_ns)
-        return Tick(self._target if executes else None, tool)
+        self._target = self.servo.step(now_ns, _scaling(arm))
+        return Tick(self._target if self._sends else None, tool)
 
     def reset_due(self, command: Command | None) -> bool:
-        """Return whether to reset now: asked for, and done braking, for a reset stops at once."""
-        return self.guard.reset_asked(command) and not self.moving
+        """Return whether to reset now: asked for, and the commanded joints came to rest.
+
+        After a fault they rest where the arm does; see `_yield_to`.
+        """
+        if not self.guard.reset_asked(command) or self.moving:
+            return False
+        settled = self.guard.fault is Fault.NONE or not self._sends or self._yield.done
+        return settled or self._yield.waited >= _MOST_WAITED
 
     def try_reset(self, command: Command, arm: ArmState, problem: str) -> None:
-        """Clear the fault and stand where the arm is, or keep it.
+        """Clear the fault, or keep it. Either way nothing moves.
+
+        An arm that executed all the while goes on standing where it was commanded; one that did
+        not is taken where it stands.
 
         Args:
             command: Asks for the reset.
             arm: State after the arm's own recovery.
             problem: Why the arm could not recover; empty if it did.
         """
-        if problem or not (arm.ready and arm.safety_mode.may_move):
-            why = problem or f"the robot is in {arm.safety_mode.name}, program not running"
-            self.guard.refuse_reset(command, why)
+        problem = problem or self._hindrance(arm)
+        self._yield = _Yield()  # the next reset lets the arm try anew
+        if problem:
+            self.guard.refuse_reset(command, problem)
             return
-        self.servo.seed(arm.joints, self.servo.gripper)
-        self._target = None
+        if not self._sends:
+            self.servo.seed(arm.joints, self.servo.gripper)
+            self._target = None
         self.guard.reset(command)
+
+    def _hindrance(self, arm: ArmState) -> str:
+        """Return why the fault can't be cleared now; empty if it can."""
+        if not (arm.ready and arm.safety_mode.may_move):
+            return f"the robot is in {arm.safety_mode.name}, program not running"
+        if not _rests(arm):
+            fastest = float(np.abs(arm.velocities).max())
+            return f"the arm still moves at {fastest:.2f} rad/s; wait until it stands"
+        if self._sends and self._target is not None:
+            off = _off_by(
+                self.kinematics.tcp_pose(arm.joints), self._target.pose, self.guard.limits
+            )
+            if off > 1.0:
+                return (
+                    "the arm does not stand where it is commanded to; free it from what holds it,"
+                    " then reset again"
+                )
+        return ""
+
+    def _yield_to(self, arm: ArmState, command: Command | None) -> None:
+        """After a fault, once both stand, lead the commanded joints to an arm that is elsewhere.
+
+        It could not follow. Left where they are, they press on what is in its way, and the arm
+        leaps when that is gone. They go there once, within the limits, and again when a reset is
+        asked for: to follow the measured joints all the time would let the arm creep.
+        """
+        state = self._yield
+        asked = self.guard.reset_asked(command)
+        if asked and not state.waited:  # where it stands may have changed
+            state.left, state.done = 2, False
+        state.waited = state.waited + 1 if asked else 0
+        if state.under_way:
+            state.under_way = self.servo.mode is not Mode.HOLD
+        elif not state.done and not self.moving and self._target is not None and _rests(arm):
+            off = _off_by(
+                self.kinematics.tcp_pose(arm.joints), self._target.pose, self.guard.limits
+            )
+            state.under_way = off > _YIELD_SHARE and state.left > 0
+            state.done = not state.under_way
+            if state.under_way:
+                state.left -= 1
+                self.servo.move_to(arm.joints)
 
     def state(
         self, now_ns: int, arm: ArmState, tick: Tick, priority: int, *, busy: bool = False
@@ -159,3 +234,27 @@ class ServoLoop:
         else:
             self._counts.followed += 1
             self._counts.chunk_stamp_ns, self._counts.chunk_begun_ns = chunk.stamp_ns, now_ns
+
+
+_YIELD_SHARE = 0.1  # of what is a tracking fault; nearer than this the arm is where it was sent
+_RESTING_RAD_S = 0.02
+_MOST_WAITED = 1500  # ticks; three seconds at 500 Hz for the arm to come to rest
+
+
+def _rests(arm: ArmState) -> bool:
+    return float(np.abs(arm.velocities).max()) <= _RESTING_RAD_S
+
+
+def _off_by(tool: Pose, target: Pose, limits: LimitsConfig) -> float:
+    """Return how far the tool is from where it was commanded, as a share of a tracking fault."""
+    error = pose_difference(tool, target).tolist()
+    return max(
+        math.hypot(*error[:3]) / limits.max_tracking_error_m,
+        math.hypot(*error[3:]) / limits.max_tracking_error_rad,
+    )
+
+
+def _scaling(arm: ArmState) -> float:
+    """Return how fast the arm executes, 0 to 1; what is no number counts as not at all."""
+    scaling = arm.speed_scaling
+    return 1.0 if scaling > 1.0 else scaling if scaling > 0.0 else 0.0

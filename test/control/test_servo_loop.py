@@ -267,7 +267,7 @@ def test_a_fault_stops_motion_and_is_reported(moving, break_it):
     assert moving.state.fault_text
     assert moving.state.mode is Mode.HOLD
 
-    for _ in range(150):
+    for _ in range(500):  # braked, and led to an arm that could not follow
         moving.twist(ASIDE)
         moving.tick()
 
@@ -300,10 +300,10 @@ def test_after_a_reset_the_arm_stands_where_it_is_until_a_newer_enable(moving, b
         safety_mode=SafetyMode.NORMAL,
         joints=moving.arm.joints + 0.03,
     )
-    moving.blocked = False
     measured = moving.arm.joints
 
     moving.reset()
+    moving.blocked = False  # not earlier: freed, the arm would go on to where it was sent
     moving.wish(mode=Mode.TWIST)
     moving.twist(ASIDE)
 
@@ -317,6 +317,125 @@ def test_after_a_reset_the_arm_stands_where_it_is_until_a_newer_enable(moving, b
     sent = moving.ticks(20)
     assert not rests(sent)
     assert is_smooth(np.concatenate([[measured, measured], sent]))
+
+
+def is_within_limits(joints):
+    """Whether tool and joints keep to their speeds and accelerations."""
+    positions = np.array([KINEMATICS.tcp_pose(row).position for row in joints])
+    speeds = np.linalg.norm(np.diff(positions, axis=0), axis=1) / PERIOD_S
+    return speeds.max() <= RIG.limits.max_linear_speed_m_s * 1.01 and is_smooth(joints)
+
+
+def test_an_arm_that_is_held_back_is_not_pressed_on_and_does_not_leap_once_it_is_free(moving):
+    held = moving.arm.joints
+    moving.blocked = True
+    sent = []
+    while moving.state.fault is Fault.NONE:
+        moving.twist(ASIDE)
+        sent.append(moving.tick().joints)
+    sent += list(moving.ticks(600))
+
+    assert moving.state.fault is Fault.TRACKING
+    assert is_within_limits(np.array(sent))
+    np.testing.assert_allclose(sent[-1], held, atol=1e-9)
+    moving.blocked = False
+    assert (moving.ticks(50) == sent[-1]).all()
+
+
+def test_a_reset_moves_nothing_however_early_it_comes(moving):
+    """The arm lags far behind, by a first-order lag as a soft servoJ has, and still arrives."""
+    moving.blocked = True
+    sent, joints = [], moving.arm.joints
+
+    def lag():
+        nonlocal joints
+        target = moving.tick()
+        step = (target.joints - joints) * min(1.0, PERIOD_S / 0.8)
+        joints = joints + step
+        moving.change_arm(joints=joints, velocities=step / PERIOD_S)
+        sent.append(target.joints)
+
+    while moving.state.fault is Fault.NONE:
+        moving.twist(ASIDE)
+        lag()
+    moving.wish(mode=Mode.HOLD, resets=moving.command.resets + 1)
+    while not moving.loop.reset_due(moving.command):
+        lag()
+        assert len(sent) < 5000
+    moving.loop.try_reset(moving.command, moving.arm, "")
+    cleared = len(sent)
+    for _ in range(300):
+        lag()
+
+    assert moving.state.fault is Fault.NONE
+    assert is_within_limits(np.array(sent))
+    assert rests(np.array(sent[cleared - 1 :]))
+
+
+def test_a_reset_is_refused_while_the_arm_moves_or_is_held_elsewhere(moving):
+    moving.blocked = True
+    moving.change_arm(velocities=np.full(6, 0.3), joints=moving.arm.joints + 0.15 * np.eye(6)[0])
+    moving.ticks(100)
+    assert moving.state.fault is Fault.TRACKING
+
+    def reset():
+        moving.wish(mode=Mode.HOLD, resets=moving.command.resets + 1)
+        while not moving.loop.reset_due(moving.command):
+            moving.tick()
+        moving.loop.try_reset(moving.command, moving.arm, "")
+        moving.tick()
+
+    reset()
+    assert moving.state.fault_text.endswith("still moves at 0.30 rad/s; wait until it stands")
+    moving.change_arm(velocities=np.zeros(6))
+    reset()
+    assert moving.state.fault is Fault.NONE
+
+
+def test_a_slowed_robot_follows_the_same_path_slower_and_the_next_plan_alike(bench):
+    full = Bench()
+    for each, scaling in ((full, 1.0), (bench, 0.4)):
+        each.change_arm(speed_scaling=scaling)
+        each.tick()
+        each.enable(Mode.CHUNK)
+        each.chunk = chunk_aside(each.now_ns)
+    ahead = full.ticks(400)
+    slowed = bench.ticks(800)
+
+    np.testing.assert_allclose(slowed[-1], ahead[-1], atol=1e-6)
+    for row in slowed[:800:50]:  # on the same path
+        assert np.linalg.norm(ahead - row, axis=1).min() < 4e-4
+    speeds = [np.abs(np.diff(path, axis=0)).max() / PERIOD_S for path in (ahead, slowed)]
+    assert speeds[1] == pytest.approx(0.4 * speeds[0], rel=0.15)
+    assert is_within_limits(slowed)
+
+
+@pytest.mark.parametrize("scaling", [0.0, -1.0, float("nan")])
+def test_a_paused_robot_is_sent_no_motion_and_does_not_go_on_with_an_old_plan(bench, scaling):
+    bench.change_arm(speed_scaling=scaling)
+    bench.tick()
+    bench.enable(Mode.CHUNK)
+    bench.chunk = chunk_aside(bench.now_ns)
+    assert rests(bench.ticks(1600))
+    assert bench.state.mode is Mode.HOLD
+
+    bench.change_arm(speed_scaling=1.0)
+    assert rests(bench.ticks(300))
+
+
+@pytest.mark.parametrize("mode", [Mode.TWIST, Mode.JOINTS])
+def test_hands_and_the_way_home_are_slowed_too(mode):
+    fastest = []
+    for scaling in (1.0, 0.5):
+        bench = Bench(HOME + 0.3)
+        bench.change_arm(speed_scaling=scaling)
+        bench.enable(mode)
+        sent = []
+        for _ in range(250):
+            bench.twist(ASIDE)
+            sent.append(bench.tick().joints)
+        fastest.append(np.abs(np.diff(sent, axis=0)).max())
+    assert fastest[1] == pytest.approx(0.5 * fastest[0], rel=0.1)
 
 
 @pytest.mark.parametrize(
