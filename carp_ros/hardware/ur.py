@@ -14,6 +14,7 @@ connect anew: from then on `servo` refuses, and the arm comes to rest where it w
 from __future__ import annotations
 
 import logging
+import math
 import time
 
 import numpy as np
@@ -21,7 +22,9 @@ from rtde_control import RTDEControlInterface
 from rtde_receive import RTDEReceiveInterface
 
 from carp_ros.errors import DeviceError
+from carp_ros.hardware import ur_dashboard
 from carp_ros.hardware.ur_dashboard import Dashboard, wait_for
+from carp_ros.hardware.ur_ports import REAL_TIME, RTDE, closed_port
 from carp_ros.rig import ArmConfig
 from carp_ros.types import ArmState, Array, SafetyMode
 
@@ -42,6 +45,8 @@ _PLAYING = 2  # RTDE runtime_state
 _SAFETY_NUMBERS = frozenset(SafetyMode)
 _PROGRAM_TIMEOUT_S = 5.0
 _FRESH_TIMEOUT_S = 0.1
+_ANSWERS_S = 5.0  # what the controller's answers take beside what is waited for
+LONGEST_RECOVERY_S = ur_dashboard.LONGEST_S + _PROGRAM_TIMEOUT_S + _FRESH_TIMEOUT_S + _ANSWERS_S
 
 
 class UrArm:
@@ -52,17 +57,19 @@ class UrArm:
 
     Args:
         config: The rig's `arm` section.
+        rate_hz: How often `servo` is called: the controller spreads each target over that time.
 
     Raises:
         ValueError: If gain or look-ahead is outside what servoJ takes.
     """
 
-    def __init__(self, config: ArmConfig) -> None:
+    def __init__(self, config: ArmConfig, rate_hz: float = 1.0 / _CYCLE_S) -> None:
         if not 100.0 <= config.gain <= 2000.0:
             raise ValueError(f"arm.gain is {config.gain:g}; servoJ takes 100 to 2000")
         if not 0.03 <= config.lookahead_s <= 0.2:
             raise ValueError(f"arm.lookahead_s is {config.lookahead_s:g}; servoJ takes 0.03 to 0.2")
         self._config = config
+        self._period_s = 1.0 / rate_hz
         self._control: RTDEControlInterface | None = None
         self._receive: RTDEReceiveInterface | None = None
 
@@ -81,17 +88,23 @@ class UrArm:
         """Return the newest state, without waiting for a new one.
 
         Raises:
-            DeviceError: If the link is gone.
+            DeviceError: If the link is gone, or what comes over it are no joints.
         """
         receive = self._receive
         if receive is None or not receive.isConnected():
             raise DeviceError(f"no link to the arm at {self._config.host}; {_NO_LINK}")
+        joints, velocities = receive.getActualQ(), receive.getActualQd()
+        if not math.isfinite(sum(joints) + sum(velocities)):
+            raise DeviceError(
+                f"the arm at {self._config.host} reports joints {joints} rad, {velocities} rad/s;"
+                " expected finite numbers"
+            )
         safety_mode = _safety_mode(receive.getSafetyMode())
         playing = receive.getRuntimeState() == _PLAYING
         return ArmState(
             robot_time_s=receive.getTimestamp(),
-            joints=np.array(receive.getActualQ()),
-            velocities=np.array(receive.getActualQd()),
+            joints=np.array(joints),
+            velocities=np.array(velocities),
             safety_mode=safety_mode,
             ready=playing and safety_mode.may_move,
             speed_scaling=receive.getSpeedScaling() * receive.getTargetSpeedFraction(),
@@ -111,13 +124,13 @@ class UrArm:
             raise DeviceError(f"joint target is {joints.tolist()}; expected 6 finite numbers")
         c = self._config
         try:
-            taken = control.servoJ(joints.tolist(), 0.0, 0.0, _CYCLE_S, c.lookahead_s, c.gain)
+            taken = control.servoJ(joints.tolist(), 0.0, 0.0, self._period_s, c.lookahead_s, c.gain)
         except RuntimeError as error:  # it tried to connect anew
             raise DeviceError(f"no link to the arm at {c.host}: {error}; {_NO_LINK}") from error
         if not taken:
             raise DeviceError(
                 f"the arm at {c.host} took no joint target: its program does not run; clear what"
-                " stopped it, then recover"
+                " stopped it, then reset the fault"
             )
 
     def recover(self) -> None:
@@ -166,7 +179,8 @@ class UrArm:
                     f"another program commands the arm at {host}; stop it, or the fieldbus that"
                     " holds the controller's RTDE inputs"
                 ) from error
-            raise DeviceError(f"no RTDE link to the arm at {host}: {error}") from error
+            why = closed_port(host, (RTDE, REAL_TIME)) or f"at {host}: {error}"
+            raise DeviceError(f"no RTDE link to the arm: {why}") from error
         self._start_watchdog(self._control)
 
     def _restart_program(self, control: RTDEControlInterface) -> None:
@@ -181,7 +195,7 @@ class UrArm:
     def _start_watchdog(self, control: RTDEControlInterface) -> None:
         if not control.setWatchdog(self._config.watchdog_hz):
             raise DeviceError(
-                f"the arm at {self._config.host} did not start its watchdog; recover it"
+                f"the arm at {self._config.host} did not start its watchdog; reset the fault"
             )
 
     def _alive(self) -> bool:

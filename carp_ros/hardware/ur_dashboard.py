@@ -9,10 +9,13 @@ from types import TracebackType
 from dashboard_client import DashboardClient
 
 from carp_ros.errors import DeviceError
+from carp_ros.hardware.ur_ports import DASHBOARD, closed_port
 
 _OPERATIONAL = ("NORMAL", "REDUCED")
 _UNLOCK_TIMEOUT_S = 2.0
 _POWER_TIMEOUT_S = 30.0
+LONGEST_S = _UNLOCK_TIMEOUT_S + 2 * _POWER_TIMEOUT_S
+"""How long clearing a stop and powering up may take together."""
 
 
 class Dashboard:
@@ -30,7 +33,9 @@ class Dashboard:
         try:
             self._client.connect()
         except RuntimeError as error:
-            raise DeviceError(f"dashboard of the arm at {self._host}: {error}") from error
+            # ur-rtde speaks of a timeout whatever it was
+            why = closed_port(self._host, (DASHBOARD,)) or str(error)
+            raise DeviceError(f"dashboard of the arm: {why}") from error
         return self
 
     def __exit__(
@@ -54,12 +59,12 @@ class Dashboard:
         """Refuse an arm that is stopped, without power or braked."""
         if self._safety not in _OPERATIONAL:
             raise DeviceError(
-                f"the arm at {self._host} is in {self._safety}; clear the cause, then recover"
+                f"the arm at {self._host} is in {self._safety}; clear the cause at its pendant"
             )
         if self._mode != "RUNNING":
             raise DeviceError(
                 f"the arm at {self._host} is in {self._mode}; power it on and release its brakes"
-                " (recover does both)"
+                " at its pendant"
             )
 
     def clear_safety(self) -> None:
@@ -71,7 +76,7 @@ class Dashboard:
         elif safety not in _OPERATIONAL:
             raise DeviceError(
                 f"the arm at {self._host} is in {safety}; release the emergency stop or restart"
-                " the safety system at its pendant, then recover"
+                " the safety system at its pendant, then reset the fault"
             )
         wait_for(
             lambda: self._safety in _OPERATIONAL,

@@ -17,7 +17,7 @@ def make_arm(rig: Rig) -> Arm:
     if rig.arm.driver == "ur":
         from carp_ros.hardware.ur import UrArm  # ur-rtde is needed on a UR cell alone
 
-        return UrArm(rig.arm)
+        return UrArm(rig.arm, rig.servo.rate_hz)
     raise ValueError(f"arm.driver is {rig.arm.driver!r}; expected ur")
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from carp_ros.control.command import Link, Record, ServoState
 from carp_ros.errors import MessageError
+from carp_ros.hardware.arm import RECOVERY_S
 
 SERVO_PROGRAM = (sys.executable, "-m", "carp_ros.nodes.servo_process")
 _START_TIMEOUT_NS = 15_000_000_000  # connecting to a robot and starting its program takes seconds
 _SILENCE_NS = 500_000_000
-_RECOVERY_NS = 75_000_000_000  # powering up and releasing the brakes
+_RECOVERY_NS = round(RECOVERY_S * 1e9)
 _STEADY_NS = 5_000_000_000  # one that ran this long did not fail in a row
 _BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 

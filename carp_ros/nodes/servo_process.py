@@ -28,7 +28,7 @@ from carp_ros.control.realtime import Metronome, request_realtime, starting_poll
 from carp_ros.control.servo import Servo
 from carp_ros.control.servo_loop import ServoLoop
 from carp_ros.errors import CarpError, ChunkError, DeviceError, MessageError
-from carp_ros.hardware.arm import Arm
+from carp_ros.hardware.arm import RECOVERY_S, Arm
 from carp_ros.nodes.devices import make_arm, make_kinematics
 from carp_ros.rig import Rig, load_rig
 from carp_ros.types import ArmState, Chunk
@@ -36,7 +36,8 @@ from carp_ros.types import ArmState, Chunk
 EXIT_DEVICE = 3
 _LATENESS_EVERY = 50  # ticks between two reports of it
 _GIVE_UP_S = 2.0  # without a heartbeat for this long, standing still, the process ends
-_HUNG_S = 60  # if it hangs for this long, recoveries included, and nobody is left to kill it
+# if it hangs for longer than any recovery may take, and nobody is left to kill it
+_HUNG_S = round(RECOVERY_S) + 10
 
 
 class ServoProcess:

@@ -35,13 +35,16 @@ class ServoJ:
         self._joints = np.array(joints, dtype=float)
         self._velocity = np.zeros_like(self._joints)
 
-    def step(self, target: Array, gain: float, lookahead_s: float) -> Array:
+    def step(
+        self, target: Array, gain: float, lookahead_s: float, speed_fraction: float = 1.0
+    ) -> Array:
         """Return the set-point one period on, of shape (J,) in [rad].
 
         Args:
             target: Joint positions to follow, of shape (J,) in [rad].
             gain: servoJ's, 100 to 2000.
             lookahead_s: servoJ's, 0.03 to 0.2.
+            speed_fraction: How far the pendant's slider is up, 0 to 1: so much slower it follows.
         """
         error = np.asarray(target, dtype=float) - self._joints
         wanted = error / lookahead_s * min(1.0, gain / _FULL_GAIN)
@@ -50,7 +53,7 @@ class ServoJ:
         brake = self._max_acceleration * self._period_s
         stoppable = np.sqrt(brake * brake / 4 + 2 * self._max_acceleration * gap) - brake / 2
         speed = np.minimum(stoppable, self._max_speed)
-        wanted = np.clip(wanted, -speed, speed)
+        wanted = np.clip(wanted, -speed, speed) * speed_fraction
         self._velocity = np.clip(wanted, self._velocity - brake, self._velocity + brake)
         self._joints = self._joints + self._velocity * self._period_s
         return self._joints

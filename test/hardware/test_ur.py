@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from carp_ros.errors import DeviceError
-from carp_ros.hardware.ur import UrArm
+from carp_ros.hardware.arm import RECOVERY_S
+from carp_ros.hardware.ur import LONGEST_RECOVERY_S, UrArm
 from carp_ros.rig import ArmConfig
 from carp_ros.types import ArmState, Array, SafetyMode
 
@@ -243,7 +244,7 @@ def test_an_arm_that_is_not_operational_is_not_connected(ur_controller):
         arm.connect()
     faults.remote_control(True)
     faults.protective_stop()
-    with pytest.raises(DeviceError, match="in PROTECTIVE_STOP; clear the cause, then recover"):
+    with pytest.raises(DeviceError, match="in PROTECTIVE_STOP; clear the cause at its pendant"):
         arm.connect()
     faults.emergency_stop()
     faults.restore()
@@ -259,6 +260,47 @@ def test_an_arm_that_is_not_operational_is_not_connected(ur_controller):
 def test_nothing_listening_is_named_with_its_address():
     with pytest.raises(DeviceError, match=r"127\.250\.250\.250"):
         UrArm(ArmConfig(host="127.250.250.250")).connect()
+
+
+def test_recovering_fits_into_the_time_that_all_who_watch_it_give():
+    assert LONGEST_RECOVERY_S <= RECOVERY_S
+
+
+@pytest.mark.parametrize("rate_hz", [500.0, 125.0])
+def test_a_target_counts_for_the_period_in_which_the_next_comes(ur_controller, rate_hz):
+    arm = UrArm(config(ur_controller), rate_hz)
+    arm.connect()
+    arm.servo(arm.read().joints)
+    time.sleep(0.02)
+    assert ur_controller.faults.state()["servo_time_s"] == pytest.approx(1.0 / rate_hz)
+    arm.close()
+
+
+def test_the_slider_of_the_pendant_is_read(ur_controller, arm):
+    assert arm.read().speed_scaling == 1.0
+    ur_controller.faults.speed_slider(0.3)
+    time.sleep(0.02)
+    assert arm.read().speed_scaling == pytest.approx(0.3)
+    with pytest.raises(DeviceError, match="expected 0 to 1"):
+        ur_controller.faults.speed_slider(1.5)
+
+
+def test_joints_that_are_no_numbers_are_no_state(arm, monkeypatch):
+    class Broken:
+        """A controller whose encoders tell nonsense."""
+
+        def isConnected(self):
+            return True
+
+        def getActualQ(self):
+            return [0.0, float("nan"), 0.0, 0.0, 0.0, 0.0]
+
+        def getActualQd(self):
+            return [0.0] * 6
+
+    monkeypatch.setattr(arm, "_receive", Broken())
+    with pytest.raises(DeviceError, match="expected finite numbers"):
+        arm.read()
 
 
 @pytest.mark.parametrize("target", [np.full(6, np.nan), np.zeros(5)], ids=["nan", "five"])

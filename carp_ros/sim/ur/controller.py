@@ -113,6 +113,17 @@ class Controller:
         self.safety.restore()
         self.fingers.blocked_at = None
         self.remote_control = True
+        self.point.speed_fraction = 1.0
+
+    def slept(self, duration_s: float) -> None:
+        """Take note that no cycle came for so long, as never happens to a real controller.
+
+        It watches the commands all the while: what lies in the sockets now came too late.
+        """
+        limit_s = self._program.watchdog_s if self._program else None
+        if limit_s is not None and duration_s > limit_s:
+            self._report(f"RTDE watchdog: this machine paused for {duration_s:.3f} s")
+            self.stop_program()
 
     def cycle(self) -> None:
         """Let 2 ms pass."""

@@ -47,6 +47,7 @@ class FaultConnection:
             "remote_control": self._remote_control,
             "drop_rtde": self._drop_rtde,
             "silence": self._silence,
+            "speed_slider": self._speed_slider,
             "block_gripper": self._block_gripper,
             "release_gripper": self._release_gripper,
             "restore": self._restore,
@@ -86,6 +87,11 @@ class FaultConnection:
     def _silence(self, s: float) -> None:
         self._link.silent_until_s = self._controller.time_s + float(s)
 
+    def _speed_slider(self, fraction: float) -> None:
+        if not 0.0 <= float(fraction) <= 1.0:
+            raise ValueError(f"speed slider is {fraction}; expected 0 to 1")
+        self._controller.point.speed_fraction = float(fraction)
+
     def _block_gripper(self, opening: float) -> None:
         self._controller.fingers.blocked_at = float(opening)
 
@@ -108,5 +114,6 @@ class FaultConnection:
             "runtime": c.runtime.name,
             "remote_control": c.remote_control,
             "fastest_rad_s": c.fastest_rad_s,
+            "servo_time_s": c.registers.input_double[8],
             "statistics": self._statistics.summary(),
         }

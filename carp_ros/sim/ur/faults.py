@@ -79,6 +79,10 @@ class FaultClient:
         """Let nothing pass the robot's ports for a while; connections stay open."""
         self.request("silence", s=duration_s)
 
+    def speed_slider(self, fraction: float) -> None:
+        """Move the pendant's speed slider, 0 to 1."""
+        self.request("speed_slider", fraction=fraction)
+
     def block_gripper(self, opening: float) -> None:
         """Hold the fingers back from closing beyond `opening`, 0 open to 1 closed."""
         self.request("block_gripper", opening=opening)

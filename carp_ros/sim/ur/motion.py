@@ -20,10 +20,15 @@ from carp_ros.types import Array
 
 @dataclass
 class SetPoint:
-    """Where the motors aim: `joints` in [rad] and `velocities` in [rad/s], both of shape (J,)."""
+    """Where the motors aim: `joints` in [rad] and `velocities` in [rad/s], both of shape (J,).
+
+    `speed_fraction` is how far the pendant's slider is up, 0 to 1: so much slower it follows servoJ
+    targets.
+    """
 
     joints: Array
     velocities: Array
+    speed_fraction: float = 1.0
 
     def follow(self, velocities: Array) -> None:
         """Move for one cycle at `velocities`."""
@@ -97,7 +102,9 @@ class Servo:
 
     def step(self, point: SetPoint) -> bool:
         """Take what the follower makes of the target."""
-        point.joints = self._follower.step(self._target, self._gain, self._lookahead_s)
+        point.joints = self._follower.step(
+            self._target, self._gain, self._lookahead_s, point.speed_fraction
+        )
         point.velocities = self._follower.velocity
         return False
 

@@ -90,6 +90,7 @@ class Server:
             late_s = start_s - due_s
             if late_s > _MAX_LAG_S:
                 self._statistics.lost += int(late_s / CYCLE_S)
+                self._controller.slept(late_s)
                 due_s = start_s
             self._cycle(time.time_ns() - int(late_s * 1e9))
             self._statistics.record(late_s, time.perf_counter() - start_s)

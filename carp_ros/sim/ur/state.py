@@ -51,7 +51,7 @@ def output_variables(controller: Controller) -> dict[str, Output]:
         "robot_status_bits": Output("UINT32", lambda: (_robot_status_bits(c),)),
         "runtime_state": Output("UINT32", lambda: (c.runtime,)),
         "speed_scaling": Output("DOUBLE", lambda: (float(c.runtime is Runtime.PLAYING),)),
-        "target_speed_fraction": Output("DOUBLE", lambda: (1.0,)),
+        "target_speed_fraction": Output("DOUBLE", lambda: (c.point.speed_fraction,)),
     }
     for kind, names in _ZERO.items():
         zeros = (0,) * _LENGTHS.get(kind, 1)

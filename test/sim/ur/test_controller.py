@@ -270,3 +270,30 @@ def test_whatever_happens_the_set_point_never_jumps(history):
             getattr(cell.controller, name)()
         joints = cell.run(cycles * CYCLE_S)
         assert steps(joints).max() <= max(UR5E.max_speed_rad_s) * CYCLE_S * (1 + 1e-6)
+
+
+def test_the_slider_slows_how_a_target_is_followed_and_is_put_back_with_all_else():
+    times = []
+    for fraction in (1.0, 0.25):
+        cell = Cell().start()
+        cell.controller.point.speed_fraction = fraction
+        cell.servo(HOME + 0.05)
+        near = np.abs(cell.run(1.0) - HOME - 0.05).max(axis=1) < 0.01
+        times.append(int(np.argmax(near)))
+    assert 2.0 < times[1] / times[0] < 4.1
+    cell.controller.restore()
+    assert cell.controller.point.speed_fraction == 1.0
+
+
+@pytest.mark.parametrize(("slept_s", "plays"), [(0.04, True), (0.06, False)])
+def test_commands_that_a_paused_machine_missed_do_not_move_the_arm(slept_s, plays):
+    cell = Cell().start()
+    cell.send(program.WATCHDOG, 20.0)
+    cell.run(0.004)
+    cell.send(0)
+    cell.run(0.004)
+    cell.controller.slept(slept_s)
+    cell.servo(HOME + 0.2)  # what lay in the sockets meanwhile
+    moved = cell.run(0.03)
+    assert (cell.controller.runtime is Runtime.PLAYING) is plays
+    assert steps(moved).any() == plays

@@ -1,0 +1,44 @@
+"""Why a port of a UR controller can't be opened: nobody is there, or its service is off."""
+
+from __future__ import annotations
+
+import socket
+
+DASHBOARD, PRIMARY, REAL_TIME, RTDE = 29999, 30001, 30003, 30004
+_SERVICES = {
+    DASHBOARD: "Dashboard Server",
+    PRIMARY: "Primary Client Interface",
+    REAL_TIME: "Real-Time Client Interface",
+    RTDE: "RTDE",
+}
+_ANSWER_S = 1.0
+
+
+def closed_port(host: str, ports: tuple[int, ...]) -> str:
+    """Return which of a controller's ports can't be opened, why, and what to do; empty if all can.
+
+    Args:
+        host: Address of the controller.
+        ports: In the order in which they are tried.
+    """
+    for port in ports:
+        try:
+            socket.create_connection((host, port), _ANSWER_S).close()
+        except ConnectionRefusedError:
+            return (
+                f"{host} refuses port {port}: the machine is there, but its {_SERVICES[port]} does"
+                " not listen. From PolyScope 5.10 on, enable it and the other interfaces in"
+                " Settings, Security, Services (doc/hardware_setup.md); PolyScope X has no"
+                " dashboard and is not supported; a controller that is starting needs a minute"
+            )
+        except TimeoutError:
+            return (
+                f"{host} does not answer on port {port} within {_ANSWER_S:g} s: check the cable,"
+                " arm.host in the rig's file, and that the controller is on"
+            )
+        except OSError as error:
+            return (
+                f"{host} port {port}: {error.strerror or error}; check arm.host in the rig's file"
+                " and this machine's network"
+            )
+    return ""
