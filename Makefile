@@ -5,14 +5,26 @@
 IS_SUPPORTED := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 ifndef PYTHON
 PYTHON := $(firstword $(foreach python,python3 python3.12 python3.11,\
-    $(shell $(python) -c '$(IS_SUPPORTED)' 2>/dev/null && echo $(python))) python3)
+    $(shell $(python) -I -c '$(IS_SUPPORTED)' 2>/dev/null && echo $(python))) python3)
 endif
-VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VERSION := $(shell "$(PYTHON)" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
-BIN := .venv/bin
+# Commands start as `python -m`, never by their scripts: these name .venv by its absolute path, which
+# no shell reads rightly if it holds a `$`.
+VENV_PYTHON := .venv/bin/python
+CARP := $(VENV_PYTHON) -m carp_ros.cli.main
+PIP := $(VENV_PYTHON) -m pip
 RUN := .venv/installed-$(VERSION)-run
 DEV := .venv/installed-$(VERSION)-dev
 SOURCES := setup.py setup.cfg package.xml constraints.txt $(wildcard launch/* config/*)
+
+# .venv is for this place and this Python: it holds absolute paths. pyvenv.cfg says where it was made.
+FITS := import sys; made = [line for line in open(sys.prefix + "/pyvenv.cfg", encoding="utf-8") \
+    if line.startswith("command = ")]; sys.exit("%d.%d" % sys.version_info[:2] != "$(VERSION)" or \
+    not made or not made[0].rstrip("\n").endswith(" " + sys.prefix))
+ifneq ($(shell [ -e .venv/python-$(VERSION) ] && $(VENV_PYTHON) -I -c '$(FITS)' 2>/dev/null && echo yes),yes)
+$(RUN) $(DEV): anew
+endif
 
 # Rendering without a screen (EGL on the GPU or Mesa's software renderer), Pinocchio's OpenMP and
 # the SpaceMouse.
@@ -20,9 +32,20 @@ DEBIAN_PACKAGES := libegl1 libegl-mesa0 libgl1-mesa-dri libgbm1 libopengl0 libgo
     libhidapi-hidraw0
 
 # .venv has a ROS 2 of its own: that of a sourced setup.bash must not mix with it.
-unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH COLCON_PREFIX_PATH ROS_DISTRO
+unexport LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH ROS_DISTRO \
+    ROS_VERSION ROS_PYTHON_VERSION VIRTUAL_ENV CONDA_PREFIX CDPATH
+# What a user set for Python and pip elsewhere must not change how things are run and installed here
+# (PYTHONPATH, PYTHONOPTIMIZE, PIP_USER, PIP_TARGET, PIP_NO_DEPS ...); where packages come from may.
+PYTHON_KEPT := PYTHON PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX PYTHONHASHSEED \
+    PYTHONFAULTHANDLER
+PIP_KEPT := PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_NO_INDEX PIP_TRUSTED_HOST PIP_CERT \
+    PIP_CLIENT_CERT PIP_PROXY PIP_CONFIG_FILE PIP_CACHE_DIR PIP_NO_CACHE_DIR PIP_DEFAULT_TIMEOUT \
+    PIP_TIMEOUT PIP_RETRIES PIP_KEYRING_PROVIDER PIP_USE_FEATURE PIP_DISABLE_PIP_VERSION_CHECK
+unexport $(filter-out $(PYTHON_KEPT) $(PIP_KEPT),$(filter PYTHON% PIP_%,$(.VARIABLES)))
+# Files are UTF-8 whatever the locale says.
+export PYTHONUTF8 := 1
 
-.PHONY: help demo test lint bench bundle metaworld lerobot-check clean system
+.PHONY: help demo test lint bench bundle metaworld lerobot-check clean system anew
 .DEFAULT_GOAL := help
 
 help:
@@ -36,35 +59,35 @@ help:
 	@echo 'make clean   remove .venv and what was built'
 
 demo: $(RUN)
-	$(BIN)/carp demo $(ARGS)
+	$(CARP) demo $(ARGS)
 
 bench: $(RUN)
-	$(BIN)/carp bench $(ARGS)
-	$(BIN)/carp bench --what recorder $(ARGS)
+	$(CARP) bench $(ARGS)
+	$(CARP) bench --what recorder $(ARGS)
 
 # In an environment of its own, for Meta-World pins another MuJoCo than ours. Each step says what is
 # done already, and goes on from there.
 METAWORLD := $(HOME)/.cache/carp_ros/metaworld-3.1.1
 JOBS := 1
 metaworld:
-	bench/metaworld/environment.sh $(METAWORLD) $(PYTHON)
-	$(METAWORLD)/bin/python -m bench.metaworld demonstrate
-	$(METAWORLD)/bin/python -m bench.metaworld train --jobs $(JOBS)
-	$(METAWORLD)/bin/python -m bench.metaworld evaluate --jobs $(JOBS)
-	$(METAWORLD)/bin/python -m bench.metaworld latency
-	$(METAWORLD)/bin/python -m bench.metaworld report
+	bench/metaworld/environment.sh "$(METAWORLD)" "$(PYTHON)"
+	"$(METAWORLD)/bin/python" -m bench.metaworld demonstrate
+	"$(METAWORLD)/bin/python" -m bench.metaworld train --jobs $(JOBS)
+	"$(METAWORLD)/bin/python" -m bench.metaworld evaluate --jobs $(JOBS)
+	"$(METAWORLD)/bin/python" -m bench.metaworld latency
+	"$(METAWORLD)/bin/python" -m bench.metaworld report
 
 # The second run has the machine to itself: drivers and whole workstations, in real time. pytest's
 # exit code 5 says that ARGS selected none of its tests.
 test: $(DEV)
-	$(BIN)/python -m pytest --numprocesses auto -m 'not realtime' $(ARGS) || [ $$? = 5 ]
-	$(BIN)/python -m pytest -m realtime $(ARGS) || [ $$? = 5 ]
+	$(VENV_PYTHON) -m pytest --numprocesses auto -m 'not realtime' $(ARGS) || [ $$? = 5 ]
+	$(VENV_PYTHON) -m pytest -m realtime $(ARGS) || [ $$? = 5 ]
 
 # In an environment of its own, for lerobot pins other versions than ours.
 LEROBOT := $(HOME)/.cache/carp_ros/lerobot-0.4.4
 lerobot-check: $(DEV)
-	test/recording/lerobot_environment.sh $(LEROBOT) $(BIN)/python
-	CARP_LEROBOT=$(LEROBOT) $(BIN)/python -m pytest test/recording/test_lerobot.py $(ARGS)
+	test/recording/lerobot_environment.sh "$(LEROBOT)" $(VENV_PYTHON)
+	CARP_LEROBOT="$(LEROBOT)" $(VENV_PYTHON) -m pytest test/recording/test_lerobot.py $(ARGS)
 
 # Hours on two cores; what is done is kept, so that it can be stopped and started again.
 TASK := cup
@@ -72,28 +95,38 @@ bundle: $(DEV)
 	models/train.sh $(TASK) $(ARGS)
 
 lint: $(DEV)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/basedpyright
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m basedpyright
 
 clean:
 	rm -rf .venv build install log dist carp_ros.egg-info .pytest_cache .ruff_cache .hypothesis
 
+IS_INSTALLED := import sys; from importlib.util import find_spec; \
+    sys.exit(not all(map(find_spec, ("carp_ros", "rclpy"))))
 $(RUN): EXTRAS := ros,sim
 $(DEV): EXTRAS := ros,sim,train,rtx,test,lint
 $(RUN) $(DEV): $(SOURCES) | system
-	@if [ -x $(BIN)/python ] && [ ! -e .venv/python-$(VERSION) ]; then \
-	    echo 'setup: .venv is not of Python $(VERSION): making it anew'; rm -rf .venv; fi
-	@[ -e .venv/python-$(VERSION) ] || { $(PYTHON) -m venv .venv && touch .venv/python-$(VERSION); }
+	@if [ -e .venv ] || [ -L .venv ]; then \
+	    [ -e .venv/python-$(VERSION) ] && $(VENV_PYTHON) -I -c '$(FITS)' 2>/dev/null || { \
+	    echo 'setup: .venv is of another place or Python, or not whole: making it anew'; \
+	    rm -rf .venv; }; fi
+	@[ -e .venv ] || { "$(PYTHON)" -m venv .venv && touch .venv/python-$(VERSION); }
 	@echo 'setup: installing [$(EXTRAS)] into .venv, a minute or two the first time'
-	@$(BIN)/pip install -qq --prefer-binary -c constraints.txt -e '.[$(EXTRAS)]'
-	@$(BIN)/python -W ignore setup.py --quiet install_data --install-dir $(CURDIR)/.venv
+	@$(PIP) install -qq --no-user --prefer-binary -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(VENV_PYTHON) -I -c '$(IS_INSTALLED)' || { \
+	    echo 'setup: pip put the packages elsewhere: remove from its configuration what says so' >&2; \
+	    $(PIP) config list >&2; exit 1; }
+	@$(VENV_PYTHON) -W ignore setup.py --quiet install_data --install-dir "$$(pwd -P)/.venv"
 	@touch $@
+
+# Never made, so that what needs it is made again.
+anew:
 
 # Debian and Ubuntu: install what is missing as root or with sudo that asks no password, or say
 # what to type. Elsewhere `carp check` names what does not load.
 system:
-	@$(PYTHON) -c '$(IS_SUPPORTED)' 2>/dev/null || { \
+	@"$(PYTHON)" -I -c '$(IS_SUPPORTED)' 2>/dev/null || { \
 	    echo 'setup: $(PYTHON): $(if $(VERSION),Python $(VERSION),not found); expected 3.11 or 3.12.' >&2; \
 	    echo '       Install one and name it: make demo PYTHON=python3.12' >&2; exit 1; }
 	@command -v dpkg-query >/dev/null || exit 0; \
@@ -102,7 +135,7 @@ system:
 	    dpkg-query --show --showformat '$${db:Status-Status}' $$package 2>/dev/null \
 	        | grep -qx installed || missing="$$missing $$package"; \
 	done; \
-	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing $(notdir $(PYTHON))-venv"; \
+	"$(PYTHON)" -I -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing $(notdir $(PYTHON))-venv"; \
 	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" = 0 ]; then sudo=; \
 	elif sudo -n true 2>/dev/null; then sudo='sudo -n'; \

@@ -4,7 +4,7 @@
 #   bench/gpu_check.sh [ENVIRONMENT] [PYTHON]
 # Ends with 0 if every bundle was right on the GPU; figures: out/gpu_check.json.
 set -eu
-cd "$(dirname "$0")/.."
+CDPATH= cd -- "$(dirname -- "$0")/.."
 environment=${1:-$HOME/.cache/carp_ros/gpu_check}
 python=${2:-python3}
 
@@ -13,15 +13,15 @@ capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 
 nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total --format=csv
 
 [ -x "$environment/bin/python" ] || "$python" -m venv "$environment"
-pip="$environment/bin/pip install --quiet --disable-pip-version-check"
-$pip --constraint constraints.txt --editable '.[rtx]'
+install() { "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
+install --constraint constraints.txt --editable '.[rtx]'
 case $capability in
     9.*|10.0)  # the data centre's GPUs, which TensorRT-RTX has no engines for: CUDA graphs of torch
-        $pip --constraint constraints.txt --editable '.[train]' ;;
+        install --constraint constraints.txt --editable '.[train]' ;;
 esac
 
 mkdir -p out
-"$environment/bin/carp" bench --what policy --report out/gpu_check.json
+"$environment/bin/python" -m carp_ros.cli.main bench --what policy --report out/gpu_check.json
 "$environment/bin/python" - <<'END'
 import json, sys
 

@@ -10,7 +10,7 @@ case $task in
 cup | bowl | both) ;;
 *) echo "task is $task; expected cup, bowl or both" >&2; exit 1 ;;
 esac
-carp=.venv/bin/carp
+carp=".venv/bin/python -m carp_ros.cli.main"  # a list of words
 
 # dataset NAME TASK...: 200 demonstrations of each task
 dataset() {

@@ -89,3 +89,7 @@ def _run_verb(verb: str, options: list[str]) -> int:
 def _leave(number: int, frame: FrameType | None) -> None:
     """Unwind as on Ctrl-C, so that what was started is stopped."""
     sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()
