@@ -57,7 +57,7 @@ def describe(
     path = rig_path(rig)
     content = load_rig(path)
     operator = _operator(mode, bundle, content, path)
-    common = {"rig": str(path)}
+    common = {"rig": str(path), "rig_sha256": content.sha256}
     thinker: tuple[NodeProcess, ...] = ()
     if mode == "policy":
         thinks = _policy(bundle, task, content)

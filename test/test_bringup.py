@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,11 @@ def test_every_node_reads_the_rig_from_an_absolute_path(hardware_rig, monkeypatc
     monkeypatch.chdir(Path(hardware_rig).parent)
     paths = {node.parameters["rig"] for node in describe("hardware.yaml")}
     assert paths == {hardware_rig}
+
+
+def test_every_node_is_told_which_content_the_rig_has(hardware_rig):
+    found = {node.parameters["rig_sha256"] for node in describe(hardware_rig)}
+    assert found == {hashlib.sha256(Path(hardware_rig).read_bytes()).hexdigest()}
 
 
 def test_the_mode_chooses_who_moves_the_arm():

@@ -147,7 +147,7 @@ def _start_controller(path: Path, rig: Rig, task: str) -> subprocess.Popen[str]:
     """Start the process that owns the physics."""
     cell: CellConfig = rig.cell or CellConfig()
     command = [sys.executable, "-m", "carp_ros.sim.ur", "--rig", str(path), "--task", task]
-    command += ["--seed", str(cell.seed), "--level", cell.level]
+    command += ["--rig-sha256", rig.sha256, "--seed", str(cell.seed), "--level", cell.level]
     command += ["--fault-port", str(cell.fault_port), "--snapshot", snapshot_name(rig)]
     # a robot's controller is punctual whatever this machine does: give it what the servo has
     command += ["--priority", str(rig.servo.priority)]

@@ -52,7 +52,7 @@ from carp_ros.nodes.devices import make_gripper
 from carp_ros.nodes.diagnostics import DiagnosticsPublisher
 from carp_ros.nodes.gripper_follower import GripperFollower
 from carp_ros.nodes.markers import workspace_markers
-from carp_ros.nodes.params import rig_parameter
+from carp_ros.nodes.params import rig_parameter, show_limits
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
 from carp_ros.nodes.servo_keeper import ServoKeeper
@@ -69,6 +69,7 @@ class ControlNode(LifecycleNode):
         prefer_process()  # before ROS starts the threads that receive
         super().__init__("control_node")
         self._rig_path, self._rig = rig_parameter(self)
+        show_limits(self, self._rig)
         self._active = False
         self._gripper_chunk = JointTrajectory()
         self._refused = 0
@@ -83,7 +84,7 @@ class ControlNode(LifecycleNode):
         rig = self._rig
         self._arbiter = Arbiter(rig.limits, tuple(rig.cameras))
         self._link = Link(link_name(os.getpid()), create=True)
-        self._keeper = ServoKeeper(self._rig_path, self._link)
+        self._keeper = ServoKeeper(self._rig_path, self._link, rig_sha256=self._rig.sha256)
         self._gripper = GripperFollower(make_gripper(rig))
         self._diagnostics = DiagnosticsPublisher(self)
         self._make_publishers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,35 @@ def fixed_parameter(node: Node, name: str, default: Any, description: str) -> An
 
 
 def rig_parameter(node: Node) -> tuple[Path, Rig]:
-    """Declare the parameter `rig` and return its path and the rig.
+    """Declare the parameters `rig` and `rig_sha256` and return the path and the rig.
 
     Raises:
-        ValueError: If the parameter is not given, or the file is not a rig.
+        ValueError: If `rig` is not given, the file is not a rig, or it is not the one that the rest
+            of the system was started with.
     """
     value = fixed_parameter(node, "rig", "", "The rig's YAML file.")
+    sha256 = fixed_parameter(
+        node,
+        "rig_sha256",
+        "",
+        "Of the rig's file, in hex: another is refused; empty: any is taken.",
+    )
     if not value:
         raise ValueError("parameter rig is empty; expected the path of a config/<rig>.yaml")
     path = Path(value)
-    return path, load_rig(path)
+    return path, load_rig(path, sha256)
+
+
+def show_limits(node: Node, rig: Rig) -> None:
+    """Declare the limits in force as parameters `limits.<name>`, to be read by people, never set.
+
+    What somebody gives for them when the node starts is ignored: the rig's file alone decides.
+    """
+    for limit in fields(rig.limits):
+        value = getattr(rig.limits, limit.name)
+        descriptor = ParameterDescriptor(
+            description="Of the rig's file; change it there and start the system anew.",
+            read_only=True,
+        )
+        shown = list(value) if isinstance(value, tuple) else value
+        node.declare_parameter(f"limits.{limit.name}", shown, descriptor, ignore_override=True)

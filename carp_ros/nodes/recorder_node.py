@@ -74,7 +74,7 @@ class RecorderNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the writer process and offer the services."""
-        self._writer = WriterLink(self._rig_path, self._buffer_bytes)
+        self._writer = WriterLink(self._rig_path, self._buffer_bytes, self._rig.sha256)
         self._quality = self.create_publisher(String, "recorder/quality", EVENTS)
         self._diagnostics = DiagnosticsPublisher(self)
         for name, action in (
@@ -257,7 +257,7 @@ class RecorderNode(LifecycleNode):
         """Give up the episode of a writer that died, and start another."""
         unfinished = self._recording or self._said["phase"] == "finishing"
         self._recording = False
-        self._writer = WriterLink(self._rig_path, self._buffer_bytes)
+        self._writer = WriterLink(self._rig_path, self._buffer_bytes, self._rig.sha256)
         if unfinished:
             reason = f"{death}; `carp recover {self._folder}` keeps what it wrote"
             self._say("failed", verdict="red", reasons=[reason])

@@ -29,12 +29,18 @@ class ServoKeeper:
     Args:
         rig_path: The rig's file.
         link: The mailboxes; a first command must be in them before `watch` is called.
-        program: What to start; `--rig` and `--link` are added.
+        program: What to start; `--rig`, `--rig-sha256` and `--link` are added.
+        rig_sha256: Of that file; the process refuses another.
     """
 
     def __init__(
-        self, rig_path: Path, link: Link, program: tuple[str, ...] = SERVO_PROGRAM
+        self,
+        rig_path: Path,
+        link: Link,
+        program: tuple[str, ...] = SERVO_PROGRAM,
+        rig_sha256: str = "",
     ) -> None:
+        self._rig_sha256 = rig_sha256
         self._rig_path = rig_path
         self._program = program
         self._link = link
@@ -109,7 +115,8 @@ class ServoKeeper:
         self._notes_seen = self._link.note.count
         self._states_seen = self._link.state.count
         self._started_ns = now_ns
-        arguments = ["--rig", str(self._rig_path), "--link", self._link.name]
+        arguments = ["--rig", str(self._rig_path), "--rig-sha256", self._rig_sha256]
+        arguments += ["--link", self._link.name]
         self._process = subprocess.Popen([*self._program, *arguments])
 
     def _silence(self, now_ns: int) -> str:

@@ -61,7 +61,7 @@ class ServoProcess:
         config = rig.servo
         grant = request_realtime(config.priority, config.cpu, required=config.require_realtime)
         if grant.advice:
-            self._note(grant.advice)
+            _leave_note(self._link, grant.advice)
         kinematics = make_kinematics(rig)
         signal.alarm(_HUNG_S)
         with starting_pollers():
@@ -150,35 +150,36 @@ class ServoProcess:
         loop.guard.latch(Fault.CONTROL_SILENT, "the servo process ends", command)
         return not loop.moving
 
-    def _note(self, text: str) -> None:
-        note = np.zeros((), NOTE_DTYPE)
-        note["text"] = text.encode()[:320]
-        self._link.note.write(note)
 
-    def fail(self, error: CarpError) -> None:
-        """Leave a note about why this process ends."""
-        self._note(str(error))
+def _leave_note(link: Link, text: str) -> None:
+    """Tell the control node what is wrong."""
+    note = np.zeros((), NOTE_DTYPE)
+    note["text"] = text.encode()[:320]
+    link.note.write(note)
 
 
 def main() -> None:
     """Run the servo process; `control_node` gives the arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rig", type=Path, required=True, help="the rig's YAML file")
+    parser.add_argument("--rig-sha256", default="", help="of that file; another is refused")
     parser.add_argument("--link", required=True, help="name of the control node's mailboxes")
     arguments = parser.parse_args()
     # Ctrl-C reaches the whole process group: the control node says when to leave
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    rig = load_rig(arguments.rig)
-    arm = make_arm(rig)
-    process = ServoProcess(rig, Link(arguments.link, create=False), arm)
+    link = Link(arguments.link, create=False)
+    arm: Arm | None = None
     try:
-        process.run()
-    except CarpError as error:
-        process.fail(error)
+        rig = load_rig(arguments.rig, arguments.rig_sha256)
+        arm = make_arm(rig)
+        ServoProcess(rig, link, arm).run()
+    except (CarpError, ValueError) as error:
+        _leave_note(link, str(error))
         sys.stderr.write(f"servo: {error}\n")
         sys.exit(EXIT_DEVICE)
     finally:
-        arm.close()
+        if arm is not None:
+            arm.close()
 
 
 if __name__ == "__main__":

@@ -21,13 +21,15 @@ class WriterLink:
 
     Args:
         rig_path: The rig's file.
+        rig_sha256: Of that file; the process refuses another.
         buffer_bytes: How far the disk may fall behind before messages are lost.
     """
 
-    def __init__(self, rig_path: Path, buffer_bytes: int) -> None:
+    def __init__(self, rig_path: Path, buffer_bytes: int, rig_sha256: str = "") -> None:
         self._ring = make_ring(buffer_bytes + _COMMANDS_BYTES)
         command = [sys.executable, "-m", "carp_ros.nodes.writer_process"]
-        command += ["--rig", str(rig_path), "--ring", str(self._ring.descriptor)]
+        command += ["--rig", str(rig_path), "--rig-sha256", rig_sha256]
+        command += ["--ring", str(self._ring.descriptor)]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

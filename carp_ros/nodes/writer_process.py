@@ -169,11 +169,12 @@ def main() -> None:
     """Run the writer; `recorder_node` gives the arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rig", type=Path, required=True, help="the rig's YAML file")
+    parser.add_argument("--rig-sha256", default="", help="of that file; another is refused")
     parser.add_argument("--ring", type=int, required=True, help="descriptor of the ring's memory")
     arguments = parser.parse_args()
     # Ctrl-C reaches the whole process group: the node says when to leave
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    WriterProcess(load_rig(arguments.rig), Ring(arguments.ring)).run()
+    WriterProcess(load_rig(arguments.rig, arguments.rig_sha256), Ring(arguments.ring)).run()
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Bench:
         self.now_ns = START_NS
 
     def keep(self, script):
-        return ServoKeeper(Path("rig.yaml"), self.link, ("/bin/sh", "-c", script))
+        return ServoKeeper(Path("rig.yaml"), self.link, ("/bin/sh", "-c", script), "ab12")
 
     def watch(self, after_ns=0):
         self.now_ns += after_ns
@@ -108,7 +108,7 @@ def test_the_process_is_started_with_the_rig_and_the_link(bench_of, tmp_path):
     bench.wait_for_end()
 
     said = (tmp_path / "arguments").read_text()
-    assert said == f"--rig rig.yaml --link {bench.link.name}\n"
+    assert said == f"--rig rig.yaml --rig-sha256 ab12 --link {bench.link.name}\n"
     assert SERVO_PROGRAM[1:] == ("-m", "carp_ros.nodes.servo_process")
 
 

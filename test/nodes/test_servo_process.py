@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from carp_ros.bringup import rig_path
 from carp_ros.control.command import Link
+from carp_ros.nodes.servo_process import EXIT_DEVICE
 
 HANGS = """
 import time
@@ -48,3 +50,17 @@ def test_one_that_hangs_and_that_nobody_kills_does_not_live_on(tmp_path, link):
             assert process.wait(10.0) == -signal.SIGALRM
         finally:
             process.kill()  # else a failure would wait for it
+
+
+def test_one_that_finds_another_rig_than_the_control_node_did_leaves_a_note_and_ends(link):
+    command = [sys.executable, "-m", "carp_ros.nodes.servo_process", "--link", link.name]
+    command += ["--rig", str(rig_path("ur5e_sim")), "--rig-sha256", "0" * 64]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60.0, check=False)
+
+    assert done.returncode == EXIT_DEVICE
+    assert "changed since. Stop the whole system" in done.stderr
+    assert "Traceback" not in done.stderr
+    record = link.note.read()
+    assert record is not None
+    assert "ur5e_sim.yaml has SHA-256" in record["text"].item().decode()

@@ -27,7 +27,7 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT; says READY on its standard output once it listens."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     arguments = _arguments()
-    rig = load_rig(arguments.rig)
+    rig = load_rig(arguments.rig, arguments.rig_sha256)
     plant = _plant(rig, arguments)
     controller = Controller(rig.robot, plant, unlock_delay_s=arguments.unlock_delay)
     server = Server(controller, arguments.host or rig.arm.host, arguments.fault_port)
@@ -48,6 +48,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rig", type=Path, required=True, help="rig file")
+    parser.add_argument("--rig-sha256", default="", help="of that file; another is refused")
     parser.add_argument("--host", help="address to listen on; the rig's arm.host by default")
     parser.add_argument("--physics", choices=("cell", "kinematic"), default="cell")
     parser.add_argument("--fault-port", type=int, default=30999, help="0 for none")
