@@ -109,7 +109,7 @@ class ServoProcess:
                 self._command = None if record is None else Command.from_record(record)
             except MessageError as error:
                 # the one before grows old, and silence of the control node stops the arm
-                self._note(str(error))
+                _leave_note(self._link, str(error))
         return self._command
 
     def _new_chunk(self) -> Chunk | None:
