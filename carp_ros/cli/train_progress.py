@@ -26,6 +26,6 @@ class TrainProgress:
         if self._progress is None:  # a training that goes on counts from where it stopped
             self._first = done
             self._progress = Progress(max(total - self._first, 1), "steps")
-        shown = ("loss", "token_accuracy", "reconstruction_loss")
+        shown = ("loss", "token_accuracy", "reconstruction_loss", "steps_skipped")
         notes = [f"{n.replace('_', ' ')} {figures[n]:.4f}" for n in shown if n in figures]
         self._progress.show(done - self._first, ", ".join(notes))

@@ -40,7 +40,7 @@ class ActionTokenizer(nn.Module):
         """Learn the range of actions (F, H, D), measured in states (F, S)."""
         flat = self._seen(actions, states).flatten(0, 1)
         scaled = self.config.scaled or (True,) * self.config.vq.dimensions
-        self.scaling.fit(flat.amin(0), flat.amax(0), ~torch.tensor(scaled))
+        self.scaling.fit_outputs(flat.amin(0), flat.amax(0), ~torch.tensor(scaled))
 
     def normalised(self, actions: Tensor, states: Tensor) -> Tensor:
         """Return what the VQ is given of actions (B, H, D), measured in states (B, S)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.carp_transformer import CarpTransformer, Generated, TransformerConfig
 from carp_ros.networks.scaling import Scaling
 from carp_ros.networks.vision import ResNetEncoder, SmallEncoder
+from carp_ros.strict import Between
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,15 @@ class EyesConfig:
     """
 
     kind: Literal["small", "resnet18"] = "small"
-    image_px: tuple[int, int] = (112, 84)
-    crop_px: tuple[int, int] = (104, 76)
-    width: int = 64
+    image_px: Annotated[tuple[int, int], Between(4, 4096)] = (112, 84)
+    crop_px: Annotated[tuple[int, int], Between(4, 4096)] = (104, 76)
+    width: Annotated[int, Between(1, 10_000)] = 64
+
+    def __post_init__(self) -> None:
+        if self.crop_px[0] > self.image_px[0] or self.crop_px[1] > self.image_px[1]:
+            raise ValueError(
+                f"crop_px is {self.crop_px}; expected a part of the image, {self.image_px}"
+            )
 
 
 class CarpPolicyNetwork(nn.Module):

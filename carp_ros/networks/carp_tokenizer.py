@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ from carp_ros.networks.grouped import (
     grouped_conv,
     grouped_norm,
 )
+from carp_ros.strict import Between, Sized
 
 COMPRESSION = 4
 """Steps of the horizon for each element of a latent."""
@@ -56,17 +57,17 @@ class TokenizerConfig:
             in the paper, one of each dimension. It takes wider channels and codes to say as much.
     """
 
-    dimensions: int = 10
-    horizon: int = 16
-    scales: tuple[int, ...] = (1, 2, 3, 4)
-    codes: int = 512
-    code_width: int = 8
-    channels: int = 2
-    multipliers: tuple[int, int] = (2, 4)
+    dimensions: Annotated[int, Between(1, 100)] = 10
+    horizon: Annotated[int, Between(COMPRESSION, 400)] = 16
+    scales: Annotated[tuple[int, ...], Sized(1, 16), Between(1, 100)] = (1, 2, 3, 4)
+    codes: Annotated[int, Between(1, 100_000)] = 512
+    code_width: Annotated[int, Between(1, 1000)] = 8
+    channels: Annotated[int, Between(1, 1000)] = 2
+    multipliers: Annotated[tuple[int, int], Between(1, 100)] = (2, 4)
     cosine: bool = True
-    commitment: float = 0.25
-    codebook_decay: float | None = None
-    restart_below: float = 0.0
+    commitment: Annotated[float, Between(0.0, 1000.0)] = 0.25
+    codebook_decay: Annotated[float, Between(0.0, 0.999999)] | None = None
+    restart_below: Annotated[float, Between(0.0, 0.999999)] = 0.0
     joint: bool = False
 
     def __post_init__(self) -> None:

@@ -16,13 +16,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carp_ros.networks.carp_tokenizer import CarpTokenizer
+from carp_ros.strict import Between, Sized
 
 NORM_EPS = 1e-6
 MAX_SHARPNESS = math.log(100.0)
@@ -50,19 +51,19 @@ class TransformerConfig:
             before it; None takes the published one, a tenth for a depth of 24.
     """
 
-    features: int
-    groups: int = 10
-    scales: tuple[int, ...] = (1, 2, 3, 4)
-    codes: int = 512
-    code_width: int = 8
-    width: int = 64
-    depth: int = 8
-    heads: int = 8
-    tasks: int = 0
-    task_width: int = 3
-    expansion: int = 4
+    features: Annotated[int, Between(1, 1_000_000)]
+    groups: Annotated[int, Between(1, 100)] = 10
+    scales: Annotated[tuple[int, ...], Sized(1, 16), Between(1, 100)] = (1, 2, 3, 4)
+    codes: Annotated[int, Between(1, 100_000)] = 512
+    code_width: Annotated[int, Between(1, 1000)] = 8
+    width: Annotated[int, Between(1, 100_000)] = 64
+    depth: Annotated[int, Between(1, 200)] = 8
+    heads: Annotated[int, Between(1, 1000)] = 8
+    tasks: Annotated[int, Between(0, 100_000)] = 0
+    task_width: Annotated[int, Between(0, 1000)] = 3
+    expansion: Annotated[int, Between(1, 100)] = 4
     normalised_attention: bool = True
-    drop_path: float | None = None
+    drop_path: Annotated[float, Between(0.0, 0.999)] | None = None
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -207,15 +208,17 @@ class CarpTransformer(nn.Module):
         self.positions = nn.Parameter(torch.empty(config.tokens, width))
         self.levels = nn.Parameter(torch.empty(len(config.scales), width))
         last = 0.1 * depth / 24 if config.drop_path is None else config.drop_path
-        drop_paths = torch.linspace(0.0, last, depth).tolist()
+        drop_paths = torch.linspace(0.0, last, depth, device="cpu").tolist()
         self.blocks = nn.ModuleList(Block(config, drop_path) for drop_path in drop_paths)
         self.head = nn.Linear(width, config.codes)
 
         sizes = [config.groups * tokens for tokens in config.scales]
-        ends = torch.tensor([0, *sizes]).cumsum(0).tolist()
+        ends = torch.tensor([0, *sizes], device="cpu").cumsum(0).tolist()
         self.slices = [slice(first, end) for first, end in pairwise(ends)]
         """Where the tokens of each scale are among all N."""
-        level_of = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+        level_of = torch.repeat_interleave(
+            torch.arange(len(sizes)), torch.tensor(sizes), output_size=sum(sizes)
+        )
         self.register_buffer("level_of", level_of, persistent=False)
         mask = level_of[:, None] >= level_of[None, :]  # (N, N), True where a row may look
         self.register_buffer("mask", mask, persistent=False)

@@ -6,11 +6,13 @@ Chance is drawn for the global batch, so that several ranks train as one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from carp_ros.strict import Between
 from carp_ros.training.device import to_device
 
 _POSITION, _ROT6D = slice(0, 3), slice(3, 9)  # of `inference.layout`
@@ -30,8 +32,8 @@ class StateNoise:
         rot6d: And of each number of the rotation.
     """
 
-    position_m: float = 0.0
-    rot6d: float = 0.0
+    position_m: Annotated[float, Between(0.0, 1.0)] = 0.0
+    rot6d: Annotated[float, Between(0.0, 1.0)] = 0.0
 
     def moved(self, states: States, generator: np.random.Generator) -> States:
         """Return states (B, 10), moved; the very ones if there is no noise."""
@@ -54,9 +56,9 @@ class ColourJitter:
         tint: And to each of its colours.
     """
 
-    contrast: float = 0.0
-    brightness: float = 0.0
-    tint: float = 0.0
+    contrast: Annotated[float, Between(0.0, 10.0)] = 0.0
+    brightness: Annotated[float, Between(0.0, 10.0)] = 0.0
+    tint: Annotated[float, Between(0.0, 10.0)] = 0.0
 
     def applied(
         self, images: dict[str, Tensor], count: int, part: slice, generator: np.random.Generator

@@ -15,9 +15,12 @@ from carp_ros.inference.layout import NAMES
 from carp_ros.networks.action_tokenizer import ActionConfig, ActionTokenizer
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig, condition_size
 from carp_ros.networks.carp_transformer import TransformerConfig
+from carp_ros.networks.weights import network_with, require_weights
 from carp_ros.recording.dataset_reader import DatasetReader
+from carp_ros.refusal import refusing
 from carp_ros.strict import read_strictly
 from carp_ros.training.augmentation import StateNoise
+from carp_ros.training.policy_config import read_policy_config
 from carp_ros.training.presets import PolicyRecipe
 from carp_ros.training.run_folder import read_weights
 from carp_ros.training.windows import Windows
@@ -53,8 +56,8 @@ def load_tokenizer(folder: Path) -> ActionTokenizer:
         ValueError: If the folder holds none.
     """
     config, weights = read_weights(folder)
-    key = {"tokenizer": "network", "policy": "tokenizer"}.get(config.get("kind", ""))
-    if key is None:
+    key = {"tokenizer": "network", "policy": "tokenizer"}.get(str(config.get("kind")))
+    if key is None or key not in config:
         raise ValueError(
             f"{folder} holds a {config.get('kind')}; expected a tokenizer's or a policy's training"
         )
@@ -64,9 +67,9 @@ def load_tokenizer(folder: Path) -> ActionTokenizer:
             for name, value in weights.items()
             if name.startswith(_TOKENIZER)
         }
-    network = ActionTokenizer(read_strictly(ActionConfig, config[key], f"{folder}: {key}"))
-    network.load_state_dict(weights)
-    return network.eval()
+    with refusing(ValueError, str(folder)):
+        size = read_strictly(ActionConfig, config[key], f"{folder}: {key}")
+        return network_with(lambda: ActionTokenizer(size), weights, str(folder)).eval()
 
 
 def make_policy(
@@ -147,13 +150,16 @@ def start_from(network: CarpPolicyNetwork, folder: Path, tasks: Sequence[str]) -
         ValueError: If there is none, or it is of another network or of other tasks.
     """
     config, weights = read_weights(folder)
-    if len(tasks) == 1 and len(config["tasks"]) > 1:
-        if tasks[0] not in config["tasks"]:
+    earlier = config.get("tasks")
+    if not isinstance(earlier, list) or not all(isinstance(task, str) for task in earlier):
+        raise ValueError(f"{folder} holds a {config.get('kind')}; expected a policy's training")
+    if len(tasks) == 1 and len(earlier) > 1:
+        if tasks[0] not in earlier:
             raise ValueError(
-                f"{folder} was trained on {', '.join(config['tasks'])}; expected {tasks[0]} among"
-                " them"
+                f"{folder} was trained on {', '.join(earlier)}; expected {tasks[0]} among them"
             )
-        weights = _of_one_task(weights, config["tasks"].index(tasks[0]))
+        with refusing(ValueError, str(folder)):
+            weights = _of_one_task(weights, earlier.index(tasks[0]))
     own = network.state_dict()
     of_shape = {name: tuple(value.shape) for name, value in own.items()}
     if of_shape != {name: tuple(value.shape) for name, value in weights.items()}:
@@ -162,6 +168,7 @@ def start_from(network: CarpPolicyNetwork, folder: Path, tasks: Sequence[str]) -
             f"{folder} holds a network that differs in {', '.join(changed[:3])}; expected the same"
             " sizes, cameras and number of tasks as asked for here"
         )
+    require_weights(own, weights, str(folder))
     if any(not own[name].equal(weights[name]) for name in own if name.startswith(_TOKENIZER)):
         raise ValueError(
             f"{folder} was trained with another tokenizer, and its tokens mean something else;"
@@ -195,16 +202,16 @@ def load_network(folder: Path) -> tuple[CarpPolicyNetwork, PolicyRecipe, dict[st
     Raises:
         ValueError: If the folder holds none.
     """
-    config, weights = read_weights(folder)
-    if config.get("kind") != "policy":
-        raise ValueError(f"{folder} holds a {config.get('kind')}; expected a policy's training")
-    recipe = read_strictly(PolicyRecipe, config["recipe"], f"{folder}: recipe")
-    tokenizer = ActionTokenizer(
-        read_strictly(ActionConfig, config["tokenizer"], f"{folder}: tokenizer")
-    )
-    network = _policy(recipe, tokenizer, tuple(config["cameras"]), len(NAMES), len(config["tasks"]))
-    network.load_state_dict(weights)
-    return network.eval(), recipe, config
+    content, weights = read_weights(folder)
+    with refusing(ValueError, str(folder)):
+        config = read_policy_config(content, str(folder))
+
+        def make() -> CarpPolicyNetwork:
+            tokenizer = ActionTokenizer(config.tokenizer)
+            return _policy(config.recipe, tokenizer, config.cameras, len(NAMES), len(config.tasks))
+
+        network = network_with(make, weights, str(folder))
+    return network.eval(), config.recipe, content
 
 
 def _policy(

@@ -7,16 +7,23 @@ network lies, most of them where a graph has it, too: who has the bundle can tra
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from carp_ros.given_file import given_json
+from carp_ros.refusal import refusing
+from carp_ros.strict import Between, Sized, read_strictly
+
 NETWORK = "network.json"
+
+_MOST_BYTES = 10_000_000
+_MOST = 2**40
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,8 @@ class Place:
         transposed: Whether its transpose lies there.
     """
 
-    offset: int
-    shape: tuple[int, ...]
+    offset: Annotated[int, Between(0, _MOST)]
+    shape: Annotated[tuple[int, ...], Sized(0, 8), Between(1, _MOST)]
     transposed: bool = False
 
 
@@ -55,14 +62,30 @@ def read_network(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     from carp_ros.inference.bundle import load_bundle  # needs YAML, and other trainings do not
 
     manifest = load_bundle(folder, to_run=False).manifest
-    content = json.loads((folder / NETWORK).read_text())
-    pool = (folder / manifest.weights.file).read_bytes()
-    places = {name: Place(**place) for name, place in content["weights"].items()}
-    return content["config"], {name: _tensor(pool, place) for name, place in places.items()}
+    path = folder / NETWORK
+    content = read_strictly(_Content, given_json(path, _MOST_BYTES), str(path))
+    file = folder / manifest.weights.file
+    with refusing(ValueError, str(file)):
+        pool = bytearray(file.read_bytes())
+    weights = {}
+    for name, place in content.weights.items():
+        with refusing(ValueError, f"{path}: weights.{name}"):
+            weights[name] = _tensor(pool, place)
+    return content.config, weights
 
 
-def _tensor(pool: bytes, place: Place) -> Tensor:
+@dataclass(frozen=True)
+class _Content:
+    """What the file holds."""
+
+    config: dict[str, Any]
+    weights: dict[str, Place]
+
+
+def _tensor(pool: bytearray, place: Place) -> Tensor:
+    """Return an array where it lies, so that many that claim the same place take no memory."""
     lying = place.shape[::-1] if place.transposed else place.shape
-    count = int(np.prod(lying))
-    array = np.frombuffer(pool, np.float32, count, place.offset).reshape(lying)
-    return torch.from_numpy((array.T if place.transposed else array).copy())
+    tensor = torch.frombuffer(
+        pool, dtype=torch.float32, count=math.prod(lying), offset=place.offset
+    ).reshape(lying)
+    return tensor.T if place.transposed else tensor

@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from carp_ros.strict import Between
 from carp_ros.training.device import (
     Precision,
     autocast,
@@ -26,10 +27,16 @@ from carp_ros.training.ema import Ema
 from carp_ros.training.gradients import GraphedGradients, Inputs
 from carp_ros.training.optimizer import OptimizerConfig, make_optimizer, set_rates
 from carp_ros.training.ranks import average_gradients, mean_over_ranks, rank, share_of, world
-from carp_ros.training.run_folder import RunFolder
+from carp_ros.training.resume import take_up
+from carp_ros.training.run_folder import STATE, RunFolder
 from carp_ros.training.windows import Indices
 
 Figures = Mapping[str, float]
+
+MOST_SEED = 2**32 - 1
+
+SKIPPED = "steps_skipped"
+"""Share of steps whose gradient was no finite number; among the figures of an epoch with such."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +56,11 @@ class LoopConfig:
             that take about two thirds of the time. Needs a C++ compiler.
     """
 
-    epochs: int
-    batch: int
-    validate_every: int = 5
+    epochs: Annotated[int, Between(1, 1_000_000)]
+    batch: Annotated[int, Between(1, 1_000_000)]
+    validate_every: Annotated[int, Between(1, 1_000_000)] = 5
     precision: Precision = "auto"
-    seed: int = 0
+    seed: Annotated[int, Between(0, MOST_SEED)] = 0
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     average: bool = True
     compile: bool = False
@@ -95,6 +102,8 @@ def train(
     config: LoopConfig,
     folder: RunFolder,
     progress: Callable[[int, int, Figures], None] = lambda done, total, figures: None,
+    *,
+    by_chance: bool = True,
 ) -> None:
     """Train until the last epoch, from where an earlier run of the folder stopped.
 
@@ -103,22 +112,29 @@ def train(
         config: How.
         folder: Where state and figures go. Only rank 0 writes.
         progress: Called now and then with steps done, steps in all and the latest figures.
+        by_chance: Whether the weights at the very beginning were: a loss that never falls is then
+            refused.
 
     Raises:
-        ValueError: If it diverged; the folder has the weights from before.
+        ValueError: If there is nothing to train on or to validate on, if it diverged (the folder
+            has the weights from before), or if it learnt nothing.
     """
+    if not len(trainee.windows):
+        raise ValueError("there are no windows to train on; expected at least one")
     run = _Run(trainee, config, folder)
     watch = DivergenceWatch()
     for row in folder.figures():
-        watch.take(int(row["epoch"]), row["loss"])
+        watch.take(int(row["epoch"]), row["loss"], row.get(SKIPPED, 0.0))
     for epoch in range(run.first_epoch, config.epochs):
         figures = run.train_epoch(epoch, progress)
-        if not watch.take(epoch + 1, figures["loss"]):
+        if not watch.take(epoch + 1, figures["loss"], figures.get(SKIPPED, 0.0)):
             continue
         last = epoch + 1 == config.epochs
         if last or (epoch + 1) % config.validate_every == 0:
             figures |= run.validated()
         run.close_epoch(epoch, figures)
+    if by_chance:
+        watch.finish()
     run.finish()
 
 
@@ -148,11 +164,15 @@ class _Run:
         self.first_epoch = 0
         state = folder.load()
         if state:
-            network.load_state_dict(state["network"])
-            self._ema.load(state["average"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self._scaler.load_state_dict(state["scaler"])
-            self.first_epoch = int(state["epoch"])
+            self.first_epoch = take_up(
+                state,
+                str(folder.path / STATE),
+                network,
+                self._ema,
+                self._optimizer,
+                self._scaler,
+                config.epochs,
+            )
 
     def train_epoch(
         self, epoch: int, progress: Callable[[int, int, Figures], None]
@@ -171,7 +191,9 @@ class _Run:
                 means = {name: float(value) / count for name, value in sums.items()}
                 progress(step + 1, total, means)
         means = {name: float(value) / count for name, value in sums.items()}
-        seconds = time.monotonic() - begin_s
+        if not means[SKIPPED]:
+            del means[SKIPPED]
+        seconds = max(time.monotonic() - begin_s, 1e-9)
         return {**means, "rate": self._rate, "windows_a_s": count * self._config.batch / seconds}
 
     def validated(self) -> dict[str, float]:
@@ -232,14 +254,29 @@ class _Run:
         share = (part.stop - part.start) / len(batch)
         average_gradients(self._weights, share)
         norm = torch.nn.utils.clip_grad_norm_(self._weights, config.gradient_clip)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
+        is_finite = norm.isfinite()
+        self._update(is_finite)
         self._ema.update(step + 1)
         detached = {name: value.detach() for name, value in figures.items()}
-        detached["gradient_norm"] = norm
+        detached["gradient_norm"] = torch.where(is_finite, norm, 0.0)
+        detached[SKIPPED] = (~is_finite).float()
         if world() == 1:
             return detached
         return {name: mean_over_ranks(value, share) for name, value in detached.items()}
+
+    def _update(self, is_finite: Tensor) -> None:
+        """Take a step, unless the gradient is no number: it would move every weight at random."""
+        if self._device.type != "cuda":
+            if is_finite:
+                self._optimizer.step()
+        elif self._scaler.is_enabled():
+            self._scaler.step(self._optimizer)  # looks for itself
+            self._scaler.update()
+        else:  # the GPU decides, so that nobody waits for it
+            optimizer: Any = self._optimizer
+            optimizer.found_inf = (~is_finite).float()
+            optimizer.step()
+            del optimizer.found_inf
 
     def _computed(self, inputs: Inputs) -> dict[str, Tensor]:
         """Set this rank's gradients and return the figures."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import nn
+
+from carp_ros.strict import Between
 
 _NOT_DECAYED = ("embedding", "pos_", "lvl_embed", "scale_mul", "position", "level")
 
@@ -26,13 +28,13 @@ class OptimizerConfig:
         last_rate: Share of the highest rate at the end.
     """
 
-    learning_rate: float = 1e-4
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 0.05
-    gradient_clip: float = 2.0
-    warmup: float = 0.02
+    learning_rate: Annotated[float, Between(1e-12, 10.0)] = 1e-4
+    betas: Annotated[tuple[float, float], Between(0.0, 0.999999)] = (0.9, 0.95)
+    weight_decay: Annotated[float, Between(0.0, 10.0)] = 0.05
+    gradient_clip: Annotated[float, Between(1e-6, 1e6)] = 2.0
+    warmup: Annotated[float, Between(0.0, 1.0)] = 0.02
     decay: Literal["cosine", "linear"] = "linear"
-    last_rate: float = 0.1
+    last_rate: Annotated[float, Between(0.0, 1.0)] = 0.1
 
 
 def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from carp_ros.inference.layout import NAMES
 from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.networks.carp_policy import EyesConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
+from carp_ros.strict import Between
 from carp_ros.training.augmentation import ColourJitter, StateNoise
 from carp_ros.training.loop import LoopConfig
 from carp_ros.training.optimizer import OptimizerConfig
@@ -40,17 +42,17 @@ class PolicyRecipe:
             likeliest.
     """
 
-    width: int
-    depth: int
-    heads: int
-    drop_path: float
+    width: Annotated[int, Between(1, 100_000)]
+    depth: Annotated[int, Between(1, 200)]
+    heads: Annotated[int, Between(1, 1000)]
+    drop_path: Annotated[float, Between(0.0, 0.999)]
     eyes: EyesConfig | None
     loop: LoopConfig
     noise: StateNoise = field(default_factory=StateNoise)
     jitter: ColourJitter = field(default_factory=ColourJitter)
-    code_spread: float = 1e-3
-    fusion: int = 0
-    sharpness: float | None = None
+    code_spread: Annotated[float, Between(1e-9, 1e6)] = 1e-3
+    fusion: Annotated[int, Between(0, 100_000)] = 0
+    sharpness: Annotated[float, Between(0.0, 1e6)] | None = None
 
 
 _VQ_OPTIMIZER = OptimizerConfig(

@@ -10,19 +10,26 @@ curves.png         the same, drawn
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
+from carp_ros.given_file import given_bytes, given_json
+from carp_ros.refusal import refusing
 from carp_ros.training.bundled_network import NETWORK, read_network
+from carp_ros.training.checkpoint_file import read_safetensors, read_torch
 from carp_ros.whole_file import whole_file
 
 CONFIG, STATE, WEIGHTS = "config.json", "state.pt", "weights.safetensors"
 METRICS, CURVES = "metrics.jsonl", "curves.png"
+
+_MOST_METRICS_BYTES = 64_000_000  # a hundred thousand epochs
 
 
 class RunFolder:
@@ -38,18 +45,18 @@ class RunFolder:
 
     def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+        with refusing(ValueError, str(path)):
+            path.mkdir(parents=True, exist_ok=True)
         text = json.dumps(config, indent=2)
         file = path / CONFIG
-        if file.is_file() and json.loads(file.read_text()) != json.loads(text):
-            changed = _difference(json.loads(file.read_text()), json.loads(text))
-            raise ValueError(
-                f"{path} holds a training with {changed}; expected the same: name another folder"
-                " with --out, or remove this one"
-            )
-        if not file.is_file():
-            with whole_file(file) as draft:
+        if not file.exists():
+            with refusing(ValueError, str(file)), whole_file(file) as draft:
                 draft.write_text(text + "\n")
+        elif (before := given_json(file)) != (now := json.loads(text)):
+            raise ValueError(
+                f"{path} holds a training with {_difference(before, now)}; expected the same: name"
+                " another folder with --out, or remove this one"
+            )
 
     def save(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         """Write the state to go on from, and the weights to use."""
@@ -60,22 +67,38 @@ class RunFolder:
             torch.save(dict(state), draft)
 
     def load(self) -> dict[str, Any] | None:
-        """Return the state of an earlier run, if there is one."""
+        """Return the state of an earlier run, if there is one.
+
+        Raises:
+            ValueError: If the file was changed or cut off.
+        """
         file = self.path / STATE
-        if not file.is_file():
-            return None
-        return torch.load(file, map_location="cpu", weights_only=True)
+        return read_torch(file) if file.exists() else None
 
     def log(self, figures: Mapping[str, float]) -> None:
-        """Add a line of figures."""
-        with (self.path / METRICS).open("a") as file:
-            file.write(json.dumps(dict(figures)) + "\n")
+        """Add a line of figures; of those that are not finite JSON has none, they are left out."""
+        numbers = {name: value for name, value in figures.items() if math.isfinite(value)}
+        with (self.path / METRICS).open("a+b") as file:
+            if file.tell():  # a line that was cut off by a kill must not take this one along
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(json.dumps(numbers, allow_nan=False).encode() + b"\n")
 
     def figures(self) -> list[dict[str, float]]:
-        """Return all lines of figures; of a step that was done twice, the later."""
+        """Return all lines of figures; of a step that was done twice, the later.
+
+        A line that was cut off, or changed so that it is none, is left out.
+
+        Raises:
+            ValueError: If the file can't be read.
+        """
         file = self.path / METRICS
-        lines = file.read_text().splitlines() if file.is_file() else []
-        rows = {(row["step"], frozenset(row)): row for row in map(json.loads, lines)}
+        if not file.exists():
+            return []
+        content = given_bytes(file, _MOST_METRICS_BYTES).decode(errors="replace")
+        found = [row for row in map(_figures, content.splitlines()) if row]
+        rows = {(row["step"], frozenset(row)): row for row in found}
         return sorted(rows.values(), key=lambda row: row["step"])
 
 
@@ -83,16 +106,28 @@ def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return configuration and weights of a finished or running training, or of a bundle.
 
     Raises:
-        ValueError: If the folder holds none.
+        ValueError: If the folder holds none, or a file of it can't be read.
     """
-    if (path / NETWORK).is_file():
+    if (path / NETWORK).exists():
         return read_network(path)
     for name in (CONFIG, WEIGHTS):
-        if not (path / name).is_file():
+        if not (path / name).exists():
             raise ValueError(
                 f"no {path / name}; expected a folder of `carp train`, or a bundle with a {NETWORK}"
             )
-    return json.loads((path / CONFIG).read_text()), load_file(path / WEIGHTS)
+    return given_json(path / CONFIG), read_safetensors(path / WEIGHTS)
+
+
+def _figures(line: str) -> dict[str, float] | None:
+    """Return the figures of an epoch in a line, if that is what it holds."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or not {"step", "epoch", "loss"} <= row.keys():
+        return None
+    is_sound = all(type(value) in (int, float) and math.isfinite(value) for value in row.values())
+    return row if is_sound else None
 
 
 def _difference(before: Any, now: Any, where: str = "") -> str:

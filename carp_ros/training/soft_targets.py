@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_LEAST_DISTANCE = 1e-12  # where all codes are one, as those of a number that never changes
+
 
 def soft_targets(codebook: Tensor, spread: float) -> Tensor:
     """Return for each code of each group what every code is worth, (G, V, V), rows of sum 1.
@@ -22,6 +24,7 @@ def soft_targets(codebook: Tensor, spread: float) -> Tensor:
     distances = torch.cdist(codebook, codebook)  # (G, V, V)
     own = torch.eye(codebook.shape[1], dtype=torch.bool, device=codebook.device)
     nearest = distances.masked_fill(own, float("inf")).amin(dim=-1).mean(dim=-1)  # (G,)
+    nearest = nearest.clamp(min=_LEAST_DISTANCE)
     return (-0.5 * (distances / (spread * nearest[:, None, None])).square()).softmax(dim=-1)
 
 

@@ -1,5 +1,9 @@
 """A small world: a tool on a line that goes to where a bright spot is."""
 
+import dataclasses
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -68,3 +72,22 @@ def make_trainee(
         ColourJitter(0.1, 0.1, 0.05),
         code_spread=0.5,
     )
+
+
+def make_run_config(network: CarpPolicyNetwork) -> dict[str, Any]:
+    """Return what a training of a network says of itself, as JSON has it."""
+    config = {
+        "kind": "policy",
+        "rig": "ur5e_sim",
+        "step_s": 0.1,
+        "cameras": ["cam"],
+        "tasks": ["cup"],
+        "ranges": {
+            f"{what}_{end}": [value] * 10
+            for what in ("state", "action")
+            for end, value in (("low", 0.0), ("high", 1.0))
+        },
+        "tokenizer": dataclasses.asdict(network.tokenizer.config),
+        "recipe": dataclasses.asdict(make_recipe()),
+    }
+    return json.loads(json.dumps(config))

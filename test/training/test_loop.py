@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from carp_ros.training.loop import LoopConfig, train
-from carp_ros.training.run_folder import STATE, RunFolder, read_weights
+from carp_ros.training.run_folder import METRICS, STATE, RunFolder, read_weights
 
 from .small_world import make_trainee
 
@@ -110,6 +110,71 @@ def test_weights_are_read_back_as_they_were_averaged(tmp_path):
     assert config == {"seed": 0}
     for name, value in trainee.network.state_dict().items():
         torch.testing.assert_close(weights[name], value)
+
+
+def test_a_step_whose_gradient_is_no_number_is_left_out_and_counted(tmp_path):
+    trainee = make_trainee()
+    losses, count = trainee.losses, 0
+
+    def once_too_large(inputs):
+        nonlocal count
+        count += 1
+        figures = losses(inputs)
+        # a gradient whose numbers are finite, and whose length is not
+        return figures | {"loss": figures["loss"] * (1e37 if count == 2 else 1.0)}
+
+    trainee.losses = once_too_large
+    run = RunFolder(tmp_path, {})
+    train(trainee, dataclasses.replace(CONFIG, epochs=1), run)
+    assert run.figures()[0]["steps_skipped"] == pytest.approx(1 / 3)
+    assert all(weight.isfinite().all() for weight in trainee.network.parameters())
+
+
+def test_a_training_with_no_gradient_that_is_a_number_ends_with_the_reason(tmp_path):
+    class Overflows(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, *gradients):
+            return gradients[0] * float("inf")
+
+    trainee = make_trainee()
+    losses = trainee.losses
+
+    def overflowing(inputs):
+        figures = losses(inputs)
+        return figures | {"loss": Overflows.apply(figures["loss"])}
+
+    trainee.losses = overflowing
+    before = {name: value.clone() for name, value in trainee.network.named_parameters()}
+    run = RunFolder(tmp_path, {})
+    with pytest.raises(ValueError, match=r"learns nothing: the gradient was not finite in 100%"):
+        train(trainee, CONFIG, run)
+    assert [row["steps_skipped"] for row in run.figures()] == [1.0, 1.0]
+    for name, value in trainee.network.named_parameters():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    for line in (tmp_path / METRICS).read_text().splitlines():
+        json.loads(line, parse_constant=lambda text: pytest.fail(text))
+
+
+def test_figures_that_are_no_numbers_are_left_out_and_a_line_cut_off_costs_itself_alone(tmp_path):
+    run = RunFolder(tmp_path, {})
+    run.log({"step": 1, "epoch": 1, "loss": 2.0, "gradient_norm": float("inf")})
+    with (tmp_path / METRICS).open("a") as file:
+        file.write('{"step": 2, "epo')
+    run.log({"step": 3, "epoch": 3, "loss": 1.0})
+    assert [row["epoch"] for row in run.figures()] == [1, 3]
+    assert "gradient_norm" not in run.figures()[0]
+    assert "Infinity" not in (tmp_path / METRICS).read_text()
+
+
+def test_nothing_to_train_on_is_refused(tmp_path):
+    trainee = make_trainee()
+    trainee.windows = trainee.windows[:0]
+    with pytest.raises(ValueError, match="no windows to train on"):
+        train(trainee, CONFIG, RunFolder(tmp_path, {}))
 
 
 def test_two_ranks_have_the_loss_of_one_at_an_equal_global_batch(tmp_path):
