@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 from carp_ros.refusal import refusing
 
@@ -50,21 +48,3 @@ def given_text(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> str:
             f"{path} has the byte 0x{error.object[error.start]:02x} at {error.start}; expected"
             " UTF-8: save it in that encoding"
         ) from error
-
-
-def given_json(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> dict[str, Any]:
-    """Return the object in a JSON file.
-
-    Raises:
-        ValueError: As of `given_text`, or if it is no JSON, or no object.
-    """
-    text = given_text(path, most_bytes)
-    with refusing(ValueError, str(path)):
-        content = json.loads(text, parse_constant=_no_number)
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a JSON {type(content).__name__}; expected an object")
-    return content
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(f"it holds {text}, which is no JSON; expected a finite number")

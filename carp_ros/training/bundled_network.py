@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from carp_ros.given_file import given_json
+from carp_ros.plain_json import load_json
 from carp_ros.refusal import refusing
 from carp_ros.strict import Between, Sized, read_strictly
 
@@ -63,7 +63,7 @@ def read_network(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     manifest = load_bundle(folder, to_run=False).manifest
     path = folder / NETWORK
-    content = read_strictly(_Content, given_json(path, _MOST_BYTES), str(path))
+    content = read_strictly(_Content, load_json(path, _MOST_BYTES), str(path))
     file = folder / manifest.weights.file
     with refusing(ValueError, str(file)):
         pool = bytearray(file.read_bytes())

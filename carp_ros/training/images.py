@@ -34,18 +34,28 @@ def read_images(
     done = 0
     for camera in reader.spec.cameras:
         path = cache / f"{_contents(reader)}_{camera}_{size.width_px}x{size.height_px}.npy"
-        if not path.is_file():
+        shape = (reader.frames, size.height_px, size.width_px, 3)
+        kept = _kept(path, shape)
+        if kept is None:
             with whole_file(path) as draft:
-                resized = np.lib.format.open_memmap(
-                    draft, "w+", np.uint8, (reader.frames, size.height_px, size.width_px, 3)
-                )
+                resized = np.lib.format.open_memmap(draft, "w+", np.uint8, shape)
                 for place, image in enumerate(reader.images(camera)):
                     resized[place] = network_image(image, size)
                     progress(done + place + 1)
                 resized.flush()
+            kept = np.load(path, mmap_mode="r")
         done += reader.frames
-        images[camera] = np.load(path, mmap_mode="r")
+        images[camera] = kept
     return images
+
+
+def _kept(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
+    """Return images that were kept, if they are whole."""
+    try:
+        images = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    return images if (images.shape, images.dtype) == (shape, np.uint8) else None
 
 
 def _contents(reader: DatasetReader) -> str:

@@ -119,8 +119,11 @@ def train(
         ValueError: If there is nothing to train on or to validate on, if it diverged (the folder
             has the weights from before), or if it learnt nothing.
     """
-    if not len(trainee.windows):
-        raise ValueError("there are no windows to train on; expected at least one")
+    if (count := min(config.batch, len(trainee.windows))) < world():
+        raise ValueError(
+            f"a step has {count} windows to train on; expected at least one for each of"
+            f" {world()} processes"
+        )
     run = _Run(trainee, config, folder)
     watch = DivergenceWatch()
     for row in folder.figures():

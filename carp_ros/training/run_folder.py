@@ -20,7 +20,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from carp_ros.given_file import given_bytes, given_json
+from carp_ros.given_file import given_bytes
+from carp_ros.plain_json import load_json
 from carp_ros.refusal import refusing
 from carp_ros.training.bundled_network import NETWORK, read_network
 from carp_ros.training.checkpoint_file import read_safetensors, read_torch
@@ -52,7 +53,7 @@ class RunFolder:
         if not file.exists():
             with refusing(ValueError, str(file)), whole_file(file) as draft:
                 draft.write_text(text + "\n")
-        elif (before := given_json(file)) != (now := json.loads(text)):
+        elif (before := load_json(file)) != (now := json.loads(text)):
             raise ValueError(
                 f"{path} holds a training with {_difference(before, now)}; expected the same: name"
                 " another folder with --out, or remove this one"
@@ -115,7 +116,7 @@ def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             raise ValueError(
                 f"no {path / name}; expected a folder of `carp train`, or a bundle with a {NETWORK}"
             )
-    return given_json(path / CONFIG), read_safetensors(path / WEIGHTS)
+    return load_json(path / CONFIG), read_safetensors(path / WEIGHTS)
 
 
 def _figures(line: str) -> dict[str, float] | None:

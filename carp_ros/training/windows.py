@@ -87,10 +87,24 @@ def split_episodes(
         held_out: Share of the episodes to validate on; at least one.
         most: Of each task, train on this many episodes at most; 0 for all.
         seed: Of the choice.
+
+    Raises:
+        ValueError: If nothing is left to train on, of the dataset or of one of its tasks.
     """
     shuffled = np.random.default_rng(seed).permutation(np.unique(windows.episodes))
+    if len(shuffled) < 2:
+        raise ValueError(
+            f"the dataset has {len(shuffled)} episode; expected at least 2, as one is held out to"
+            " validate on: record more"
+        )
     count = max(1, round(held_out * len(shuffled)))
     validated, trained = shuffled[:count], shuffled[count:]
+    left_out = sorted(set(windows.tasks) - set(windows.tasks[np.isin(windows.episodes, trained)]))
+    if left_out:
+        raise ValueError(
+            f"of {', '.join(windows.task_names[task] for task in left_out)} there is no episode"
+            f" left to train on, as {count} are held out to validate on: record more of it"
+        )
     if most:
         task_of = dict(zip(windows.episodes, windows.tasks))
         of_tasks = [trained[[task_of[e] == task for e in trained]] for task in set(windows.tasks)]

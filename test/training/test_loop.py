@@ -173,7 +173,7 @@ def test_figures_that_are_no_numbers_are_left_out_and_a_line_cut_off_costs_itsel
 def test_nothing_to_train_on_is_refused(tmp_path):
     trainee = make_trainee()
     trainee.windows = trainee.windows[:0]
-    with pytest.raises(ValueError, match="no windows to train on"):
+    with pytest.raises(ValueError, match="a step has 0 windows to train on; expected"):
         train(trainee, CONFIG, RunFolder(tmp_path, {}))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from carp_ros.training.action_error import action_errors
-from carp_ros.training.windows import read_windows, split_episodes
+from carp_ros.training.windows import Windows, read_windows, split_episodes
 
 
 class Reader:
@@ -69,3 +69,24 @@ def test_errors_are_in_metres_and_radians():
         {"position_error_m": 0.03, "rotation_error_rad": 0.0, "gripper_error": 0.0}
     )
     assert action_errors(turned, true)["rotation_error_rad"] == pytest.approx(0.1)
+
+
+def windows_of(episodes: int, rare: bool = False) -> Windows:
+    tasks = np.zeros(2 * episodes, np.int64)
+    tasks[-2:] = rare
+    numbers = np.zeros((2 * episodes, 10), np.float32)
+    names = ("cup", "bowl") if rare else ("cup",)
+    return Windows(numbers, numbers[:, None], tasks, np.arange(2 * episodes) // 2, names)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_episodes_to_hold_one_out_are_refused(count):
+    with pytest.raises(ValueError, match=rf"has {count} episode; expected at least 2, .* more"):
+        split_episodes(windows_of(count), 0.02, 0, 0)
+
+
+def test_a_task_with_no_episode_left_to_train_on_is_refused_by_name():
+    windows = windows_of(2, rare=True)
+    for seed in range(4):  # of two tasks with an episode each, one is held out
+        with pytest.raises(ValueError, match=r"of (cup|bowl) there is no episode left"):
+            split_episodes(windows, 0.02, 0, seed)
