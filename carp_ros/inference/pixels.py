@@ -25,7 +25,12 @@ def rgb_from_rows(
     """
     channels = {"rgb8": 3, "bgr8": 3, "mono8": 1}.get(encoding)
     if channels is None:
-        raise MessageError(f"image is encoded as {encoding!r}; expected rgb8, bgr8 or mono8")
+        raise MessageError(
+            f"image is encoded as {encoding!r}; expected rgb8, bgr8 or mono8: set the camera's"
+            " driver so (usb_cam: pixel_format yuyv2rgb; realsense2_camera: color_format RGB8)"
+        )
+    if height_px < 1 or width_px < 1:
+        raise MessageError(f"image is of {width_px}x{height_px} px; expected at least one pixel")
     if len(data) < height_px * step or step < width_px * channels:
         raise MessageError(
             f"image of {width_px}x{height_px} px holds {len(data)} bytes in rows of"

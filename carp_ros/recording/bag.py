@@ -20,7 +20,7 @@ import yaml
 from rosbags.rosbag2 import WriterError
 from rosbags.typesys import Stores, get_typestore
 
-from carp_ros.errors import DeviceError
+from carp_ros.errors import DeviceError, MessageError
 from carp_ros.recording.episode import EpisodeInfo, Topic
 from carp_ros.recording.mcap_scan import McapScan, Message
 from carp_ros.recording.mcap_storage import FlushableWriter, sync
@@ -30,6 +30,7 @@ METADATA = "metadata.yaml"
 UNFINISHED = "unfinished.yaml"
 _BAG_SECTION = "rosbag2_bagfile_information"
 _CUSTOM = "custom_data"
+_STAMPS_END_NS = 1 << 63
 
 
 class BagWriter:
@@ -73,8 +74,11 @@ class BagWriter:
             cdr: The serialized message.
 
         Raises:
+            MessageError: If a bag can't hold the stamp; the next message may be written.
             DeviceError: If the disk takes no more; nothing can be written from then on.
         """
+        if not 0 <= stamp_ns < _STAMPS_END_NS:
+            raise MessageError(f"stamp is {stamp_ns} ns; expected nanoseconds since 1970")
         with self._device():
             self._writer.write(self._connections[topic], stamp_ns, cdr)
 

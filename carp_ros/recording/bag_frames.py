@@ -12,11 +12,12 @@ import yaml
 
 from carp_ros.errors import EpisodeError
 from carp_ros.inference.observation import SKEW_S
-from carp_ros.recording.bag import METADATA, mcap_file, read_messages
+from carp_ros.recording.bag import METADATA, mcap_file
+from carp_ros.recording.clock_watch import ClockWatch
 from carp_ros.recording.dataset_spec import DatasetSpec, cameras_of, robot_of
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.recording.frames import Frame, FrameMaker
-from carp_ros.recording.mcap_scan import Message
+from carp_ros.recording.mcap_scan import McapScan, Message
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def episode_frames(
     spec = DatasetSpec(
         info.rig, robot.name, robot.joint_names, sizes, reference, way.rate_hz, way.skew_s
     )
-    return spec, _of_one_size(itertools.chain([first], frames), sizes)
+    return spec, itertools.chain([first], frames)
 
 
 def _promised_messages(folder: Path) -> Iterator[Message]:
@@ -69,9 +70,14 @@ def _promised_messages(folder: Path) -> Iterator[Message]:
     metadata = yaml.safe_load((folder / METADATA).read_text())
     promised = metadata["rosbag2_bagfile_information"]["message_count"]
     count = 0
-    for message in read_messages(folder):
-        count += 1
-        yield message
+    clock = ClockWatch()
+    for chunk in McapScan(mcap_file(folder)).chunks(as_arrived=True):
+        for topic, stamp_ns, _ in chunk:
+            clock.take(topic, stamp_ns)
+        if clock.problem:
+            raise EpisodeError(clock.problem)
+        count += len(chunk)
+        yield from sorted(chunk, key=lambda message: message[1])
     if count < promised:
         raise EpisodeError(
             f"{mcap_file(folder).name} is cut off after {count} of {promised} messages;"
@@ -86,14 +92,3 @@ def _resized(frames: Iterator[Frame], size_px: tuple[int, int]) -> Iterator[Fram
             for camera, image in frame.observation.images.items()
         }
         yield replace(frame, observation=replace(frame.observation, images=images))
-
-
-def _of_one_size(frames: Iterator[Frame], sizes: dict[str, tuple[int, int]]) -> Iterator[Frame]:
-    for frame in frames:
-        for camera, image in frame.observation.images.items():
-            if image.shape[1::-1] != sizes[camera]:
-                raise EpisodeError(
-                    f"/{camera} changes its size from {sizes[camera]} to {image.shape[1::-1]} px;"
-                    " expected one size"
-                )
-        yield frame

@@ -10,11 +10,14 @@ from carp_ros.errors import MessageError
 from carp_ros.recording.bag import BagWriter
 from carp_ros.recording.episode import EpisodeInfo, Topic, topics
 from carp_ros.recording.message_judge import MessageJudge
-from carp_ros.recording.messages import IMAGE, decode, decode_image, encode_jpeg, stamp_ns
+from carp_ros.recording.messages import IMAGE, decode, encode_jpeg, stamp_ns
 from carp_ros.recording.quality import Quality
 from carp_ros.rig import Rig
 
 Images = Literal["jpeg", "raw"]
+
+# A stamp of zero or of another year would make all that follows look old.
+_FARTHEST_NS = 60_000_000_000
 
 
 def sources(rig: Rig) -> tuple[Topic, ...]:
@@ -48,23 +51,28 @@ class LiveEpisode:
     def write(self, topic: str, received_ns: int, cdr: bytes) -> None:
         """Add a message of one of the `sources`, received at `received_ns`.
 
+        One that is stamped by no clock of this system is left out, which the verdict says.
+
         Raises:
             DeviceError: If the disk takes no more; the episode is then over, and recoverable.
         """
         kind = self._kinds[topic]
-        captured_ns = stamp_ns(kind, cdr)
-        at_ns = received_ns if captured_ns is None else captured_ns
-        self._judge.take(topic, at_ns, received_ns, cdr)
-        if not (kind == IMAGE and self._compress):
-            self._writer.write(topic, at_ns, cdr)
-            return
         try:
-            frame = decode(IMAGE, cdr).header.frame_id
-            jpeg = encode_jpeg(decode_image(IMAGE, cdr), at_ns, frame)
-        except MessageError:
-            self._judge.take_unreadable(topic)
-        else:
-            self._writer.write(f"{topic}/compressed", at_ns, jpeg)
+            captured_ns = stamp_ns(kind, cdr)
+            at_ns = received_ns if captured_ns is None else captured_ns
+            if abs(at_ns - received_ns) > _FARTHEST_NS:
+                raise MessageError(
+                    f"stamped {(at_ns - received_ns) * 1e-9:+.0f} s from its arrival; expected at"
+                    f" most {_FARTHEST_NS * 1e-9:.0f} s: is its clock set, and the stamp filled in?"
+                )
+            value = self._judge.take(topic, at_ns, received_ns, cdr)
+            if not (kind == IMAGE and self._compress):
+                self._writer.write(topic, at_ns, cdr)
+            elif value is not None:  # else it is no picture, which the judge has noted
+                frame = decode(IMAGE, cdr).header.frame_id
+                self._writer.write(f"{topic}/compressed", at_ns, encode_jpeg(value, at_ns, frame))
+        except MessageError as error:
+            self._judge.take_unreadable(topic, str(error))
 
     def take_loss(self, messages: int) -> None:
         """Take note of messages that could not be written."""

@@ -40,8 +40,8 @@ class McapScan:
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
     _schemas: dict[int, str] = field(default_factory=dict)
 
-    def chunks(self) -> Iterator[list[Message]]:
-        """Yield messages in lists, each in the order of its stamps: those of a chunk.
+    def chunks(self, *, as_arrived: bool = False) -> Iterator[list[Message]]:
+        """Yield messages in lists, those of a chunk, in the order of stamps or `as_arrived`.
 
         Ends at the first chunk that is cut off or damaged.
 
@@ -60,7 +60,7 @@ class McapScan:
                     return  # zeros or worse where data was to be
                 if messages is None:
                     return
-                yield messages
+                yield messages if as_arrived else sorted(messages, key=_stamp_ns)
 
     def _take(self, opcode: int, content: bytes) -> list[Message] | None:
         """Return a record's messages; None if it is not what was written."""
@@ -70,7 +70,7 @@ class McapScan:
         records = self._open_chunk(content)
         if records is None:
             return None
-        return sorted(self._messages(records), key=lambda message: message[1])
+        return list(self._messages(records))
 
     def _open_chunk(self, content: bytes) -> bytes | None:
         """Return a chunk's records; None if they are not what was written."""
@@ -104,6 +104,10 @@ class McapScan:
             reader = _Fields(content, 0)
             name = reader.text()
             self.metadata[name] = reader.text_map()
+
+
+def _stamp_ns(message: Message) -> int:
+    return message[1]
 
 
 def ends_whole(path: Path) -> bool:

@@ -1,20 +1,28 @@
-"""Feeds serialized messages to a `QualityMonitor`: what is judged is what is written."""
+"""Judges serialized messages: what is judged is what is written, and what a dataset would take.
+
+Every message is read by the code that reads it when the episode is converted, and frames are made
+as `carp convert` makes them by default, but without their pictures.
+"""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from carp_ros.errors import CarpError
-from carp_ros.recording.messages import (
-    decode_number,
-    decode_pose,
-    decode_text,
-    decode_twist,
-)
+from carp_ros.errors import EpisodeError, MessageError
+from carp_ros.inference.observation import SKEW_S
+from carp_ros.recording.clock_watch import ClockWatch
+from carp_ros.recording.findings import Finding
+from carp_ros.recording.frames import DEFAULT_RATE_HZ, FrameMaker
+from carp_ros.recording.message_reader import MessageReader
+from carp_ros.recording.messages import Picture, decode_text, decode_twist
+from carp_ros.recording.picture_size import require_size
 from carp_ros.recording.quality import Quality, QualityMonitor
+from carp_ros.refusal import in_words
 from carp_ros.rig import Rig
+from carp_ros.types import Pose
 
 _STAMP_END = 12  # encapsulation and the header's stamp, which differ in equal pictures, come first
 
@@ -30,7 +38,16 @@ class MessageJudge:
     def __init__(self, rig: Rig, began_ns: int) -> None:
         self._frame = rig.robot.base_frame
         self._monitor = QualityMonitor(rig, began_ns)
-        self._takers: dict[str, Callable[[int, int, bytes], None]] = {
+        cameras = tuple(rig.cameras)
+        slowest_hz = min((camera.rate_hz for camera in rig.cameras.values()), default=1.0)
+        rate_hz = max(1, min(DEFAULT_RATE_HZ, int(slowest_hz)))
+        self._reader = MessageReader(rig.robot, cameras)
+        self._maker = (
+            FrameMaker(rig.robot, cameras, cameras[0], rate_hz, SKEW_S) if cameras else None
+        )
+        self._clock = ClockWatch()
+        self._no_frames = ""
+        self._takers: dict[str, Callable[[int, int, bytes, Any], None]] = {
             "/joint_states": self._take_joints,
             "/tool_pose": self._take_tool,
             "/target_pose": self._take_target,
@@ -38,23 +55,32 @@ class MessageJudge:
             "/teleop/twist": self._take_twist,
             "/control/status": self._take_status,
         }
-        for camera in rig.cameras:
+        for camera in cameras:
             for name in ("image_raw", "image_raw/compressed"):
                 self._takers[f"/{camera}/{name}"] = self._image_taker(camera)
 
-    def take(self, topic: str, stamp_ns: int, received_ns: int, cdr: bytes) -> None:
-        """Take note of a message; what cannot be read counts as one that never came."""
-        taker = self._takers.get(topic)
-        if taker is None:
-            return
-        try:
-            taker(stamp_ns, received_ns, cdr)
-        except CarpError:
-            self._monitor.take_unreadable(topic)
+    def take(self, topic: str, stamp_ns: int, received_ns: int, cdr: bytes) -> Any:
+        """Take note of a message; what cannot be read counts as one that never came.
 
-    def take_unreadable(self, topic: str) -> None:
+        Returns:
+            Its value, of a topic that a dataset is made of: a picture, a pose. None if it can't be
+            read.
+        """
+        try:
+            value = self._reader.read(topic, cdr) if topic in self._reader else None
+            if topic in self._takers:
+                self._takers[topic](stamp_ns, received_ns, cdr, value)
+        except Exception as error:  # of whatever kind, it is about this message
+            self._monitor.take_unreadable(topic, in_words(error))
+            return None
+        if value is not None:
+            self._clock.take(topic, stamp_ns)
+            self._make_frames(topic, stamp_ns, value)
+        return value
+
+    def take_unreadable(self, topic: str, reason: str) -> None:
         """Take note of a message that is not what its topic promises."""
-        self._monitor.take_unreadable(topic)
+        self._monitor.take_unreadable(topic, reason)
 
     def take_loss(self, messages: int) -> None:
         """Take note of messages that arrived and could not be written."""
@@ -62,33 +88,63 @@ class MessageJudge:
 
     def quality(self, now_ns: int) -> Quality:
         """Return how good the recording is, if it ends now."""
-        return self._monitor.quality(now_ns)
+        return self._monitor.quality(now_ns, tuple(self._findings()))
 
-    def _image_taker(self, camera: str) -> Callable[[int, int, bytes], None]:
-        def take(stamp_ns: int, received_ns: int, cdr: bytes) -> None:
+    def _findings(self) -> Iterator[Finding]:
+        if self._clock.problem:
+            yield Finding("red", self._clock.problem)
+        elif reason := self._no_frames or self._no_end():
+            yield Finding("red", f"no dataset would take it: {reason}")
+
+    def _make_frames(self, topic: str, stamp_ns: int, value: Any) -> None:
+        """Make the frames that are due, and forget them: only whether there are any counts."""
+        if self._maker is None or self._no_frames:
+            return
+        try:
+            # a picture is as good as none here, and would be kept for a second and a half
+            kept = value if isinstance(value, (Pose, float)) or value.ndim == 1 else None
+            for _ in self._maker.take(topic, stamp_ns, kept):
+                pass
+        except EpisodeError as error:
+            self._no_frames = str(error)
+
+    def _no_end(self) -> str:
+        if self._maker is None:
+            return "the rig has no cameras"
+        try:
+            self._maker.require_end()
+        except EpisodeError as error:
+            return str(error)
+        return ""
+
+    def _image_taker(self, camera: str) -> Callable[[int, int, bytes, Any], None]:
+        def take(stamp_ns: int, received_ns: int, cdr: bytes, image: Picture) -> None:
+            try:
+                require_size(image.shape[1], image.shape[0])
+            except ValueError as error:
+                raise MessageError(str(error)) from error
             fingerprint = zlib.crc32(memoryview(cdr)[_STAMP_END:])
             self._monitor.take_image(camera, stamp_ns, received_ns, fingerprint)
 
         return take
 
-    def _take_joints(self, stamp_ns: int, received_ns: int, cdr: bytes) -> None:
+    def _take_joints(self, stamp_ns: int, received_ns: int, cdr: bytes, joints: Any) -> None:
         self._monitor.take_joints(stamp_ns, received_ns)
 
-    def _take_tool(self, stamp_ns: int, received_ns: int, cdr: bytes) -> None:
-        self._monitor.take_tool(stamp_ns, received_ns, decode_pose(cdr, self._frame))
+    def _take_tool(self, stamp_ns: int, received_ns: int, cdr: bytes, tool: Pose) -> None:
+        self._monitor.take_tool(stamp_ns, received_ns, tool)
 
-    def _take_target(self, stamp_ns: int, received_ns: int, cdr: bytes) -> None:
-        self._monitor.take_target(stamp_ns, received_ns, decode_pose(cdr, self._frame))
+    def _take_target(self, stamp_ns: int, received_ns: int, cdr: bytes, target: Pose) -> None:
+        self._monitor.take_target(stamp_ns, received_ns, target)
 
-    def _take_gripper(self, stamp_ns: int, received_ns: int, cdr: bytes) -> None:
-        self._monitor.take_gripper(stamp_ns, decode_number(cdr))
+    def _take_gripper(self, stamp_ns: int, received_ns: int, cdr: bytes, opening: float) -> None:
+        self._monitor.take_gripper(stamp_ns, opening)
 
-    def _take_twist(self, stamp_ns: int, received_ns: int, cdr: bytes) -> None:
+    def _take_twist(self, stamp_ns: int, received_ns: int, cdr: bytes, _: Any) -> None:
         self._monitor.take_twist(decode_twist(cdr, self._frame))
 
-    def _take_status(self, stamp_ns: int, received_ns: int, cdr: bytes) -> None:
-        text = decode_text(cdr)
-        try:
-            self._monitor.take_status(json.loads(text))
-        except ValueError:
-            self._monitor.take_unreadable("/control/status")
+    def _take_status(self, stamp_ns: int, received_ns: int, cdr: bytes, _: Any) -> None:
+        status = json.loads(decode_text(cdr))
+        if not isinstance(status, dict):
+            raise MessageError(f"status is {type(status).__name__}; expected JSON with fault")
+        self._monitor.take_status(status)

@@ -14,6 +14,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from carp_ros.errors import MessageError
 from carp_ros.inference.pixels import rgb_from_rows
+from carp_ros.recording.picture_header import no_picture, require_picture
 from carp_ros.types import Array, Chunk, Pose, Twist
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -69,16 +70,14 @@ def decode_image(kind: str, cdr: bytes) -> Picture:
         cdr: The serialized message.
 
     Raises:
-        MessageError: If its encoding is not rgb8, bgr8 or mono8, or it is cut short.
+        MessageError: If its encoding is not rgb8, bgr8 or mono8, or it is cut short or no picture.
     """
     msg = decode(kind, cdr)
     if kind == JPEG:
+        require_picture(msg.data, msg.format)
         bgr = cv2.imdecode(msg.data, cv2.IMREAD_COLOR)
         if bgr is None:
-            raise MessageError(
-                f"image of format {msg.format!r} with {len(msg.data)} bytes is no picture; expected"
-                " JPEG"
-            )
+            raise no_picture(msg.data, msg.format)
         return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
     return rgb_from_rows(msg.data, msg.encoding, msg.height, msg.width, msg.step)
 
@@ -277,12 +276,19 @@ def decode(kind: str, cdr: bytes) -> Any:
 
 
 def stamp_ns(kind: str, cdr: bytes) -> int | None:
-    """Return when a message's content was so: its header's stamp, None where it has none."""
+    """Return when a message's content was so: its header's stamp, None where it has none.
+
+    Raises:
+        MessageError: If it is too short for a header.
+    """
     if kind in (NUMBER, FLAG, TEXT):
         return None
+    if len(cdr) < 12:
+        raise MessageError(f"{len(cdr)} bytes are no {kind}; expected a header")
     # A header comes first: encapsulation, then seconds and nanoseconds.
-    seconds = int.from_bytes(cdr[4:8], "little", signed=True)
-    return seconds * 1_000_000_000 + int.from_bytes(cdr[8:12], "little")
+    order = "little" if cdr[1] & 1 else "big"
+    seconds = int.from_bytes(cdr[4:8], order, signed=True)
+    return seconds * 1_000_000_000 + int.from_bytes(cdr[8:12], order)
 
 
 def _encode(kind: str, **fields: Any) -> bytes:

@@ -6,7 +6,7 @@ words. What is judged is what was recorded, after every transport and queue.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -66,6 +66,7 @@ class QualityMonitor:
         self._motion = MotionQuality(rig, self._thresholds)
         self._lost = 0
         self._unreadable: dict[str, int] = {}
+        self._first_reason: dict[str, str] = {}
 
     def take_image(self, name: str, stamp_ns: int, received_ns: int, fingerprint: int) -> None:
         """Take note of a camera's picture; equal fingerprints mean equal pictures."""
@@ -103,13 +104,14 @@ class QualityMonitor:
         """Take note of messages that arrived and could not be written."""
         self._lost += messages
 
-    def take_unreadable(self, topic: str) -> None:
-        """Take note of a message that is not what its topic promises."""
+    def take_unreadable(self, topic: str, reason: str) -> None:
+        """Take note of a message that is not what its topic promises, for this reason."""
         self._unreadable[topic] = self._unreadable.get(topic, 0) + 1
+        self._first_reason.setdefault(topic, reason)
 
-    def quality(self, now_ns: int) -> Quality:
-        """Return how good the recording is, if it ends now."""
-        verdict, reasons = judge(self._findings(now_ns))
+    def quality(self, now_ns: int, others: Sequence[Finding] = ()) -> Quality:
+        """Return how good the recording is, if it ends now; `others` were found elsewhere."""
+        verdict, reasons = judge((*self._findings(now_ns), *others))
         streams = self._cameras | self._states
         return Quality(
             verdict,
@@ -127,7 +129,11 @@ class QualityMonitor:
         if self._lost:
             yield Finding("red", f"{self._lost} messages lost: the disk was too slow for them")
         for topic, messages in self._unreadable.items():
-            yield Finding("red", f"{topic}: {messages} messages are not what the topic promises")
+            yield Finding(
+                "red",
+                f"{topic}: {messages} messages are not what the topic promises:"
+                f" {self._first_reason[topic]}",
+            )
         for stream in (*self._cameras.values(), *self._states.values()):
             yield from stream.findings(began_ns, now_ns)
         for frozen in self._frozen.values():

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from carp_ros.geometry import pose_difference, rotation_between, slerp
 from carp_ros.recording.bag import read_messages
-from carp_ros.recording.messages import decode_number, decode_pose
+from carp_ros.recording.message_reader import read_pose
+from carp_ros.recording.messages import decode_number
 from carp_ros.types import Array, Chunk, Pose
 
 _STEP_NS = 20_000_000
@@ -135,7 +136,7 @@ def read_motion(folder: Path, frame: str) -> RecordedMotion:
     openings: list[tuple[int, float]] = []
     for topic, stamp_ns, cdr in read_messages(folder):
         if topic in poses:
-            poses[topic].append((stamp_ns, decode_pose(cdr, frame)))
+            poses[topic].append((stamp_ns, read_pose(cdr, frame)))
         elif topic == "/gripper_command":
             openings.append((stamp_ns, decode_number(cdr)))
     for topic, found in poses.items():

@@ -139,7 +139,7 @@ def _rewrite(folder: Path, file: Path, topics: tuple[Topic, ...], info: EpisodeI
             workshop.mkdir()
         # The same name as the file, for the metadata name it.
         writer = BagWriter(workshop / file.stem, topics, info)
-        for chunk in McapScan(file).chunks():
+        for chunk in McapScan(file).chunks(as_arrived=True):
             for message in chunk:
                 writer.write(*message)
         writer.finish(info)

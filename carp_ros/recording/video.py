@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import Colorspace
 
+from carp_ros.recording.picture_size import require_size
 from carp_ros.refusal import refusing
 
 Image = npt.NDArray[np.uint8]
@@ -52,11 +53,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, width_px: int, height_px: int, rate_hz: int) -> None:
-        if width_px % 2 or height_px % 2:
-            raise ValueError(
-                f"images are of {width_px}x{height_px} px; expected even numbers, as video has"
-                " them: resize the images"
-            )
+        require_size(width_px, height_px)
         self._container = av.open(str(path), "w", format="mp4")
         self._stream = self._container.add_stream(_ENCODER, rate=rate_hz, options=_OPTIONS)
         self._stream.width, self._stream.height = width_px, height_px

@@ -9,7 +9,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
-from carp_ros.errors import DeviceError
+from carp_ros.errors import DeviceError, MessageError
 from carp_ros.recording.bag import mcap_file, read_info, read_messages, write_info
 
 
@@ -127,3 +127,16 @@ def test_a_disk_that_takes_no_more_is_said_once_and_for_all(tmp_path, begin, con
     with pytest.raises(DeviceError, match="File too large"):
         writer.write(*content[0])
     assert list(read_messages(tmp_path / "a")) == content[:90]
+
+
+def test_a_stamp_that_no_bag_holds_is_refused_and_the_next_message_is_written(
+    tmp_path, begin, content, info
+):
+    writer = begin(tmp_path / "a")
+    topic, _, cdr = content[0]
+    for stamp_ns in (-1, 1 << 63):
+        with pytest.raises(MessageError, match="expected nanoseconds since 1970"):
+            writer.write(topic, stamp_ns, cdr)
+    writer.write(*content[0])
+    writer.finish(info)
+    assert list(read_messages(tmp_path / "a")) == content[:1]

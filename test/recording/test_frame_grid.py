@@ -23,7 +23,7 @@ class Streams:
         return stamp_ns if known else f"nothing known of {stamp_ns // MS} ms"
 
     def frames(self) -> list[int]:
-        grid = FrameGrid(10, self.frame_at)
+        grid = FrameGrid(10, 0.05, self.frame_at)
         frames = []
         for capture_ns in self.captures_ns:
             grid.take(capture_ns)
@@ -78,7 +78,7 @@ def test_an_episode_that_loses_its_end_is_an_error():
 
 
 def test_captures_that_end_long_before_the_rest_are_an_error():
-    grid = FrameGrid(10, Streams([]).frame_at)
+    grid = FrameGrid(10, 0.05, Streams([]).frame_at)
     for capture_ns in every_33_ms(1.0):
         grid.take(capture_ns)
     frames = list(grid.frames(3000 * MS))
@@ -88,7 +88,46 @@ def test_captures_that_end_long_before_the_rest_are_an_error():
 
 
 def test_nothing_known_at_all_gives_no_frame_and_the_reason():
-    grid = FrameGrid(10, Streams([], end_ns=0).frame_at)
+    grid = FrameGrid(10, 0.05, Streams([], end_ns=0).frame_at)
     grid.take(0)
     assert [*grid.frames(900 * MS), *grid.last_frames()] == []
     assert grid.problem == "nothing known of 0 ms"
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from((10, 30)), st.floats(0.985, 1.05), st.floats(5, 60)
+)
+def test_at_the_cameras_own_rate_its_true_rate_and_a_late_image_cost_nothing(
+    seed, rate_hz, share, seconds
+):
+    rng = np.random.default_rng(seed)
+    period_ns = 1e9 / (rate_hz * share)
+    captures = np.arange(0, seconds * 1e9, period_ns)
+    captures += rng.uniform(-1, 1, len(captures)) * MS
+    captures[len(captures) // 2] += 23 * MS
+    grid = FrameGrid(rate_hz, 0.05 if rate_hz == 30 else 0.08, lambda stamp_ns: stamp_ns)
+    for capture_ns in captures.astype(int):
+        grid.take(int(capture_ns))
+    frames = list(grid.last_frames())
+    due = frames[0] + np.arange(len(frames)) * 1e9 / rate_hz
+    distances = np.abs(np.subtract.outer(due, captures.astype(int))).min(axis=1)
+    np.testing.assert_allclose(np.abs(frames - due), distances, atol=2)
+    assert due[-1] > captures[-1] - 1e9 / rate_hz
+    assert (np.diff(frames) >= 0).all()
+
+
+def test_a_camera_that_would_be_shown_twice_again_and_again_is_an_error_with_its_rate():
+    grid = FrameGrid(30, 0.05, lambda stamp_ns: stamp_ns)
+    for number in range(60):
+        grid.take(round(number * 1e9 / 20))
+    with pytest.raises(EpisodeError, match=r"sends 20.0 images a second: .* with --rate-hz 20"):
+        list(grid.last_frames())
+
+
+def test_a_stamp_that_lies_years_ahead_is_an_error_at_once():
+    grid = FrameGrid(10, 0.05, lambda stamp_ns: stamp_ns)
+    for capture_ns in every_33_ms(3.0):
+        grid.take(capture_ns)
+    assert len(list(grid.frames(10**18))) == 30
+    with pytest.raises(EpisodeError, match="the reference camera's images end"):
+        list(grid.last_frames())

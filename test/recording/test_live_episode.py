@@ -1,6 +1,8 @@
 """Tests for recording/live_episode.py: what arrives is what is written, and is judged."""
 
 import dataclasses
+import re
+import struct
 
 import numpy as np
 import pytest
@@ -43,6 +45,7 @@ def arrivals(info):
             ),
             ("/teleop/twist", messages.encode_twist(twist, at_ns, BASE)),
             ("/gripper_state", messages.encode_number(0.0)),
+            ("/gripper_command", messages.encode_number(0.0)),
         ):
             found.append((topic, at_ns + 1_000_000, cdr))
     return sorted(found, key=lambda arrival: arrival[1])
@@ -105,7 +108,10 @@ def test_a_message_that_can_not_be_read_is_written_and_makes_it_red(tmp_path, in
     episode.write("/tool_pose", end_ns, elsewhere)
     quality = episode.finish(end_ns)
     assert quality.verdict == "red"
-    assert "/tool_pose: 1 messages are not what the topic promises" in quality.reasons
+    assert (
+        "/tool_pose: 1 messages are not what the topic promises: pose is in frame 'somewhere';"
+        " expected 'base_link'"
+    ) in quality.reasons
     assert ("/tool_pose", info.started_ns, elsewhere) in list(read_messages(tmp_path / "a"))
 
 
@@ -130,3 +136,112 @@ def test_every_source_can_be_written(tmp_path, info):
         if topic.type == messages.TEXT:
             episode.write(topic.name, info.started_ns, messages.encode_text("{}"))
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def yuv(stamp_ns):
+    return messages._encode(
+        messages.IMAGE,
+        header=messages._header(stamp_ns, "cam"),
+        height=12,
+        width=16,
+        encoding="yuv422_yuy2",
+        is_bigendian=0,
+        step=32,
+        data=np.zeros(12 * 32, np.uint8),
+    )
+
+
+def sized(height_px, width_px):
+    return lambda stamp_ns: messages.encode_image(
+        np.zeros((height_px, width_px, 3), np.uint8), stamp_ns, "cam"
+    )
+
+
+@pytest.mark.parametrize("images", ["raw", "jpeg"])
+@pytest.mark.parametrize(
+    ("topic", "make", "reason"),
+    [
+        ("/wrist_cam/image_raw", yuv, "'yuv422_yuy2'; expected rgb8, .*: set the camera's driver"),
+        ("/wrist_cam/image_raw", sized(0, 16), "16x0 px; expected at least one"),
+        ("/wrist_cam/image_raw", sized(14, 16), "of 16x14 px, the first .* 16x12 px"),
+        ("/gripper_state", lambda _: messages.encode_number(np.nan), "opening is nan"),
+        ("/gripper_state", lambda _: messages.encode_number(85.0), "opening is 85.0; expected"),
+        ("/gripper_command", lambda _: messages.encode_number(85.0), "command is 85.0; expected"),
+        (
+            "/target_pose",
+            lambda stamp_ns: messages.encode_pose(Pose(np.zeros(3), np.zeros(4)), stamp_ns, BASE),
+            "of length 0; expected length 1",
+        ),
+        (
+            "/tool_pose",
+            lambda stamp_ns: messages.encode_pose(
+                Pose(np.array([450.0, 0, 0]), np.array([0, 0, 0, 1.0])), stamp_ns, BASE
+            ),
+            "are these metres",
+        ),
+    ],
+)
+def test_what_a_dataset_would_refuse_is_red_with_the_reason(
+    tmp_path, info, arrivals, topic, make, reason, images
+):
+    nth = [i for i, arrival in enumerate(arrivals) if arrival[0] == topic][20]
+    _, received_ns, _ = arrivals[nth]
+    spoilt = [*arrivals]
+    spoilt[nth] = (topic, received_ns, make(received_ns - 1_000_000))
+    episode, end_ns = record(tmp_path / "a", info, spoilt, images)
+    quality = episode.finish(end_ns)
+    assert quality.verdict == "red"
+    pattern = f"^{topic}: 1 messages are not what the topic promises: .*{reason}"
+    assert any(re.match(pattern, each) for each in quality.reasons), quality.reasons
+
+
+def test_pictures_of_odd_size_are_red(tmp_path, info, arrivals):
+    odd = [
+        (topic, at_ns, sized(13, 16)(at_ns) if topic.startswith("/wrist_cam") else cdr)
+        for topic, at_ns, cdr in arrivals
+    ]
+    episode, end_ns = record(tmp_path / "a", info, odd, "jpeg")
+    assert any("16x13 px; expected even" in reason for reason in episode.finish(end_ns).reasons)
+
+
+def test_a_topic_that_a_dataset_needs_is_missed(tmp_path, info, arrivals):
+    others = [arrival for arrival in arrivals if arrival[0] != "/gripper_command"]
+    episode, end_ns = record(tmp_path / "a", info, others, "raw")
+    reasons = episode.finish(end_ns).reasons
+    assert reasons == ("no dataset would take it: no message on /gripper_command",)
+
+
+@pytest.mark.parametrize("back_s", [0.1, 0.4, 3.0])
+def test_a_clock_that_is_set_back_makes_it_red(tmp_path, info, arrivals, back_s):
+    back_ns = round(back_s * 1e9)
+    episode = LiveEpisode(tmp_path / "a", RIG, info, "raw")
+    for topic, received_ns, cdr in arrivals:
+        late = received_ns > info.started_ns + 1_000_000_000
+        if late:
+            kind = {each.name: each.type for each in sources(RIG)}[topic]
+            stamp_ns = messages.stamp_ns(kind, cdr)
+            if stamp_ns is not None:
+                seconds, nanoseconds = divmod(stamp_ns - back_ns, 10**9)
+                cdr = cdr[:4] + struct.pack("<iI", seconds, nanoseconds) + cdr[12:]
+        episode.write(topic, received_ns - late * back_ns, cdr)
+    reasons = episode.finish(info.started_ns + 2_000_000_000 - back_ns).reasons
+    (said,) = (each for each in reasons if each.startswith("the clock was set back by "))
+    assert float(said.split()[6]) == pytest.approx(back_s, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanoseconds"), [(-1, 0), (0, 0), (-(2**31), 0), (2**31 - 1, 2**32 - 1)]
+)
+def test_a_stamp_of_no_clock_costs_that_message_alone(
+    tmp_path, info, arrivals, seconds, nanoseconds
+):
+    episode, end_ns = record(tmp_path / "a", info, arrivals, "raw")
+    pose = messages.encode_pose(Pose(np.zeros(3), np.array([0.0, 0, 0, 1])), 0, BASE)
+    pose = pose[:4] + struct.pack("<iI", seconds, nanoseconds) + pose[12:]
+    episode.write("/tool_pose", end_ns, pose)
+    episode.write("/tool_pose", end_ns, b"\x00\x01")
+    reasons = episode.finish(end_ns).reasons
+    assert len(reasons) == 1
+    assert "/tool_pose: 2 messages are not" in reasons[0]
+    assert "s from its arrival; expected at most 60 s" in reasons[0]
+    assert sum(1 for _ in read_messages(tmp_path / "a")) == len(arrivals)

@@ -1,0 +1,42 @@
+"""Whether the clock that stamps a recording was set back meanwhile.
+
+Stamps of a stream rise. One message that is late overtakes nothing and is left out; of a clock that
+was set back, every stream is left out until the clock is where it was, so that what happened until
+then would be missing in silence.
+"""
+
+from __future__ import annotations
+
+_IN_A_ROW = 2
+
+
+class ClockWatch:
+    """Watches the stamps of one episode's streams in the order in which they arrived."""
+
+    def __init__(self) -> None:
+        self._newest_ns: dict[str, int] = {}
+        self._behind: dict[str, list[int]] = {}
+        self._first_ns: int | None = None
+        self.problem = ""
+
+    def take(self, topic: str, stamp_ns: int) -> None:
+        """Take note of a message; `problem` then says what is wrong, if something is."""
+        if self._first_ns is None:
+            self._first_ns = stamp_ns
+        newest_ns = self._newest_ns.get(topic)
+        if newest_ns is None or stamp_ns >= newest_ns:
+            self._newest_ns[topic] = stamp_ns
+            self._behind.pop(topic, None)
+            return
+        behind_ns = self._behind.setdefault(topic, [])
+        if behind_ns and stamp_ns <= behind_ns[-1]:
+            behind_ns.clear()
+        behind_ns.append(stamp_ns)
+        if len(behind_ns) == _IN_A_ROW and not self.problem:
+            back_s = (newest_ns - behind_ns[0]) * 1e-9
+            after_s = (newest_ns - self._first_ns) * 1e-9
+            self.problem = (
+                f"the clock was set back by {back_s:.2f} s after {after_s:.2f} s ({topic}): what"
+                " happened meanwhile has no time of its own; let the clock be slewed, not set,"
+                " while recording"
+            )
