@@ -27,20 +27,17 @@ from carp_ros.rig_sections import (
     CellConfig,
     GripperConfig,
     LimitsConfig,
+    RigName,
     ServoConfig,
     TeleopConfig,
     ToolConfig,
 )
 from carp_ros.robots import ROBOTS, Robot
-from carp_ros.strict import Matching, Name, Sized, read_strictly
+from carp_ros.strict import Name, Sized, read_strictly
 
 CELL_CAMERAS = ("wrist_cam", "third_cam")
 """What a simulated cell can draw: the cameras of `sim/scene.py`."""
 
-_RigName = Annotated[
-    str,
-    Matching(r"\w[\w .()+-]{0,62}", "a file name of letters, digits, spaces and _ - . + ( )"),
-]
 _PORTS_OF_UR = (29999, *range(30001, 30005), 30011, 30012, 30013)
 _OWN_NAMES = re.compile(
     "cell|chunk|clock|control|diagnostics|episode|gripper_(chunk|command|state)|joint_states"
@@ -63,7 +60,7 @@ class Rig:
         cell: None where the hardware is real.
     """
 
-    name: _RigName
+    name: RigName
     sha256: str
     robot: Robot
     home_joints_rad: Annotated[tuple[float, ...], Sized(1, 20)]

@@ -34,6 +34,10 @@ Host = Annotated[
         "an IPv4 address or a host name, as 192.168.1.10",
     ),
 ]
+RigName = Annotated[
+    str,
+    Matching(r"\w[\w .()+-]{0,62}", "a file name of letters, digits, spaces and _ - . + ( )"),
+]
 Port = Annotated[int, Between(1, 65535)]
 Seed = Annotated[int, Between(0, 2**31 - 1)]
 

@@ -78,7 +78,8 @@ def _ruled(kind: Any, rule: Between | Among, path: tuple[str, ...]) -> Field:
         outside = tuple([value, *[rule_middle(rule)] * (count - 1)] for value in outside)
     elif typing.get_origin(kind) is tuple:
         inside, outside = tuple([v] for v in inside), tuple([v] for v in outside)
-    return Field(path, inside, (*outside, *(v for v in OF_ANOTHER_KIND if v is not None)))
+    others = (v for v in OF_ANOTHER_KIND if v is not None and v != [1])
+    return Field(path, inside, (*outside, *others))
 
 
 def rule_middle(rule: Between | Among) -> float:

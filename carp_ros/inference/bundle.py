@@ -8,18 +8,23 @@ runtime computes what the trainer computed, `carp_ros.policies.load` checks with
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from carp_ros.given_file import given_text
 from carp_ros.inference.layout import NAMES, UNITS
-from carp_ros.plain_yaml import load_mapping
+from carp_ros.inference.trained_rig import why_unlike
+from carp_ros.plain_yaml import mapping_from_yaml
+from carp_ros.refusal import refusing
 from carp_ros.rig import Rig
-from carp_ros.strict import read_strictly
+from carp_ros.rig_sections import RigName
+from carp_ros.strict import Between, Matching, Name, Sized, read_strictly
 
 FORMAT = 2
 MANIFEST = "policy.yaml"
@@ -28,6 +33,21 @@ WEIGHTS = "weights.bin"
 WeightPrecision = Literal["float32", "int8"]
 """Of products with weights."""
 
+MOST_STEPS = 128
+"""Of a chunk: as many as the servo takes at once (`control/command.py`)."""
+
+_MOST_GOLDEN_BYTES = 100_000_000
+
+FileName = Annotated[
+    str, Matching("[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "a name in its folder, of letters and digits")
+]
+Sha256 = Annotated[str, Matching("[0-9a-f]{64}", "the 64 hexadecimal digits of a SHA-256")]
+Line = Annotated[str, Matching(r"[^\x00-\x1f\x7f]{1,200}", "one line of 1 to 200 characters")]
+"""Of a text that people read: what a task is called is free, and becomes no path."""
+
+_Pixels = Annotated[int, Between(1, 4096)]
+_Bounds = Annotated[tuple[float, ...], Between(-1000.0, 1000.0), Sized(1, 64)]
+
 Tensor = npt.NDArray[Any]
 
 
@@ -35,8 +55,8 @@ Tensor = npt.NDArray[Any]
 class ImageSize:
     """What the policy takes of one camera, in [px]; the camera's own image is resized to it."""
 
-    width_px: int
-    height_px: int
+    width_px: _Pixels
+    height_px: _Pixels
 
 
 @dataclass(frozen=True)
@@ -50,19 +70,19 @@ class VectorLayout:
         low, high: The least and the greatest value in training.
     """
 
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    frame: str
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    names: Annotated[tuple[Line, ...], Sized(1, 64)]
+    units: Annotated[tuple[Line, ...], Sized(1, 64)]
+    frame: Name
+    low: _Bounds
+    high: _Bounds
 
 
 @dataclass(frozen=True)
 class BundleFile:
     """A file of the bundle: its name in the folder, and the SHA-256 of its bytes in hex."""
 
-    file: str
-    sha256: str
+    file: FileName
+    sha256: Sha256
 
 
 @dataclass(frozen=True)
@@ -76,11 +96,11 @@ class Golden:
         gripper_tolerance: Of each step's opening.
     """
 
-    file: str
-    sha256: str
-    position_tolerance_m: float
-    rotation_tolerance_rad: float
-    gripper_tolerance: float
+    file: FileName
+    sha256: Sha256
+    position_tolerance_m: Annotated[float, Between(0.0, 0.01)]
+    rotation_tolerance_rad: Annotated[float, Between(0.0, 0.05)]
+    gripper_tolerance: Annotated[float, Between(0.0, 0.1)]
 
 
 @dataclass(frozen=True)
@@ -106,22 +126,46 @@ class Manifest:
         network: For who trains on from here; no robot reads it. Older bundles lack it.
     """
 
-    format: int
-    kind: str
-    tasks: tuple[str, ...]
-    rig: str
-    horizon: int
-    step_s: float
-    followed: int
-    scales: tuple[int, ...]
-    cameras: dict[str, ImageSize]
+    format: Annotated[int, Between(1, 1000)]
+    kind: Name
+    tasks: Annotated[tuple[Line, ...], Sized(1, 100)]
+    rig: RigName
+    horizon: Annotated[int, Between(2, MOST_STEPS)]
+    step_s: Annotated[float, Between(0.01, 1.0)]
+    followed: Annotated[int, Between(1, MOST_STEPS - 1)]
+    scales: Annotated[tuple[int, ...], Between(1, MOST_STEPS), Sized(1, 32)]
+    cameras: Annotated[dict[Name, ImageSize], Sized(1, 16)]
     state: VectorLayout
     action: VectorLayout
-    graphs: dict[str, BundleFile]
+    graphs: Annotated[dict[Name, BundleFile], Sized(1, 100)]
     weights: BundleFile
     golden: Golden
     made: dict[str, Any]
     network: BundleFile | None = None
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what these values may not be together."""
+        if self.kind != "carp":
+            yield f"kind is {self.kind!r}; expected 'carp'"
+        if self.followed >= self.horizon:
+            yield (
+                f"followed is {self.followed}; expected 1 to {self.horizon - 1}, as a chunk has"
+                f" {self.horizon} steps"
+            )
+        if len(set(self.tasks)) < len(self.tasks):
+            yield f"tasks are {list(self.tasks)}; expected each once"
+        for name, layout in (("state", self.state), ("action", self.action)):
+            if (layout.names, layout.units, layout.frame) != (NAMES, UNITS, "base"):
+                yield (
+                    f"{name} is {list(layout.names)} in {list(layout.units)}, frame"
+                    f" {layout.frame!r}; expected {list(NAMES)} in {list(UNITS)}, frame 'base'"
+                )
+            bounds = (layout.low, layout.high)
+            if any(len(bound) != len(NAMES) for bound in bounds) or np.greater(*bounds).any():
+                yield (
+                    f"{name} spans {list(layout.low)} to {list(layout.high)}; expected"
+                    f" {len(NAMES)} numbers each, low not above high"
+                )
 
     @property
     def replan_s(self) -> float:
@@ -165,11 +209,13 @@ class Bundle:
             ValueError: If the archive can't be read, or lacks one.
         """
         path = self.folder / self.manifest.golden.file
-        try:
+        with refusing(ValueError, f"{path} is no NPZ archive, export anew"):
+            with zipfile.ZipFile(path) as parts:
+                size = sum(part.file_size for part in parts.infolist())
+            if size > _MOST_GOLDEN_BYTES:
+                raise ValueError(f"unpacks to {size} bytes; expected {_MOST_GOLDEN_BYTES} at most")
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{path} is no NPZ archive: {error}; export anew") from error
         missing = [name for name in (*self.input_names, "actions") if name not in arrays]
         if missing:
             raise ValueError(f"{path} lacks {missing}; it has {list(arrays)}: export anew")
@@ -201,19 +247,21 @@ class Bundle:
         """Refuse a rig that the policy was not trained for: its poses would mean something else.
 
         Raises:
-            ValueError: If the rig has another name, or lacks a camera.
+            ValueError: If the rig lacks a camera, or differs from that of the training in what
+                `trained_rig` compares.
         """
         manifest = self.manifest
-        if rig.name != manifest.rig:
-            raise ValueError(
-                f"rig is {rig.name!r}; bundle {self.name} was trained for {manifest.rig!r}: its"
-                " poses are in that rig's base frame. Choose a bundle of this rig"
-            )
         missing = [camera for camera in manifest.cameras if camera not in rig.cameras]
         if missing:
             raise ValueError(
                 f"rig {rig.name} lacks the cameras {missing} that bundle {self.name} sees with; it"
                 f" has {list(rig.cameras)}"
+            )
+        unlike = why_unlike(rig, manifest.rig, manifest.cameras)
+        if unlike:
+            raise ValueError(
+                f"rig {rig.name} is not what bundle {self.name} was trained for, {manifest.rig}:"
+                f" {unlike}, or choose a bundle of this rig"
             )
 
 
@@ -232,14 +280,14 @@ def load_bundle(folder: Path, *, to_run: bool = True) -> Bundle:
     path = folder / MANIFEST
     if not path.is_file():
         raise ValueError(f"no {MANIFEST} in {folder}; expected the folder of an exported policy")
-    manifest = read_strictly(Manifest, load_mapping(path), str(path))
+    text = given_text(path)
+    manifest = read_strictly(Manifest, mapping_from_yaml(text, str(path)), str(path))
     if to_run:
         _check_graphs(manifest, str(path))
-    _check_manifest(manifest, str(path))
     network = [manifest.network] if manifest.network else []
     for entry in (*manifest.graphs.values(), manifest.weights, manifest.golden, *network):
         _check_file(folder, entry.file, entry.sha256)
-    return Bundle(folder, manifest, sha256_of(path))
+    return Bundle(folder, manifest, hashlib.sha256(text.encode()).hexdigest())
 
 
 def image_name(camera: str) -> str:
@@ -271,40 +319,7 @@ def _check_graphs(manifest: Manifest, where: str) -> None:
             )
 
 
-def _check_manifest(manifest: Manifest, where: str) -> None:
-    """Refuse what contradicts itself, or this version does not know."""
-    wrongs = (
-        (manifest.kind != "carp", f"kind is {manifest.kind!r}", "'carp'"),
-        (not manifest.tasks, "tasks is empty", "one at least"),
-        (manifest.horizon < 1, f"horizon is {manifest.horizon}", "1 or more"),
-        (manifest.step_s <= 0.0, f"step_s is {manifest.step_s}", "a time above 0"),
-        (
-            not 1 <= manifest.followed < manifest.horizon,
-            f"followed is {manifest.followed}",
-            f"1 to {manifest.horizon - 1}, as a chunk has {manifest.horizon} steps",
-        ),
-        (not manifest.scales, "scales is empty", "one at least"),
-    )
-    for wrong, found, wanted in wrongs:
-        if wrong:
-            raise ValueError(f"{where}: {found}; expected {wanted}")
-    for name, layout in (("state", manifest.state), ("action", manifest.action)):
-        if (layout.names, layout.units, layout.frame) != (NAMES, UNITS, "base"):
-            raise ValueError(
-                f"{where}: {name} is {list(layout.names)} in {list(layout.units)}, frame"
-                f" {layout.frame!r}; expected {list(NAMES)} in {list(UNITS)}, frame 'base'"
-            )
-        bounds = (layout.low, layout.high)
-        if any(len(bound) != len(NAMES) for bound in bounds) or np.greater(*bounds).any():
-            raise ValueError(
-                f"{where}: {name} spans {list(layout.low)} to {list(layout.high)}; expected"
-                f" {len(NAMES)} numbers each, low not above high"
-            )
-
-
 def _check_file(folder: Path, file: str, sha256: str) -> None:
-    if Path(file).name != file:
-        raise ValueError(f"{folder / MANIFEST}: file is {file!r}; expected a name in its folder")
     path = folder / file
     if not path.is_file():
         raise ValueError(f"{path} is missing; copy the whole bundle, or export anew")

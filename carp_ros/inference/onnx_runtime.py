@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from carp_ros.inference.session import Buffer, Run, TensorSpec
 
 CPU = ("CPUExecutionProvider",)
 _ON_GPU = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+_MOST_NUMBERS = 100_000_000  # of one tensor; a camera's image of 4096 x 4096 has half of it
 _DTYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -135,6 +137,11 @@ class OnnxSession:
         if not all(isinstance(size, int) for size in shape):
             raise ValueError(
                 f"{self._name}: {tensor.name} has shape {shape}; expected fixed sizes: export anew"
+            )
+        if math.prod(shape) > _MOST_NUMBERS:
+            raise ValueError(
+                f"{self._name}: {tensor.name} has shape {shape}; expected at most"
+                f" {_MOST_NUMBERS} numbers: export anew"
             )
         if tensor.type not in _DTYPES:
             raise ValueError(

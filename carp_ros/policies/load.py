@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from carp_ros.errors import CarpError
+from carp_ros.errors import DeviceError
 from carp_ros.geometry import rotation_between
 from carp_ros.inference.bundle import Bundle, load_bundle
 from carp_ros.inference.onnx_runtime import OnnxRuntime
@@ -15,6 +15,7 @@ from carp_ros.inference.session import Runtime
 from carp_ros.policies.carp import CarpPolicy
 from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.policy import chunk_from_actions
+from carp_ros.refusal import in_words, refusing
 from carp_ros.types import Chunk
 
 _WARM_UP = 5
@@ -44,7 +45,7 @@ def load_policy(
     """
     bundle = load_bundle(folder)
     number = bundle.task_number(task)
-    passes = CarpPasses(bundle, runtime or OnnxRuntime())
+    passes = _passes(bundle, runtime or OnnxRuntime())
     check_golden(bundle, CarpPolicy(bundle.manifest, passes, number, now_ns))
     policy = CarpPolicy(bundle.manifest, passes, number, now_ns, last_scale)
     golden = bundle.golden()
@@ -52,6 +53,17 @@ def load_policy(
     for _ in range(_WARM_UP):
         policy.decode(inputs)
     return policy
+
+
+def _passes(bundle: Bundle, runtime: Runtime) -> CarpPasses:
+    """Return the graphs, bound; what any library says of their insides is about this bundle."""
+    try:
+        return CarpPasses(bundle, runtime)
+    except DeviceError:
+        raise  # of the runtime: the bundle may be right
+    except Exception as error:
+        problem = in_words(error)
+    raise ValueError(f"bundle {bundle.name}: its graphs don't fit, export anew: {problem}")
 
 
 def check_golden(bundle: Bundle, policy: CarpPolicy) -> None:
@@ -72,14 +84,10 @@ def check_golden(bundle: Bundle, policy: CarpPolicy) -> None:
             f"{bundle.folder / limits.file}: actions have shape {golden['actions'].shape};"
             f" expected {expected_shape}: export anew"
         )
-    try:
+    with refusing(ValueError, f"bundle {bundle.name} can't compute its golden case, export anew"):
         decoded = policy.decode({name: golden[name] for name in bundle.input_names})
         computed = chunk_from_actions(decoded.actions, 0, manifest.step_s)
         expected = chunk_from_actions(golden["actions"].astype(np.float64), 0, manifest.step_s)
-    except (CarpError, KeyError) as error:
-        raise ValueError(
-            f"bundle {bundle.name} can't compute its golden case: {error!r}; export anew"
-        ) from error
     for what, off, limit in (
         ("position [m]", _position_error_m(computed, expected), limits.position_tolerance_m),
         ("rotation [rad]", _rotation_error_rad(computed, expected), limits.rotation_tolerance_rad),

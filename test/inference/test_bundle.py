@@ -1,11 +1,19 @@
+import os
+import re
+import zipfile
+
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from carp_ros.inference.bundle import load_bundle
+from carp_ros.control.command import MAX_STEPS
+from carp_ros.inference.bundle import MOST_STEPS, Manifest, load_bundle
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder
 
+from ..neighbours import changed, fields_of, unruled
 from ..tiny_bundle import manifest, write_manifest, write_tiny_bundle
 
 
@@ -56,7 +64,7 @@ def test_a_missing_key_is_refused_by_name(folder, key):
     [
         ({"format": 1}, "format is 1; expected 2"),
         ({"kind": "par"}, "kind is 'par'; expected 'carp'"),
-        ({"tasks": []}, "tasks is empty"),
+        ({"tasks": []}, r"tasks is \[\]; expected 1 to 100 of them, not 0"),
         ({"horizon": 0}, "horizon is 0"),
         ({"step_s": -0.1}, "step_s is -0.1"),
         ({"step_s": "fast"}, "step_s is 'fast'; expected a float"),
@@ -131,12 +139,53 @@ def test_a_golden_case_that_lacks_an_image_is_refused(folder):
         load_bundle(folder).golden()
 
 
-def test_a_rig_is_the_one_it_was_trained_for_or_refused(folder, rig, tmp_path):
+def other_rig(folder, name, **changes):
+    """Return the simulated rig under another name, with some keys changed."""
+    content = yaml.safe_load((share_folder() / "config" / "ur5e_sim.yaml").read_text())
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(content | changes, sort_keys=False))
+    return load_rig(path)
+
+
+def test_a_rig_like_that_of_the_training_is_taken_under_any_name(folder, rig, tmp_path):
     load_bundle(folder).require_rig(rig)
-    path = tmp_path / "kitchen.yaml"
-    path.write_text((share_folder() / "config" / "ur5e_sim.yaml").read_text())
-    with pytest.raises(ValueError, match="rig is 'kitchen'; bundle tiny was trained for 'ur5e_sim"):
-        load_bundle(folder).require_rig(load_rig(path))
+    load_bundle(folder).require_rig(other_rig(tmp_path, "kitchen"))
+
+
+CAMERA = {"driver": "cell", "width_px": 320, "height_px": 240}
+
+
+@pytest.mark.parametrize("name", ["kitchen", "ur5e_sim"])
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"tool": {"position_m": [0, 0, 0.1578]}}, "the tool is 2.0 mm and 0.000 rad off"),
+        (
+            {"tool": {"position_m": [0, 0, 0.1558], "quaternion": [0.0, 0.0, 0.02, 0.9998]}},
+            "the tool is 0.0 mm and 0.040 rad off that of ur5e_sim; expected tool.position_m",
+        ),
+        (
+            {"cameras": {"wrist_cam": CAMERA | {"height_px": 180}, "third_cam": CAMERA}},
+            "cameras.wrist_cam has images of 320x180 px; expected the shape of 320x240",
+        ),
+        (
+            {"cameras": {"third_cam": CAMERA, "wrist_cam": CAMERA}},
+            "the first camera is third_cam; expected wrist_cam",
+        ),
+    ],
+)
+def test_a_rig_that_is_otherwise_is_refused_whatever_its_name(
+    folder, tmp_path, name, changes, reason
+):
+    with pytest.raises(ValueError, match=f"bundle tiny was trained for, ur5e_sim: {reason}"):
+        load_bundle(folder).require_rig(other_rig(tmp_path, name, **changes))
+
+
+def test_of_a_rig_that_nothing_is_known_of_the_name_must_be_the_same(folder, tmp_path):
+    write_manifest(folder, manifest(folder) | {"rig": "lab"})
+    load_bundle(folder).require_rig(other_rig(tmp_path, "lab"))
+    with pytest.raises(ValueError, match=r"rig is 'kitchen'; expected 'lab', as no .*lab\.yaml"):
+        load_bundle(folder).require_rig(other_rig(tmp_path, "kitchen"))
 
 
 def test_a_rig_without_one_of_its_cameras_is_refused(folder, tmp_path):
@@ -146,3 +195,152 @@ def test_a_rig_without_one_of_its_cameras_is_refused(folder, tmp_path):
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(ValueError, match=r"lacks the cameras \['wrist_cam'\]"):
         load_bundle(folder).require_rig(load_rig(path))
+
+
+def test_a_chunk_is_no_longer_than_the_servo_takes():
+    assert MOST_STEPS == MAX_STEPS
+
+
+def test_every_number_and_every_text_of_a_manifest_has_a_rule():
+    assert [path for path in unruled(Manifest) if path != "made.any"] == []
+
+
+FIELDS = [field for field in fields_of(Manifest) if "network" not in field.path]
+
+
+def refusal_of(folder, content):
+    """Return how a bundle is refused, empty if it is not; any error but a ValueError is raised."""
+    write_manifest(folder, content)
+    try:
+        load_bundle(folder)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def of_the_first(content, path):
+    """Return a path whose `any` is the first of that mapping."""
+    found = []
+    for key in path:
+        key = next(iter(content)) if key == "any" else key
+        content = content.get(key) if isinstance(content, dict) else None
+        found.append(key)
+    return tuple(found)
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.words)
+def test_a_value_beyond_its_range_is_refused_in_one_line_by_file_key_and_range(folder, field):
+    content = manifest(folder)
+    path = of_the_first(content, field.path)
+    for value in field.outside:
+        refusal = refusal_of(folder, changed(content, path, value))
+        assert re.match(rf".*policy\.yaml: .*{path[-1]}.*expected", refusal), (value, refusal)
+        assert "\n" not in refusal
+        assert len(refusal) < 900
+
+
+@st.composite
+def manifests(draw):
+    """Draw changes of a manifest that leave it right."""
+    horizon = draw(st.integers(2, MOST_STEPS))
+    sizes = st.fixed_dictionaries(
+        {"width_px": st.integers(1, 4096), "height_px": st.integers(1, 4096)}
+    )
+    low = draw(st.lists(st.floats(-999.0, 0.0), min_size=10, max_size=10))
+    high = draw(st.lists(st.floats(0.0, 999.0), min_size=10, max_size=10))
+    return {
+        "horizon": horizon,
+        "followed": draw(st.integers(1, horizon - 1)),
+        "step_s": draw(st.floats(0.01, 1.0)),
+        "cameras": {"wrist_cam": draw(sizes), "third_cam": draw(sizes)},
+        "tasks": draw(st.lists(st.from_regex("[a-zA-Z ]{1,20}", fullmatch=True), min_size=1,
+                               max_size=4, unique=True)),
+        "low": low,
+        "high": high,
+    }  # fmt: skip
+
+
+@given(changes=manifests(), index=st.integers(0, len(FIELDS) - 1), data=st.data())
+def test_a_right_manifest_loads_as_it_stands_and_none_of_its_wrong_neighbours_does(
+    tmp_path_factory, changes, index, data
+):
+    folder = tmp_path_factory.getbasetemp() / "drawn"
+    if not folder.exists():
+        write_tiny_bundle(folder)
+    content = manifest(folder)
+    bounds = {key: changes.pop(key) for key in ("low", "high")}
+    content |= changes | {"state": content["state"] | bounds}
+    assert refusal_of(folder, content) == ""
+    assert load_bundle(folder).manifest.step_s == changes["step_s"]
+
+    path = of_the_first(content, FIELDS[index].path)
+    value = data.draw(st.sampled_from(FIELDS[index].outside))
+    assert "policy.yaml: " in refusal_of(folder, changed(content, path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        (("followed",), 16, "followed is 16; expected 1 to 15"),
+        (("tasks",), ["cup", "cup"], "expected each once"),
+        (("tasks",), ["a\nb"], "expected one line of"),
+        (("rig",), "../ur5e", "rig is '../ur5e'; expected a file name"),
+        (("golden", "sha256"), "0" * 63, "expected the 64 hexadecimal digits"),
+        (("weights", "file"), "/etc/passwd", "expected a name in its folder"),
+        (("weights", "file"), "..", "expected a name in its folder"),
+        (("cameras",), {"wrist cam": {"width_px": 8, "height_px": 8}}, "expected a name of lower"),
+        (("cameras",), {}, "cameras is {}; expected 1 to 16"),
+        (("action", "low"), [float("nan")] * 10, "expected a finite number"),
+    ],
+)
+def test_a_name_or_a_pair_that_may_not_be_is_refused(folder, path, value, reason):
+    assert reason in refusal_of(folder, changed(manifest(folder), path, value))
+
+
+def replace_golden(folder, write):
+    """Put another file in the golden case's place, and its hash into the manifest."""
+    (folder / "golden.npz").unlink()
+    write(folder / "golden.npz")
+    write_manifest(folder, manifest(folder))
+    return load_bundle(folder)
+
+
+def claims_to_be_large(path):
+    """Write an archive of few bytes whose arrays say that they are of a petabyte."""
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (100000000000000,), }"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("state", "actions", "image_wrist_cam", "image_third_cam"):
+            length = len(header).to_bytes(2, "little")
+            archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00" + length + header)
+
+
+def unpacks_to_much(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("state.npy", bytes(300_000_000))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_bytes(b"no archive"),
+        lambda path: path.write_bytes(b""),
+        lambda path: np.save(path.open("wb"), np.zeros(3)),
+        lambda path: np.savez(path, state=np.array([{}], dtype=object)),
+        claims_to_be_large,
+        unpacks_to_much,
+    ],
+    ids=["text", "empty", "npy", "objects", "large by its header", "large when unpacked"],
+)
+def test_a_golden_case_that_is_no_archive_is_refused_by_name(folder, write):
+    bundle = replace_golden(folder, write)
+    with pytest.raises(
+        ValueError, match=r"^\S+golden\.npz is no NPZ archive, export anew: "
+    ) as info:
+        bundle.golden()
+    assert "\n" not in str(info.value)
+
+
+def test_a_pipe_in_the_place_of_the_manifest_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "policy.yaml")
+    with pytest.raises(ValueError, match=r"policy\.yaml"):
+        load_bundle(tmp_path)

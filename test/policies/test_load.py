@@ -109,3 +109,38 @@ def test_a_golden_case_with_another_hash_is_refused(tmp_path):
     np.savez(folder / "golden.npz", state=np.zeros(10))
     with pytest.raises(ValueError, match=rf"golden\.npz has SHA-256 .*names {golden['sha256']}"):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": np.array(["x"] * 10)},
+        {"image_wrist_cam": np.zeros((1, 24, 32, 3), np.float64)},
+        {"actions": np.array([["a"] * 10] * 16)},
+    ],
+    ids=["texts", "another type", "texts as actions"],
+)
+def test_a_golden_case_of_another_kind_is_refused_by_the_bundles_name(tmp_path, changes):
+    folder = write_tiny_bundle(tmp_path / "tiny")
+    change_golden(folder, **changes)
+    with pytest.raises(ValueError, match="bundle tiny can't compute its golden case, export anew"):
+        load(folder)
+
+
+def test_a_graph_that_lacks_an_output_is_refused_by_the_bundles_name(tmp_path):
+    folder = write_tiny_bundle(tmp_path / "tiny")
+    (folder / "decoder.onnx").write_bytes((folder / "condition.onnx").read_bytes())
+    write_manifest(folder, manifest(folder))
+    with pytest.raises(ValueError, match="bundle tiny: its graphs don't fit, export anew: "):
+        load(folder)
+
+
+def test_a_graph_of_a_petabyte_is_refused_before_memory_is_taken(tmp_path):
+    folder = write_tiny_bundle(tmp_path / "tiny")
+    graph = onnx.load(folder / "decoder.onnx")
+    for size in graph.graph.input[0].type.tensor_type.shape.dim:
+        size.dim_value = 1_000_000
+    onnx.save(graph, folder / "decoder.onnx")
+    write_manifest(folder, manifest(folder))
+    with pytest.raises(ValueError, match="bundle tiny: its graphs don't fit"):
+        load(folder)
