@@ -10,6 +10,10 @@ class CarpError(Exception):
     """Base of every error that a running system survives."""
 
 
+class UsageError(ValueError):
+    """What a process was given to begin with is wrong: started again it would end again."""
+
+
 class ChunkError(CarpError):
     """An action chunk that the servo may not follow."""
 

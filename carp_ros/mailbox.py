@@ -12,6 +12,7 @@ nothing guarantees it: the check of the slot's number then narrows the gap and d
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 from pathlib import Path
@@ -42,25 +43,19 @@ class Mailbox:
         self._path = SHARED_FOLDER / f"carp_{name}"
         slot = np.dtype([("number", np.int64), ("value", dtype)], align=True)
         layout = np.dtype([("published", np.int64), ("slots", slot, (_SLOTS,))], align=True)
-        if create:
-            self._path.unlink(missing_ok=True)
-            with open(self._path, "xb") as file:
-                os.chmod(file.fileno(), 0o600)
-                file.truncate(layout.itemsize)
+        descriptor = _make(self._path, layout.itemsize) if create else _open(self._path)
         try:
-            size = self._path.stat().st_size
-        except FileNotFoundError:
-            raise DeviceError(
-                f"no shared record {self._path}; start the process that writes it first"
-            ) from None
-        if size != layout.itemsize:
-            raise DeviceError(
-                f"{self._path} has {size} bytes; expected {layout.itemsize}: both processes must"
-                " run the same version"
-            )
-        with open(self._path, "r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), layout.itemsize)
-            self._inode = os.fstat(file.fileno()).st_ino
+            size = os.fstat(descriptor).st_size
+            if size != layout.itemsize:
+                raise DeviceError(
+                    f"{self._path} has {size} bytes; expected {layout.itemsize}: both processes"
+                    " must run the same version"
+                )
+            # keeps the file open, and so locked by who made it, as long as it lives
+            self._memory = mmap.mmap(descriptor, layout.itemsize)
+            self._inode = os.fstat(descriptor).st_ino
+        finally:
+            os.close(descriptor)
         record = np.frombuffer(self._memory, layout, count=1)
         self._published = record["published"]
         self._numbers = record["slots"]["number"][0]
@@ -106,3 +101,48 @@ class Mailbox:
     def unlink(self) -> None:
         """Remove the file; processes that have it open keep it."""
         self._path.unlink(missing_ok=True)
+
+
+def remove_leftovers() -> None:
+    """Remove the files of processes that were killed before they could; no live one's."""
+    for path in SHARED_FOLDER.glob("carp_*"):
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue  # gone meanwhile, or another user's
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.stat(path).st_ino == os.fstat(descriptor).st_ino:  # not a new one of that name
+                path.unlink(missing_ok=True)
+        except OSError:
+            continue  # who made it is alive
+        finally:
+            os.close(descriptor)
+
+
+def _make(path: Path, size: int) -> int:
+    """Return the descriptor of a new file, locked before it has its name."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)  # of a process of the same number that was killed right here
+    try:
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.posix_fallocate(descriptor, 0, size)  # else a full /dev/shm kills who writes
+        os.rename(draft, path)
+    except OSError as error:
+        raise DeviceError(
+            f"no shared record {path}: {error.strerror}; is there room in {path.parent}, and does"
+            " a file of that name belong to another user?"
+        ) from error
+    return descriptor
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise DeviceError(
+            f"no shared record {path}; start the process that writes it first"
+        ) from None
+    except PermissionError:
+        raise DeviceError(f"{path} belongs to another user, whose system runs there") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 
@@ -10,8 +11,11 @@ READY = b"READY=1"
 
 def announce_ready() -> None:
     """Say that everything is up; does nothing unless started by one who listens."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address is None:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
-        link.sendto(READY, address.replace("@", "\0", 1))
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    with (
+        contextlib.suppress(OSError),  # nobody listens there (any more): it is an offer, no duty
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link,
+    ):
+        if address:
+            link.setblocking(False)
+            link.sendto(READY, address.replace("@", "\0", 1))

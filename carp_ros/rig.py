@@ -8,8 +8,10 @@ the file reaches a loop.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,6 +36,10 @@ from carp_ros.rig_sections import (
 )
 from carp_ros.robots import ROBOTS, Robot
 from carp_ros.strict import Name, Sized, read_strictly
+
+CELL_ADDRESS = "CARP_CELL_ADDRESS"
+"""Environment variable: where a simulated robot is if not at its rig's `arm.host`, for another
+system has that. Whoever starts a system sets it for all of its processes."""
 
 CELL_CAMERAS = ("wrist_cam", "third_cam")
 """What a simulated cell can draw: the cameras of `sim/scene.py`."""
@@ -211,4 +217,15 @@ def load_rig(path: Path, sha256: str = "") -> Rig:
         if key in content:
             raise ValueError(f"{path}: unknown key {key!r}; remove it: it follows from the file")
         content[key] = value
-    return read_strictly(Rig, content, str(path), {Robot: ROBOTS})
+    return _at_its_address(read_strictly(Rig, content, str(path), {Robot: ROBOTS}))
+
+
+def _at_its_address(rig: Rig) -> Rig:
+    """Return the rig with the address that its simulated robot took in this system."""
+    address = os.environ.get(CELL_ADDRESS)
+    if rig.cell is None or not address:
+        return rig
+    gripper = rig.gripper
+    if gripper.host == rig.arm.host:
+        gripper = dataclasses.replace(gripper, host=address)
+    return dataclasses.replace(rig, arm=dataclasses.replace(rig.arm, host=address), gripper=gripper)

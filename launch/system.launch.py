@@ -1,47 +1,122 @@
-"""Every node of `carp_ros.bringup`: what the other launch files include with a task chosen."""
+"""Every node of `carp_ros.bringup`; the other launch files are this one with arguments fixed."""
+
+import os
+import sys
+import time
+from pathlib import Path
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
-from launch.substitutions import LaunchConfiguration
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueCoroutine,
+    OpaqueFunction,
+    TimerAction,
+)
 from launch_ros.actions import Node
 
-from carp_ros.bringup import describe
+from carp_ros.bringup import LAUNCH_ARGUMENTS, describe, launch_values
+from carp_ros.identity import Identity
+from carp_ros.parent import HOLD, known_parent
+from carp_ros.restarts import Restarts
 
-ARGUMENTS = (
-    ("rig", "ur5e_sim", "a rig's file, or the name of one in config/"),
-    ("mode", "teleop", "who moves the arm: teleop, policy, or demonstrate (simulated cell)"),
-    ("task", "", "what is done, and lies on a simulated table: cup or bowl; empty: as in the rig"),
-    (
-        "bundle",
-        "",
-        "for mode:=policy: the policy's folder or name in models/; empty: the task's own",
-    ),
-    ("record", "false", "true: start the recorder, which writes a bag an episode"),
-    ("folder", "episodes", "where it puts them"),
-)
+# What `ros2 launch` and launch itself understand, whatever is launched.
+OF_LAUNCH = ("emulate_tty", "launch-prefix", "launch-prefix-filter", "sigkill_timeout")
+OF_LAUNCH += ("sigterm_timeout", "use_sim_time")
 
 
-def start_nodes(context):
-    """Return one process a node; the system ends when one of them does."""
-    given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
-    record = given.pop("record").lower() == "true"
-    return [
-        Node(
+class System:
+    """The processes of one launched system; `start` gives their actions."""
+
+    def __init__(self, nodes):
+        self.identity = Identity(nodes)  # as long as this process lives
+        self.restarts = {node.name: Restarts(node.name, essential=node.essential) for node in nodes}
+        self.control = None
+
+    def start(self):
+        """Return the actions that start every node."""
+        remark = [LogInfo(msg=self.identity.remark)] if self.identity.remark else []
+        return remark + [self.action_of(node) for node in self.identity.nodes]
+
+    def action_of(self, node):
+        """Return the action that starts one node, and see to its end."""
+        self.restarts[node.name].started(time.monotonic_ns())
+        action = Node(
             package="carp_ros",
             executable=node.executable,
             name=node.name,
+            namespace=node.namespace,
             parameters=[node.parameters],
+            additional_env={**node.environment, **known_parent()},
             output="screen",
             emulate_tty=True,
-            on_exit=Shutdown(reason=f"{node.name} ended"),
+            on_exit=lambda event, context: self.take_end(node, event.returncode, context),
         )
-        for node in describe(**given, record=record)
-    ]
+        if node.name == "control_node":
+            self.control = action
+        return action
+
+    def take_end(self, node, returncode, context):
+        """Return what is to be done about a node that ended."""
+        if context.is_shutdown:
+            return []
+        verdict = self.restarts[node.name].ended(returncode, time.monotonic_ns())
+        if verdict.fatal:
+            # what raises ends the launch with exit code 1; `Shutdown` would end it with 0
+            return [OpaqueCoroutine(coroutine=fail, args=[verdict.text])]
+        self.hold()
+        said = [LogInfo(msg=verdict.text)]
+        if verdict.pause_s is None:
+            return said
+        again = OpaqueFunction(function=lambda _: [self.action_of(node)])
+        return [*said, TimerAction(period=verdict.pause_s, actions=[again])]
+
+    def hold(self):
+        """Have the control node hold the arm."""
+        details = self.control.process_details or {}
+        if "pid" in details:
+            os.kill(details["pid"], HOLD)
+
+
+async def fail(context, text):
+    """End the launch with an error."""
+    raise RuntimeError(text)
+
+
+def description(**fixed):
+    """Return a description that offers every argument but those that are fixed.
+
+    An argument with the prefix `default_` is offered with that default instead.
+    """
+    defaults = {name: default for name, default, _ in LAUNCH_ARGUMENTS}
+    for name in [name for name in fixed if name.startswith("default_")]:
+        defaults[name.removeprefix("default_")] = fixed.pop(name)
+    offered = [entry for entry in LAUNCH_ARGUMENTS if entry[0] not in fixed]
+
+    def start_nodes(context):
+        given = dict(context.launch_configurations)
+        if not started_from_here(context):  # an including file has arguments of its own
+            names = {name for name, _, _ in LAUNCH_ARGUMENTS}
+            given = {name: value for name, value in given.items() if name in names}
+        given = {name: value for name, value in given.items() if name not in OF_LAUNCH}
+        return System(describe(**launch_values(given, fixed))).start()
+
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(name, default_value=defaults[name], description=text)
+                for name, _, text in offered
+            ),
+            OpaqueFunction(function=start_nodes),
+        ]
+    )
+
+
+def started_from_here(context):
+    """Tell whether the file that `ros2 launch` was given is one of this folder."""
+    own = {path.name for path in Path(__file__).parent.glob("*.launch.py")}
+    return any(Path(argument).name in own for argument in sys.argv[1:])
 
 
 def generate_launch_description():
-    arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, default, text in ARGUMENTS
-    ]
-    return LaunchDescription([*arguments, OpaqueFunction(function=start_nodes)])
+    return description()

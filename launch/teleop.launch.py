@@ -1,14 +1,10 @@
 """A person moves the arm with the SpaceMouse; the table is as the rig says."""
 
+import runpy
 from pathlib import Path
 
-from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-SYSTEM = PythonLaunchDescriptionSource(str(Path(__file__).with_name("system.launch.py")))
+SYSTEM = runpy.run_path(str(Path(__file__).with_name("system.launch.py")))
 
 
 def generate_launch_description():
-    included = IncludeLaunchDescription(SYSTEM, launch_arguments={"mode": "teleop"}.items())
-    return LaunchDescription([included])
+    return SYSTEM["description"](mode="teleop")

@@ -13,9 +13,20 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("errors",),
     ("refusal", "types"),
-    ("geometry", "given_file", "memory", "parent", "robots", "share", "strict", "whole_file"),
+    (
+        "geometry",
+        "given_file",
+        "interrupts",
+        "memory",
+        "parent",
+        "restarts",
+        "robots",
+        "share",
+        "strict",
+        "whole_file",
+    ),
     ("chain", "plain_json", "plain_yaml", "rig_sections"),
-    ("mailbox", "ready", "rig", "ring", "ros_environment", "stream_meter"),
+    ("child", "claim", "mailbox", "ready", "rig", "ring", "ros_environment", "stream_meter"),
     ("inference",),
     ("calibration", "control", "hardware", "networks", "policies", "recording"),
     ("sim", "training"),
@@ -23,6 +34,7 @@ LAYERS = (
     ("runtimes",),
     ("evaluation",),
     ("bringup",),
+    ("identity",),
     ("running_system",),
     ("nodes",),
     ("cli",),
@@ -38,7 +50,10 @@ HOMES = {
     "launch": (),
     "launch_ros": (),
 }
-LAUNCH_FILES_MAY_IMPORT = r"pathlib|launch|launch_ros|carp_ros\.bringup"
+LAUNCH_FILES_MAY_IMPORT = (
+    r"os|pathlib|runpy|sys|time|launch|launch_ros"
+    r"|carp_ros\.(bringup|identity|parent|restarts)"
+)
 MAX_LINES = 400
 
 

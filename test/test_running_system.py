@@ -9,7 +9,8 @@ import pytest
 
 from carp_ros.bringup import NodeProcess
 from carp_ros.errors import DeviceError
-from carp_ros.running_system import Exit, RunningSystem, command_of
+from carp_ros.restarts import Exit
+from carp_ros.running_system import RunningSystem, command_of
 
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
 READY = "from carp_ros.ready import announce_ready; announce_ready(); import time; time.sleep(60)"
@@ -113,10 +114,113 @@ def test_a_node_that_dies_is_reported_with_its_signal():
     assert str(ended) == "second was ended by SIGSEGV"
 
 
-def test_a_node_that_ignores_signals_is_killed(monkeypatch):
-    monkeypatch.setattr(
-        "carp_ros.running_system.PATIENCE_S", {signal.SIGINT: 0.2, signal.SIGTERM: 0.2}
+def test_a_helper_that_dies_is_started_again_and_in_the_end_stays_down(monkeypatch):
+    monkeypatch.setattr("carp_ros.restarts.PAUSES_S", (0.05, 0.1))
+    lines = Lines()
+    nodes = (NodeProcess("arm", "arm", {}), NodeProcess("helper", "helper", {}, essential=False))
+    with RunningSystem(nodes, lines, lambda node: [sys.executable, "-c", SLEEP]) as system:
+        lines.wait_for("helper")
+        arm, seen = system.pid("arm"), []
+        for _ in range(3):
+            pid = system.pid("helper")
+            seen.append(pid)
+            os.kill(pid, signal.SIGKILL)
+            deadline = time.monotonic() + 10.0
+            while system.pid("helper") == pid and not system.down:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        assert len(set(seen)) == 3
+        assert "stays down" in system.down["helper"]
+        assert system.pids == {"arm": arm}
+        assert system.first_exit() is None
+    assert sum("was ended by SIGKILL" in line for _, line in lines.seen) == 3
+
+
+def test_the_control_node_is_told_to_hold_when_another_dies():
+    lines = Lines()
+    holding = (
+        "import signal, time; signal.signal(signal.SIGURG, lambda *_: print('holds', flush=True));"
+        "print('up', flush=True); time.sleep(60)"
     )
+    programs = {"control_node": holding, "helper": SLEEP}
+    nodes = tuple(NodeProcess(name, name, {}, essential=name != "helper") for name in programs)
+    with RunningSystem(
+        nodes, lines, lambda node: [sys.executable, "-c", programs[node.name]]
+    ) as system:
+        for name in programs:
+            lines.wait_for(name)
+        os.kill(system.pid("helper"), signal.SIGKILL)
+        deadline = time.monotonic() + 10.0
+        while ("control_node", "holds") not in lines.seen:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_a_helper_that_is_refused_at_the_start_ends_the_system():
+    nodes = (NodeProcess("helper", "helper", {}, essential=False),)
+    command = [sys.executable, "-c", "raise SystemExit(1)"]
+    with (
+        RunningSystem(nodes, Lines(), lambda node: command) as system,
+        pytest.raises(DeviceError, match="helper ended with exit code 1 before the system was up"),
+    ):
+        system.wait_until_ready(20.0)
+
+
+def test_what_a_dead_node_started_may_finish_its_work():
+    finishing = (
+        "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c',"
+        " 'import time; time.sleep(1.5); print(\"finished\", flush=True)']);"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    system, lines = system_of(parent=finishing)
+    with system:
+        lines.wait_for("parent")
+        os.kill(system.pid("parent"), signal.SIGKILL)
+        time.sleep(0.3)
+    assert ("parent", "finished") in lines.seen
+
+
+INTERRUPTED = """
+import sys, time
+from carp_ros.bringup import NodeProcess
+from carp_ros.running_system import RunningSystem
+slow = '''
+import time
+try:
+    print("up", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(1.5)
+    print("in good order", flush=True)
+'''
+log = lambda name, line: print(line, flush=True)
+nodes = (NodeProcess("one", "one", {}), NodeProcess("two", "two", {}))
+with RunningSystem(nodes, log, lambda node: [sys.executable, "-c", slow]):
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("pauses_s", [(0.0,), (0.05, 0.05), (0.6,), (0.2, 0.2, 0.2, 1.2)])
+def test_ctrl_c_again_and_again_hurries_and_cuts_nothing_short(tmp_path, pauses_s):
+    (tmp_path / "parent.py").write_text(INTERRUPTED)
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    command = [sys.executable, str(tmp_path / "parent.py")]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as parent:
+        assert parent.stdout
+        assert [parent.stdout.readline() for _ in range(2)] == ["up\n"] * 2
+        started_s = time.monotonic()
+        for pause_s in (0.0, *pauses_s):
+            time.sleep(pause_s)
+            parent.send_signal(signal.SIGINT)
+        out, err = parent.communicate(timeout=20.0)
+    assert out.count("in good order") == 2, err
+    assert time.monotonic() - started_s < 2.9  # one after the other they take 3 s
+
+
+def test_a_node_that_ignores_signals_is_killed(monkeypatch):
+    monkeypatch.setattr("carp_ros.child.PATIENCE_S", {signal.SIGINT: 0.2, signal.SIGTERM: 0.2})
     system, lines = system_of(stubborn=STUBBORN)
     with system:
         lines.wait_for("stubborn")
@@ -124,7 +228,8 @@ def test_a_node_that_ignores_signals_is_killed(monkeypatch):
     assert time.monotonic() - started < 5.0
 
 
-def test_what_a_killed_node_started_is_killed_too():
+def test_what_a_killed_node_started_is_killed_too(monkeypatch):
+    monkeypatch.setattr("carp_ros.child.SURVIVORS_S", 0.2)
     system, lines = system_of(parent=WITH_CHILD)
     with system:
         child = int(lines.wait_for("parent"))
@@ -134,17 +239,23 @@ def test_what_a_killed_node_started_is_killed_too():
 
 def test_nodes_end_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
-    script.write_text(f"""
+    script.write_text(f'''
 import signal, sys, time
 from carp_ros.bringup import NodeProcess
 from carp_ros.running_system import RunningSystem
-program = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a script's `carp up &` has it
+program = """
+import os, time
+from carp_ros.parent import end_with_starter
+
+end_with_starter()
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
 log = lambda name, line: print(line, flush=True)
 command = lambda node: [{sys.executable!r}, "-c", program]
 with RunningSystem((NodeProcess("only", "only", {{}}),), log, command):
     time.sleep(60)
-""")
+''')
     parent = subprocess.Popen(
         [sys.executable, str(script)],
         stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from carp_ros.bringup import bundle_path, describe, rig_path, shipped_bundle
+from carp_ros.bringup import READY_WITHIN_S, bundle_path, describe, rig_path, shipped_bundle
 from carp_ros.cli.trial_table import header, row
 from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import Bundle, load_bundle
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from carp_ros.evaluation.contact_sheet import Strip
     from carp_ros.nodes.trial_node import LiveTrial, TrialNode
 
-_READY_WITHIN_S = 90.0
 _TRIALS = {"policy": 5, "demonstrator": 3}
 _BEGINNINGS = 3  # of one trial that is stopped before the arm moves
 
@@ -82,7 +81,7 @@ def main(command: DemoCommand) -> int:
     strips: list[Strip] = []
     try:
         with RunningSystem(nodes, log) as system:
-            system.wait_until_ready(_READY_WITHIN_S)
+            system.wait_until_ready(READY_WITHIN_S)
             print(f"up after {time.monotonic() - begin_s:.1f} s", flush=True)
             who = f"policy {bundle.name}" if bundle else "the scripted operator"
             print(f"{who} does {count} trials of {command.task}", flush=True)

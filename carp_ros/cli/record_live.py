@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from carp_ros.bringup import describe, rig_path
+from carp_ros.bringup import READY_WITHIN_S, describe, rig_path
 from carp_ros.cli.demo import NodeLog
 from carp_ros.cli.episode_table import header, row
 from carp_ros.rig import Rig, load_rig
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from carp_ros.cli.record import RecordCommand
     from carp_ros.nodes.recorder_client import RecorderClient
     from carp_ros.nodes.trial_node import TrialNode
-
-_READY_WITHIN_S = 90.0
 
 
 def run(command: RecordCommand) -> int:
@@ -32,7 +30,7 @@ def run(command: RecordCommand) -> int:
     ended: list[dict[str, Any]] = []
     try:
         with RunningSystem(nodes, log) as system:
-            system.wait_until_ready(_READY_WITHIN_S)
+            system.wait_until_ready(READY_WITHIN_S)
             if command.agent == "demonstrator":
                 _demonstrate_all(command, rig, ended)
             else:

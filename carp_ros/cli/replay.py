@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tyro
 
-from carp_ros.bringup import describe, rig_path
+from carp_ros.bringup import READY_WITHIN_S, describe, rig_path
 from carp_ros.cli.demo import NodeLog
 from carp_ros.evaluation.report import heading, write_report
 from carp_ros.recording.bag import read_info
@@ -20,8 +20,6 @@ from carp_ros.rig import Rig, load_rig
 from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
 from carp_ros.share import version
-
-_READY_WITHIN_S = 90.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def _system(
     nodes = tuple(node for node in nodes if node.name != "teleop_node")
     print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
     with RunningSystem(nodes, log) as system:
-        system.wait_until_ready(_READY_WITHIN_S)
+        system.wait_until_ready(READY_WITHIN_S)
         yield
 
 

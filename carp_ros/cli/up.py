@@ -8,11 +8,11 @@ import sys
 import threading
 from dataclasses import dataclass
 
-from carp_ros.bringup import Mode, describe
+from carp_ros.bringup import READY_WITHIN_S, Mode, describe
+from carp_ros.ready import announce_ready
 from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
 
-READY_WITHIN_S = 60.0
 _COLOURS = (36, 33, 35, 32, 34, 31)  # of ANSI terminals: cyan, yellow, magenta, green, blue, red
 
 
@@ -29,6 +29,7 @@ class UpCommand:
             one that comes with the package for the task.
         record: Start the recorder, too: both buttons of the SpaceMouse start and stop an episode.
         folder: Where it puts episodes.
+        namespace: Of all names in the ROS graph, for a second rig in the same ROS domain.
     """
 
     rig: str = "ur5e_sim"
@@ -37,6 +38,7 @@ class UpCommand:
     bundle: str = ""
     record: bool = False
     folder: str = "episodes"
+    namespace: str = ""
 
 
 def main(command: UpCommand) -> int:
@@ -49,10 +51,12 @@ def main(command: UpCommand) -> int:
         bundle=command.bundle,
         record=command.record,
         folder=command.folder,
+        namespace=command.namespace,
     )
     with RunningSystem(nodes, PrefixedLog([node.name for node in nodes])) as system:
         system.wait_until_ready(READY_WITHIN_S)
         print("carp up: ready; Ctrl-C stops it", flush=True)
+        announce_ready()  # to systemd, if it listens
         ended = system.wait()
         print(f"carp up: {ended}; stopping the others", file=sys.stderr, flush=True)
     return ended.code

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from carp_ros.control.realtime import Lateness
 from carp_ros.control.servo import Mode
 from carp_ros.errors import ChunkError, MessageError
-from carp_ros.mailbox import SHARED_FOLDER, Mailbox
+from carp_ros.mailbox import Mailbox, remove_leftovers
 from carp_ros.refusal import refusing
 from carp_ros.types import Array, Chunk, Pose, SafetyMode, Twist
 
@@ -295,7 +294,7 @@ class Link:
     def __init__(self, name: str, *, create: bool) -> None:
         self.name = name
         if create:
-            _remove_leftovers()
+            remove_leftovers()
         self.command = Mailbox(f"{name}_command", COMMAND_DTYPE, create=create)
         self.chunk = Mailbox(f"{name}_chunk", CHUNK_DTYPE, create=create)
         self.state = Mailbox(f"{name}_state", STATE_DTYPE, create=create)
@@ -311,14 +310,6 @@ class Link:
 def link_name(pid: int) -> str:
     """Return the name of the link that the control node of process `pid` makes."""
     return f"{pid}_servo"
-
-
-def _remove_leftovers() -> None:
-    """Remove the files of control nodes that were killed before they could."""
-    for path in SHARED_FOLDER.glob("carp_*_servo_*"):
-        pid = path.name.split("_")[1]
-        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
-            path.unlink(missing_ok=True)
 
 
 _PLAIN_STATE = tuple(

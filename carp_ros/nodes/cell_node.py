@@ -11,6 +11,7 @@ Services:
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from carp_ros.nodes.convert import camera_info_to_msg, image_to_msg
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import SENSOR
+from carp_ros.parent import known_parent
 from carp_ros.rig import CellConfig, Rig
 from carp_ros.ros_environment import IMAGES_PROFILE
 from carp_ros.sim.cameras import Cameras
@@ -31,6 +33,8 @@ from carp_ros.sim.cameras import Image as Picture
 from carp_ros.sim.live_cell import LiveCell, snapshot_name
 from carp_ros.sim.tasks import task_named
 from carp_ros.sim.ur.faults import FaultClient
+
+_LEAVE_S = 4.5  # the controller lets whoever commands the arm bring it to rest
 
 
 class CellNode(Node):
@@ -74,7 +78,7 @@ class CellNode(Node):
         """Stop the controller."""
         self._controller.terminate()
         try:
-            self._controller.wait(2.0)
+            self._controller.wait(_LEAVE_S)
         except subprocess.TimeoutExpired:
             self._controller.kill()
         super().destroy_node()
@@ -151,7 +155,8 @@ def _start_controller(path: Path, rig: Rig, task: str) -> subprocess.Popen[str]:
     command += ["--fault-port", str(cell.fault_port), "--snapshot", snapshot_name(rig)]
     # a robot's controller is punctual whatever this machine does: give it what the servo has
     command += ["--priority", str(rig.servo.priority)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, **known_parent()}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def main() -> None:

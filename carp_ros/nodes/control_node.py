@@ -23,8 +23,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
+from types import FrameType
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, TwistStamped
@@ -55,7 +57,9 @@ from carp_ros.nodes.markers import workspace_markers
 from carp_ros.nodes.params import rig_parameter, show_limits
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
+from carp_ros.nodes.rivals import Rivals
 from carp_ros.nodes.servo_keeper import ServoKeeper
+from carp_ros.parent import HOLD
 
 _PERIOD_S = 0.01
 _GRIPPER_TICKS = 4
@@ -74,6 +78,9 @@ class ControlNode(LifecycleNode):
         self._gripper_chunk = JointTrajectory()
         self._refused = 0
         self._ticks = 0
+        self._rivals = Rivals(self, _SOLE_PUBLISHERS)
+        self._told_to_hold = False
+        signal.signal(HOLD, self._on_hold)
         self._published_tick, self._stamp_ns = 0, 0
         # by the servo's clock and by ROS's, of the newest chunk until the servo follows it
         self._chunk_stamps_ns: tuple[int, int] | None = None
@@ -180,8 +187,8 @@ class ControlNode(LifecycleNode):
             return f"waiting for {self._keeper.waiting_for}"
         if servo.fault is not Fault.NONE:
             return f"fault {servo.fault.name}: {servo.fault_text}; reset the fault first"
-        rivals = self._rivals()
-        return rivals or self._arbiter.enable(time.monotonic_ns())
+        now_ns = time.monotonic_ns()
+        return self._rivals.find(now_ns) or self._arbiter.enable(now_ns)
 
     def _select(self, source: Source) -> str:
         self._arbiter.select(source)
@@ -240,8 +247,15 @@ class ControlNode(LifecycleNode):
         self._arbiter.last_refusal = str(error)
         self.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
 
+    def _on_hold(self, number: int, frame: FrameType | None) -> None:
+        self._told_to_hold = True  # a signal may come in the middle of anything: the tick obeys
+
     def _on_tick(self) -> None:
         now_ns = time.monotonic_ns()
+        if self._told_to_hold:
+            self._told_to_hold = False
+            self._rivals.take_death(now_ns)
+            self._arbiter.disable("another process of the system died: enable to go on")
         problem = self._keeper.watch(now_ns)
         if problem:
             self.get_logger().error(problem)
@@ -303,7 +317,7 @@ class ControlNode(LifecycleNode):
     def _on_second(self) -> None:
         if self._keeper.state is None:
             self.get_logger().info(f"waiting for {self._keeper.waiting_for}")
-        rivals = self._rivals()
+        rivals = self._rivals.find(time.monotonic_ns())
         if rivals and self._arbiter.status.enabled:
             self._arbiter.disable(rivals)
         self._publish_diagnostics()
@@ -316,14 +330,6 @@ class ControlNode(LifecycleNode):
                 gripper_status(self._gripper),
             ]
         )
-
-    def _rivals(self) -> str:
-        """Return which command topic has more than one publisher, if any."""
-        for topic in _SOLE_PUBLISHERS:
-            count = self.count_publishers(topic)
-            if count > 1:
-                return f"{count} publishers on {topic}; expected one: stop the others"
-        return ""
 
     def _monotonic_minus_ros_ns(self) -> int:
         """Return what to add to ROS time for `time.monotonic_ns`."""

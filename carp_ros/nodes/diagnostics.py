@@ -24,7 +24,7 @@ class DiagnosticsPublisher:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._publisher = node.create_publisher(DiagnosticArray, "diagnostics", 10)
 
     def publish(self, statuses: list[DiagnosticStatus]) -> None:
         """Publish the statuses, stamped now."""

@@ -42,7 +42,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64, String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from carp_ros.errors import CarpError, MessageError
+from carp_ros.errors import CarpError, MessageError, UsageError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.observation import ObservationBuffer
 from carp_ros.nodes.convert import (
@@ -361,7 +361,7 @@ class PolicyNode(LifecycleNode):
 
 
 def _raise(error: Exception) -> None:
-    raise error
+    raise UsageError(str(error)) from error
 
 
 def main() -> None:

@@ -34,5 +34,5 @@ def listen(node: Node, topic: Topic, take: Callable[[bytes], None]) -> Subscript
         if topic.name == STATUS
         else DurabilityPolicy.VOLATILE,
     )
-    where = topic.name if topic.name == "/diagnostics" else topic.name.lstrip("/")
+    where = topic.name.lstrip("/")  # in the node's namespace; the bag knows none
     return node.create_subscription(message, where, take, profile, raw=True)

@@ -30,6 +30,7 @@ from carp_ros.control.servo_loop import ServoLoop
 from carp_ros.errors import CarpError, ChunkError, DeviceError, MessageError
 from carp_ros.hardware.arm import RECOVERY_S, Arm
 from carp_ros.nodes.devices import make_arm, make_kinematics
+from carp_ros.parent import end_with_parent
 from carp_ros.rig import Rig, load_rig
 from carp_ros.types import ArmState, Chunk
 
@@ -38,6 +39,7 @@ _LATENESS_EVERY = 50  # ticks between two reports of it
 _GIVE_UP_S = 2.0  # without a heartbeat for this long, standing still, the process ends
 # if it hangs for longer than any recovery may take, and nobody is left to kill it
 _HUNG_S = round(RECOVERY_S) + 10
+_ORPHANED_S = 6  # enough to stop the arm and end, or it was not going to
 
 
 class ServoProcess:
@@ -167,6 +169,9 @@ def main() -> None:
     arguments = parser.parse_args()
     # Ctrl-C reaches the whole process group: the control node says when to leave
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # it notices by itself that the control node is gone, unless it waits for the robot meanwhile
+    signal.signal(signal.SIGHUP, lambda *_: signal.alarm(_ORPHANED_S))
+    end_with_parent(signal.SIGHUP)
     link = Link(arguments.link, create=False)
     arm: Arm | None = None
     try:

@@ -24,6 +24,7 @@ from std_srvs.srv import Trigger
 
 from carp_ros.nodes.convert import time_from_msg
 from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
+from carp_ros.nodes.first_steps import first_steps
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import SENSOR
@@ -40,12 +41,6 @@ _NEXT_TRANSITION = {
     State.PRIMARY_STATE_INACTIVE: Transition.TRANSITION_ACTIVATE,
 }
 
-_HOW_TO_LET_IT_MOVE = (
-    "the arm stands until you let the policy move it:"
-    " ros2 service call /control/select_policy std_srvs/srv/Trigger, then"
-    " ros2 service call /control/enable std_srvs/srv/SetBool '{data: true}'; with false it stops"
-)
-
 
 class SupervisorNode(Node):
     """Walks the managed nodes through their lifecycle and measures the streams."""
@@ -56,6 +51,7 @@ class SupervisorNode(Node):
         managed = fixed_parameter(
             self, "managed", "control_node", "Lifecycle nodes, in their order, between spaces."
         )
+        self._mode = fixed_parameter(self, "mode", "teleop", "Who moves the arm, for the hints.")
         self._managed = {name: _ManagedNode(self, name) for name in managed.split()}
         self._streams = {"joint_states": _Stream(_JOINT_RATE_HZ)}
         self.create_subscription(
@@ -66,7 +62,7 @@ class SupervisorNode(Node):
             self.create_subscription(CameraInfo, f"{name}/camera_info", stream.take, SENSOR)
         self._diagnostics = DiagnosticsPublisher(self)
         self._ready = False
-        self._said: list[str] = []
+        self._said: tuple[str, ...] = ()
         self.create_service(Trigger, "supervisor/check", self._on_check)
         self.create_timer(0.25, self._on_step)
         self.create_timer(1.0, self._on_second)
@@ -79,33 +75,35 @@ class SupervisorNode(Node):
 
     def _on_second(self) -> None:
         now_ns = self.get_clock().now().nanoseconds
-        missing, slow = self._missing(now_ns), self._slow()
+        waiting, slow = self._waiting(now_ns), self._slow()
+        missing, was_ready = list(waiting.values()), self._ready
         if not missing and not self._ready:
             self._ready = True
             self.get_logger().info("everything is up")
-            if "policy_node" in self._managed:
-                self.get_logger().info(_HOW_TO_LET_IT_MOVE)
+            self.get_logger().info(first_steps(self._mode, self.get_namespace()))
             announce_ready()
-        if missing != self._said:
-            self._said = missing
-            if missing:
-                self.get_logger().info(f"waiting for {'; '.join(missing)}")
+        if tuple(waiting) != self._said:  # not when only an age or a count has changed
+            self._said = tuple(waiting)
+            text = f"waiting for {'; '.join(missing)}" if missing else "everything is up again"
+            if missing or was_ready:
+                self.get_logger().info(text)
         values = {name: stream.rate_text for name, stream in self._streams.items()}
         level = ERROR if missing else WARN if slow else OK
         message = "; ".join(missing + slow) or "everything is up"
         self._diagnostics.publish([status("supervisor: system", level, message, values)])
 
     def _on_check(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        problems = self._missing(self.get_clock().now().nanoseconds) + self._slow()
+        waiting = self._waiting(self.get_clock().now().nanoseconds)
+        problems = [*waiting.values(), *self._slow()]
         response.success = not problems
         response.message = "; ".join(problems)
         return response
 
-    def _missing(self, now_ns: int) -> list[str]:
-        """Return everything without which the system is not up."""
-        missing = [node.missing for node in self._managed.values() if node.missing]
+    def _waiting(self, now_ns: int) -> dict[str, str]:
+        """Return everything without which the system is not up, by name, in words."""
+        waiting = {name: node.missing for name, node in self._managed.items() if node.missing}
         streams = ((name, stream.missing(now_ns)) for name, stream in self._streams.items())
-        return missing + [f"{name} ({problem})" for name, problem in streams if problem]
+        return waiting | {name: f"{name} ({problem})" for name, problem in streams if problem}
 
     def _slow(self) -> list[str]:
         """Return the streams that come too slowly."""

@@ -118,7 +118,7 @@ class PolicyAtWork:
         self._log = ChunkLog(node)
         self._says = ""
         self._judged_s = self._failed_s = 0.0
-        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        node.create_subscription(DiagnosticArray, "diagnostics", self._on_diagnostics, 10)
 
     def begin(self, lay_out: Callable[[], None]) -> None:
         """Lay out first, and enable once the policy has seen it."""

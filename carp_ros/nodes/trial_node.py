@@ -104,7 +104,7 @@ class TrialNode(ConductorNode):
             self.create_subscription(Image, f"{name}/image_raw", self._image_taker(name), SENSOR)
         self._moved = False  # since the agent began
         self._loop: dict[str, str] = {}
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self.create_subscription(DiagnosticArray, "diagnostics", self._on_diagnostics, 10)
 
     def excuse(self) -> str:
         """Return what the control node says of the arm, and the agent of itself."""

@@ -4,8 +4,12 @@ The real `ros2 launch` differs from these in much; that the files use it rightly
 (`--show-args` and a start) and is checked again wherever it is installed.
 """
 
+import asyncio
 import importlib.util
+import itertools
+import os
 import runpy
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +18,13 @@ from typing import Any
 
 import pytest
 
+from carp_ros.errors import DeviceError
+from carp_ros.parent import HOLD
+from carp_ros.restarts import EXIT_REFUSED, PAUSES_S
+
 FOLDER = Path(__file__).parent.parent.parent / "launch"
+
+_numbers = itertools.count()
 
 
 class Recorded:
@@ -27,16 +37,17 @@ class Recorded:
 
 @dataclass
 class Context:
-    """The values of launch arguments."""
+    """The values of launch arguments, and whether the launch is ending."""
 
-    values: dict[str, str] = field(default_factory=dict)
+    launch_configurations: dict[str, str] = field(default_factory=dict)
+    is_shutdown: bool = False
 
 
-class LaunchConfiguration(Recorded):
-    """The value of one launch argument."""
+@dataclass
+class Exited:
+    """The end of a process."""
 
-    def perform(self, context: Context) -> str:
-        return context.values[self.arguments[0]]
+    returncode: int
 
 
 def module(name: str, **contents: Any) -> ModuleType:
@@ -45,61 +56,155 @@ def module(name: str, **contents: Any) -> ModuleType:
     return made
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def launch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the stand-ins where the launch files import from."""
     if importlib.util.find_spec("launch_ros") is not None:
         pytest.skip("the real launch_ros is installed: `ros2 launch` itself is the better test")
-    actions = ("DeclareLaunchArgument", "IncludeLaunchDescription", "OpaqueFunction", "Shutdown")
+    actions = ("DeclareLaunchArgument", "LogInfo", "OpaqueCoroutine", "OpaqueFunction")
     for stand_in in (
         module("launch", LaunchDescription=Recorded),
-        module("launch.actions", **dict.fromkeys(actions, Recorded)),
-        module("launch.substitutions", LaunchConfiguration=LaunchConfiguration),
-        module("launch.launch_description_sources", PythonLaunchDescriptionSource=Recorded),
+        module("launch.actions", **dict.fromkeys((*actions, "TimerAction"), Recorded)),
         module("launch_ros"),
         module("launch_ros.actions", Node=Recorded),
     ):
         monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
+    monkeypatch.setattr(sys, "argv", ["ros2", "launch", "carp_ros", "system.launch.py"])
+    # what one launch has, it has to this process's end
+    monkeypatch.setenv("ROS_DOMAIN_ID", f"{os.getpid()}{next(_numbers):03d}")
 
 
-def nodes_of_system(**given: str) -> list[dict[str, Any]]:
-    """Return the options of every Node that system.launch.py starts."""
-    file = runpy.run_path(str(FOLDER / "system.launch.py"))
-    defaults = {name: default for name, default, _ in file["ARGUMENTS"]}
-    return [node.options for node in file["start_nodes"](Context(defaults | given))]
+class Launched:
+    """One launch file, and what starting it returned."""
+
+    def __init__(self, file: str = "system", **given: str) -> None:
+        made = runpy.run_path(str(FOLDER / f"{file}.launch.py"))["generate_launch_description"]()
+        *declared, start = made.arguments[0]
+        self.defaults = {
+            argument.arguments[0]: argument.options["default_value"] for argument in declared
+        }
+        self.context = Context(self.defaults | given)
+        self.actions = start.options["function"](self.context)
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        """The options of every Node."""
+        return [action.options for action in self.actions if "executable" in action.options]
+
+    def parameters(self, name: str) -> dict[str, Any]:
+        return self.node(name)["parameters"][0]
+
+    def node(self, name: str) -> dict[str, Any]:
+        return next(node for node in self.nodes if node["name"] == name)
+
+    def action(self, name: str) -> Recorded:
+        return next(action for action in self.actions if action.options.get("name") == name)
+
+    def end(self, name: str, returncode: int) -> list[Recorded]:
+        """Return what is done when a node ends."""
+        return self.node(name)["on_exit"](Exited(returncode), self.context)
 
 
-@pytest.mark.usefixtures("launch")
 def test_the_system_starts_every_node_of_the_description():
-    nodes = nodes_of_system(mode="demonstrate", task="bowl")
-    names = [node["name"] for node in nodes]
+    launched = Launched(mode="demonstrate", task="bowl")
+    names = [node["name"] for node in launched.nodes]
     assert names == ["cell_node", "control_node", "teleop_node", "supervisor_node"]
-    assert nodes[0]["parameters"][0]["task"] == "bowl"
-    assert nodes[2]["parameters"][0]["device"] == "demonstrator"
+    assert launched.parameters("cell_node")["task"] == "bowl"
+    assert launched.parameters("teleop_node")["device"] == "demonstrator"
 
 
-@pytest.mark.usefixtures("launch")
 def test_a_policy_is_launched_with_its_bundle(tiny_bundle):
-    nodes = nodes_of_system(mode="policy", bundle=str(tiny_bundle))
-    parameters = {node["name"]: node["parameters"][0] for node in nodes}
-    assert parameters["policy_node"]["bundle"] == str(tiny_bundle)
+    launched = Launched(mode="policy", bundle=str(tiny_bundle))
+    assert launched.parameters("policy_node")["bundle"] == str(tiny_bundle)
 
 
-@pytest.mark.usefixtures("launch")
-def test_the_end_of_any_node_ends_the_system():
-    assert all("on_exit" in node for node in nodes_of_system())
+def test_a_namespace_and_the_starter_reach_every_node():
+    for node in Launched(namespace="/left").nodes:
+        assert node["namespace"] == "left"
+        assert node["additional_env"]["CARP_STARTED_BY"] == str(os.getpid())
+        assert node["additional_env"]["CARP_CELL_ADDRESS"].startswith("127.")
 
 
-@pytest.mark.usefixtures("launch")
+def test_a_second_system_is_refused_and_one_in_another_namespace_is_not():
+    first = Launched()
+    with pytest.raises(DeviceError, match="a system runs already in namespace / of ROS domain"):
+        Launched()
+    second = Launched(namespace="left")
+    addresses = {
+        launched.node("cell_node")["additional_env"]["CARP_CELL_ADDRESS"]
+        for launched in (first, second)
+    }
+    assert len(addresses) == 2
+
+
+@pytest.mark.parametrize("name", ["cell_node", "control_node"])
+def test_the_end_of_a_node_that_the_arm_needs_ends_the_launch_with_an_error(name):
+    launched = Launched()
+    (failing,) = launched.end(name, -9)
+    coroutine = failing.options["coroutine"](launched.context, *failing.options["args"])
+    with pytest.raises(RuntimeError, match=f"{name} was ended by SIGKILL"):
+        asyncio.run(coroutine)
+
+
+def test_another_node_is_started_again_and_the_arm_holds_meanwhile(monkeypatch):
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    launched = Launched()
+    launched.action("control_node").process_details = {"pid": 4711}
+    for pause_s in PAUSES_S:
+        said, later = launched.end("teleop_node", -9)
+        assert "started again" in said.options["msg"]
+        assert later.options["period"] == pause_s
+        (again,) = later.options["actions"]
+        (node,) = again.options["function"](launched.context)
+        assert node.options["name"] == "teleop_node"
+    (said,) = launched.end("teleop_node", -9)
+    assert "stays down" in said.options["msg"]
+    assert sent == [(4711, HOLD)] * (len(PAUSES_S) + 1)
+
+
+def test_what_is_refused_at_the_start_ends_the_launch():
+    (failing,) = Launched().end("teleop_node", EXIT_REFUSED)
+    assert "teleop_node ended with exit code 1" in failing.options["args"][0]
+
+
+def test_nothing_is_started_again_while_the_launch_ends():
+    launched = Launched()
+    launched.context.is_shutdown = True
+    assert launched.end("teleop_node", -signal.SIGINT) == []
+
+
 @pytest.mark.parametrize(("value", "recorded"), [("true", True), ("True", True), ("false", False)])
 def test_record_is_read_as_a_truth_value(value, recorded):
-    names = [node["name"] for node in nodes_of_system(record=value)]
+    names = [node["name"] for node in Launched(record=value).nodes]
     assert ("recorder_node" in names) == recorded
 
 
-@pytest.mark.usefixtures("launch")
 @pytest.mark.parametrize(
-    ("file", "preset"),
+    ("file", "given", "reason"),
+    [
+        ("system", {"record": "yes"}, "record:=yes was given; expected true or false"),
+        ("system", {"recrod": "true"}, "recrod:=true is no launch argument.*was record:= meant"),
+        ("system", {"mode": "fly"}, "mode is 'fly'; expected one of teleop"),
+        ("system", {"task": "juggling"}, "task is 'juggling'; expected one of cup, bowl"),
+        ("system", {"namespace": "a b"}, "namespace is 'a b'; expected letters"),
+        ("cup_task", {"task": "bowl"}, "task:=bowl was given, but this launch file is for task:="),
+        ("teleop", {"mode": "policy"}, "mode:=policy was given, but .* mode:=teleop"),
+        ("record", {"record": "false"}, "record:=false was given, but .* record:=true"),
+    ],
+)
+def test_an_argument_that_would_not_count_is_refused(file, given, reason):
+    with pytest.raises(ValueError, match=reason):
+        Launched(file, **given)
+
+
+def test_arguments_of_an_including_file_are_its_own(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["ros2", "launch", "lab", "table.launch.py"])
+    assert Launched(table="left").nodes
+
+
+@pytest.mark.parametrize(
+    ("file", "fixed"),
     [
         ("cup_task", {"task": "cup"}),
         ("bowl_task", {"task": "bowl"}),
@@ -107,11 +212,10 @@ def test_record_is_read_as_a_truth_value(value, recorded):
         ("record", {"mode": "teleop", "record": "true"}),
     ],
 )
-def test_a_task_is_the_system_with_one_argument_preset(file, preset):
-    made = runpy.run_path(str(FOLDER / f"{file}.launch.py"))["generate_launch_description"]()
-    *declared, included = made.arguments[0]
-    assert dict(included.options["launch_arguments"]) == preset
-    assert Path(included.arguments[0].arguments[0]).name == "system.launch.py"
-    # a default, not a preset: `mode:=teleop` on the command line counts
-    defaults = {argument.arguments[0]: argument.options["default_value"] for argument in declared}
-    assert defaults == ({"mode": "policy"} if "task" in preset else {})
+def test_a_task_is_the_system_with_arguments_fixed_and_those_are_not_offered(file, fixed):
+    launched = Launched(file, **({"mode": "demonstrate"} if "mode" not in fixed else {}))
+    assert launched.defaults.keys() & fixed.keys() == set()
+    if "task" in fixed:
+        assert launched.parameters("cell_node")["task"] == fixed["task"]
+        assert launched.defaults["mode"] == "policy"
+    assert any(node["name"] == "recorder_node" for node in launched.nodes) == ("record" in fixed)

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from carp_ros.control.realtime import request_realtime
+from carp_ros.errors import CarpError
+from carp_ros.parent import end_with_starter, was_started_by_us
 from carp_ros.rig import CellConfig, Rig, load_rig
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.levels import LEVELS
@@ -27,12 +29,23 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT; says READY on its standard output once it listens."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     arguments = _arguments()
+    try:
+        _serve(arguments)
+    except (CarpError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+
+
+def _serve(arguments: argparse.Namespace) -> None:
     rig = load_rig(arguments.rig, arguments.rig_sha256)
     plant = _plant(rig, arguments)
     controller = Controller(rig.robot, plant, unlock_delay_s=arguments.unlock_delay)
     server = Server(controller, arguments.host or rig.arm.host, arguments.fault_port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
+    if was_started_by_us():  # Ctrl-C reaches the whole process group: the cell says when to leave
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_starter(signal.SIGTERM)
     grant = request_realtime(arguments.priority, cpu=-1, required=False)
     if grant.advice:
         _log.warning("%s; cycles may come late", grant.advice)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from carp_ros.errors import DeviceError
 from carp_ros.sim.ur.controller import Controller
 from carp_ros.sim.ur.dashboard import GREETING, DashboardConnection
 from carp_ros.sim.ur.fault_port import FaultConnection, Link
@@ -27,6 +28,7 @@ RTDE_PORT, SCRIPT_PORT, DASHBOARD_PORT, GRIPPER_PORT = 30004, 30003, 29999, 6335
 _PUBLISH_EVERY = 2  # cycles: 250 Hz, well above any camera
 _MAX_LAG_S = 0.05  # beyond this the physics loses time instead of hurrying after it
 _MAX_UNSENT = 1 << 16
+_FAREWELL_S = 4.0  # the servo stops the arm within 3 s
 
 
 class Connection(Protocol):
@@ -53,7 +55,7 @@ class Server:
         fault_port: Port for fault injection; 0 for none.
 
     Raises:
-        OSError: If a port is taken.
+        DeviceError: If a port is taken, or the address is none of this machine.
     """
 
     def __init__(self, controller: Controller, host: str, fault_port: int) -> None:
@@ -63,7 +65,7 @@ class Server:
         self._poll = select.poll()
         self._listeners: dict[int, tuple[socket.socket, Callable[[], Connection]]] = {}
         self._clients: dict[int, _Client] = {}
-        self._stopped = False
+        self._stop_at_s: float | None = None
         outputs = output_variables(controller)
         self._listen(
             host,
@@ -83,7 +85,7 @@ class Server:
     def run(self) -> None:
         """Serve until `stop`, each cycle at its absolute time."""
         due_s = time.perf_counter()
-        while not self._stopped:
+        while not self._is_over():
             due_s += CYCLE_S
             time.sleep(max(0.0, due_s - time.perf_counter()))
             start_s = time.perf_counter()
@@ -96,8 +98,13 @@ class Server:
             self._statistics.record(late_s, time.perf_counter() - start_s)
 
     def stop(self) -> None:
-        """Make `run` return; may be called from a signal handler."""
-        self._stopped = True
+        """Make `run` return; may be called from a signal handler.
+
+        A robot does not vanish under the program that commands it: as long as one does, it may
+        first bring the arm to rest and leave.
+        """
+        if self._stop_at_s is None:
+            self._stop_at_s = time.perf_counter() + _FAREWELL_S
 
     def close(self) -> None:
         """Close every socket."""
@@ -105,6 +112,13 @@ class Server:
             self._drop(client)
         for listener, _ in self._listeners.values():
             listener.close()
+
+    def _is_over(self) -> bool:
+        if self._stop_at_s is None:
+            return False
+        clients = self._clients.values()
+        served = any(isinstance(client.connection, RtdeConnection) for client in clients)
+        return not served or time.perf_counter() > self._stop_at_s
 
     def _cycle(self, wall_ns: int) -> None:
         silent = self._controller.time_s < self._link.silent_until_s
@@ -134,7 +148,14 @@ class Server:
         self._link.drop = False
 
     def _listen(self, host: str, port: int, connect: Callable[[], Connection]) -> None:
-        listener = socket.create_server((host, port))
+        try:
+            listener = socket.create_server((host, port))
+        except OSError as error:
+            raise DeviceError(
+                f"the emulated controller can not listen at {host}:{port}: {error.strerror}. Does"
+                " another simulated rig run there? Stop it, or give this one another loopback"
+                " address: arm.host and gripper.host of the rig"
+            ) from error
         listener.setblocking(False)
         self._poll.register(listener, select.POLLIN)
         self._listeners[listener.fileno()] = (listener, connect)
