@@ -13,6 +13,7 @@ from carp_ros.rig import CELL_ADDRESS, load_rig
 from carp_ros.share import share_folder
 
 _numbers = itertools.count()
+HOST = f"127.90.{os.getpid() // 250 % 250}.{os.getpid() % 250}"
 SIMULATED = share_folder() / "config" / "ur5e_sim.yaml"
 
 
@@ -20,6 +21,14 @@ SIMULATED = share_folder() / "config" / "ur5e_sim.yaml"
 def domain(monkeypatch):
     """Be where no other run of the tests is."""
     monkeypatch.setenv("ROS_DOMAIN_ID", f"{os.getpid()}{next(_numbers):03d}")
+
+
+@pytest.fixture
+def rig_file(tmp_path) -> str:
+    """Return the file of a simulated rig at an address that no other run has."""
+    path = tmp_path / "ur5e_sim.yaml"
+    path.write_text(SIMULATED.read_text().replace("127.0.0.2", HOST))
+    return str(path)
 
 
 def addresses(identity: Identity) -> set[str]:
@@ -36,8 +45,9 @@ def test_a_second_system_is_refused_until_the_first_has_left(monkeypatch):
     first.release()
 
 
-def test_another_namespace_is_another_place_with_an_address_of_its_own():
-    first, second = Identity(describe("ur5e_sim")), Identity(describe("ur5e_sim", namespace="left"))
+def test_another_namespace_is_another_place_with_an_address_of_its_own(rig_file):
+    first = Identity(describe(rig_file))
+    second = Identity(describe(rig_file, namespace="left"))
     assert len(addresses(first)) == len(addresses(second)) == 1  # the same for all its processes
     assert addresses(first) != addresses(second)
     assert "is taken: the simulated robot is at" in second.remark
@@ -45,13 +55,10 @@ def test_another_namespace_is_another_place_with_an_address_of_its_own():
     second.release()
 
 
-def test_an_address_that_another_program_listens_on_is_left_to_it(monkeypatch):
-    taken = Identity(describe("ur5e_sim"))
-    (address,) = addresses(taken)
-    taken.release()
-    with socket.create_server((address, 30004)):
-        identity = Identity(describe("ur5e_sim"))
-        assert address not in addresses(identity)
+def test_an_address_that_another_program_listens_on_is_left_to_it(rig_file):
+    with socket.create_server((HOST, 30004)):
+        identity = Identity(describe(rig_file))
+        assert HOST not in addresses(identity)
         identity.release()
 
 
