@@ -62,13 +62,20 @@ class Station:
         """Let the scripted operator move the arm, and return once it does."""
         node = self.node
         self.await_hand()
-        node.prepare()
-        node.go_home()
+        self._go_home()
         node.trigger("control/select_teleop")
         node.switch("control/enable", True)
         node.set_parameters_of("cell_node", seed=3)
         node.trigger("cell/scatter")
         await_true(lambda: self.trace.speed() > 0.05, 15.0, "motion")
+
+    def _go_home(self) -> None:
+        for _ in range(4):  # a busy machine may be late for the robot, and stop it
+            with contextlib.suppress(DeviceError):
+                self.node.prepare()
+                self.node.go_home()
+                return
+        raise AssertionError(f"not at home: {self.node.status}")
 
     def assert_stands(self, mark: int) -> None:
         """The arm came to rest within its limits and box, and is enabled no more."""
@@ -187,9 +194,7 @@ def test_who_the_arm_can_do_without_is_started_again(rig_path, tmp_path, monkeyp
             assert any(
                 f"{name} was ended" in line or f"{name} ended" in line for line in station.lines
             )
-        # all of them are at work again
-        trial, _ = station.node.conduct(seed=1, timeout_s=40.0, progress=print)
-        assert trial.seconds > 1.0
+        station.begin()  # all of them are at work again
     assert_nothing_is_left(sorted(everybody))
 
 
