@@ -62,20 +62,17 @@ class Station:
         """Let the scripted operator move the arm, and return once it does."""
         node = self.node
         self.await_hand()
-        self._go_home()
-        node.trigger("control/select_teleop")
-        node.switch("control/enable", True)
-        node.set_parameters_of("cell_node", seed=3)
-        node.trigger("cell/scatter")
-        await_true(lambda: self.trace.speed() > 0.05, 15.0, "motion")
-
-    def _go_home(self) -> None:
-        for _ in range(4):  # a busy machine may be late for the robot, and stop it
-            with contextlib.suppress(DeviceError):
-                self.node.prepare()
-                self.node.go_home()
+        for _ in range(4):  # a busy machine may be late for the robot, which stops
+            with contextlib.suppress(DeviceError, AssertionError):
+                node.prepare()
+                node.go_home()
+                node.trigger("control/select_teleop")
+                node.switch("control/enable", True)
+                node.set_parameters_of("cell_node", seed=3)
+                node.trigger("cell/scatter")
+                await_true(lambda: self.trace.speed() > 0.05, 8.0, "motion")
                 return
-        raise AssertionError(f"not at home: {self.node.status}")
+        raise AssertionError(f"no motion: {node.status}")
 
     def assert_stands(self, mark: int) -> None:
         """The arm came to rest within its limits and box, and is enabled no more."""
