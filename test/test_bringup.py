@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from carp_ros.bringup import bundle_path, describe, shipped_bundle
+from carp_ros.bringup import (
+    READY_WITHIN_S,
+    bundle_path,
+    describe,
+    launch_values,
+    shipped_bundle,
+)
+from carp_ros.hardware.arm import RECOVERY_S
 from carp_ros.share import share_folder
 
 from .tiny_bundle import write_tiny_bundle
@@ -155,3 +162,36 @@ def test_what_can_not_run_is_refused_with_the_reason(options, reason):
 def test_an_unknown_rig_is_answered_with_those_that_exist():
     with pytest.raises(ValueError, match=r"nowhere\.yaml.*ur5e_sim"):
         describe("nowhere")
+
+
+def test_only_what_the_arm_needs_ends_the_system(tiny_bundle):
+    nodes = describe("ur5e_sim", "policy", bundle=str(tiny_bundle), record=True)
+    essential = {node.name for node in nodes if node.essential}
+    assert essential == {"cell_node", "control_node"}
+
+
+def test_a_namespace_is_that_of_every_node():
+    for given in ("lab/left", "/lab/left", "/lab/left/"):
+        namespaces = {node.namespace for node in describe("ur5e_sim", namespace=given)}
+        assert namespaces == {"lab/left"}
+
+
+@pytest.mark.parametrize("namespace", ["9x", "a b", "a//b", "a__b", "~", "a-b", "é", "{x}"])
+def test_what_ros_takes_for_no_namespace_is_refused(namespace):
+    with pytest.raises(ValueError, match="namespace is "):
+        describe("ur5e_sim", namespace=namespace)
+
+
+def test_a_system_may_take_as_long_as_its_robot_to_power_up():
+    assert READY_WITHIN_S > RECOVERY_S + 30.0
+
+
+@pytest.mark.parametrize(("text", "value"), [("TRUE", True), ("1", True), ("False", False)])
+def test_a_truth_value_is_read_as_launch_reads_it(text, value):
+    assert launch_values({"record": text}, {})["record"] is value
+
+
+@pytest.mark.parametrize("text", ["yes", "on", "", "2", "true "])
+def test_what_is_no_truth_value_is_refused(text):
+    with pytest.raises(ValueError, match="expected true or false"):
+        launch_values({"record": text}, {})
