@@ -7,6 +7,7 @@ of ROS nodes that hear each other on one machine.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from carp_ros.errors import DeviceError
 
 _POLL_S = 0.1
+_ASKERS = 1000  # who may ask for the holder: nobody ever accepts them
 _CREDENTIALS = struct.Struct("3i")  # of SO_PEERCRED: process, user, group
 _LONGEST = 100  # bytes; the kernel takes 107
 
@@ -27,11 +29,13 @@ class TakenError(DeviceError):
 
     Attributes:
         holder: The process's number; 0 if the kernel does not say.
+        who: The same in words.
     """
 
     def __init__(self, name: str, holder: int) -> None:
-        super().__init__(f"{name} is taken by process {holder}")
         self.holder = holder
+        self.who = f"process {holder}" if holder else "another process"
+        super().__init__(f"{name} is taken by {self.who}")
 
 
 class Claim:
@@ -49,7 +53,7 @@ class Claim:
         address = _address(name)
         try:
             self._socket.bind(address)
-            self._socket.listen(1)
+            self._socket.listen(_ASKERS)
         except OSError as error:
             self._socket.close()
             if error.errno != errno.EADDRINUSE:
@@ -61,29 +65,27 @@ class Claim:
         self._socket.close()
 
 
-def claim_within(name: str, timeout_s: float, waiting: Callable[[int], None]) -> Claim:
+def claim_within(name: str, timeout_s: float, waiting: Callable[[str], None]) -> Claim:
     """Claim a name whose holder may be about to end.
 
     Args:
         name: What is claimed.
         timeout_s: How long to wait for its holder to end.
-        waiting: Called once, with the holder's number, if it is necessary to wait.
+        waiting: Called once, with who has it, if it is necessary to wait.
 
     Raises:
         TakenError: If it did not.
     """
     deadline_s = time.monotonic() + timeout_s
-    told = False
-    while True:
-        try:
-            return Claim(name)
-        except TakenError as error:
-            if time.monotonic() > deadline_s:
-                raise
-            if not told:
-                waiting(error.holder)
-                told = True
-        time.sleep(_POLL_S)
+    try:
+        return Claim(name)
+    except TakenError as error:
+        waiting(error.who)
+        while time.monotonic() < deadline_s:
+            time.sleep(_POLL_S)
+            with contextlib.suppress(TakenError):
+                return Claim(name)
+        raise
 
 
 def domain() -> str:

@@ -45,11 +45,11 @@ def test_a_killed_holder_has_nothing(name):
 
 
 def test_one_waits_for_a_holder_that_is_about_to_end(name):
-    told: list[int] = []
+    told: list[str] = []
     first = Claim(name)
     threading.Timer(0.3, first.release).start()
     claim_within(name, 5.0, told.append).release()
-    assert told == [os.getpid()]
+    assert told == [f"process {os.getpid()}"]
 
 
 def test_one_does_not_wait_for_ever(name):

@@ -101,14 +101,14 @@ def _claim_name() -> Claim:
     name = full_name(sys.argv)
     what = f"node {name} of ROS domain {domain()}"
 
-    def waiting(holder: int) -> None:
-        _say(f"waiting for process {holder} to end, which is {name}, too")
+    def waiting(holder: str) -> None:
+        _say(f"waiting for {holder} to end, which is {name}, too")
 
     try:
         return claim_within(what, _PREDECESSOR_S, waiting)
     except TakenError as error:
         raise CarpError(
-            f"process {error.holder} is {name} of ROS domain {domain()} already: stop it, or start"
+            f"{error.who} is {name} of ROS domain {domain()} already: stop it, or start"
             " this one in another namespace (__ns) or ROS_DOMAIN_ID"
         ) from None
 
