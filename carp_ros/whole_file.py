@@ -31,7 +31,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
     draft = path.with_name(f"{path.name}.{os.getpid()}{DRAFT}")
     remove_folder(draft)
     draft.mkdir(parents=True)
-    yield draft
+    try:
+        yield draft
+    except BaseException:
+        remove_folder(draft)
+        raise
     for part in (*draft.iterdir(), draft):
         sync(part)
     if path.is_dir():

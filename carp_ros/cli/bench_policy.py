@@ -15,7 +15,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.evaluation.bench_process import BundleCase, PeerCase
 from carp_ros.evaluation.peers import peer_cases, preset_cases
 from carp_ros.evaluation.policy_bench import Case, CaseFigures, measure_cases
-from carp_ros.evaluation.report import heading, write_report
+from carp_ros.evaluation.report import heading, require_writable, write_report
 from carp_ros.policies.policy import INFERENCE_STAGES
 from carp_ros.runtimes import RUNTIMES, RuntimeName, choose_runtime
 from carp_ros.share import share_folder, version
@@ -38,8 +38,10 @@ def measure_policies(
         published_carp: Folder of the published CARP, for the peers.
 
     Raises:
-        ValueError: If a bundle is not as it should be, or there are no peers.
+        ValueError: If a bundle is not as it should be, there are no peers, or the report can't be
+            written.
     """
+    require_writable(report)
     models = share_folder() / "models"
     names = bundles or tuple(sorted(path.parent.name for path in models.glob("*/policy.yaml")))
     ways, absent = _ways()

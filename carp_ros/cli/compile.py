@@ -10,10 +10,11 @@ from pathlib import Path
 import tyro
 
 from carp_ros.bringup import bundle_path
-from carp_ros.evaluation.report import heading, write_report
+from carp_ros.evaluation.report import heading, require_writable, write_report
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.engine_file import engines_folder, write_engine
 from carp_ros.inference.tensorrt_build import Engine, EngineBuilder, Precision
+from carp_ros.refusal import refusing
 from carp_ros.share import version
 
 _PRODUCTS = ("convolution", "deconvolution", "matrix_multiply")
@@ -43,6 +44,7 @@ class CompileCommand:
 
 def main(command: CompileCommand) -> int:
     """Build the engines and print what they are; return 0."""
+    require_writable(command.report)
     bundle = load_bundle(bundle_path(command.bundle))
     builders = [EngineBuilder(name, command.precision) for name in command.capabilities]
     folder = command.out or engines_folder()
@@ -51,8 +53,10 @@ def main(command: CompileCommand) -> int:
     engines: list[Engine] = []
     for builder in builders:
         for name in bundle.manifest.graphs:
-            engines.append(builder.build(bundle.graph(name)))
-            write_engine(folder, engines[-1].key, engines[-1].content)
+            with refusing(ValueError, f"{bundle.name}: {name}"):
+                engines.append(builder.build(bundle.graph(name)))
+            with refusing(ValueError, str(folder)):
+                write_engine(folder, engines[-1].key, engines[-1].content)
             print(_row(engines[-1]), flush=True)
     print(f"engines: {folder}")
     if command.report:

@@ -7,15 +7,17 @@ import os
 import statistics
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from carp_ros.bringup import rig_path
+from carp_ros.bringup import bundle_path, rig_path
+from carp_ros.cli.main import EXIT_INTERRUPTED
 from carp_ros.evaluation.contact_sheet import Strip, write_contact_sheet
+from carp_ros.evaluation.each_in_process import Lost
 from carp_ros.evaluation.policy_agent import Pace
 from carp_ros.evaluation.policy_report import policy_summary
-from carp_ros.evaluation.report import heading, success_summary, write_report
+from carp_ros.evaluation.report import heading, require_writable, success_summary, write_report
 from carp_ros.evaluation.trials import (
     Conditions,
     FollowPolicy,
@@ -29,6 +31,8 @@ from carp_ros.rig import load_rig
 from carp_ros.share import version
 
 _MOST_STRIPS = 12
+_MOST_TRIALS, _MOST_WORKERS = 1_000_000, 256
+_MOST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class EvalCommand:
     Attributes:
         agent: Who acts: demonstrator, the scripted operator at a simulated SpaceMouse, or policy,
             that of --bundle. Without: the policy if there is a bundle, else the demonstrator.
-        bundle: Folder of the compiled policy.
+        bundle: Folder of the compiled policy, or its name in models/.
         task: What to do: cup (put it in the field on the right) or bowl (put it into the pot).
         trials: How many episodes.
         seed_start: Seed of the first; the others follow. Keep the seeds of training out of it.
@@ -61,7 +65,7 @@ class EvalCommand:
     """
 
     agent: Literal["demonstrator", "policy"] | None = None
-    bundle: Path | None = None
+    bundle: str | None = None
     task: Literal["cup", "bowl"] = "cup"
     trials: int = 50
     seed_start: int = 0
@@ -76,15 +80,40 @@ class EvalCommand:
     last_scale: int | None = None
 
 
+@dataclass
+class _Done:
+    """What came of the trials, all of them or those until they were stopped.
+
+    Attributes:
+        results: In the order of their seeds.
+        lost: Trials that came to nothing.
+        stopped: Why not all were run; empty if they were.
+        code: The exit code.
+    """
+
+    results: list[tuple[Trial, list[Picture]]] = field(default_factory=list)
+    lost: list[Lost[int]] = field(default_factory=list)
+    stopped: str = ""
+    code: int = 0
+
+
 def main(command: EvalCommand) -> int:
-    """Run the trials, print each as it ends, and write what was asked for; return 0."""
-    if command.trials < 1:
-        raise ValueError(f"--trials is {command.trials}; expected at least 1")
+    """Run the trials, print each as it ends, and write what was asked for.
+
+    Returns:
+        0; 1 if a trial came to nothing, 130 after Ctrl-C. What ended before is reported anyway.
+    """
+    _check(command)
     bundle = _bundle(command)
     begin_s = time.monotonic()
-    results = _run(command, bundle)
+    done = _run(command, bundle)
     wall_s = time.monotonic() - begin_s
-    trials = [trial for trial, _ in results]
+    trials = [trial for trial, _ in done.results]
+    if done.stopped:
+        print(f"stopped after {len(trials)} of {command.trials} trials: {done.stopped}")
+    if not trials:
+        print("no trial ended: there is nothing to report")
+        return done.code or 1
     summary = success_summary([trial.success for trial in trials])
     low, high = summary["interval"]
     agent = bundle.name if bundle else "demonstrator"
@@ -94,18 +123,41 @@ def main(command: EvalCommand) -> int:
         f" {wall_s:.0f} s"
     )
     if command.report:
-        content = _report(command, bundle, trials, summary, wall_s)
+        content = _report(command, bundle, done, summary, wall_s)
         write_report(command.report, content)
         print(f"report: {command.report}")
     if command.contact_sheet:
         strips = [
             Strip(caption(command, trial), trial.success, pictures)
-            for trial, pictures in results
+            for trial, pictures in done.results
             if pictures
         ]
-        write_contact_sheet(command.contact_sheet, strips)
-        print(f"contact sheet: {command.contact_sheet}")
-    return 0
+        if strips:
+            write_contact_sheet(command.contact_sheet, strips)
+            print(f"contact sheet: {command.contact_sheet}")
+    return done.code
+
+
+def _check(command: EvalCommand) -> None:
+    """Refuse what can't be, before hours of work.
+
+    Raises:
+        ValueError: If an option is out of its range, or a file can't be written.
+    """
+    last = _MOST_SEED - command.trials + 1
+    for name, value, least, most in (
+        ("trials", command.trials, 1, _MOST_TRIALS),
+        ("seed-start", command.seed_start, 0, last),
+        ("workers", command.workers, 0, _MOST_WORKERS),
+        ("timeout-s", command.timeout_s, 0.1, 10_000.0),
+        ("replan-s", command.replan_s, 0.01, 100.0),
+        ("latency-s", command.latency_s, 0.0, 10.0),
+    ):
+        if value is not None and not least <= value <= most:
+            at_most = "" if value < least else f", {most} at most"
+            raise ValueError(f"--{name} is {value}; expected at least {least}{at_most}")
+    require_writable(command.report)
+    require_writable(command.contact_sheet, "contact sheet")
 
 
 def caption(command: EvalCommand, trial: Trial) -> str:
@@ -128,12 +180,7 @@ def _bundle(command: EvalCommand) -> Bundle | None:
         raise ValueError("--agent policy needs --bundle, the folder of a compiled policy")
     if not command.bundle:
         return None
-    if (command.replan_s is not None and command.replan_s <= 0.0) or command.latency_s < 0.0:
-        raise ValueError(
-            f"--replan-s is {command.replan_s}, --latency-s {command.latency_s}; expected a time"
-            " above 0, and one of 0 or more"
-        )
-    bundle = load_bundle(command.bundle)
+    bundle = load_bundle(bundle_path(command.bundle))
     bundle.task_number(command.task)
     bundle.require_rig(load_rig(rig_path(command.rig)))
     count = len(bundle.manifest.scales)
@@ -142,8 +189,12 @@ def _bundle(command: EvalCommand) -> Bundle | None:
     return bundle
 
 
-def _run(command: EvalCommand, bundle: Bundle | None) -> list[tuple[Trial, list[Picture]]]:
-    """Run all trials, showing progress; return them in the order of their seeds."""
+def _run(command: EvalCommand, bundle: Bundle | None) -> _Done:
+    """Run the trials, showing progress.
+
+    Raises:
+        ValueError: If none can begin.
+    """
     conditions = Conditions(
         load_rig(rig_path(command.rig)),
         command.task,
@@ -159,21 +210,40 @@ def _run(command: EvalCommand, bundle: Bundle | None) -> list[tuple[Trial, list[
     seeds = range(command.seed_start, command.seed_start + command.trials)
     pictured = seeds[:_MOST_STRIPS] if command.contact_sheet else ()
     workers = min(command.workers or len(os.sched_getaffinity(0)), command.trials)
-    results = []
-    for trial, pictures in run_trials(conditions, seeds, pictured, workers):
-        results.append((trial, pictures))
-        print(f"[{len(results):>3}/{command.trials}] {caption(command, trial)}", flush=True)
-    return sorted(results, key=lambda result: result[0].seed)
+    done = _Done()
+
+    def lose(lost: Lost[int]) -> None:
+        done.lost.append(lost)
+        print(f"{command.task}, seed {lost.job}, came to nothing: {lost.reason}", flush=True)
+
+    running = run_trials(conditions, seeds, pictured, workers, lose)
+    try:
+        for trial, pictures in running:
+            done.results.append((trial, pictures))
+            count = len(done.results) + len(done.lost)
+            print(f"[{count:>3}/{command.trials}] {caption(command, trial)}", flush=True)
+    except KeyboardInterrupt:
+        done.stopped, done.code = "interrupted", EXIT_INTERRUPTED
+    except ValueError as error:
+        if not done.results:
+            raise
+        done.stopped, done.code = str(error), 1
+    finally:
+        running.close()
+    done.code = done.code or (1 if done.lost else 0)
+    done.results.sort(key=lambda result: result[0].seed)
+    return done
 
 
 def _report(
     command: EvalCommand,
     bundle: Bundle | None,
-    trials: list[Trial],
+    done: _Done,
     summary: dict[str, Any],
     wall_s: float,
 ) -> dict[str, Any]:
     policy = {}
+    trials = [trial for trial, _ in done.results]
     if bundle:
         policy = {
             "bundle": {"name": bundle.name, "sha256": bundle.sha256},
@@ -188,6 +258,9 @@ def _report(
         "task": command.task,
         "level": command.level,
         **summary,
+        "asked_for": command.trials,
+        "stopped": done.stopped,
+        "lost": [{"seed": lost.job, "reason": lost.reason} for lost in done.lost],
         "wall_s": round(wall_s, 1),
         "jerk_m_s3": round(statistics.fmean(trial.jerk_m_s3 for trial in trials), 2),
         **policy,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import tyro
 
+from carp_ros.bringup import bundle_path
+from carp_ros.cli.main import EXIT_INTERRUPTED
 from carp_ros.evaluation.report import heading
 from carp_ros.inference.bundle import WeightPrecision
 from carp_ros.share import version
@@ -22,8 +25,8 @@ class ExportCommand:
     Runtime that is installed here.
 
     Attributes:
-        run: Folder of `carp train policy`, which may still be training; or a bundle, to have it
-            anew as this version writes it.
+        run: Folder of `carp train policy`, which may still be training; or a bundle or its name
+            in models/, to have it anew as this version writes it.
         out: Folder of the bundle; what is there is replaced.
         precision: Of the weights: int8 is nearly twice as fast on CPUs where networks are wide, as
             the preset paper-image, and costs some accuracy. GPUs choose theirs themselves.
@@ -35,11 +38,17 @@ class ExportCommand:
 
 
 def main(command: ExportCommand) -> int:
-    """Export and verify; return 0 if every provider agrees."""
+    """Export and verify; return 0 if every provider agrees, and 130 after Ctrl-C."""
+    if find_spec("torch") is None:
+        raise ValueError("export needs torch; pip install 'carp_ros[train]'")
     from carp_ros.export.training_run import export_run
     from carp_ros.export.verify import verify_bundle
 
-    export_run(command.run, command.out, provenance(), command.precision)
+    try:
+        export_run(bundle_path(str(command.run)), command.out, provenance(), command.precision)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted: {command.out} is as it was; the same command begins anew")
+        return EXIT_INTERRUPTED
     agreed = True
     for row in verify_bundle(command.out):
         print(row)

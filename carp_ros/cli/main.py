@@ -73,6 +73,7 @@ def _run_verb(verb: str, options: list[str]) -> int:
     import tyro
 
     from carp_ros.errors import CarpError
+    from carp_ros.refusal import in_words
 
     module = importlib.import_module(f"carp_ros.cli.{verb.replace('-', '_')}")
     kind = getattr(module, f"{verb.title().replace('-', '')}Command")
@@ -83,6 +84,14 @@ def _run_verb(verb: str, options: list[str]) -> int:
         if os.environ.get("CARP_TRACEBACK"):
             raise
         print(f"carp {verb}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a path too long, a folder without permission, a full disk
+        if os.environ.get("CARP_TRACEBACK"):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"carp {verb}: {where}{in_words(error)}", file=sys.stderr)
         return 1
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+
+from carp_ros.cli.main import EXIT_INTERRUPTED
+from carp_ros.refusal import in_words
 
 Preset = Literal["cpu-small", "paper-state", "paper-image"]
 
@@ -47,7 +51,8 @@ class PolicyCommand:
 
     Attributes:
         dataset: Folder of `carp convert`.
-        tokenizer: Folder of `carp train tokenizer`; or a bundle, for the tokenizer that it has.
+        tokenizer: Folder of `carp train tokenizer`; or a bundle or its name in models/, for the
+            tokenizer that it has.
         out: Folder of the training.
         preset: The recipe; what else is given here replaces that part of it.
         start_from: Folder of an earlier training or of a bundle, of the same tokenizer and sizes,
@@ -84,9 +89,23 @@ TrainCommand = (
 
 
 def main(command: TokenizerCommand | PolicyCommand) -> int:
-    """Train, showing progress; return 0."""
+    """Train, showing progress; return 0, and 130 after Ctrl-C."""
     if find_spec("torch") is None:
         raise ValueError("training needs torch; pip install 'carp_ros[train]'")
+    try:
+        return _run(command)
+    except KeyboardInterrupt:
+        if int(os.environ.get("RANK", "0")) == 0:
+            print(f"\ninterrupted: {command.out} is kept, the same command goes on from there")
+        return EXIT_INTERRUPTED
+    except OSError as error:  # a full disk: what was saved before is whole
+        raise ValueError(
+            f"{error.filename or command.out}: {in_words(error)}; {command.out} is kept, the same"
+            " command goes on from there"
+        ) from error
+
+
+def _run(command: TokenizerCommand | PolicyCommand) -> int:
     if isinstance(command, TokenizerCommand):
         from carp_ros.cli import train_tokenizer
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any
 
+from carp_ros.bringup import bundle_path
 from carp_ros.cli.export import provenance
 from carp_ros.cli.progress import Progress
 from carp_ros.cli.train_progress import TrainProgress
@@ -12,6 +14,7 @@ from carp_ros.export.training_run import export_run
 from carp_ros.inference.bundle import ImageSize
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.share import cache_folder
+from carp_ros.training.action_range import require_range
 from carp_ros.training.build import load_tokenizer, make_policy, policy_config, start_from
 from carp_ros.training.curves import draw_curves
 from carp_ros.training.device import training_device
@@ -20,6 +23,7 @@ from carp_ros.training.image_store import ImageStore
 from carp_ros.training.images import Images, read_images
 from carp_ros.training.loop import train
 from carp_ros.training.policy import PolicyTrainee, Rollout
+from carp_ros.training.policy_config import checked, read_policy_config
 from carp_ros.training.presets import POLICIES, PolicyRecipe
 from carp_ros.training.ranks import rank, rank_0_first, ranks
 from carp_ros.training.run_folder import CURVES, RunFolder
@@ -33,15 +37,23 @@ _HELD_OUT = 0.02
 
 def run(command: PolicyCommand) -> int:
     """Train and export; return 0."""
-    recipe = recipe_of(command)
+    recipe = checked(recipe_of(command), "carp train policy")
+    for name, count in (
+        ("demonstrations", command.demonstrations),
+        ("rollouts", command.rollouts),
+    ):
+        if count < 0:
+            raise ValueError(f"--{name} is {count}; expected 0 or more")
     reader = DatasetReader(command.dataset)
-    tokenizer = load_tokenizer(command.tokenizer)
+    tokenizer = load_tokenizer(bundle_path(str(command.tokenizer)))
     data = read_windows(reader, tokenizer.vq.config.horizon)
+    require_range(tokenizer, data)
     trained, held_out = split_episodes(data, _HELD_OUT, command.demonstrations, command.seed)
     network = make_policy(recipe, tokenizer, tuple(reader.spec.cameras), data, command.seed)
     if command.start_from:
-        start_from(network, command.start_from, data.task_names)
+        start_from(network, bundle_path(str(command.start_from)), data.task_names)
     config = policy_config(recipe, tokenizer, reader, data, command.demonstrations, command.seed)
+    read_policy_config(json.loads(json.dumps(config)), str(command.dataset))
     config["start_from"] = command.start_from.name if command.start_from else ""
     with ranks():
         with rank_0_first():
@@ -63,7 +75,8 @@ def run(command: PolicyCommand) -> int:
             recipe.code_spread,
             rollout,
         )
-        train(trainee, recipe.loop, folder, TrainProgress(quiet=rank() > 0).show)
+        show = TrainProgress(quiet=rank() > 0).show
+        train(trainee, recipe.loop, folder, show, by_chance=command.start_from is None)
         if rank() == 0:
             _finish(command, recipe, folder)
     return 0

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from carp_ros.cli.train_progress import TrainProgress
 from carp_ros.recording.dataset_reader import DatasetReader
+from carp_ros.training.action_range import still_numbers
 from carp_ros.training.build import make_tokenizer
 from carp_ros.training.curves import draw_curves
 from carp_ros.training.loop import train
+from carp_ros.training.policy_config import checked
 from carp_ros.training.presets import TOKENIZERS, TokenizerRecipe
 from carp_ros.training.ranks import rank, rank_0_first, ranks
 from carp_ros.training.run_folder import CURVES, RunFolder
@@ -24,7 +26,7 @@ _HELD_OUT = 0.02
 
 def run(command: TokenizerCommand) -> int:
     """Train; return 0."""
-    recipe = recipe_of(command)
+    recipe = checked(recipe_of(command), "carp train tokenizer")
     reader = DatasetReader(command.dataset)
     data = read_windows(reader, recipe.network.vq.horizon)
     trained, held_out = split_episodes(data, _HELD_OUT, 0, command.seed)
@@ -37,6 +39,8 @@ def run(command: TokenizerCommand) -> int:
         train(trainee, recipe.loop, folder, TrainProgress(quiet=rank() > 0).show)
         if rank() == 0:
             draw_curves(folder.figures(), command.out / CURVES)
+            if still := still_numbers(network):
+                print(f"never changes, and will be said as it is: {', '.join(still)}")
             print(f"tokenizer: {command.out}")
     return 0
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -22,12 +23,13 @@ from typing import IO, Any, ClassVar, Protocol
 import cv2
 import numpy as np
 
-from carp_ros.errors import DeviceError
+from carp_ros.errors import CarpError, DeviceError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.layout import tool_from_vector
 from carp_ros.parent import end_worker_with_parent
 from carp_ros.policies.load import load_policy
 from carp_ros.policies.policy import INFERENCE_STAGES
+from carp_ros.refusal import in_words, refusing
 from carp_ros.runtimes import RuntimeName, choose_runtime
 from carp_ros.types import Observation
 
@@ -115,8 +117,13 @@ class BundleCase:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(self, theirs), daemon=True)
-        with _blas_threads(self.threads):
-            process.start()
+        # a terminal's Ctrl-C is for the process that asks, which ends this one
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with _blas_threads(self.threads):
+                process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         try:
             yield _BundleWorker(ours, _answer(ours))
@@ -173,14 +180,16 @@ class _PeerWorker:
     def __init__(self, name: str, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
         self._name, self._process, self._errors = name, process, errors
         ready = self._line()
-        self.started = Started(ready["seconds"], parameters=ready["parameters"])
+        with refusing(DeviceError, name):
+            self.started = Started(float(ready["seconds"]), parameters=int(ready["parameters"]))
 
     def turn(self, chunks: int) -> Turn:
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it ended, and has said why
             self._process.stdin.write(b"%d\n" % chunks)
             self._process.stdin.flush()
-        return Turn([{"total": seconds} for seconds in self._line()])
+        with refusing(DeviceError, self._name):
+            return Turn([{"total": float(seconds)} for seconds in self._line()])
 
     def _line(self) -> Any:
         assert self._process.stdout is not None
@@ -192,7 +201,8 @@ class _PeerWorker:
                 f"{self._name} ended: {said[-1] if said else 'it said nothing'}; make its"
                 " environment anew: bench/peers/environment.sh"
             )
-        return json.loads(line)
+        with refusing(DeviceError, self._name):
+            return json.loads(line)
 
 
 def _answer(connection: Any) -> Any:
@@ -232,8 +242,7 @@ def _work(case: BundleCase, parent: Connection) -> None:
         policy = load_policy(case.bundle, task, time.monotonic_ns, runtime=runtime)
         seconds, memory_mb = time.perf_counter() - begin_s, _memory_mb() - begin_mb
         made = bundle.manifest.made
-        gflop = 1e-9 * sum(made["flops"].values()) if "flops" in made else None
-        parent.send(Started(seconds, memory_mb, made.get("parameters"), gflop))
+        parent.send(Started(seconds, memory_mb, _count(made.get("parameters")), _gflop(made)))
         rng = np.random.default_rng(0)
         images = {c: rng.integers(0, 256, (*_CAMERA_PX, 3), np.uint8) for c in policy.cameras}
         tool, gripper = tool_from_vector(bundle.golden()["state"][0])
@@ -244,8 +253,21 @@ def _work(case: BundleCase, parent: Connection) -> None:
             parent.send(Turn(named, _peak_gflop_s()))
     except EOFError:
         return
-    except Exception as error:  # whoever asked says it
+    except (CarpError, ValueError) as error:  # whoever asked says it
         parent.send(error)
+    except Exception as error:
+        parent.send(DeviceError(f"{case.name} by {case.runtime}: {in_words(error)}"))
+
+
+def _gflop(made: Mapping[str, Any]) -> float | None:
+    """Return what a manifest says of a chunk's arithmetic, where anybody may write anything."""
+    flops = made.get("flops")
+    counts = [_count(count) for count in flops.values()] if isinstance(flops, dict) else []
+    return None if None in counts or not counts else 1e-9 * sum(filter(None, counts))
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**63 else None
 
 
 def _peak_gflop_s() -> float:

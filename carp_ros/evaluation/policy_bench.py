@@ -38,7 +38,7 @@ class CaseFigures:
     @property
     def chunks_a_s(self) -> float:
         """One after the other, at the median."""
-        return 1e3 / self.stages_ms["total"]["p50"]
+        return 1e3 / self._median_ms
 
     @property
     def share_of_floor(self) -> float | None:
@@ -46,7 +46,11 @@ class CaseFigures:
         gflop = self.started.gflop
         if gflop is None or self.peak_gflop_s is None:
             return None
-        return 1e3 * gflop / self.peak_gflop_s / self.stages_ms["total"]["p50"]
+        return 1e3 * gflop / self.peak_gflop_s / self._median_ms
+
+    @property
+    def _median_ms(self) -> float:
+        return max(self.stages_ms["total"]["p50"], 1e-3)  # it is rounded to that
 
 
 def measure_cases(

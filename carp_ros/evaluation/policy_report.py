@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ def policy_summary(trials: Sequence[PolicyFigures]) -> dict[str, Any]:
             "coarse": sum(trial.coarse for trial in trials),
         },
         "inference_ms": stage_percentiles_ms(stages),
-        "confidence": _round(float(np.mean(confidences))) if confidences else None,
+        "confidence": _mean(confidences),
         "velocity_jump_m_s": percentiles(jumps),
     }
 
@@ -38,11 +39,17 @@ def stage_percentiles_ms(stages: Sequence[StageSeconds]) -> dict[str, dict[str, 
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """Return `p50` and `p99`; empty for no values."""
-    if not values:
+    """Return `p50` and `p99` of the values that are finite; empty for none."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
         return {}
-    p50, p99 = np.percentile(values, [50, 99])
+    p50, p99 = np.percentile(finite, [50, 99])
     return {"p50": _round(p50), "p99": _round(p99)}
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    mean = float(np.mean(values)) if values else math.nan
+    return _round(mean) if math.isfinite(mean) else None
 
 
 def _round(value: float) -> float:

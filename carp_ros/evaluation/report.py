@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from carp_ros.evaluation.interval import wilson
+from carp_ros.refusal import in_words
 
 
 def heading(command: Sequence[str], version: str) -> dict[str, Any]:
@@ -52,6 +55,30 @@ def write_report(path: Path, content: dict[str, Any]) -> None:
         draft.replace(path)
     except OSError as error:
         raise ValueError(f"cannot write the report {path}: {error.strerror}") from error
+
+
+def require_writable(path: Path | None, what: str = "report") -> None:
+    """Refuse a place that a file can't be written to, before hours of work are to be kept there.
+
+    Args:
+        path: Of the file; None for none.
+        what: It is.
+
+    Raises:
+        ValueError: If it is a folder, or can't be written.
+    """
+    if path is None:
+        return
+    try:
+        if path.is_dir():
+            raise ValueError("it is a folder; name a file in it")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:100]}."):
+            pass
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, ValueError) as error:  # a zero byte in a path is of the latter
+        raise ValueError(f"cannot write the {what} {path}: {in_words(error)}") from error
 
 
 def _processor() -> str:

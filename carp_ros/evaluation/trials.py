@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from carp_ros.control.servo import Target
+from carp_ros.errors import DeviceError
+from carp_ros.evaluation.each_in_process import Lost, each_in_process
 from carp_ros.evaluation.policy_agent import Pace, PolicyAgent, see
 from carp_ros.evaluation.smoothness import ToolPath
-from carp_ros.parent import end_worker_with_parent
 from carp_ros.policies.carp import CarpPolicy
 from carp_ros.policies.load import load_policy
 from carp_ros.policies.policy import StageSeconds
@@ -126,13 +126,21 @@ class FollowPolicy:
     def __call__(self, cell: Cell, cameras: Cameras | None) -> PolicyAgent:
         """Return the agent for a cell."""
         assert cameras is not None, "a policy sees: Conditions.sees must be true"
-        policy = _policy(self.bundle, self.task, self.last_scale)
+        policy = self.load()
         return PolicyAgent(
             policy,
             lambda: see(cell, cameras, policy.cameras),
             lambda: cell.judge().success,
             Pace(self.replan_s or policy.manifest.replan_s, self.latency_s),
         )
+
+    def load(self) -> CarpPolicy:
+        """Return the policy, loaded once in this process.
+
+        Raises:
+            ValueError: If anything in the bundle is not as it should be.
+        """
+        return _policy(self.bundle, self.task, self.last_scale)
 
 
 class Stage:
@@ -197,9 +205,17 @@ class Stage:
         return pictures
 
 
+def _refuse(lost: Lost[int]) -> None:
+    raise DeviceError(f"the trial of seed {lost.job} came to nothing: {lost.reason}")
+
+
 def run_trials(
-    conditions: Conditions, seeds: Iterable[int], pictured: Iterable[int] = (), workers: int = 1
-) -> Iterator[tuple[Trial, list[Picture]]]:
+    conditions: Conditions,
+    seeds: Iterable[int],
+    pictured: Iterable[int] = (),
+    workers: int = 1,
+    lost: Callable[[Lost[int]], None] = _refuse,
+) -> Generator[tuple[Trial, list[Picture]], None, None]:
     """Yield each trial as it ends, in no order, with pictures of those in `pictured`.
 
     Args:
@@ -207,27 +223,29 @@ def run_trials(
         seeds: One trial each.
         pictured: Seeds to return pictures of: first, middle and last, the cameras stacked.
         workers: Processes.
+        lost: Called with a trial that raised something or whose process died, and what; the others
+            go on, unless it raises, as it does by default.
+
+    Raises:
+        ValueError: If no trial can begin: the bundle is wrong, say.
+        DeviceError: By default, if one came to nothing.
     """
-    # Spawned, not forked: OpenGL and threads of the parent do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, _open_stage, (conditions, frozenset(pictured))) as pool:
-        yield from pool.imap_unordered(_run, seeds)
+    open_stage = functools.partial(_open_stage, conditions, frozenset(pictured))
+    for outcome in each_in_process(open_stage, seeds, workers):
+        if isinstance(outcome, Lost):
+            lost(outcome)
+        else:
+            yield outcome
 
 
-_stage: Stage | None = None
-"""Of a worker process: making a cell takes longer than resetting it."""
-
-
-def _open_stage(conditions: Conditions, pictured: frozenset[int]) -> None:
-    end_worker_with_parent()
-    global _stage
+def _open_stage(
+    conditions: Conditions, pictured: frozenset[int]
+) -> Callable[[int], tuple[Trial, list[Picture]]]:
+    """Return what runs a trial in this process: making a cell takes longer than resetting it."""
     cv2.setNumThreads(1)  # one core a worker
-    _stage = Stage(conditions, pictured)
-
-
-def _run(seed: int) -> tuple[Trial, list[Picture]]:
-    assert _stage is not None
-    return _stage.run(seed)
+    if isinstance(conditions.make_agent, FollowPolicy):
+        conditions.make_agent.load()  # one that can't be loaded is no matter of a trial
+    return Stage(conditions, pictured).run
 
 
 @functools.cache

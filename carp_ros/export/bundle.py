@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from carp_ros.inference.bundle import (
 )
 from carp_ros.inference.layout import NAMES, UNITS
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
+from carp_ros.refusal import in_words, refusing
 from carp_ros.training.bundled_network import NETWORK, write_network
 from carp_ros.whole_file import remove_folder, whole_folder
 
@@ -87,12 +89,18 @@ def write_bundle(
         facts: What the manifest says beside.
         example: Encoder inputs of one real moment: the golden case.
         precision: Of the graphs; the golden case is always what the network computes.
+
+    Raises:
+        ValueError: If what is there is no bundle, or nothing can be written there.
     """
-    with whole_folder(folder) as draft:
+    folder = folder.resolve()
+    require_replaceable(folder)
+    with _written(folder) as draft:
         golden, flops = _write_graphs(draft, network, eyes, example)
         if precision == "int8":
             for path in (*draft.glob("vision_*.onnx"), *draft.glob("scale_*.onnx")):
-                quantize_products(path)
+                with refusing(ValueError, f"{path.name} in 8 bits"):
+                    quantize_products(path)
         arrays = {name: value.numpy() for name, value in (*example.items(), *golden.items())}
         weights = {name: value.numpy() for name, value in network.state_dict().items()}
         places = share_weights(sorted(draft.glob("*.onnx")), weights, draft / WEIGHTS)
@@ -104,6 +112,39 @@ def write_bundle(
         manifest["made"]["parameters"] = sum(x.numel() for x in network.parameters())
         (draft / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, width=100))
         remove_folder(folder)  # not before there is another one
+
+
+def require_replaceable(folder: Path) -> None:
+    """Refuse a place where something else than a bundle lies: it would be lost.
+
+    Raises:
+        ValueError: If it does.
+    """
+    with refusing(ValueError, str(folder)):
+        if not folder.exists() and not folder.is_symlink():
+            return
+        if not folder.is_dir():
+            raise ValueError("is a file; expected the folder of a bundle, or none: name another")
+        parts = list(folder.iterdir())
+        if parts and MANIFEST not in [part.name for part in parts]:
+            raise ValueError(
+                f"holds {len(parts)} files, but no {MANIFEST}; expected a bundle, which is"
+                " replaced, or an empty folder: name another"
+            )
+        if any(part.is_dir() and not part.is_symlink() for part in parts):
+            raise ValueError("has folders in it, which no bundle has; name another")
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill, as `whole_folder` does; say so if there can't be one."""
+    if not folder.name:
+        raise ValueError(f"{folder} can't be replaced; name a folder for the bundle")
+    try:
+        with whole_folder(folder) as draft:
+            yield draft
+    except OSError as error:
+        raise ValueError(f"{folder} can't be written: {in_words(error)}") from error
 
 
 def _write_graphs(

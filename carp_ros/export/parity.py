@@ -8,23 +8,21 @@ numbers may be `TOLERANCE` apart.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from carp_ros.export.published_sizes import tokenizer_config, transformer_config
-from carp_ros.export.published_tokenizer import load_tokenizer_weights
-from carp_ros.export.published_transformer import load_transformer_weights
+from carp_ros.export.published_checkpoint import published_tokenizer, published_transformer
 from carp_ros.export.published_vision import published_features
 from carp_ros.networks.carp_tokenizer import CarpTokenizer
 from carp_ros.networks.carp_transformer import CarpTransformer
+from carp_ros.plain_json import load_json
+from carp_ros.refusal import refusing
+from carp_ros.training.checkpoint_file import read_safetensors
 
 TOLERANCE = 1e-4
 _TOKENIZER, _POLICY, _ARRAYS = "_tokenizer.safetensors", "_ar.safetensors", "_io.npz"
@@ -73,21 +71,23 @@ def replay(folder: Path, name: str) -> list[Deviation]:
     for end in (".json", _TOKENIZER, _POLICY):
         if not (folder / f"{name}{end}").is_file():
             raise ValueError(f"{folder / name}{_ARRAYS} has no {name}{end} beside it")
-    sizes: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
-    with np.load(folder / f"{name}{_ARRAYS}") as archive:
+    sizes = load_json(folder / f"{name}.json")
+    with (
+        refusing(ValueError, str(folder / f"{name}{_ARRAYS}")),
+        np.load(folder / f"{name}{_ARRAYS}", allow_pickle=False) as archive,
+    ):
         arrays = {key: torch.from_numpy(archive[key]) for key in archive.files}
-    tokenizer_weights = load_file(folder / f"{name}{_TOKENIZER}")
-    policy_weights = load_file(folder / f"{name}{_POLICY}")
-    tokenizer = CarpTokenizer(tokenizer_config(sizes, tokenizer_weights)).eval()
-    load_tokenizer_weights(tokenizer, tokenizer_weights)
-    transformer = CarpTransformer(
-        transformer_config(sizes, tokenizer.config, policy_weights)
-    ).eval()
-    load_transformer_weights(transformer, policy_weights)
-    found = [
-        *_tokenizer_deviations(tokenizer, arrays),
-        *_policy_deviations(tokenizer, transformer, policy_weights, arrays),
-    ]
+    tokenizer_weights = read_safetensors(folder / f"{name}{_TOKENIZER}")
+    policy_weights = read_safetensors(folder / f"{name}{_POLICY}")
+    with refusing(ValueError, "the tokenizer"):
+        tokenizer = published_tokenizer(sizes, tokenizer_weights)
+    with refusing(ValueError, "the policy"):
+        transformer = published_transformer(sizes, tokenizer.config, policy_weights)
+    with refusing(ValueError, "the set"):
+        found = [
+            *_tokenizer_deviations(tokenizer, arrays),
+            *_policy_deviations(tokenizer, transformer, policy_weights, arrays),
+        ]
     if not found:
         raise ValueError(f"{folder / name}{_ARRAYS} has {list(arrays)}; expected tok_, tf_ or gen_")
     return found

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from carp_ros.export.published_sizes import tokenizer_config, transformer_config
+from carp_ros.export.published_sizes import (
+    Sizes,
+    Weights,
+    tokenizer_config,
+    transformer_config,
+)
 from carp_ros.export.published_tokenizer import load_tokenizer_weights
 from carp_ros.export.published_transformer import load_transformer_weights
 from carp_ros.networks.carp_tokenizer import CarpTokenizer, TokenizerConfig
 from carp_ros.networks.carp_transformer import CarpTransformer, TransformerConfig
+from carp_ros.networks.weights import network_with, require_weights
+from carp_ros.plain_json import load_json
+from carp_ros.refusal import in_words, refusing, shortened
 from carp_ros.strict import read_strictly
+from carp_ros.training.checkpoint_file import read_safetensors, read_torch
+from carp_ros.training.policy_config import checked
 from carp_ros.whole_file import whole_file
 
 _CONFIG, _TOKENIZER, _TRANSFORMER = "config.json", "tokenizer.safetensors", "policy.safetensors"
@@ -36,34 +47,75 @@ def import_checkpoint(tokenizer: Path, policy: Path, sizes: Path, out: Path) -> 
     Raises:
         ValueError: If a file can't be read, or a weight does not fit.
     """
-    said = json.loads(sizes.read_text())
+    said = load_json(sizes)
     tokenizer_weights, policy_weights = read_weights(tokenizer, _LOCAL), read_weights(policy)
-    size = tokenizer_config(said, tokenizer_weights)
-    vq = CarpTokenizer(size)
-    load_tokenizer_weights(vq, tokenizer_weights)
-    transformer = CarpTransformer(transformer_config(said, size, policy_weights))
-    load_transformer_weights(transformer, policy_weights)
+    with refusing(ValueError, f"{tokenizer} with {sizes}"):
+        vq = published_tokenizer(said, tokenizer_weights)
+    with refusing(ValueError, f"{policy} with {sizes}"):
+        transformer = published_transformer(said, vq.config, policy_weights)
     config = {
-        "tokenizer": dataclasses.asdict(size),
+        "tokenizer": dataclasses.asdict(vq.config),
         "policy": dataclasses.asdict(transformer.config),
     }
-    with whole_file(out / _CONFIG) as draft:
-        draft.write_text(json.dumps(config, indent=2) + "\n")
-    for name, network in ((_TOKENIZER, vq), (_TRANSFORMER, transformer)):
-        with whole_file(out / name) as draft:
-            save_file(network.state_dict(), draft)
+    try:
+        with whole_file(out / _CONFIG) as draft:
+            draft.write_text(json.dumps(config, indent=2) + "\n")
+        for name, network in ((_TOKENIZER, vq), (_TRANSFORMER, transformer)):
+            with whole_file(out / name) as draft:
+                save_file(network.state_dict(), draft)
+    except OSError as error:
+        raise ValueError(f"{out} can't be written: {in_words(error)}") from error
+
+
+def published_tokenizer(sizes: Sizes, weights: Weights) -> CarpTokenizer:
+    """Return the tokenizer of published weights.
+
+    Raises:
+        ValueError: If a size or a weight does not fit.
+    """
+    vq = CarpTokenizer(checked(tokenizer_config(sizes, weights), "the tokenizer"))
+    load_tokenizer_weights(vq, weights)
+    require_weights(vq.state_dict(), vq.state_dict(), "the tokenizer")
+    return vq.eval()
+
+
+def published_transformer(
+    sizes: Sizes, tokenizer: TokenizerConfig, weights: Weights
+) -> CarpTransformer:
+    """Return the transformer of published weights.
+
+    Raises:
+        ValueError: If a size or a weight does not fit.
+    """
+    config = checked(transformer_config(sizes, tokenizer, weights), "the policy")
+    transformer = CarpTransformer(config)
+    load_transformer_weights(transformer, weights)
+    require_weights(transformer.state_dict(), transformer.state_dict(), "the policy")
+    return transformer.eval()
 
 
 def load_imported(folder: Path) -> tuple[CarpTokenizer, CarpTransformer]:
-    """Return what `import_checkpoint` wrote."""
-    content = json.loads((folder / _CONFIG).read_text())
-    vq = CarpTokenizer(read_strictly(TokenizerConfig, content["tokenizer"], f"{folder}: tokenizer"))
-    vq.load_state_dict(load_file(folder / _TOKENIZER))
-    transformer = CarpTransformer(
-        read_strictly(TransformerConfig, content["policy"], f"{folder}: policy")
+    """Return what `import_checkpoint` wrote.
+
+    Raises:
+        ValueError: If a file was changed, or is missing.
+    """
+    content = read_strictly(_Config, load_json(folder / _CONFIG), str(folder / _CONFIG))
+    file = folder / _TOKENIZER
+    vq = network_with(lambda: CarpTokenizer(content.tokenizer), read_safetensors(file), str(file))
+    file = folder / _TRANSFORMER
+    transformer = network_with(
+        lambda: CarpTransformer(content.policy), read_safetensors(file), str(file)
     )
-    transformer.load_state_dict(load_file(folder / _TRANSFORMER))
     return vq.eval(), transformer.eval()
+
+
+@dataclass(frozen=True)
+class _Config:
+    """What the checkpoint's configuration holds."""
+
+    tokenizer: TokenizerConfig
+    policy: TransformerConfig
 
 
 def read_weights(path: Path, part: str = _AVERAGED) -> dict[str, Tensor]:
@@ -76,15 +128,16 @@ def read_weights(path: Path, part: str = _AVERAGED) -> dict[str, Tensor]:
     Raises:
         ValueError: If the file can't be read, or lacks the part.
     """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of many kinds, by format
-        raise ValueError(f"{path} holds no weights: {error}") from error
-    if "trainer" in content:
-        content = content["trainer"]
-        if part not in content:
-            raise ValueError(f"{path} has {', '.join(content)}; expected {part}")
-        content = content[part]
-    return {name.removeprefix("module."): weight for name, weight in content.items()}
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
+    content: Any = read_torch(path)
+    with refusing(ValueError, str(path)):
+        if "trainer" in content:
+            content = content["trainer"]
+            if part not in content:
+                raise ValueError(f"it has {shortened(', '.join(content), 200)}; expected {part}")
+            content = content[part]
+        for name, weight in content.items():
+            if not isinstance(weight, Tensor):
+                raise ValueError(f"{name} is a {type(weight).__name__}; expected a tensor")
+        return {name.removeprefix("module."): weight for name, weight in content.items()}

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from carp_ros.export.bundle import Facts, write_bundle
+from carp_ros.export.bundle import Facts, require_replaceable, write_bundle
 from carp_ros.inference.bundle import MANIFEST, WeightPrecision, load_bundle
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.training.build import load_network
@@ -29,8 +30,10 @@ def export_run(
         precision: Of the graphs.
 
     Raises:
-        ValueError: If the folder holds no policy that sees.
+        ValueError: If the folder holds no policy that sees, or the bundle can't be written.
     """
+    _require_outside(run, folder)
+    require_replaceable(folder.resolve())
     network, recipe, config = load_network(run)
     if recipe.eyes is None:
         raise ValueError(f"{run} holds a policy of the state alone; bundles are of those that see")
@@ -44,7 +47,36 @@ def export_run(
         rows = RunFolder(run, config).figures()
         figures = {name: round(value, 6) for row in rows[-1:] for name, value in row.items()}
         made = {**made, "last_epoch": figures}
+    _require_example(example, network, recipe.eyes, len(config["tasks"]), str(run))
     export_network(network, recipe.eyes, example, config, folder, made, precision)
+
+
+def _require_outside(run: Path, folder: Path) -> None:
+    """Refuse a bundle within the bundle that it is made of."""
+    if (run / MANIFEST).is_file() and run.resolve() in folder.resolve().parents:
+        raise ValueError(f"{folder} is inside {run}; expected the bundle itself, or another place")
+
+
+def _require_example(
+    example: Inputs, network: CarpPolicyNetwork, eyes: EyesConfig, tasks: int, where: str
+) -> None:
+    """Refuse a moment that is not one that the network can be given."""
+    width_px, height_px = eyes.image_px
+    expected: dict[str, tuple[str, tuple[int, ...]]] = {
+        f"image_{camera}": ("uint8", (1, height_px, width_px, 3)) for camera in network.eyes
+    }
+    expected["state"] = ("float32", (1, len(network.state_scaling.scale)))
+    if tasks > 1:
+        expected["task"] = ("int64", (1,))
+    found = {name: (str(value.dtype), value.shape) for name, value in example.items()}
+    if found != expected:
+        raise ValueError(f"{where}: the example is {found}; expected {expected}: train anew")
+    if not np.isfinite(example["state"]).all():
+        raise ValueError(f"{where}: the example's state is {example['state'].tolist()}; train anew")
+    if tasks > 1 and not 0 <= int(example["task"][0]) < tasks:
+        raise ValueError(
+            f"{where}: the example's task is {example['task']}; expected 0 to {tasks - 1}"
+        )
 
 
 def export_network(

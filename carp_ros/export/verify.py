@@ -13,6 +13,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.policies.load import load_policy
+from carp_ros.refusal import in_words
 
 _NEVER_NS = 0  # the clock of a policy without deadlines
 
@@ -47,5 +48,7 @@ def verify_bundle(folder: Path) -> Iterator[ProviderCheck]:
             load(runtime=OnnxRuntime([provider]))
         except (DeviceError, ValueError) as error:
             yield ProviderCheck(provider, str(error))
+        except Exception as error:  # of the provider's library
+            yield ProviderCheck(provider, in_words(error))
         else:
             yield ProviderCheck(provider, "")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from carp_ros.given_file import given_bytes
+from carp_ros.refusal import refusing
 from carp_ros.training.images import Images
 from carp_ros.training.windows import Windows
 from carp_ros.whole_file import whole_file
 
 EXAMPLE = "example.npz"
+
+_MOST_BYTES = 100_000_000
 
 Inputs = dict[str, npt.NDArray[np.generic]]
 
@@ -32,6 +38,15 @@ def write_example(folder: Path, inputs: Inputs) -> None:
 
 
 def read_example(folder: Path) -> Inputs:
-    """Return what `write_example` kept."""
-    with np.load(folder / EXAMPLE) as archive:
-        return {name: archive[name] for name in archive.files}
+    """Return what `write_example` kept.
+
+    Raises:
+        ValueError: If it can't be read, or is of more bytes than any.
+    """
+    path = folder / EXAMPLE
+    content = given_bytes(path, _MOST_BYTES)
+    with refusing(ValueError, str(path)), zipfile.ZipFile(io.BytesIO(content)) as entries:
+        if (size := sum(entry.file_size for entry in entries.infolist())) > _MOST_BYTES:
+            raise ValueError(f"unpacks to {size} bytes; expected at most {_MOST_BYTES}")
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}

@@ -51,7 +51,7 @@ class RunFolder:
         text = json.dumps(config, indent=2)
         file = path / CONFIG
         if not file.exists():
-            with refusing(ValueError, str(file)), whole_file(file) as draft:
+            with refusing(ValueError, str(path)), whole_file(file) as draft:
                 draft.write_text(text + "\n")
         elif (before := load_json(file)) != (now := json.loads(text)):
             raise ValueError(

@@ -1,9 +1,11 @@
 import dataclasses
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
 
-from carp_ros.errors import PolicyError
+from carp_ros.errors import DeviceError, PolicyError
 from carp_ros.evaluation.policy_agent import Pace, PolicyAgent
 from carp_ros.evaluation.trials import Conditions, FollowPolicy, Stage, demonstrate, run_trials
 from carp_ros.rig import load_rig
@@ -58,6 +60,35 @@ def test_a_policy_is_measured_in_every_trial(conditions, tiny_bundle):
         assert trial.policy.refusals == trial.policy.out_of_range == ()
         assert 0.0 < trial.policy.stages[0].total < 1.0
         assert max(trial.policy.velocity_jumps_m_s) < 0.1
+
+
+BREAKING = """
+from carp_ros.evaluation.trials import demonstrate
+
+def break_down(cell, cameras):
+    if cell.seed == 4:
+        raise RuntimeError("a joint came loose")
+    return demonstrate(cell)
+"""
+
+
+@pytest.fixture
+def break_down(tmp_path, monkeypatch):
+    """Return what makes an agent, but for the cell of seed 4; processes find it, too."""
+    (tmp_path / "breaking_of_this_test.py").write_text(BREAKING)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("breaking_of_this_test").break_down
+    del sys.modules["breaking_of_this_test"]
+
+
+def test_a_trial_that_raises_is_lost_alone_and_named(conditions, break_down):
+    broken = dataclasses.replace(conditions, timeout_s=1.0, make_agent=break_down)
+    lost = []
+    trials = [trial for trial, _ in run_trials(broken, (3, 4, 5), workers=1, lost=lost.append)]
+    assert sorted(trial.seed for trial in trials) == [3, 5]
+    assert [(each.job, each.reason) for each in lost] == [(4, "RuntimeError: a joint came loose")]
+    with pytest.raises(DeviceError, match="seed 4 came to nothing: RuntimeError: a joint"):
+        list(run_trials(broken, (4,), workers=1))
 
 
 def give_up(cell, cameras):

@@ -1,0 +1,75 @@
+"""`carp train`: what is asked for is checked before it, and what it leaves goes on."""
+
+import json
+
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
+
+from carp_ros.cli import train as verb
+from carp_ros.cli.main import EXIT_INTERRUPTED
+from carp_ros.cli.train import PolicyCommand, TokenizerCommand
+from carp_ros.training import run_folder
+
+from ..small_dataset import write_small_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return write_small_dataset(tmp_path_factory.mktemp("data") / "small")
+
+
+def test_a_tokenizer_learns_and_every_line_of_its_figures_is_json(dataset, tmp_path, capsys):
+    assert verb.main(TokenizerCommand(dataset, tmp_path / "run", epochs=6)) == 0
+    assert f"tokenizer: {tmp_path / 'run'}" in capsys.readouterr().out
+    lines = (tmp_path / "run" / run_folder.METRICS).read_text().splitlines()
+    rows = [json.loads(line, parse_constant=lambda text: pytest.fail(text)) for line in lines]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert "steps_skipped" not in rows[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"epochs": -3}, r"loop: epochs is -3; expected 1 to"),
+        ({"seed": -1}, r"loop: seed is -1; expected 0 to"),
+        ({"seed": 10**30}, r"loop: seed is a whole number of 100 bits"),
+        ({"scales": (1, 0, 4)}, r"scales"),
+    ],
+)
+def test_numbers_that_can_not_be_are_refused(dataset, tmp_path, options, reason):
+    with pytest.raises(ValueError, match=reason):
+        verb.main(TokenizerCommand(dataset, tmp_path / "run", **options))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"batch": -1}, r"loop: batch is -1; expected 1 to"),
+        ({"learning_rate": float("nan")}, r"learning_rate is nan; expected a finite"),
+        ({"demonstrations": -2}, r"--demonstrations is -2; expected 0 or more"),
+        ({"rollouts": -1}, r"--rollouts is -1; expected 0 or more"),
+    ],
+)
+def test_so_are_those_of_a_policy(dataset, tmp_path, options, reason):
+    with pytest.raises(ValueError, match=reason):
+        verb.main(PolicyCommand(dataset, tmp_path / "none", tmp_path / "run", **options))
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(dataset, tmp_path, capsys, monkeypatch):
+    def interrupted(self, figures):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_folder.RunFolder, "log", interrupted)
+    command = TokenizerCommand(dataset, tmp_path / "run", epochs=2)
+    assert verb.main(command) == EXIT_INTERRUPTED
+    assert f"{tmp_path / 'run'} is kept, the same command goes on" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert verb.main(command) == 0
+
+
+def test_a_place_that_can_not_be_written_is_refused_by_name(dataset, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"file/run: Not a directory"):
+        verb.main(TokenizerCommand(dataset, tmp_path / "file" / "run"))
