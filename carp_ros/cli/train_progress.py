@@ -27,5 +27,5 @@ class TrainProgress:
             self._first = done
             self._progress = Progress(max(total - self._first, 1), "steps")
         shown = ("loss", "token_accuracy", "reconstruction_loss", "steps_skipped")
-        notes = [f"{n.replace('_', ' ')} {figures[n]:.4f}" for n in shown if n in figures]
+        notes = [f"{n.replace('_', ' ')} {figures[n]:.4f}" for n in shown if figures.get(n)]
         self._progress.show(done - self._first, ", ".join(notes))
