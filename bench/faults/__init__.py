@@ -1,0 +1,1 @@
+"""What comes of wrong input: `python -m bench.faults --help`."""
