@@ -96,3 +96,20 @@ def same_file(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         target.write_bytes(source.read_bytes())
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Put all files below a folder below another, without copying bytes."""
+    for path in sorted(source.rglob("*")):
+        place = target / path.relative_to(source)
+        if path.is_dir():
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            same_file(path, place)
+
+
+def write_anew(path: Path, data: bytes) -> None:
+    """Write a file in the place of another, whose bytes others may share."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)

@@ -66,7 +66,7 @@ def run(campaign: Campaign, seeds: range, jobs: int) -> list[Case]:
         for case in try_cases(campaign, sound, seeds, jobs):
             cases.append(case)
             counts[case.verdict] += 1
-            if time.monotonic() - shown_s > 2.0 or len(cases) == len(seeds):
+            if time.monotonic() - shown_s > 10.0 or len(cases) == len(seeds):
                 shown_s = time.monotonic()
                 text = ", ".join(f"{counts[v]} {v}" for v in VERDICTS if counts[v])
                 rate = len(cases) / (shown_s - begin_s)
