@@ -199,6 +199,8 @@ def _verdict(campaign: Campaign, spoilt: Spoilt, folder: Path) -> tuple[Verdict,
         return "traceback", _where(error)
     try:
         dangers = list(campaign.dangers(taken, spoilt, folder))
+    except Refused as error:
+        return judge_refusal(str(error), campaign.names(folder))
     except Exception as error:
         dangers = [f"the judge can't make sense of what was taken: {_where(error)}"]
     return ("dangerous", "; ".join(dangers)) if dangers else ("harmless", "")

@@ -120,7 +120,11 @@ class Campaign(Protocol):
         ...
 
     def dangers(self, taken: Any, spoilt: Spoilt, folder: Path) -> Sequence[str]:
-        """Return what is wrong with input that was taken, or nothing."""
+        """Return what is wrong with input that was taken, or nothing.
+
+        Raises:
+            Refused: If what was made of it says that it was not taken.
+        """
         ...
 
 
