@@ -14,6 +14,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,27 +47,41 @@ class _Child:
     folder: Path
     began_s: float
     text: bytes = b""
+    cpu_s: float = 0.0
+    worked_s: float = 0.0
+
+    def is_late(self, patience_s: float) -> bool:
+        """Tell whether it used its time, or did nothing for as long: a busy machine is no fault."""
+        now_s, cpu_s = time.monotonic(), _cpu_s(self.pid)
+        if cpu_s > self.cpu_s:
+            self.cpu_s, self.worked_s = cpu_s, now_s
+        return cpu_s > patience_s or now_s - max(self.worked_s, self.began_s) > patience_s
 
 
 def try_cases(
-    campaign: Campaign, sound: Path, seeds: Iterable[int], jobs: int = 1
+    campaign: Campaign,
+    sound: Path,
+    seeds: Iterable[int],
+    jobs: int = 1,
+    patience_s: float = PATIENCE_S,
 ) -> Iterator[Case]:
     """Yield what comes of each case, in the order in which they end.
-
-    A case that is late is tried once more, alone: a busy machine is no fault.
 
     Args:
         campaign: What is tried.
         sound: Folder that the campaign prepared.
         seeds: Of the cases.
         jobs: So many at a time.
+        patience_s: How long a case may work, or do nothing.
     """
     left = iter(seeds)
     running: dict[int, _Child] = {}
-    late: list[int] = []
-    with selectors.DefaultSelector() as ready, tempfile.TemporaryDirectory(
-        prefix="faults_", dir=_TMPFS if _TMPFS.is_dir() else None
-    ) as base:
+    with (
+        selectors.DefaultSelector() as ready,
+        tempfile.TemporaryDirectory(
+            prefix="faults_", dir=_TMPFS if _TMPFS.is_dir() else None
+        ) as base,
+    ):
         while True:
             while len(running) < jobs and (seed := next(left, None)) is not None:
                 child = _start(campaign, sound, seed, Path(base))
@@ -74,18 +89,15 @@ def try_cases(
                 ready.register(child.pipe, selectors.EVENT_READ)
             if not running:
                 break
-            for pipe in [key.fd for key, _ in ready.select(0.05)]:
+            for pipe in [key.fd for key, _ in ready.select(0.1)]:
                 data = os.read(pipe, 65536)
                 running[pipe].text += data
                 if not data:
                     ready.unregister(pipe)
                     yield _ended(campaign, running.pop(pipe))
-            for child in [c for c in running.values() if _age_s(c) > PATIENCE_S]:
+            for child in [each for each in running.values() if each.is_late(patience_s)]:
                 ready.unregister(child.pipe)
-                late.append(running.pop(child.pipe).seed)
-                _end(child)
-        for seed in late:
-            yield _alone(campaign, sound, seed, Path(base))
+                yield _late(campaign, running.pop(child.pipe))
 
 
 def try_sound(campaign: Campaign, sound: Path) -> None:
@@ -125,22 +137,12 @@ def in_a_process(action: Any, *arguments: Any) -> None:
         raise RuntimeError("the sound input could not be made, or is not taken; see above")
 
 
-def _alone(campaign: Campaign, sound: Path, seed: int, base: Path) -> Case:
-    child = _start(campaign, sound, seed, base)
-    with selectors.DefaultSelector() as ready:
-        ready.register(child.pipe, selectors.EVENT_READ)
-        while (left_s := PATIENCE_S - _age_s(child)) > 0:
-            if ready.select(left_s):
-                data = os.read(child.pipe, 65536)
-                child.text += data
-                if not data:
-                    return _ended(campaign, child)
-    took_s = _age_s(child)
+def _late(campaign: Campaign, child: _Child) -> Case:
+    took_s, what = _age_s(child), _said(child).get("what", "")
     _end(child)
-    said = _said(child)
-    what = said.get("what", "") if said else ""
-    mutation = mutation_of(campaign.mutations, seed).__name__
-    return Case(seed, mutation, what, "hang", f"no end within {PATIENCE_S:.0f} s", took_s, 0.0)
+    mutation = mutation_of(campaign.mutations, child.seed).__name__
+    text = f"no end after {took_s:.1f} s, of which it worked {child.cpu_s:.1f} s"
+    return Case(child.seed, mutation, what, "hang", text, round(took_s, 1), 0.0)
 
 
 def _start(campaign: Campaign, sound: Path, seed: int, base: Path) -> _Child:
@@ -241,7 +243,11 @@ def _ended(campaign: Campaign, child: _Child) -> Case:
     what = said.get("what", "")
     if "verdict" not in said:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        how = signal.Signals(number).name if number else f"exit code {os.waitstatus_to_exitcode(status)}"
+        how = (
+            signal.Signals(number).name
+            if number
+            else f"exit code {os.waitstatus_to_exitcode(status)}"
+        )
         return Case(child.seed, mutation, what, "traceback", f"the process died: {how}", took_s, 0)
     return Case(
         child.seed,
@@ -256,14 +262,10 @@ def _ended(campaign: Campaign, child: _Child) -> Case:
 
 def _end(child: _Child) -> int:
     """Kill what is left of a case and clear up; return the child's status."""
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     status = os.waitpid(child.pid, 0)[1]
     os.close(child.pipe)
-    for folder, _, _ in os.walk(child.folder):
-        os.chmod(folder, 0o700)
     shutil.rmtree(child.folder, ignore_errors=True)
     return status
 
@@ -283,6 +285,12 @@ def _say(pipe: int, content: dict[str, Any]) -> None:
 
 def _age_s(child: _Child) -> float:
     return time.monotonic() - child.began_s
+
+
+def _cpu_s(pid: int) -> float:
+    """Return how long a process has worked."""
+    numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _limit() -> None:

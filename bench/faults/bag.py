@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import yaml
 
-from bench.faults.campaign import Chance, Refused, Spoilt
+from bench.faults.campaign import Chance, Mutation, Refused, Spoilt
 from bench.faults.files import copy_files, replace_file, spoil_bytes, write_anew
 from bench.faults.hostile import NAMES, hostile_value, shown
 from bench.faults.messages import spoil_message
@@ -40,7 +41,12 @@ class BagCampaign:
     name = "bag"
 
     def __init__(self) -> None:
-        self.mutations = (
+        self._sound = {flag: record(_NUMBERS[ODD], compressed=flag) for flag in (False, True)}
+
+    @property
+    def mutations(self) -> Sequence[Mutation]:
+        """Ways to spoil it."""
+        return (
             self.message,
             self.message_field,
             self.message_field_again,
@@ -54,7 +60,6 @@ class BagCampaign:
             self.files,
             self.instead,
         )
-        self._sound = {flag: record(_NUMBERS[ODD], compressed=flag) for flag in (False, True)}
 
     def warm(self) -> None:
         """Import what encodes video."""
@@ -81,8 +86,7 @@ class BagCampaign:
         found = find_episodes([folder / "bags"])
         way = Way(RATE_HZ)
         outcomes = list(convert(found, folder / "dataset", way, Wanted()))
-        by_name = {outcome.folder.name: outcome for outcome in outcomes}
-        return by_name
+        return {outcome.folder.name: outcome for outcome in outcomes}
 
     def dangers(self, taken: Any, spoilt: Spoilt, folder: Path) -> Sequence[str]:
         """Judge the rows of both, or raise what was said against the spoilt one."""
@@ -131,7 +135,7 @@ class BagCampaign:
 
     def message_field_again(self, chance: Chance, folder: Path) -> Spoilt:
         """Do so in all messages of a topic in a span of time."""
-        recording, index, sent = self._any_message(chance)
+        recording, _, sent = self._any_message(chance)
         until_ns = sent.stamp_ns + int(chance.integers(50, 2000)) * MS
         seed = int(chance.integers(2**31))
         replaced, what = {}, ""
@@ -180,7 +184,7 @@ class BagCampaign:
         return Spoilt(what, facts)
 
     def stamps(self, chance: Chance, folder: Path) -> Spoilt:
-        """Set clocks: of one topic or all, from some time on, in stamps of recording or of headers."""
+        """Set clocks: of one topic or all, from some time on."""
         recording = self._recording(chance)
         names = sorted({sent.topic for sent in recording.sent})
         topic = names[int(chance.integers(len(names)))]
@@ -221,7 +225,11 @@ class BagCampaign:
         topic = names[int(chance.integers(len(names)))]
         act = int(chance.integers(3))
         if act == 0:
-            wrong = ("std_msgs/msg/String", "sensor_msgs/msg/Image", "geometry_msgs/msg/PoseStamped")
+            wrong = (
+                "std_msgs/msg/String",
+                "sensor_msgs/msg/Image",
+                "geometry_msgs/msg/PoseStamped",
+            )
             kind = wrong[int(chance.integers(3))]
             dataclasses.replace(recording, types={topic: kind}).write(self._clear(folder))
             return Spoilt(f"{topic} is a {kind}")
@@ -310,7 +318,10 @@ class BagCampaign:
         way = list(ways)[int(chance.integers(len(ways)))]
         ways[way]()
         gone = ("without metadata", "a file in its place", "an empty folder")
-        facts = {"no_episode": way in gone, "other": way in ("another episode's", "a link to the good one")}
+        facts = {
+            "no_episode": way in gone,
+            "other": way in ("another episode's", "a link to the good one"),
+        }
         if way == "a link to the good one":
             facts["no_episode"] = True
         return Spoilt(way, facts)
@@ -401,7 +412,7 @@ def judge_rows(episode: dict[str, Any], name: str, facts: dict[str, Any]) -> lis
     times_s = [(told["first_frame_ns"] + row["stamp_ns"] - start_ns) / 1e9 for row in rows]
     if not rows or len(rows) != told["length"]:
         return [f"{len(rows)} rows; {told['length']} are promised"]
-    if any(b <= a for a, b in zip(times_s, times_s[1:])):
+    if any(b <= a for a, b in pairwise(times_s)):
         found.append(f"rows out of order: {times_s}")
     if [row["frame_index"] for row in rows] != list(range(len(rows))):
         found.append("frame_index does not count")
@@ -429,7 +440,9 @@ def judge_rows(episode: dict[str, Any], name: str, facts: dict[str, Any]) -> lis
             ("observation.joints", joints),
         ):
             off = np.abs(np.array(row[column]) - true)
-            if column == "observation.state":  # the gripper's opening has no stamp: the latest counts
+            if (
+                column == "observation.state"
+            ):  # the gripper's opening has no stamp: the latest counts
                 off[9] = max(0.0, off[9] - _OPENING / seconds)
             if np.nanmax(off) > 2e-3:
                 found.append(f"row {index} at {s:.3f} s: {column} is {np.nanmax(off):.3g} off")
@@ -463,7 +476,7 @@ def _gaps(times_s: Sequence[float], from_s: float, until_s: float, seconds: floa
     """Return where rows are missing though nothing was spoilt there."""
     ends = [-0.05, *times_s, seconds - 0.05]
     found = []
-    for before, after in zip(ends, ends[1:]):
+    for before, after in pairwise(ends):
         untouched = after < from_s or before > until_s
         if after - before > 0.25 and untouched:
             found.append(f"no row from {before:.2f} s to {after:.2f} s")

@@ -1,4 +1,4 @@
-"""Bundles: what loads must plan what it was trained to plan, in a time and a space that are sane."""
+"""Bundles: what loads must plan what it was trained to plan, in a sane time and space."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from bench.faults.campaign import Chance, Spoilt
+from bench.faults.campaign import Chance, Mutation, Spoilt
 from bench.faults.files import copy_files, replace_file, spoil_bytes, write_anew
 from bench.faults.hostile import shown
 from bench.faults.trees import spoil_text, spoil_tree, text_of
@@ -36,7 +36,15 @@ class BundleCampaign:
     name = "bundle"
 
     def __init__(self) -> None:
-        self.mutations = (
+        self._shipped = share_folder() / "models" / "carp_cup_sim"
+        self._manifest_text = (self._shipped / _MANIFEST).read_text()
+        self._manifest = yaml.safe_load(self._manifest_text)
+        self._rig: Rig = load_rig(share_folder() / "config" / "ur5e_sim.yaml")
+
+    @property
+    def mutations(self) -> Sequence[Mutation]:
+        """Ways to spoil it."""
+        return (
             self.manifest_value,
             self.manifest_value_again,
             self.manifest_number,
@@ -50,10 +58,6 @@ class BundleCampaign:
             self.file_elsewhere,
             self.instead,
         )
-        self._shipped = share_folder() / "models" / "carp_cup_sim"
-        self._manifest_text = (self._shipped / _MANIFEST).read_text()
-        self._manifest = yaml.safe_load(self._manifest_text)
-        self._rig: Rig = load_rig(share_folder() / "config" / "ur5e_sim.yaml")
 
     def warm(self) -> None:
         """Import what runs graphs, without starting a thread of it."""
@@ -346,8 +350,9 @@ def insane(manifest: Any) -> list[str]:
         most = np.array([3.0] * 3 + [1.01] * 6 + [1.01])
         if low.shape != (10,) or high.shape != (10,):
             found.append(f"{name} has {low.size} numbers")
-        elif not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all()):
-            found.append(f"{name} spans {low.tolist()} to {high.tolist()}")
-        elif (np.abs([low, high]) > most).any():
+        elif (
+            not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all())
+            or (np.abs([low, high]) > most).any()
+        ):
             found.append(f"{name} spans {low.tolist()} to {high.tolist()}")
     return found

@@ -14,9 +14,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-Verdict = Literal[
-    "refused", "unclear", "harmless", "dangerous", "traceback", "hang", "memory"
-]
+Verdict = Literal["refused", "unclear", "harmless", "dangerous", "traceback", "hang", "memory"]
 """What came of an input.
 
 refused: in one line that names the input. unclear: refused, but in several lines or without a name.
@@ -89,11 +87,14 @@ class Campaign(Protocol):
 
     Attributes:
         name: Of the kind.
-        mutations: Ways to spoil it; they take turns by the seed.
     """
 
     name: str
-    mutations: Sequence[Mutation]
+
+    @property
+    def mutations(self) -> Sequence[Mutation]:
+        """Ways to spoil it; they take turns by the seed."""
+        ...
 
     def warm(self) -> None:
         """Import what cases need, so that not every case does."""

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.faults.campaign import Chance, Spoilt
+from bench.faults.campaign import Chance, Mutation, Spoilt
 from bench.faults.files import copy_files, replace_file, spoil_bytes, write_anew
 from bench.faults.hostile import NAMES, hostile_value, shown
 from bench.faults.recording import CAMERAS, MS, RATE_HZ, record, said_by, start_of
@@ -42,8 +42,10 @@ class DatasetCampaign:
 
     name = "dataset"
 
-    def __init__(self) -> None:
-        self.mutations = (
+    @property
+    def mutations(self) -> Sequence[Mutation]:
+        """Ways to spoil it."""
+        return (
             self.json_value,
             self.json_text,
             self.cell,
@@ -275,7 +277,9 @@ class DatasetCampaign:
             except UnicodeEncodeError:
                 array = pa.nulls(len(changed))
         _put(path, table, name, array)
-        return Spoilt(f"{name} of episode {row} is {shown(value)}", {"tasks": name.startswith("task")})
+        return Spoilt(
+            f"{name} of episode {row} is {shown(value)}", {"tasks": name.startswith("task")}
+        )
 
     def episode_rows(self, chance: Chance, folder: Path) -> Spoilt:
         """Exchange, repeat or drop episodes' rows."""
@@ -366,9 +370,9 @@ class DatasetCampaign:
             "a second file of episodes": lambda: shutil.copy(
                 root / _ROWS, (root / _ROWS).with_name("file-001.parquet")
             ),
-            "a draft beside the episodes": lambda: (root / _ROWS)
-            .with_name("x.parquet")
-            .write_bytes(b"PAR1"),
+            "a draft beside the episodes": lambda: (
+                (root / _ROWS).with_name("x.parquet").write_bytes(b"PAR1")
+            ),
             "no episodes": lambda: shutil.rmtree(root / "meta" / "episodes"),
             "no frames": lambda: shutil.rmtree(root / "data"),
             "no videos": lambda: shutil.rmtree(root / "videos"),

@@ -39,7 +39,7 @@ def spoil_message(chance: Chance, kind: str, cdr: bytes) -> tuple[bytes, str]:
         kind: Type of the message.
         cdr: Its bytes.
     """
-    message = _STORE.deserialize_cdr(cdr, kind)
+    message: Any = _STORE.deserialize_cdr(cdr, kind)
     ways = [_stamp, _frame] if hasattr(message, "header") else []
     if hasattr(message, "encoding"):
         ways += [_image] * 6

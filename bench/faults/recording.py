@@ -129,7 +129,11 @@ def record(number: int, *, seconds: float = 2.0, compressed: bool = False) -> Re
                 cdr = messages.encode_jpeg(picture, stamp_ns, frame)
                 add(stamp_ns, f"/{camera}/image_raw/compressed", cdr)
             else:
-                add(stamp_ns, f"/{camera}/image_raw", messages.encode_image(picture, stamp_ns, frame))
+                add(
+                    stamp_ns,
+                    f"/{camera}/image_raw",
+                    messages.encode_image(picture, stamp_ns, frame),
+                )
     sent.sort(key=lambda message: (message.stamp_ns, message.topic))
     return Recording(info, tuple(sent), compressed)
 
@@ -152,7 +156,7 @@ def quaternion_at(s: float) -> Array:
 
 def joints_at(number: int, s: float) -> Array:
     """Return the joints, in [rad]."""
-    return np.arange(6) * 0.1 + 0.2 * s + 0.01 * number
+    return np.arange(6, dtype=np.float64) * 0.1 + (0.2 * s + 0.01 * number)
 
 
 def row_at(number: int, s: float, seconds: float = 2.0) -> tuple[Array, Array, Array]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from bench.faults.campaign import Chance, Spoilt
+from bench.faults.campaign import Chance, Mutation, Spoilt
 from bench.faults.files import replace_file, spoil_bytes
 from bench.faults.hostile import NAMES, shown
 from bench.faults.trees import spoil_text, spoil_tree, text_of
@@ -129,7 +129,14 @@ class RigCampaign:
     name = "rig"
 
     def __init__(self) -> None:
-        self.mutations = (
+        self._shipped = (share_folder() / "config" / "ur5e_sim.yaml").read_text()
+        self._real = (share_folder() / "config" / "ur5e.yaml").read_text()
+        self._full = full_rig(share_folder() / "config" / "ur5e_sim.yaml")
+
+    @property
+    def mutations(self) -> Sequence[Mutation]:
+        """Ways to spoil it."""
+        return (
             self.shipped_value,
             self.full_value,
             self.full_value_again,
@@ -140,9 +147,6 @@ class RigCampaign:
             self.raw_bytes,
             self.instead,
         )
-        self._shipped = (share_folder() / "config" / "ur5e_sim.yaml").read_text()
-        self._real = (share_folder() / "config" / "ur5e.yaml").read_text()
-        self._full = full_rig(share_folder() / "config" / "ur5e_sim.yaml")
 
     def warm(self) -> None:
         """Import nothing: all is imported here."""
@@ -284,9 +288,7 @@ def _leaves(tree: Any, before: str = "") -> list[tuple[str, Any]]:
         items = enumerate(tree)
     else:
         return [(before, tree)]
-    return [
-        leaf for key, value in items for leaf in _leaves(value, f"{before}.{key}".lstrip("."))
-    ]
+    return [leaf for key, value in items for leaf in _leaves(value, f"{before}.{key}".lstrip("."))]
 
 
 def contradictions(rig: Any) -> list[str]:

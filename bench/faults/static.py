@@ -71,7 +71,10 @@ def run(campaign: Campaign, seeds: range, jobs: int) -> list[Case]:
                 text = ", ".join(f"{counts[v]} {v}" for v in VERDICTS if counts[v])
                 rate = len(cases) / (shown_s - begin_s)
                 end = "\n" if len(cases) == len(seeds) or not sys.stdout.isatty() else ""
-                print(f"\r{campaign.name}: {len(cases)} of {len(seeds)}: {text}; {rate:.0f}/s", end=end)
+                print(
+                    f"\r{campaign.name}: {len(cases)} of {len(seeds)}: {text}; {rate:.0f}/s",
+                    end=end,
+                )
     return sorted(cases, key=lambda case: case.seed)
 
 
