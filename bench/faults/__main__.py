@@ -12,7 +12,19 @@ import tyro
 _HERE = Path(__file__).parent
 RESULTS = _HERE / "results"
 
-What = Literal["rig", "bundle", "bag", "dataset", "checkpoint", "report"]
+What = Literal[
+    "rig",
+    "bundle",
+    "bag",
+    "dataset",
+    "checkpoint",
+    "message",
+    "service",
+    "lifecycle",
+    "kill",
+    "soak",
+    "report",
+]
 
 
 @dataclass(frozen=True)
@@ -23,11 +35,13 @@ class Command:
     from what the campaigns left in results/.
 
     Attributes:
-        what: The kind of input; or `report`.
+        what: The kind of input; `soak`; or `report`.
         seed: Of the first case; the others follow.
         count: How many cases.
         only: Repeat the case of this seed, and tell of it; nothing is written.
-        jobs: So many at a time.
+        jobs: So many at a time; a running system takes one after the other.
+        minutes: How long `soak` runs; and when a campaign on a running system stops, though not all
+            cases were tried: the same command with a later --seed goes on.
         results: Folder of the figures.
     """
 
@@ -36,6 +50,7 @@ class Command:
     count: int = 1000
     only: int | None = None
     jobs: int = 1
+    minutes: float = 30.0
     results: Path = RESULTS
 
 
@@ -57,6 +72,10 @@ def _run(command: Command) -> int:
 
         print(write_table(command.results, _HERE / "README.md"))
         return 0
+    if command.what == "soak":
+        return _soak(command)
+    if command.what in ("message", "service", "lifecycle", "kill"):
+        return _live(command)
     from bench.faults.static import campaign_of, report, run, show
 
     campaign = campaign_of(command.what)
@@ -73,6 +92,40 @@ def _run(command: Command) -> int:
         print(show(case))
     if len(faults) > 20:
         print(f"and {len(faults) - 20} more: {command.results / f'{command.what}.json'}")
+    return 1 if faults else 0
+
+
+def _live(command: Command) -> int:
+    from bench.faults.static import merged_report, show
+    from carp_ros.ros_environment import enter
+
+    enter()
+    from bench.faults.live import run_live
+
+    seeds = range(command.seed, command.seed + command.count)
+    if command.only is not None:
+        seeds = range(command.only, command.only + 1)
+    found = 0
+    for case in run_live(command.what, seeds, command.minutes):
+        print(show(case), flush=True)
+        found += case.verdict not in ("refused", "harmless")
+        if command.only is None:
+            path = command.results / f"{command.what}.json"
+            merged_report(case, path, f"python -m bench.faults {command.what}")
+    return 1 if found else 0
+
+
+def _soak(command: Command) -> int:
+    from carp_ros.ros_environment import enter
+
+    enter()
+    from bench.faults.soak import soak, table
+
+    content = soak(command.minutes, command.results / "soak.json")
+    print(table(content))
+    faults = [content[name] for name in ("dangers", "tracebacks", "left_behind") if content[name]]
+    for fault in faults:
+        print(fault)
     return 1 if faults else 0
 
 

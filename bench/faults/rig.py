@@ -79,6 +79,7 @@ SANE: dict[str, Check] = {
     r"tool.position_m\.\d": _within(-1, 1),
     r"tool.quaternion\.\d": _within(-1, 1),
     r"limits.workspace_(min|max)_m\.\d": _within(-3, 3),
+    "limits.allow_faster_than_default": lambda value: isinstance(value, bool),
     "limits.max_linear_speed_m_s": _above(0, 1),
     "limits.max_angular_speed_rad_s": _above(0, 3.2),
     "limits.max_linear_acceleration_m_s2": _above(0, 10),
@@ -120,6 +121,7 @@ SANE: dict[str, Check] = {
 }
 """What each value of a rig may be, by pattern of its place: this campaign's own opinion."""
 
+_USUAL_M_S, _USUAL_RAD_S = 0.25, 0.6
 _ARM_LENGTH_M = {"ur5e": 0.425 + 0.3922 + 0.0997 + 0.0996, "fr3": 0.855}
 
 
@@ -254,7 +256,8 @@ def full_rig(path: Path) -> dict[str, Any]:
     """Return a rig's file with every key written out."""
     rig = load_rig(path)
     whole = dataclasses.asdict(rig) | {"robot": rig.robot.name}
-    del whole["name"]
+    for known_otherwise in ("name", "sha256"):
+        whole.pop(known_otherwise, None)
     return yaml.safe_load(yaml.safe_dump(_lists(whole)))
 
 
@@ -273,11 +276,16 @@ def insane(rig: Any) -> list[str]:
         if place.startswith("cell") and value is None:
             continue
         checks = [check for pattern, check in SANE.items() if re.fullmatch(pattern, place)]
-        if not checks:
+        if not checks and (place.startswith("cameras.") or not _harmless(value)):
             found.append(f"{shown(place)} = {shown(value)}: no such key or name is known here")
         elif not all(check(value) for check in checks):
             found.append(f"{shown(place)} = {shown(value)}")
     return found
+
+
+def _harmless(value: Any) -> bool:
+    """Tell whether a value that has no rule here does no harm at first sight."""
+    return isinstance(value, (str, bool)) or value is None or _is_number(value)
 
 
 def _leaves(tree: Any, before: str = "") -> list[tuple[str, Any]]:
@@ -318,6 +326,10 @@ def contradictions(rig: Any) -> list[str]:
     nearest = np.linalg.norm(np.clip([0.0, 0.0, 0.3], box[0], box[1]) - [0.0, 0.0, 0.3])
     if nearest > reach:
         found.append("the box is out of reach")
+    if not getattr(rig.limits, "allow_faster_than_default", False):
+        speeds = (rig.limits.max_linear_speed_m_s, rig.limits.max_angular_speed_rad_s)
+        if speeds[0] > _USUAL_M_S or speeds[1] > _USUAL_RAD_S:
+            found.append(f"speeds {speeds}, and no second key that allows them")
     if rig.limits.condition_slow >= rig.limits.condition_stop:
         found.append("slowing begins after the stop")
     if rig.teleop.deadman_button == rig.teleop.gripper_button:

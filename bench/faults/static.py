@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import resource
 import sys
@@ -102,6 +103,33 @@ def report(cases: list[Case], seeds: range, path: Path, command: str) -> None:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     content["cpu_s"] = round(usage.ru_utime + usage.ru_stime, 1)
     write_report(path, {**heading(command.split(), version()), **content, "faults": faults})
+
+
+def merged_report(case: Case, path: Path, command: str) -> None:
+    """Add a case to the report of a campaign that is run in several sittings."""
+    content = json.loads(path.read_text()) if path.is_file() else {"cases": [], "faults": []}
+    whole = {fault["seed"]: Case(**fault) for fault in content["faults"]}
+    cases = {
+        row["seed"]: whole.get(row["seed"]) or Case(**row, what="", detail="")
+        for row in content["cases"]
+    }
+    cases[case.seed] = case
+    in_order = [cases[seed] for seed in sorted(cases)]
+    rows = []
+    for each in in_order:
+        row = dataclasses.asdict(each)
+        rows.append({key: row[key] for key in row if key not in ("what", "detail")})
+    faults = [dataclasses.asdict(each) for each in in_order if each.verdict not in GOOD]
+    write_report(
+        path,
+        {
+            **heading(command.split(), version()),
+            "seeds": [min(cases), max(cases) + 1],
+            **summary(in_order),
+            "faults": faults,
+            "cases": rows,
+        },
+    )
 
 
 def show(case: Case) -> str:

@@ -1,16 +1,20 @@
 """The campaigns tell what is wrong, say so of a reader that is, and repeat a case by its seed."""
 
+import json
 import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.faults.attempt import judge_refusal, try_cases
-from bench.faults.campaign import GOOD, Spoilt
+from bench.faults.campaign import GOOD, Case, Spoilt
+from bench.faults.live_system import tracebacks
 from bench.faults.report import write_table
 from bench.faults.rig import RigCampaign, insane, ur5e_tool_position
-from bench.faults.static import campaign_of, prepared, report, run, summary
+from bench.faults.static import campaign_of, merged_report, prepared, report, run, summary
+from bench.faults.watch import Sample, fastest
 from carp_ros.errors import CarpError
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder
@@ -95,6 +99,36 @@ def test_the_judge_of_rigs_knows_where_the_tool_is_and_every_key():
     assert insane(rig) == []
     home = ur5e_tool_position(rig.home_joints_rad, rig.tool.position_m)
     assert home == pytest.approx([0.45, 0.0, 0.32], abs=1e-3)
+
+
+def test_a_campaign_in_several_sittings_is_one(tmp_path):
+    path = tmp_path / "message.json"
+    for seed in (4, 3, 3):
+        merged_report(Case(seed, "twist", "x", "traceback", "y", 0.1, 1.0), path, "campaign")
+    merged_report(Case(4, "twist", "x", "refused", "y", 0.1, 1.0), path, "campaign")
+    content = json.loads(path.read_text())
+    assert (content["tried"], content["traceback"], content["refused"]) == (2, 1, 1)
+    assert (content["seeds"], [f["seed"] for f in content["faults"]]) == ([3, 5], [3])
+
+
+def test_the_fastest_moment_is_found_and_a_clock_that_was_set_is_not_one():
+    def samples(speeds, begin_s=0.0):
+        steps = np.cumsum([0.0, *speeds]) * 0.01
+        return [Sample(begin_s + 0.01 * k, np.array([x, 0, 0])) for k, x in enumerate(steps)]
+
+    assert fastest(samples([0.1] * 50 + [0.5] * 10 + [0.1] * 50)) == pytest.approx(0.5, abs=0.01)
+    assert fastest([*samples([0.1] * 50, 5.0), *samples([0.1] * 50, 1.0)]) < 0.11
+
+
+def test_a_traceback_in_a_log_is_found_with_its_node():
+    lines = [
+        "control_node | all is well",
+        "teleop_node  | Traceback (most recent call last):",
+        "teleop_node  |   File x, line 1",
+        "control_node | still well",
+        "teleop_node  | ValueError: no",
+    ]
+    assert tracebacks(lines) == ["teleop_node: ValueError: no"]
 
 
 def test_what_was_found_is_in_the_table(tmp_path):

@@ -1,0 +1,103 @@
+"""Ends or suspends a process of a running system at a random moment of motion."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+from bench.faults.campaign import Case, Verdict, chance_of
+from bench.faults.live_system import LiveSystem, tracebacks
+from bench.faults.watch import Watch
+from carp_ros.recording.bag import read_messages
+
+_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP)
+_OBSERVE_S = 3.0
+_BACK_WITHIN_S = 60.0
+_UNSAVED_S = 3.0
+"""What a recorder may lose of an episode when it dies: what it had not flushed."""
+
+
+def kill_case(seed: int, system: LiveSystem, watch: Watch) -> tuple[Case, bool]:
+    """Return what came of a kill, and whether the system is of further use."""
+    chance = chance_of("kill", seed)
+    processes = system.processes()
+    names = sorted(processes)
+    number = _SIGNALS[int(chance.integers(len(_SIGNALS)))]
+    name = names[int(chance.integers(len(names)))]
+    suspended_s = float(chance.uniform(0.2, 5.0)) if number == signal.SIGSTOP else 0.0
+    time.sleep(float(chance.uniform(0.0, 1.5)))
+    what = f"{number.name} of {name}" + (f" for {suspended_s:.1f} s" if suspended_s else "")
+    if not watch.ensure_moving():
+        case = Case(seed, number.name, what, "hang", f"did not move before: {watch.problem}", 0, 0)
+        return case, False
+    episodes = {path.name for path in system.episodes.iterdir() if path.is_dir()}
+    system.new_lines()
+    watch.mark()
+    begin_s = time.monotonic()
+    killed_ns = time.time_ns()
+    with suppress(ProcessLookupError):
+        os.kill(processes[name], number)
+        if suspended_s:
+            time.sleep(suspended_s)
+            os.kill(processes[name], signal.SIGCONT)
+    time.sleep(_OBSERVE_S)
+    dangers, lines, left = watch.dangers(), system.new_lines(), []
+    alive, moves = system.up is not None, False
+    if alive:
+        moves = watch.ensure_moving(_BACK_WITHIN_S)
+        dangers += [text for text in watch.dangers() if text not in dangers]
+        lines += system.new_lines()
+        alive = system.up is not None
+    if not moves:
+        left = system.stop() if alive else system.ended()
+    dangers += left + _lost(system, episodes, killed_ns, finished=not moves)
+    errors = [text for text in tracebacks(lines) if not text.startswith(name)]
+    verdict, detail = _judged(dangers, errors, alive, moves, watch.problem, lines)
+    seconds = round(time.monotonic() - begin_s, 1)
+    return Case(seed, number.name, what, verdict, detail[:600], seconds, 0.0), moves
+
+
+def _judged(
+    dangers: list[str],
+    errors: list[str],
+    alive: bool,
+    moves: bool,
+    problem: str,
+    lines: list[str],
+) -> tuple[Verdict, str]:
+    if dangers:
+        return "dangerous", "; ".join([*dangers[:4], *errors[:1]])
+    if errors:
+        return "traceback", "; ".join(errors[:3])
+    if not alive:
+        said = [line for line in lines if "ended" in line or "[ERROR]" in line]
+        return "refused", f"the system ended, and says: {said[-1] if said else lines[-1:]}"
+    if not moves:
+        return "hang", f"up, but does not move again: {problem}"
+    return "harmless", "moves again after an enable"
+
+
+def _lost(system: LiveSystem, before: set[str], killed_ns: int, *, finished: bool) -> list[str]:
+    """Return what is missing of the episodes that were there, the last one up to the kill."""
+    now = {path.name for path in system.episodes.iterdir() if path.is_dir()}
+    found = [f"episode {name} is gone" for name in sorted(before - now)]
+    last = max(before, default="")
+    if not last or not finished:
+        return found
+    command = [sys.executable, "-m", "carp_ros.cli.main", "recover", str(system.episodes / last)]
+    recovered = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    if recovered.returncode:
+        said = (recovered.stderr or recovered.stdout).strip()
+        found.append(f"episode {last} can't be recovered: {said[-200:]}")
+        return found
+    try:
+        newest_ns = max(stamp for _, stamp, _ in read_messages(system.episodes / last))
+    except ValueError as error:
+        return [*found, f"episode {last} has nothing: {error}"]
+    if newest_ns < killed_ns - _UNSAVED_S * 1e9:
+        found.append(f"episode {last} lacks {(killed_ns - newest_ns) * 1e-9:.1f} s before the kill")
+    return found

@@ -1,0 +1,233 @@
+"""Watches a running simulated system from outside: where its arm is, and what may not happen."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from std_msgs.msg import String
+
+from carp_ros.errors import DeviceError
+from carp_ros.mailbox import SHARED_FOLDER
+from carp_ros.nodes.conductor_node import ConductorNode
+from carp_ros.nodes.convert import time_from_msg
+from carp_ros.nodes.qos import EVENTS, SENSOR
+from carp_ros.rig import Rig
+from carp_ros.sim.live_cell import LiveCell, snapshot_name
+from carp_ros.sim.tasks import task_named
+
+_SAMPLE_S = 0.004
+_WINDOW_S = 0.04
+"""Speeds are measured over so much time of the physics: a sample alone is noise."""
+
+_OVER = 1.1
+_BOX_M = 0.005
+_MOVING_M_S = 0.01
+_ACT_S = 14.0
+"""How long the arm acts before it is sent home and begins anew."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Where the tool was: by which clock, and in the base frame."""
+
+    time_s: float
+    position: Any
+
+
+class Watch(ConductorNode):
+    """Lets the arm move, and sees what it does.
+
+    Args:
+        rig: The rig that runs.
+        mode: Of the system: `policy` or `demonstrate`.
+    """
+
+    def __init__(self, rig: Rig, mode: str) -> None:
+        super().__init__("faults_watch")
+        self.rig, self.mode = rig, mode
+        self.self_enabled: list[str] = []
+        self.quality: dict[str, Any] = {"phase": "unknown"}
+        self.problem = ""
+        self._asked_s = self._began_s = 0.0
+        self._enabled = False
+        self._seed = 0
+        self._truth: deque[Sample] = deque(maxlen=60_000)
+        self._told: deque[Sample] = deque(maxlen=60_000)
+        self._heard_s = time.monotonic()
+        self.create_subscription(PoseStamped, "tool_pose", self._on_tool, SENSOR)
+        self.create_subscription(String, "recorder/quality", self._on_quality, EVENTS)
+        self._ending = threading.Event()
+        self._observer = threading.Thread(target=self._observe, daemon=True)
+        self._observer.start()
+
+    def stop(self) -> None:
+        """Stop the arm and look no more."""
+        self._ending.set()
+        self._observer.join(2.0)
+        super().stop()
+
+    def mark(self) -> None:
+        """Forget what was."""
+        self._truth.clear()
+        self._told.clear()
+        self.self_enabled.clear()
+
+    @property
+    def position(self) -> Any:
+        """Where the tool was last, or where it often is."""
+        return self._told[-1].position if self._told else np.array([0.45, 0.0, 0.3])
+
+    @property
+    def silent_s(self) -> float:
+        """For how long no tool pose has come."""
+        return time.monotonic() - self._heard_s
+
+    def moves(self) -> bool:
+        """Tell whether the arm is allowed to move, and does."""
+        if not (self.status.get("enabled") and self.status.get("moving")):
+            return False
+        recent = list(self._told)[-30:]
+        if len(recent) < 10 or self.silent_s > 0.5:
+            return False
+        way = float(np.linalg.norm(recent[-1].position - recent[0].position))
+        return way / max(recent[-1].time_s - recent[0].time_s, 1e-3) > _MOVING_M_S
+
+    def ensure_moving(self, timeout_s: float = 45.0) -> bool:
+        """Let the arm move and be recorded, whatever state it is in; tell whether it does."""
+        deadline_s = time.monotonic() + timeout_s
+        while time.monotonic() < deadline_s:
+            try:
+                self._record()
+                acting_s = time.monotonic() - self._began_s
+                if self.moves() and acting_s < _ACT_S:
+                    return True
+                if not self.status.get("enabled") or acting_s > 4.0:
+                    self._begin_anew()
+                time.sleep(0.1)
+            except DeviceError as error:
+                self.problem = str(error)
+                time.sleep(0.3)
+        return False
+
+    def enable(self, on: bool) -> Any:
+        """Ask for motion, or for none; that motion is then nobody's surprise."""
+        if on:
+            self._asked_s = time.monotonic()
+        return self.switch("control/enable", on)
+
+    def expect_enabling(self) -> None:
+        """Note that a case asks for motion itself."""
+        self._asked_s = time.monotonic()
+
+    def dangers(self) -> list[str]:
+        """Return what happened since the mark that may not."""
+        limit = self.rig.limits.max_linear_speed_m_s
+        found = [f"enabled by itself: {text}" for text in self.self_enabled]
+        low = np.array(self.rig.limits.workspace_min_m) - _BOX_M
+        high = np.array(self.rig.limits.workspace_max_m) + _BOX_M
+        for what, samples in (
+            ("by the physics", list(self._truth)),
+            ("by tool_pose", list(self._told)),
+        ):
+            speed = fastest(samples)
+            if speed > limit * _OVER + 0.005:
+                found.append(f"TCP at {speed:.3f} m/s {what}; limit {limit}")
+            outside = [s for s in samples if ((s.position < low) | (s.position > high)).any()]
+            if outside:
+                found.append(f"TCP at {np.round(outside[0].position, 3).tolist()} {what}")
+            if any(not np.isfinite(s.position).all() for s in samples):
+                found.append(f"a position that is not finite {what}")
+        return found
+
+    def _begin_anew(self) -> None:
+        if self.status.get("enabled"):
+            self.enable(False)
+        self.prepare()
+        self.go_home()
+        self._seed += 1
+        if self.mode == "policy":
+            self.trigger("control/select_policy")
+            self._lay_out()
+            time.sleep(0.7)  # the policy sees it first
+            self.enable(True)
+        else:
+            self.trigger("control/select_teleop")
+            self.enable(True)
+            self._lay_out()
+        self._began_s = time.monotonic()
+        with suppress(DeviceError):
+            self.wait_until(self.moves, 5.0, "move")
+
+    def _lay_out(self) -> None:
+        self.set_parameters_of("cell_node", seed=self._seed)
+        self.trigger("cell/scatter")
+
+    def _record(self) -> None:
+        if self.quality["phase"] != "recording":
+            with suppress(DeviceError):  # one that ends says so in a moment
+                self.trigger("recorder/start")
+
+    def _on_status(self, msg: String) -> None:
+        try:
+            status = json.loads(msg.data)
+        except ValueError:
+            return  # a case spoke in the control node's name
+        if not isinstance(status, dict) or "enabled" not in status:
+            return
+        self.status = status
+        enabled = bool(status["enabled"])
+        if enabled and not self._enabled and time.monotonic() - self._asked_s > 6.0:
+            self.self_enabled.append(str(status.get("reason")))
+        self._enabled = enabled
+
+    def _on_quality(self, msg: String) -> None:
+        with suppress(ValueError):
+            content = json.loads(msg.data)
+            if isinstance(content, dict) and "phase" in content:
+                self.quality = content
+
+    def _on_tool(self, msg: PoseStamped) -> None:
+        if msg.header.frame_id != self.rig.robot.base_frame:
+            return
+        p = msg.pose.position
+        self._heard_s = time.monotonic()
+        self._told.append(Sample(time_from_msg(msg.header.stamp) * 1e-9, np.array([p.x, p.y, p.z])))
+
+    def _observe(self) -> None:
+        live, seen_ns = None, -1
+        while not self._ending.wait(_SAMPLE_S):
+            try:
+                if live is None:
+                    if not (SHARED_FOLDER / f"carp_{snapshot_name(self.rig)}").exists():
+                        raise DeviceError("no cell runs")
+                    live = LiveCell(self.rig, task_named("cup"), visuals=False)
+                cell = live.update()
+            except (DeviceError, OSError, ValueError):
+                live = None
+                self._ending.wait(0.2)
+                continue
+            if cell.time_ns != seen_ns:
+                seen_ns = cell.time_ns
+                self._truth.append(Sample(seen_ns * 1e-9, cell.tcp_pose.position.copy()))
+
+
+def fastest(samples: list[Sample]) -> float:
+    """Return the greatest speed over a short while, in [m/s]; a clock that was set begins anew."""
+    most, first = 0.0, 0
+    for place, sample in enumerate(samples):
+        if place and not 0.0 < sample.time_s - samples[place - 1].time_s < 0.5:
+            first = place
+        while sample.time_s - samples[first].time_s > _WINDOW_S:
+            span_s = sample.time_s - samples[first].time_s
+            way = float(np.linalg.norm(sample.position - samples[first].position))
+            most = max(most, way / span_s)
+            first += 1
+    return most
