@@ -39,7 +39,7 @@ class Broken:
             "dangerous": lambda: "-1",
             "traceback": lambda: {}["number"],
             "hang": lambda: time.sleep(60),
-            "memory": lambda: bytes([1]) * 1_200_000_000,
+            "memory": lambda: bytes(8_000_000_000),
         }
 
     def named(self, name):
@@ -74,7 +74,7 @@ class Dying(Broken):
 def test_each_fault_of_a_reader_is_told(tmp_path):
     campaign = Broken()
     seeds = range(len(campaign.doors()))
-    for case in try_cases(campaign, tmp_path, seeds, jobs=3, patience_s=1.0):
+    for case in try_cases(campaign, tmp_path, seeds, jobs=3, patience_s=3.0):
         assert case.verdict == case.mutation, case
     (died,) = try_cases(Dying(), tmp_path, [0])
     assert (died.verdict, died.detail) == ("traceback", "the process died: exit code 3")
