@@ -9,7 +9,6 @@ from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     LogInfo,
-    OpaqueCoroutine,
     OpaqueFunction,
     TimerAction,
 )
@@ -62,8 +61,8 @@ class System:
             return []
         verdict = self.restarts[node.name].ended(returncode, time.monotonic_ns())
         if verdict.fatal:
-            # what raises ends the launch with exit code 1; `Shutdown` would end it with 0
-            return [OpaqueCoroutine(coroutine=fail, args=[verdict.text])]
+            # ends the launch in good order and with exit code 1; `Shutdown` would end it with 0
+            raise RuntimeError(verdict.text)
         self.hold()
         said = [LogInfo(msg=verdict.text)]
         if verdict.pause_s is None:
@@ -76,11 +75,6 @@ class System:
         details = self.control.process_details or {}
         if "pid" in details:
             os.kill(details["pid"], HOLD)
-
-
-async def fail(context, text):
-    """End the launch with an error."""
-    raise RuntimeError(text)
 
 
 def description(**fixed):
