@@ -15,6 +15,8 @@ from carp_ros.cli.progress import Progress
 from carp_ros.inference.observation import SKEW_S
 from carp_ros.recording.bag_frames import Way
 from carp_ros.recording.convert import Outcome, Wanted, convert, find_episodes
+from carp_ros.recording.dataset_files import INFO
+from carp_ros.recording.frames import DEFAULT_RATE_HZ
 
 _Quality = Literal["green", "amber", "red"]
 
@@ -36,6 +38,8 @@ class ConvertCommand:
         reference: The camera whose captures are the frames; empty takes the rig's first.
         skew_s: How far from a frame's time another camera's image may have been captured.
         success_only: Take only episodes in which the task was done.
+        unlabelled: Take episodes, too, of which nobody said whether the task was done: those that
+            were cut off are among them.
         quality: Take only episodes of this recording quality or better; those that nobody judged
             count as amber.
         task: Take only episodes of this task, such as cup.
@@ -44,11 +48,12 @@ class ConvertCommand:
 
     bags: tyro.conf.Positional[tuple[Path, ...]]
     out: Path
-    rate_hz: int = 10
+    rate_hz: int = DEFAULT_RATE_HZ
     image_size_px: tuple[int, int] | None = None
     reference: str = ""
     skew_s: float = SKEW_S
     success_only: bool = False
+    unlabelled: bool = False
     quality: _Quality = "amber"
     task: str = ""
     workers: int = 0
@@ -71,10 +76,13 @@ def main(command: ConvertCommand) -> int:
             outcomes.append(outcome)
             refused = sum(each.status == "refused" for each in outcomes)
             progress.show(len(outcomes), f"{refused} refused" if refused else "")
-    finally:
-        print()
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on where it stopped", flush=True)
+        raise
+    print()
     print(summary(outcomes, command.rate_hz, time.monotonic() - begin_s))
-    print(f"dataset: {command.out}")
+    if (command.out / INFO).is_file():
+        print(f"dataset: {command.out}")
     return 1 if any(outcome.status == "refused" for outcome in outcomes) else 0
 
 
@@ -100,4 +108,4 @@ def summary(outcomes: Sequence[Outcome], rate_hz: int, wall_s: float) -> str:
 def _wanted(command: ConvertCommand) -> Wanted:
     verdicts = get_args(_Quality)[: get_args(_Quality).index(command.quality) + 1]
     unjudged = ("unknown",) if command.quality != "green" else ()
-    return Wanted(command.success_only, (*verdicts, *unjudged), command.task)
+    return Wanted(command.success_only, (*verdicts, *unjudged), command.task, command.unlabelled)

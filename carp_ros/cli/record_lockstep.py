@@ -42,8 +42,13 @@ def run(command: RecordCommand) -> int:
                 made.append(demonstration)
                 failed = sum(not each.success for each in made)
                 progress.show(len(made), f"{failed} failed")
+    except KeyboardInterrupt:
+        print("\nstopped; the same command makes the rest", flush=True)
+        raise
     finally:
-        print(_summary(made, time.monotonic() - begin_s, command.out))
+        # those in hand were completed after the last that was counted
+        kept = sum(order.episode_folder(seed).exists() for seed in missing)
+        print(_summary(made, kept, time.monotonic() - begin_s, command.out))
     return 0
 
 
@@ -86,11 +91,12 @@ def _as_recorded(rig_file: dict[str, Any], rig: Rig) -> dict[str, Any]:
     return rig_file
 
 
-def _summary(made: Sequence[Demonstration], wall_s: float, folder: Path) -> str:
+def _summary(made: Sequence[Demonstration], kept: int, wall_s: float, folder: Path) -> str:
     verdicts = Counter(each.verdict for each in made)
     colours = ", ".join(f"{verdicts[colour]} {colour}" for colour in sorted(verdicts))
+    more = f"; {kept - len(made)} more were completed meanwhile" if kept > len(made) else ""
     return (
-        f"{len(made)} episodes in {wall_s:.0f} s ({60.0 * len(made) / max(wall_s, 1e-9):.1f} a"
+        f"{kept} episodes in {wall_s:.0f} s ({60.0 * kept / max(wall_s, 1e-9):.1f} a"
         f" minute), {sum(each.success for each in made)} successful; quality: {colours or 'none'};"
-        f" {folder}"
+        f" {folder}{more}"
     )

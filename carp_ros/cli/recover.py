@@ -32,7 +32,9 @@ def main(command: RecoverCommand) -> int:
     failures = 0
     for episode in [episode for folder in command.folders for episode in find_episodes(folder)]:
         try:
-            print(f"{episode}: {_in_words(recover(episode))}", flush=True)
+            recovery = recover(episode)
+            failures += recovery.outcome == "foreign"
+            print(f"{episode}: {_in_words(recovery)}", flush=True)
         except (CarpError, ValueError) as error:
             failures += 1
             print(f"{episode}: failed: {error}", flush=True)
@@ -44,5 +46,7 @@ def _in_words(recovery: Recovery) -> str:
         "whole": "finished, nothing to do",
         "recovered": f"recovered {recovery.seconds:.1f} s, {recovery.messages} messages",
         "empty": "holds nothing that can be read; remove it",
+        "foreign": "nothing in it says what it is: a bag of `ros2 bag record`, or one that lost"
+        " that in `ros2 bag convert` (put the original's metadata.yaml there); left alone",
         "busy": "is being recorded now, left alone",
     }[recovery.outcome]

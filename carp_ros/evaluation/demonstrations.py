@@ -16,6 +16,7 @@ from pathlib import Path
 
 from carp_ros.evaluation.trials import demonstrate
 from carp_ros.parent import end_worker_with_parent
+from carp_ros.recording.bag import disk_errors
 from carp_ros.recording.episode import EpisodeInfo, Verdict
 from carp_ros.recording.live_episode import Images, LiveEpisode
 from carp_ros.rig import Rig
@@ -90,8 +91,10 @@ def record_demonstrations(
         ValueError: If an episode's folder exists.
         DeviceError: If the disk takes no more.
     """
-    order.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unfinished_", dir=order.folder) as workshop:
+    with disk_errors(order.folder):
+        order.folder.mkdir(parents=True, exist_ok=True)
+        place = tempfile.TemporaryDirectory(prefix=".unfinished_", dir=order.folder)
+    with place as workshop:
         # Spawned, not forked: OpenGL and threads of the parent do not survive a fork.
         pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"), _open_studio, (order, Path(workshop))

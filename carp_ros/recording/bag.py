@@ -8,8 +8,10 @@ power cut.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,16 +23,22 @@ from rosbags.rosbag2 import WriterError
 from rosbags.typesys import Stores, get_typestore
 
 from carp_ros.errors import DeviceError, MessageError
+from carp_ros.given_file import given_text
+from carp_ros.plain_yaml import texts_from_yaml
 from carp_ros.recording.episode import EpisodeInfo, Topic
 from carp_ros.recording.mcap_scan import McapScan, Message
 from carp_ros.recording.mcap_storage import FlushableWriter, sync
 from carp_ros.recording.offered_qos import offered_qos
+from carp_ros.refusal import refusing
+from carp_ros.strict import read_strictly
 
 METADATA = "metadata.yaml"
 UNFINISHED = "unfinished.yaml"
 _BAG_SECTION = "rosbag2_bagfile_information"
 _CUSTOM = "custom_data"
 _STAMPS_END_NS = 1 << 63
+_MOST_METADATA_BYTES = 1_000_000
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class BagWriter:
@@ -147,16 +155,39 @@ def read_info(folder: Path) -> EpisodeInfo:
     Raises:
         ValueError: If the folder is no episode, or of another program.
     """
-    for name in (UNFINISHED, METADATA):
-        path = folder / name
-        if path.is_file():
-            # Plain texts: YAML would make numbers of some.
-            content = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
-            if name == UNFINISHED:
-                return _info_from_texts(content, path)
-            section = content.get(_BAG_SECTION) if isinstance(content, dict) else None
-            return info_from_metadata(section, path)
-    raise ValueError(f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}")
+    if os.path.lexists(folder / UNFINISHED):
+        return _info_from_texts(_texts_of(folder / UNFINISHED), folder / UNFINISHED)
+    return info_from_metadata(_section(folder), folder / METADATA)
+
+
+def read_count(folder: Path) -> int:
+    """Return how many messages a finished episode was said to have.
+
+    Raises:
+        ValueError: If its metadata do not say.
+    """
+    section = _section(folder)
+    count = section.get("message_count") if isinstance(section, dict) else None
+    if not isinstance(count, str) or not re.fullmatch("[0-9]{1,18}", count):
+        raise ValueError(
+            f"{folder / METADATA} does not say how many messages there are; `carp recover"
+            f" {folder}` counts them"
+        )
+    return int(count)
+
+
+def _section(folder: Path) -> Any:
+    if not os.path.lexists(folder / METADATA):
+        raise ValueError(
+            f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}; if there is an"
+            f" MCAP file, `carp recover {folder}` makes one of it"
+        )
+    return _texts_of(folder / METADATA).get(_BAG_SECTION)
+
+
+def _texts_of(path: Path) -> dict[str, Any]:
+    """Return a YAML file's mapping, its values as texts: YAML would make numbers of some."""
+    return texts_from_yaml(given_text(path, _MOST_METADATA_BYTES), str(path))
 
 
 def write_info(folder: Path, info: EpisodeInfo) -> None:
@@ -173,7 +204,8 @@ def write_info(folder: Path, info: EpisodeInfo) -> None:
         raise ValueError(f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}")
     content: Any = _to_texts(info)
     if path.name == METADATA:
-        whole = yaml.safe_load(path.read_text())
+        read_info(folder)  # else it is of another program, or damaged
+        whole = yaml.safe_load(given_text(path, _MOST_METADATA_BYTES))
         whole[_BAG_SECTION][_CUSTOM] = content
         content = whole
     with disk_errors(folder):
@@ -198,6 +230,11 @@ def disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in _NOT_ALLOWED:
+            raise DeviceError(
+                f"cannot write {folder}: {error.strerror}; expected a folder that you may write:"
+                " name another, or change its permissions"
+            ) from error
         free_mb = shutil.disk_usage(_existing(folder)).free / 1e6
         raise DeviceError(
             f"cannot write {folder}: {error.strerror or error} ({free_mb:.0f} MB free); make room"
@@ -211,21 +248,25 @@ def info_from_metadata(metadata: Any, source: Path) -> EpisodeInfo:
     Raises:
         ValueError: If something is missing; the message names `source`.
     """
-    return _info_from_texts(metadata.get(_CUSTOM) if isinstance(metadata, dict) else None, source)
+    custom = metadata.get(_CUSTOM) if isinstance(metadata, dict) else None
+    if not isinstance(custom, dict) or not custom:
+        raise ValueError(
+            f"{source} does not say what the episode is; expected a bag that carp recorded, not one"
+            " of `ros2 bag record` (`carp recover` restores what a reindexed bag lost)"
+        )
+    return _info_from_texts(custom, source)
 
 
-def _info_from_texts(texts: Any, source: Path) -> EpisodeInfo:
-    values: dict[str, Any] = {}
-    try:
+def _info_from_texts(texts: dict[str, Any], source: Path) -> EpisodeInfo:
+    where = f"{source} does not say what the episode is"
+    with refusing(ValueError, where):
+        values: dict[str, Any] = {}
         for item in dataclasses.fields(EpisodeInfo):
+            if item.name not in texts:
+                raise ValueError(f"{item.name} is missing; expected a bag that carp recorded")
             text = texts[item.name]
             values[item.name] = text if item.name in _PLAIN else json.loads(text)
-        return EpisodeInfo(**{**values, "reasons": tuple(values["reasons"])})
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{source} does not say what the episode is ({error!r}); expected a bag that carp"
-            " recorded"
-        ) from error
+        return read_strictly(EpisodeInfo, values, where)
 
 
 _PLAIN = ("rig", "task", "instruction", "operator", "software", "verdict")

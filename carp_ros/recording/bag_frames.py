@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
-import yaml
 
 from carp_ros.errors import EpisodeError
 from carp_ros.inference.observation import SKEW_S
-from carp_ros.recording.bag import METADATA, mcap_file
+from carp_ros.recording.bag import mcap_file, read_count
 from carp_ros.recording.clock_watch import ClockWatch
 from carp_ros.recording.dataset_spec import DatasetSpec, cameras_of, robot_of
 from carp_ros.recording.episode import EpisodeInfo
@@ -67,8 +66,7 @@ def episode_frames(
 
 def _promised_messages(folder: Path) -> Iterator[Message]:
     """Yield an episode's messages, and complain at the end if there were more once."""
-    metadata = yaml.safe_load((folder / METADATA).read_text())
-    promised = metadata["rosbag2_bagfile_information"]["message_count"]
+    promised = read_count(folder)
     count = 0
     clock = ClockWatch()
     for chunk in McapScan(mcap_file(folder)).chunks(as_arrived=True):

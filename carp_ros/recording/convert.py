@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,13 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from carp_ros.errors import CarpError, DeviceError, EpisodeError
+from carp_ros.errors import DeviceError, EpisodeError
 from carp_ros.parent import end_worker_with_parent
 from carp_ros.recording.bag import METADATA, UNFINISHED, read_info
 from carp_ros.recording.bag_frames import Way, episode_frames
 from carp_ros.recording.dataset import Dataset
 from carp_ros.recording.episode import EpisodeInfo, Verdict
 from carp_ros.recording.pieces import Piece, write_piece
+from carp_ros.refusal import refusing
+
+_NOT_WHY = "this episode"
 
 
 @dataclass(frozen=True)
@@ -28,16 +33,20 @@ class Wanted:
         success_only: Only those that were done.
         verdicts: Of which recording quality.
         task: Only those of this task; empty: of any.
+        unlabelled: Also those of which nobody said whether the task was done.
     """
 
     success_only: bool = False
     verdicts: tuple[Verdict, ...] = ("green", "amber", "unknown")
     task: str = ""
+    unlabelled: bool = False
 
     def reason_against(self, info: EpisodeInfo) -> str:
         """Return why an episode is not wanted, if so."""
         if self.success_only and not info.success:
             return "no success" if info.success is False else "success not known"
+        if info.success is None and not self.unlabelled:
+            return "no label, as of one that was cut off: --unlabelled takes it"
         if info.verdict not in self.verdicts:
             return f"quality {info.verdict}"
         if self.task and info.task != self.task:
@@ -70,7 +79,8 @@ def find_episodes(paths: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        inside = sorted(path.iterdir()) if path.is_dir() else []
+        with refusing(ValueError, str(path)):
+            inside = sorted(path.iterdir()) if path.is_dir() else []
         episodes = [path] if _is_episode(path) else [p for p in inside if _is_episode(p)]
         if not episodes:
             raise ValueError(f"{path} is no episode and holds none; expected folders of recordings")
@@ -96,17 +106,27 @@ def convert(
         ValueError: If the dataset's folder holds something else, or another process converts.
         DeviceError: If the disk does not take it.
     """
-    dataset = Dataset(root, str(way))
+    with _writing(root):
+        dataset = Dataset(root, str(way))
+        try:
+            with _mapper(workers) as each:
+                yield from _converted(_jobs(folders, dataset, wanted), dataset, way, each)
+        finally:
+            dataset.close()
+
+
+@contextmanager
+def _writing(root: Path) -> Iterator[None]:
     try:
-        with _mapper(workers) as each:
-            yield from _converted(_jobs(folders, dataset, wanted), dataset, way, each)
+        yield
     except OSError as error:
+        remedy = "make room or repair the disk"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            remedy = "name a folder that you may write, or change its permissions"
         raise DeviceError(
-            f"cannot write {root}: {error.strerror or error}; make room or repair the disk, then"
-            " run the same command again: it goes on where it stopped"
+            f"cannot write {root}: {error.strerror or error}; {remedy}, then run the same command"
+            " again: it goes on where it stopped"
         ) from error
-    finally:
-        dataset.close()
 
 
 @dataclass(frozen=True)
@@ -123,9 +143,10 @@ def _jobs(folders: Sequence[Path], dataset: Dataset, wanted: Wanted) -> list[_Jo
     jobs: list[_Job] = []
     for folder in folders:
         try:
-            job = _job(folder, dataset, wanted)
-        except (CarpError, ValueError) as error:
-            job = _Job(folder, outcome=Outcome(folder, "refused", reason=str(error)))
+            with refusing(EpisodeError, _NOT_WHY):
+                job = _job(folder, dataset, wanted)
+        except EpisodeError as error:
+            job = _Job(folder, outcome=Outcome(folder, "refused", reason=_why(error)))
         if job.outcome is None and any(job.piece == other.piece for other in jobs):
             # the same episode, copied to another folder
             job = _Job(folder, outcome=Outcome(folder, "present"))
@@ -158,9 +179,10 @@ def _converted(
         reason = next(reasons)
         if not reason:
             try:
-                pieces.append(dataset.take(job.piece))
+                with refusing(EpisodeError, _NOT_WHY):
+                    pieces.append(dataset.take(job.piece))
             except EpisodeError as error:
-                reason = str(error)
+                reason = _why(error)
         if reason:
             yield Outcome(job.folder, "refused", reason=reason)
         else:
@@ -173,11 +195,17 @@ def _make_piece(way: Way, job: _Job) -> str:
     if job.info is None or job.piece.is_dir():
         return ""
     try:
-        spec, frames = episode_frames(job.folder, job.info, way)
-        write_piece(job.piece, spec, job.folder.name, job.info, frames)
-    except (CarpError, ValueError) as error:
-        return str(error)
+        with refusing(EpisodeError, _NOT_WHY):
+            spec, frames = episode_frames(job.folder, job.info, way)
+            write_piece(job.piece, spec, job.folder.name, job.info, frames)
+    except EpisodeError as error:
+        return _why(error)
     return ""
+
+
+def _why(error: EpisodeError) -> str:
+    """Return what is wrong with an episode, whose folder stands before it in the outcome."""
+    return str(error).removeprefix(f"{_NOT_WHY}: ")
 
 
 @contextmanager
@@ -198,4 +226,11 @@ def _begin_work() -> None:
 
 
 def _is_episode(path: Path) -> bool:
-    return (path / METADATA).is_file() or (path / UNFINISHED).is_file()
+    """Tell whether a folder is one, or what is left of one, to be refused by name."""
+    if path.name.startswith(".") or not path.is_dir():
+        return False
+    try:
+        names = os.listdir(path)
+    except OSError:  # it may be one: why it can't be read is said when it is
+        return True
+    return any(name in (METADATA, UNFINISHED) or name.endswith(".mcap") for name in names)

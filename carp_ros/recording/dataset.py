@@ -22,6 +22,8 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,7 @@ from carp_ros.recording.video import join_videos
 from carp_ros.whole_file import DRAFT, whole_file
 
 _PIECES = "pieces"
+_LONGEST_NAME = 200  # bytes, of a folder's; file systems take 255, and a draft's is longer
 
 # A process that was killed while it started a worker leaves its lock to that one for a moment.
 _LOCK_PATIENCE_S = 1.0
@@ -95,7 +98,11 @@ class Dataset:
 
     def piece_folder(self, source: str, info: EpisodeInfo) -> Path:
         """Return where the piece of an episode is, or is to be written."""
-        return self._root / _PIECES / f"{source}-{info.started_ns}-{self._way}"
+        name = f"{source}-{info.started_ns}-{self._way}"
+        if len(name.encode(errors="surrogateescape")) > _LONGEST_NAME:
+            digest = sha256(name.encode(errors="surrogateescape")).hexdigest()[:16]
+            name = f"{digest}-{info.started_ns}-{self._way[:80]}"
+        return self._root / _PIECES / name
 
     def take(self, folder: Path) -> Piece:
         """Return a piece that fits those that are there; the first decides what fits.
@@ -173,6 +180,8 @@ class Dataset:
     def _remove_pieces(self) -> None:
         # a worker of a killed process may still be writing one: what it leaves goes next time
         shutil.rmtree(self._root / _PIECES, ignore_errors=True)
+        with suppress(OSError):  # a folder of which nothing became is no dataset
+            self._root.rmdir()
 
 
 def _checked(root: Path) -> tuple[DatasetSpec | None, list[Row]]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from carp_ros.inference.layout import NAMES
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.robots import ROBOTS, Robot
-from carp_ros.strict import Between, Name, Sized, read_strictly
+from carp_ros.strict import NAME, Between, Name, Sized, read_strictly
 
 _Words = Annotated[str, Sized(1, 200)]
 _Pixels = Annotated[int, Between(2, 16384)]
@@ -91,7 +91,7 @@ def robot_of(info: EpisodeInfo) -> Robot:
         ValueError: If the episode does not say.
     """
     name = info.rig_file.get("robot")
-    if name not in ROBOTS:
+    if not isinstance(name, str) or name not in ROBOTS:
         raise ValueError(f"robot of the recorded rig is {name!r}; expected {' or '.join(ROBOTS)}")
     return ROBOTS[name]
 
@@ -105,6 +105,9 @@ def cameras_of(info: EpisodeInfo) -> tuple[str, ...]:
     cameras = info.rig_file.get("cameras")
     if not isinstance(cameras, dict) or not cameras:
         raise ValueError(f"cameras of the recorded rig are {cameras!r}; expected named sections")
+    for name in cameras:
+        if expected := NAME.expectation(str(name)):
+            raise ValueError(f"a camera of the recorded rig is {name!r}; expected {expected}")
     return tuple(cameras)
 
 

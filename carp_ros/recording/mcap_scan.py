@@ -15,9 +15,14 @@ from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
 
+import lz4.frame
+from backports import zstd
+
 from carp_ros.errors import MessageError
 from carp_ros.recording.episode import Topic
+from carp_ros.refusal import refusing
 
+_MOST_BYTES = 300_000_000  # of a chunk; ours have 1 MB
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _METADATA, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0C, 0x0F
 
@@ -46,8 +51,11 @@ class McapScan:
         Ends at the first chunk that is cut off or damaged.
 
         Raises:
-            MessageError: If a chunk is compressed.
+            ValueError: If the path is no file.
+            MessageError: If a chunk is too large, or can't be decompressed.
         """
+        if not self.path.is_file():  # opening a pipe would wait for ever
+            raise ValueError(f"{self.path} is no file; expected an MCAP file")
         with self.path.open("rb") as file:
             if file.read(len(_MAGIC)) != _MAGIC:
                 return
@@ -77,13 +85,22 @@ class McapScan:
         size, crc = struct.unpack_from("<QI", content, 16)
         reader = _Fields(content, 28)
         compression, records = reader.text(), reader.long_bytes()
-        if compression:
+        if size > _MOST_BYTES:
             raise MessageError(
-                f"{self.path} is compressed with {compression}; expected an uncompressed bag: let"
-                " `ros2 bag convert` decompress it"
+                f"{self.path} has a chunk of {size} bytes; expected at most {_MOST_BYTES}"
             )
+        if compression:
+            records = self._unpacked(compression, records, size)
         whole = len(records) == size and (crc == 0 or crc == crc32(records))
         return records if whole else None
+
+    def _unpacked(self, compression: str, records: bytes, size: int) -> bytes:
+        with refusing(MessageError, f"{self.path}: a chunk"):
+            if compression == "zstd":
+                return zstd.ZstdDecompressor().decompress(records, max_length=size + 1)
+            if compression == "lz4":
+                return lz4.frame.LZ4FrameDecompressor().decompress(records, max_length=size + 1)
+        raise MessageError(f"{self.path} is compressed with {compression!r}; expected zstd or lz4")
 
     def _messages(self, records: bytes) -> Iterator[Message]:
         for opcode, content in _records(BytesIO(records), len(records)):

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
+from carp_ros.plain_yaml import texts_from_yaml
 from carp_ros.recording.bag import (
     METADATA,
     UNFINISHED,
@@ -21,11 +20,13 @@ from carp_ros.recording.bag import (
     disk_errors,
     info_from_metadata,
     mcap_file,
+    read_count,
     read_info,
 )
 from carp_ros.recording.episode import EpisodeInfo, Topic
 from carp_ros.recording.mcap_scan import McapScan, ends_whole
 from carp_ros.recording.mcap_storage import sync
+from carp_ros.refusal import refusing
 
 _WORKSHOP = ".recovering"
 _UNKNOWN = "unknown"
@@ -37,32 +38,39 @@ class Recovery:
 
     Attributes:
         folder: Of the episode.
-        outcome: `whole` needed nothing, `recovered` is finished now, `empty` held no whole second
-            and `busy` is still being recorded: both are as they were.
+        outcome: `whole` needed nothing, `recovered` is finished now, `empty` held no whole second,
+            `busy` is still being recorded and `foreign` is a bag of another program: these are as
+            they were.
         seconds: Between the first and the last message of what is kept, in [s].
         messages: How many are kept.
     """
 
     folder: Path
-    outcome: Literal["whole", "recovered", "empty", "busy"]
+    outcome: Literal["whole", "recovered", "empty", "busy", "foreign"]
     seconds: float = 0.0
     messages: int = 0
 
 
 def find_episodes(folder: Path) -> list[Path]:
-    """Return the episodes, finished or not, in a folder, or the folder if it is one.
+    """Return the episodes, finished or not, in a folder and behind links, or itself if it is one.
 
     Hidden folders are where others are at work.
 
     Raises:
         ValueError: If there is none.
     """
-    files = [path.relative_to(folder) for path in folder.rglob("*.mcap")]
-    visible = [file for file in files if not any(part.startswith(".") for part in file.parts)]
-    episodes = sorted({folder / file.parent for file in visible})
+    seen: set[str] = set()
+    episodes: list[Path] = []
+    for place, inside, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        again = real in seen  # links may lead in a circle
+        seen.add(real)
+        inside[:] = [] if again else sorted(name for name in inside if not name.startswith("."))
+        if not again and any(name.endswith(".mcap") for name in files):
+            episodes.append(Path(place))
     if not episodes:
         raise ValueError(f"no episodes in {folder}; expected folders with an .mcap file")
-    return episodes
+    return sorted(episodes)
 
 
 def recover(folder: Path) -> Recovery:
@@ -76,17 +84,23 @@ def recover(folder: Path) -> Recovery:
         DeviceError: If the disk does not take the copy; the episode is then as it was.
     """
     file = mcap_file(folder)
+    if not file.is_file():
+        raise ValueError(f"{file} is no file; expected an MCAP file")
     with _unless_locked(file) as free:
         if not free:
             return Recovery(folder, "busy")
         if _is_whole(folder, file):
             return Recovery(folder, "whole")
         scan = McapScan(file)
-        stamps_ns = [stamp_ns for chunk in scan.chunks() for _, stamp_ns, _ in chunk]
+        with refusing(ValueError, str(file)):
+            stamps_ns = [stamp for chunk in scan.chunks() for _, stamp, _ in chunk]
         if not stamps_ns:
             return Recovery(folder, "empty")
         seconds = (max(stamps_ns) - min(stamps_ns)) * 1e-9
-        info = _known_info(folder, scan, min(stamps_ns))
+        info = _known_info(folder, scan)
+        if info is None and _is_of_another(folder):
+            return Recovery(folder, "foreign")
+        info = info or _unknown_info(min(stamps_ns))
         info = dataclasses.replace(
             info,
             # What was judged had its end.
@@ -98,7 +112,23 @@ def recover(folder: Path) -> Recovery:
 
 
 def _is_whole(folder: Path, file: Path) -> bool:
-    return (folder / METADATA).is_file() and not (folder / UNFINISHED).exists() and ends_whole(file)
+    """Tell whether an episode is finished, and its metadata say what they must."""
+    if os.path.lexists(folder / UNFINISHED) or not ends_whole(file):
+        return False
+    try:
+        read_info(folder)
+        read_count(folder)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_of_another(folder: Path) -> bool:
+    """Tell whether a bag is whole in its own way: another program's, which is left as it is."""
+    try:
+        return read_count(folder) >= 0 and not os.path.lexists(folder / UNFINISHED)
+    except ValueError:
+        return False
 
 
 @contextmanager
@@ -113,14 +143,17 @@ def _unless_locked(path: Path) -> Iterator[bool]:
             yield True
 
 
-def _known_info(folder: Path, scan: McapScan, first_ns: int) -> EpisodeInfo:
+def _known_info(folder: Path, scan: McapScan) -> EpisodeInfo | None:
     """Return what is known of an episode from wherever it still stands."""
-    # What a power cut damaged is no YAML, or not all of it.
-    with suppress(ValueError, yaml.YAMLError):
+    with suppress(ValueError):  # what a power cut damaged is no YAML, or not all of it
         return read_info(folder)
-    with suppress(ValueError, yaml.YAMLError):
-        text = scan.metadata["rosbag2"]["serialized_metadata"] if scan.metadata else ""
-        return info_from_metadata(yaml.load(text, Loader=yaml.BaseLoader), scan.path)
+    with suppress(ValueError), refusing(ValueError, str(scan.path)):
+        text = scan.metadata["rosbag2"]["serialized_metadata"]
+        return info_from_metadata(texts_from_yaml(text, str(scan.path)), scan.path)
+    return None
+
+
+def _unknown_info(first_ns: int) -> EpisodeInfo:
     return EpisodeInfo(
         *(_UNKNOWN,) * 4,
         seed=None,
