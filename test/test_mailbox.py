@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from carp_ros.errors import DeviceError
-from carp_ros.mailbox import SHARED_FOLDER, Mailbox
+from carp_ros.mailbox import SHARED_FOLDER, Mailbox, remove_leftovers
 
 RECORD = np.dtype([("tick", np.int64), ("joints", np.float64, (64,)), ("mode", np.int8)])
 WRITES = 200_000
@@ -152,3 +152,22 @@ def test_a_reader_learns_that_its_file_was_made_anew(name):
     assert first.orphaned
     second.unlink()
     assert second.orphaned
+
+
+def test_only_what_a_dead_process_left_is_removed(name):
+    code = f"""
+import os, signal
+import numpy as np
+from carp_ros.mailbox import Mailbox
+kept = Mailbox({name + "_dead"!r}, np.dtype([("tick", np.int64)]), create=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    live = Mailbox(name, RECORD, create=True)
+    subprocess.run([sys.executable, "-c", code], check=False)
+    dead = SHARED_FOLDER / f"carp_{name}_dead"
+    assert dead.exists()
+    remove_leftovers()
+    assert not dead.exists()
+    assert not live.orphaned
+    live.write(record(1))
+    assert Mailbox(name, RECORD, create=False).read()["tick"] == 1

@@ -21,6 +21,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 
 from carp_ros.errors import DeviceError
+from carp_ros.mailbox import remove_leftovers
 from carp_ros.nodes.convert import camera_info_to_msg, image_to_msg
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
@@ -81,6 +82,8 @@ class CellNode(Node):
             self._controller.wait(_LEAVE_S)
         except subprocess.TimeoutExpired:
             self._controller.kill()
+            self._controller.wait()
+        remove_leftovers()  # of a controller that could not
         super().destroy_node()
 
     def _await_ready(self) -> None:

@@ -29,6 +29,7 @@ from carp_ros.control.servo import Servo
 from carp_ros.control.servo_loop import ServoLoop
 from carp_ros.errors import CarpError, ChunkError, DeviceError, MessageError
 from carp_ros.hardware.arm import RECOVERY_S, Arm
+from carp_ros.mailbox import remove_leftovers
 from carp_ros.nodes.devices import make_arm, make_kinematics
 from carp_ros.parent import end_with_parent
 from carp_ros.rig import Rig, load_rig
@@ -185,6 +186,7 @@ def main() -> None:
     finally:
         if arm is not None:
             arm.close()
+        remove_leftovers()  # the mailboxes, if the control node died and can not
 
 
 if __name__ == "__main__":
