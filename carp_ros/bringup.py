@@ -100,8 +100,9 @@ def describe(
         return NodeProcess(name, name, common | parameters, namespace, environment, essential)
 
     thinker: tuple[NodeProcess, ...] = ()
+    cameras = "none"  # what a replay, say, does not look through need not be there
     if mode == "policy":
-        thinks = _policy(bundle, task, content)
+        thinks, cameras = _policy(bundle, task, content)
         task = thinks["task"]
         thinker = (node("policy_node", **thinks),)
     if content.cell and task:
@@ -114,7 +115,7 @@ def describe(
     managed = " ".join(["control_node", *(child.name for child in (*thinker, *recorder))])
     return (
         *cell,
-        node("control_node"),
+        node("control_node", cameras=cameras),
         *thinker,
         node("teleop_node", **staged, device=operator),
         *recorder,
@@ -170,8 +171,8 @@ def shipped_bundle(task: str) -> Path:
     return share_folder() / "models" / f"carp_{task}_sim"
 
 
-def _policy(bundle: str, task: str, rig: Rig) -> dict[str, str]:
-    """Return the parameters of `policy_node`, which loads the bundle once more, and runs it.
+def _policy(bundle: str, task: str, rig: Rig) -> tuple[dict[str, str], str]:
+    """Return the parameters of `policy_node`, which loads the bundle once more, and its cameras.
 
     Raises:
         ValueError: If the bundle is none, or not one for this rig and task.
@@ -188,7 +189,8 @@ def _policy(bundle: str, task: str, rig: Rig) -> dict[str, str]:
             )
     loaded = load_bundle(folder)
     loaded.require_rig(rig)
-    return {"bundle": str(loaded.folder), "task": loaded.task_named(task)}
+    cameras = " ".join(loaded.manifest.cameras)
+    return {"bundle": str(loaded.folder), "task": loaded.task_named(task)}, cameras
 
 
 def _truth(name: str, text: str) -> bool:

@@ -200,6 +200,8 @@ class TeleopConfig:
             toggles the gripper.
         signs: Direction of each of the six axes, 1 or -1, for a mouse that lies turned.
         report_timeout_s: Deflections older than this count as zero.
+        watch_during_policy: Stop a policy as soon as nobody could take over from it, because the
+            SpaceMouse is unplugged or its node silent. False lets it move all the same.
     """
 
     device: Literal["spacemouse", "demonstrator"] = "spacemouse"
@@ -212,6 +214,7 @@ class TeleopConfig:
     gripper_button: Annotated[int, Between(0, 63)] = 1
     signs: Annotated[SixNumbers, Among((1.0, -1.0))] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
     report_timeout_s: Annotated[float, Between(0.05, 1.0)] = 0.2
+    watch_during_policy: bool = True
 
     def contradictions(self) -> Iterator[str]:
         """Yield what these numbers may not be together."""

@@ -36,7 +36,9 @@ _MODES = {
 _STANDSTILL = Twist(np.zeros(3), np.zeros(3))
 _DEADMAN_TIMEOUT_S = 0.25
 _REFUSALS_UNTIL_STOP = 5
+_TAKE_OVER_TIMEOUT_S = 0.5  # longer: it only says that somebody could take over
 _FIRST_CHUNK_TIMEOUT_S = 2.0
+_CLEARED_NS = 200_000_000  # a robot that takes no targets after all says so within this
 _BEGUN_NS = 100_000_000  # so long after an enable the servo has seen it, and says so
 
 
@@ -52,13 +54,27 @@ class Status:
 class Arbiter:
     """Turns operators' wishes and what arrives into commands for the servo.
 
+    It alone says which fault stands: the servo process latches what it sees, and this the loss of
+    that process; one reset clears either.
+
     Args:
         limits: The rig's limits.
-        cameras: Names of the cameras that a policy looks through.
+        cameras: Names of the cameras that the policy looks through.
+        watch_take_over: Whether the policy stops when nobody could take over any more.
+        reset_s: How long a reset may take, powering up included.
     """
 
-    def __init__(self, limits: LimitsConfig, cameras: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        limits: LimitsConfig,
+        cameras: tuple[str, ...],
+        *,
+        watch_take_over: bool = True,
+        reset_s: float = 80.0,
+    ) -> None:
         self._limits = limits
+        self._watch_take_over = watch_take_over
+        self._reset_ns = round(reset_s * 1e9)
         self._camera_ns: dict[str, int | None] = dict.fromkeys(cameras)
         self._source = Source.HOLD
         self._enabled = False
@@ -67,9 +83,14 @@ class Arbiter:
         self._enables = 0
         self._resets = 0
         self._resets_done = 0
-        self._problem = ""
+        self._reset_asked_ns: int | None = None
+        self._reset_failed = False
+        self._cleared_ns: int | None = None
+        self._lost = ""
+        self._servo_fault, self._servo_text = Fault.NONE, ""
         self._twist, self._twist_ns, self._gripper = _STANDSTILL, 0, 0.0
-        self._deadman, self._deadman_ns = False, 0
+        self._deadman = False
+        self._deadman_ns: int | None = None
         self._refused, self._followed = 0, 0
         self._refused_in_a_row = 0
         self._following = False
@@ -81,9 +102,14 @@ class Arbiter:
         return Status(self._source, self._enabled, self._reason)
 
     @property
-    def problem(self) -> str:
-        """A fault outside the servo that waits for a reset; empty if there is none."""
-        return self._problem
+    def fault(self) -> Fault:
+        """What is latched, until a reset; NONE if nothing is."""
+        return Fault.SERVO_LOST if self._lost else self._servo_fault
+
+    @property
+    def fault_text(self) -> str:
+        """`fault` in words; empty if there is none."""
+        return self._lost or self._servo_text
 
     def select(self, source: Source) -> None:
         """Choose who may move the arm next; stops whoever moves it now."""
@@ -96,14 +122,16 @@ class Arbiter:
         Returns:
             Empty, or why not.
         """
-        if self._problem:
-            return f"{self._problem}: reset the fault first"
+        if self.fault is not Fault.NONE:
+            return f"fault {self.fault.name}: {self.fault_text}: reset the fault first"
         if self._resets > self._resets_done:
             return "the servo is still resetting: enable again in a moment"
         if self._source is Source.HOLD:
             return "no source is selected: select teleop, policy or home first"
-        if self._source is Source.POLICY and (stale := self._stale_camera(now_ns)):
-            return stale
+        if self._source is Source.POLICY:
+            hindrance = self._stale_camera(now_ns) or self._no_take_over(now_ns)
+            if hindrance:
+                return hindrance
         self._enables += 1
         self._enabled, self._enabled_ns, self._reason = True, now_ns, ""
         self._refused_in_a_row = 0
@@ -117,16 +145,38 @@ class Arbiter:
         """Stop whatever moves the arm, because of `reason`."""
         self._enabled, self._reason = False, reason
 
-    def latch(self, problem: str) -> None:
-        """Take note of a fault outside the servo; motion stays off until a reset."""
-        self._problem = problem
+    def lose_servo(self, problem: str) -> None:
+        """Take note that the servo process was lost; motion stays off until a reset."""
+        self._lost = problem
+        self._reset_failed = True  # the next process takes the one under way for done
+        self._servo_fault, self._servo_text = Fault.NONE, ""
         self.disable(problem)
 
-    def reset(self) -> None:
-        """Ask to reset every fault."""
-        self._problem = ""
+    def reset(self, now_ns: int) -> None:
+        """Ask to reset the fault; `reset_outcome` tells how that ended."""
         self._resets += 1
+        self._reset_asked_ns, self._reset_failed, self._cleared_ns = now_ns, False, None
         self.disable("fault reset: enable to begin")
+
+    def reset_outcome(self, now_ns: int) -> str | None:
+        """Return once how the reset ended: empty if nothing is latched any more, or why not.
+
+        None while it is under way, and when none was asked for.
+        """
+        if self._reset_asked_ns is None:
+            return None
+        taken_ns = now_ns - self._reset_asked_ns
+        if self._reset_failed or self._resets_done >= self._resets:
+            self._cleared_ns = self._cleared_ns or now_ns
+            if not self.fault and now_ns - self._cleared_ns < _CLEARED_NS:
+                return None
+            outcome = f"fault {self.fault.name}: {self.fault_text}" if self.fault else ""
+        elif taken_ns > self._reset_ns:
+            outcome = f"the servo process did not reset within {taken_ns * 1e-9:.0f} s"
+        else:
+            return None
+        self._reset_asked_ns = None
+        return outcome
 
     def take_deadman(self, pressed: bool, now_ns: int) -> None:
         """Take one heartbeat of the operator's dead-man button."""
@@ -143,7 +193,8 @@ class Arbiter:
 
     def take_camera(self, name: str, stamp_ns: int) -> None:
         """Take note of an image of camera `name`, captured at `stamp_ns`."""
-        self._camera_ns[name] = stamp_ns
+        if name in self._camera_ns:
+            self._camera_ns[name] = stamp_ns
 
     def refuse_chunk(self, why: str) -> None:
         """Count a chunk that was refused before it reached the servo."""
@@ -151,9 +202,13 @@ class Arbiter:
 
     def take_state(self, state: ServoState) -> None:
         """Look at what the servo did: faults, refused chunks, arrival at home."""
+        self._servo_fault, self._servo_text = state.fault, state.fault_text
         if state.fault is not Fault.NONE and self._enabled:
             self.disable(f"{state.fault.name.lower()}: {state.fault_text}")
         self._resets_done = state.resets_done
+        is_reset = self._reset_asked_ns is not None and self._resets_done >= self._resets
+        if is_reset and not self._reset_failed and state.fault is Fault.NONE:
+            self._lost = ""
         self._take_refusals(state)
         self._gripper = state.gripper if self._source is not Source.TELEOP else self._gripper
         begun = self._enabled and state.now_ns - self._enabled_ns > _BEGUN_NS
@@ -189,7 +244,7 @@ class Arbiter:
     def _check_source(self, now_ns: int) -> None:
         """Stop when what moves the arm has gone silent."""
         if self._source is Source.TELEOP:
-            since_ns = max(self._deadman_ns, self._enabled_ns)
+            since_ns = max(self._deadman_ns or 0, self._enabled_ns)
             silent_s = (now_ns - since_ns) * 1e-9
             if silent_s > _DEADMAN_TIMEOUT_S:
                 self._deadman = False
@@ -199,8 +254,8 @@ class Arbiter:
                 )
         elif self._source is Source.POLICY:
             waited_s = (now_ns - self._enabled_ns) * 1e-9
-            if stale := self._stale_camera(now_ns):
-                self.disable(stale)
+            if hindrance := self._stale_camera(now_ns) or self._no_take_over(now_ns):
+                self.disable(hindrance)
             elif not self._following and waited_s > _FIRST_CHUNK_TIMEOUT_S:
                 self.disable(
                     f"no chunk for {waited_s:.1f} s (limit {_FIRST_CHUNK_TIMEOUT_S} s): is"
@@ -219,6 +274,21 @@ class Arbiter:
                     f" {self._limits.camera_timeout_s} s): check its cable, then enable again"
                 )
         return ""
+
+    def _no_take_over(self, now_ns: int) -> str:
+        """Return why no person could take over from the policy, or nothing."""
+        if not self._watch_take_over:
+            return ""
+        silence = "yet"
+        if self._deadman_ns is not None:
+            silent_s = (now_ns - self._deadman_ns) * 1e-9
+            if silent_s <= _TAKE_OVER_TIMEOUT_S:
+                return ""
+            silence = f"for {silent_s:.2f} s (limit {_TAKE_OVER_TIMEOUT_S} s)"
+        return (
+            f"nobody could take over: no dead-man heartbeat {silence}; is the SpaceMouse plugged in"
+            " and teleop_node running? then enable again (teleop.watch_during_policy)"
+        )
 
     def _take_refusals(self, state: ServoState) -> None:
         """Count the chunks that the servo refused."""

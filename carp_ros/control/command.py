@@ -74,6 +74,7 @@ STATE_DTYPE = np.dtype(
         ("chunks_refused", np.int64),
         ("refusal", _TEXT),
         ("priority", np.int64),
+        ("speed_scaling", np.float64),
     ]
 )
 LATENESS_DTYPE = np.dtype(
@@ -92,6 +93,7 @@ class Fault(IntEnum):
     TRACKING = 4
     CONTROL_SILENT = 5
     REFUSED = 6
+    SERVO_LOST = 7  # latched where the process is watched: it can't tell by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,7 @@ class ServoState:
             the first target by it was sent; 0 before there was one.
         chunks_followed, chunks_refused, refusal: Counts, and why the last one was refused.
         priority: The loop's SCHED_FIFO priority, 0 for none.
+        speed_scaling: The share of commanded speed that the arm executes, 0 to 1.
     """
 
     now_ns: int
@@ -231,6 +234,7 @@ class ServoState:
     chunks_refused: int
     refusal: str
     priority: int
+    speed_scaling: float = 1.0
 
     def to_record(self) -> Record:
         """Return this as a `STATE_DTYPE` record."""

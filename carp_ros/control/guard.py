@@ -22,6 +22,7 @@ class Guard:
         limits: The rig's limits.
         state_timeout_s: A robot clock that stands still for longer is a fault.
         heartbeat_timeout_s: Silence of the control node for longer is a fault.
+        simulated: Whether the robot is a program on this machine, at no cable.
 
     Attributes:
         limits: The rig's limits.
@@ -29,11 +30,17 @@ class Guard:
     """
 
     def __init__(
-        self, limits: LimitsConfig, state_timeout_s: float, heartbeat_timeout_s: float
+        self,
+        limits: LimitsConfig,
+        state_timeout_s: float,
+        heartbeat_timeout_s: float,
+        *,
+        simulated: bool = False,
     ) -> None:
         self.limits = limits
         self._state_timeout_s = state_timeout_s
         self._heartbeat_timeout_s = heartbeat_timeout_s
+        self._if_silent = _IF_SIMULATED if simulated else _IF_REAL
         self._robot_time_s = math.nan
         self._robot_alive_ns = 0
         self._spent_enables: int | None = None  # enables up to this one no longer count
@@ -110,7 +117,7 @@ class Guard:
         if silent_s > self._state_timeout_s:
             return Fault.ROBOT_SILENT, (
                 f"no new robot state for {silent_s:.2f} s (limit {self._state_timeout_s} s):"
-                " check the network cable and the controller, then reset"
+                f" {self._if_silent}, then reset"
             )
         if not arm.safety_mode.may_move:
             return Fault.SAFETY_STOP, (
@@ -148,3 +155,5 @@ class Guard:
 
 
 _RESET_FAILED = "; reset failed: "
+_IF_REAL = "check the network cable and the controller"
+_IF_SIMULATED = "the simulated controller came to no turn on this busy machine; leave it more time"

@@ -210,6 +210,7 @@ class ServoLoop:
             chunks_refused=self._counts.refused,
             refusal=self._counts.refusal,
             priority=priority,
+            speed_scaling=arm.speed_scaling,
         )
 
     def _obey(self, command: Command, chunk: Chunk | None, now_ns: int) -> None:

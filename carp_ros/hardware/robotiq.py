@@ -17,6 +17,7 @@ from carp_ros.types import GripperState
 _TIMEOUT_S = 1.0
 _ACTIVATION_TIMEOUT_S = 8.0
 _POLL_S = 0.02
+_MOST_ANSWER = 1024
 _ACTIVE = 3  # STA
 _STOPPED_BY_OBJECT = (1, 2)  # OBJ while opening, while closing
 _FIRST_FAULT = 5  # FLT; below it nothing is wrong
@@ -106,7 +107,7 @@ class RobotiqGripper:
         values = []
         for name, line in zip(names, lines.decode(errors="replace").splitlines()):
             found, _, value = line.partition(" ")
-            if found != name or not value.isdecimal():
+            if found != name or not (value.isascii() and value.isdecimal() and len(value) < 4):
                 raise DeviceError(
                     f"gripper answered {line!r} to GET {name}; expected a number: the arm may have"
                     " no power"
@@ -135,6 +136,8 @@ class RobotiqGripper:
                 if not received:
                     raise ConnectionResetError("connection closed by the gripper's side")
                 answer += received
+                if len(answer) > _MOST_ANSWER:
+                    raise ConnectionError(f"{len(answer)} bytes; that is no gripper's answer")
             return answer
         except OSError as error:
             self.close()

@@ -11,14 +11,19 @@ from carp_ros.nodes.diagnostics import ERROR, OK, WARN, status
 from carp_ros.nodes.gripper_follower import GripperFollower
 from carp_ros.nodes.servo_keeper import ServoKeeper
 
+_FULL_SPEED = 0.995
 
-def arm_status(arbiter: Arbiter, keeper: ServoKeeper, refused: int) -> DiagnosticStatus:
+
+def arm_status(
+    arbiter: Arbiter, keeper: ServoKeeper, refused: int, clock_jumps: int = 0
+) -> DiagnosticStatus:
     """Return whether and why the arm moves, or does not.
 
     Args:
         arbiter: Decides it.
         keeper: Of the servo process.
         refused: How many messages the node refused before they reached either.
+        clock_jumps: How often this machine's clock was set while the node ran.
     """
     name, state, decided = "control: arm", keeper.state, arbiter.status
     values = {
@@ -26,24 +31,27 @@ def arm_status(arbiter: Arbiter, keeper: ServoKeeper, refused: int) -> Diagnosti
         "enabled": decided.enabled,
         "refused_messages": refused,
         "last_refusal": arbiter.last_refusal,
+        "clock_jumps": clock_jumps,
+        "fault": arbiter.fault.name,
     }
     if state is None:
-        return status(name, ERROR, arbiter.problem or f"waiting for {keeper.waiting_for}", values)
+        message = arbiter.fault_text or f"waiting for {keeper.waiting_for}"
+        return status(name, ERROR, message, values)
     values |= {
         "safety_mode": state.safety_mode.name,
-        "fault": state.fault.name,
+        "speed_scaling": f"{state.speed_scaling:.2f}",
         "chunks_followed": state.chunks_followed,
         "chunks_refused": state.chunks_refused,
     }
-    if state.fault is not Fault.NONE:
-        return status(name, ERROR, f"{state.fault.name}: {state.fault_text}", values)
-    if arbiter.problem:
-        return status(name, ERROR, arbiter.problem, values)
+    if arbiter.fault is not Fault.NONE:
+        return status(name, ERROR, f"{arbiter.fault.name}: {arbiter.fault_text}", values)
     if not decided.enabled:
         return status(name, OK, decided.reason, values)
     refusal = f"; last refused: {arbiter.last_refusal}" if arbiter.last_refusal else ""
-    level = WARN if refusal else OK
-    return status(name, level, f"follows {decided.source.value}{refusal}", values)
+    slowed = state.speed_scaling < _FULL_SPEED
+    pace = f" at {state.speed_scaling:.0%} of its speed, as the robot says" if slowed else ""
+    level = WARN if refusal or slowed else OK
+    return status(name, level, f"follows {decided.source.value}{pace}{refusal}", values)
 
 
 def loop_status(keeper: ServoKeeper, wished_priority: int) -> DiagnosticStatus:

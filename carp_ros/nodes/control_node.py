@@ -2,7 +2,8 @@
 
 Subscribes:
     teleop/twist (TwistStamped), teleop/deadman (Bool), teleop/gripper (Float64): the operator.
-    chunk (MultiDOFJointTrajectory), gripper_chunk (JointTrajectory): the policy, same stamps.
+    chunk (MultiDOFJointTrajectory), gripper_chunk (JointTrajectory): the policy, same stamps, in
+        either order.
     <camera>/camera_info (CameraInfo): that the policy sees the present.
 Publishes:
     joint_states (JointState), tool_pose (PoseStamped): measured.
@@ -16,7 +17,11 @@ Publishes:
 Services:
     control/select_teleop, control/select_policy (Trigger): choose who may move the arm next.
     control/enable (SetBool): let it, or stop it. control/home (Trigger): go home, now.
-    control/reset_fault (Trigger): after a fault, once its cause is gone; then enable anew.
+    control/reset_fault (Trigger): after a fault, once its cause is gone; then enable anew. It may
+        power the arm up and release its brakes, and answers when that is done, or why not.
+Parameters:
+    rig, cameras (names, between spaces, of those that the policy looks through: without a present
+        image of each it may not move; all: every camera of the rig; none).
 """
 
 from __future__ import annotations
@@ -27,42 +32,42 @@ import signal
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import PoseStamped, TwistStamped
+from geometry_msgs.msg import TwistStamped
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import CameraInfo, JointState
+from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Bool, Float64, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
-from visualization_msgs.msg import MarkerArray
 
 from carp_ros.control.arbiter import Arbiter, Source
-from carp_ros.control.command import Fault, Link, ServoState, chunk_to_record, link_name
+from carp_ros.control.command import Link, ServoState, chunk_to_record, link_name
 from carp_ros.control.realtime import prefer_process
+from carp_ros.control.ros_clock import ClockMapping
 from carp_ros.errors import CarpError
+from carp_ros.hardware.arm import RECOVERY_S
+from carp_ros.nodes.chunk_intake import ChunkIntake
 from carp_ros.nodes.control_diagnostics import arm_status, gripper_status, loop_status
-from carp_ros.nodes.convert import (
-    chunk_from_msgs,
-    joints_to_msg,
-    pose_to_msg,
-    shifted,
-    time_from_msg,
-    twist_from_msg,
-)
+from carp_ros.nodes.control_log import ControlLog
+from carp_ros.nodes.control_publishers import ControlPublishers
+from carp_ros.nodes.convert import shifted, time_from_msg, twist_from_msg
 from carp_ros.nodes.devices import make_gripper
 from carp_ros.nodes.diagnostics import DiagnosticsPublisher
 from carp_ros.nodes.gripper_follower import GripperFollower
-from carp_ros.nodes.markers import workspace_markers
-from carp_ros.nodes.params import rig_parameter, show_limits
+from carp_ros.nodes.late_answers import LateTrigger
+from carp_ros.nodes.params import cameras_parameter, rig_parameter, show_limits
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
 from carp_ros.nodes.rivals import Rivals
 from carp_ros.nodes.servo_keeper import ServoKeeper
+from carp_ros.nodes.small_messages import subscribe_small
 from carp_ros.parent import HOLD
+from carp_ros.types import Chunk
 
 _PERIOD_S = 0.01
-_GRIPPER_TICKS = 4
+_RESET_MARGIN_S = 5.0  # for the arm to come to rest, beside what its recovery takes
 _SOLE_PUBLISHERS = ("teleop/twist", "teleop/deadman", "teleop/gripper", "chunk", "gripper_chunk")
 
 
@@ -74,14 +79,15 @@ class ControlNode(LifecycleNode):
         super().__init__("control_node")
         self._rig_path, self._rig = rig_parameter(self)
         show_limits(self, self._rig)
+        self._cameras = cameras_parameter(self, self._rig)
         self._active = False
-        self._gripper_chunk = JointTrajectory()
+        self._clock_mapping = ClockMapping()
+        self._clock_jumps = 0
         self._refused = 0
-        self._ticks = 0
         self._rivals = Rivals(self, _SOLE_PUBLISHERS)
         self._told_to_hold = False
         signal.signal(HOLD, self._on_hold)
-        self._published_tick, self._stamp_ns = 0, 0
+        self._published_tick = 0
         # by the servo's clock and by ROS's, of the newest chunk until the servo follows it
         self._chunk_stamps_ns: tuple[int, int] | None = None
         self._last_status = ""
@@ -89,7 +95,15 @@ class ControlNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the servo process and listen; nothing moves before activation and enable."""
         rig = self._rig
-        self._arbiter = Arbiter(rig.limits, tuple(rig.cameras))
+        self._arbiter = Arbiter(
+            rig.limits,
+            self._cameras,
+            watch_take_over=rig.teleop.watch_during_policy,
+            reset_s=RECOVERY_S + _RESET_MARGIN_S,
+        )
+        log = self.get_logger()
+        self._log = ControlLog(log.error, log.info)
+        self._intake = ChunkIntake(rig.robot.base_frame, self._take_chunk, self._refuse_chunk)
         self._link = Link(link_name(os.getpid()), create=True)
         self._keeper = ServoKeeper(self._rig_path, self._link, rig_sha256=self._rig.sha256)
         self._gripper = GripperFollower(make_gripper(rig))
@@ -102,13 +116,11 @@ class ControlNode(LifecycleNode):
             self.create_timer(_PERIOD_S, self._on_tick),
             self.create_timer(1.0, self._on_second),
         ]
-        self.get_logger().info(f"waiting for {self._keeper.waiting_for}")
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Allow enabling."""
+        """Allow enabling; refused while the servo does not tick, and the log says why."""
         if self._keeper.state is None:
-            self.get_logger().error(f"not active: waiting for {self._keeper.waiting_for}")
             return TransitionCallbackReturn.FAILURE
         self._active = True
         return super().on_activate(state)
@@ -135,28 +147,27 @@ class ControlNode(LifecycleNode):
         super().destroy_node()
 
     def _make_publishers(self) -> None:
-        self._joint_states = self.create_publisher(JointState, "joint_states", SENSOR)
-        self._tool_pose = self.create_publisher(PoseStamped, "tool_pose", SENSOR)
-        self._target_pose = self.create_publisher(PoseStamped, "target_pose", SENSOR)
-        self._gripper_command = self.create_publisher(Float64, "gripper_command", SENSOR)
-        self._gripper_state = self.create_publisher(Float64, "gripper_state", SENSOR)
+        self._outputs = ControlPublishers(self, self._rig)
         self._status = self.create_publisher(String, "control/status", LATCHED)
         self._followed = self.create_publisher(String, "control/followed", SENSOR)
-        self._markers = self.create_publisher(MarkerArray, "markers", LATCHED)
-        now_ns, frame = self.get_clock().now().nanoseconds, self._rig.robot.base_frame
-        self._markers.publish(workspace_markers(self._rig.limits, now_ns, frame))
 
     def _make_subscriptions(self) -> None:
-        subscribe = self.create_subscription
-        subscribe(TwistStamped, "teleop/twist", self._on_twist, COMMAND)
-        subscribe(Bool, "teleop/deadman", self._on_deadman, COMMAND)
-        subscribe(Float64, "teleop/gripper", self._on_gripper, COMMAND)
-        subscribe(JointTrajectory, "gripper_chunk", self._on_gripper_chunk, COMMAND)
-        subscribe(MultiDOFJointTrajectory, "chunk", self._on_chunk, COMMAND)
-        for name in self._rig.cameras:
-            self.create_subscription(
-                CameraInfo, f"{name}/camera_info", self._camera_callback(name), SENSOR
-            )
+        def subscribe(
+            kind: Any,
+            topic: str,
+            take: Callable[[Any], None],
+            refuse: Callable[[CarpError], None] = self._refuse,
+        ) -> None:
+            subscribe_small(self, kind, topic, take, COMMAND, refuse)
+
+        subscribe(TwistStamped, "teleop/twist", self._on_twist)
+        subscribe(Bool, "teleop/deadman", self._on_deadman)
+        subscribe(Float64, "teleop/gripper", self._on_gripper)
+        subscribe(JointTrajectory, "gripper_chunk", self._on_gripper_chunk, self._refuse_chunk)
+        subscribe(MultiDOFJointTrajectory, "chunk", self._on_chunk, self._refuse_chunk)
+        for name in self._cameras:
+            take = self._camera_callback(name)
+            subscribe_small(self, CameraInfo, f"{name}/camera_info", take, SENSOR, self._refuse)
 
     def _make_services(self) -> None:
         self.create_service(SetBool, "control/enable", self._on_enable)
@@ -164,9 +175,9 @@ class ControlNode(LifecycleNode):
             ("select_teleop", lambda: self._select(Source.TELEOP)),
             ("select_policy", lambda: self._select(Source.POLICY)),
             ("home", self._go_home),
-            ("reset_fault", self._reset_fault),
         ):
             self.create_service(Trigger, f"control/{name}", _trigger(callback))
+        self._reset_answers = LateTrigger(self, "control/reset_fault", self._reset_fault)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         if request.data:
@@ -180,13 +191,10 @@ class ControlNode(LifecycleNode):
 
     def _enable(self) -> str:
         """Let the selected source move the arm; return why not, if not."""
-        servo = self._keeper.state
         if not self._active:
             return "control is not active"
-        if servo is None:
+        if self._keeper.state is None:
             return f"waiting for {self._keeper.waiting_for}"
-        if servo.fault is not Fault.NONE:
-            return f"fault {servo.fault.name}: {servo.fault_text}; reset the fault first"
         now_ns = time.monotonic_ns()
         return self._rivals.find(now_ns) or self._arbiter.enable(now_ns)
 
@@ -199,7 +207,11 @@ class ControlNode(LifecycleNode):
         return self._enable()
 
     def _reset_fault(self) -> str:
-        self._arbiter.reset()
+        """Begin to reset; return why not, if not."""
+        if self._keeper.state is None:
+            return f"waiting for {self._keeper.waiting_for}: reset the fault once it is there"
+        self._arbiter.reset(time.monotonic_ns())
+        self._send()
         return ""
 
     def _on_twist(self, msg: TwistStamped) -> None:
@@ -222,23 +234,30 @@ class ControlNode(LifecycleNode):
         self._arbiter.take_gripper(msg.data)
 
     def _on_gripper_chunk(self, msg: JointTrajectory) -> None:
-        self._gripper_chunk = msg
+        self._intake.take_gripper(msg, time.monotonic_ns())
 
     def _on_chunk(self, msg: MultiDOFJointTrajectory) -> None:
+        self._intake.take_poses(msg, time.monotonic_ns())
+
+    def _take_chunk(self, chunk: Chunk) -> None:
         try:
-            chunk = chunk_from_msgs(msg, self._gripper_chunk, self._rig.robot.base_frame)
             ours = shifted(chunk, self._monotonic_minus_ros_ns())
             record = chunk_to_record(ours)
         except CarpError as error:
-            self._refuse(error)
-            self._arbiter.refuse_chunk(str(error))
+            self._refuse_chunk(error)
             return
         self._chunk_stamps_ns = (ours.stamp_ns, chunk.stamp_ns)
         self._link.chunk.write(record)
 
+    def _refuse_chunk(self, error: CarpError) -> None:
+        self._refuse(error)
+        self._arbiter.refuse_chunk(str(error))
+
     def _camera_callback(self, name: str) -> Callable[[CameraInfo], None]:
         def on_camera_info(msg: CameraInfo) -> None:
-            self._arbiter.take_camera(name, self._to_monotonic_ns(msg.header.stamp))
+            # an image of the future is one of now: its camera may die all the same
+            stamp_ns = min(self._to_monotonic_ns(msg.header.stamp), time.monotonic_ns())
+            self._arbiter.take_camera(name, stamp_ns)
 
         return on_camera_info
 
@@ -258,36 +277,31 @@ class ControlNode(LifecycleNode):
             self._arbiter.disable("another process of the system died: enable to go on")
         problem = self._keeper.watch(now_ns)
         if problem:
-            self.get_logger().error(problem)
-            self._arbiter.latch(problem)
+            self._arbiter.lose_servo(problem)
         self._send()
+        self._intake.watch(now_ns)
         state = self._keeper.state
         if state is not None:
             self._arbiter.take_state(state)
             self._gripper.want(state.gripper)
-            stamp_ns = state.now_ns - self._monotonic_minus_ros_ns()
-            if stamp_ns > self._stamp_ns and state.ticks != self._published_tick:
-                self._stamp_ns, self._published_tick = stamp_ns, state.ticks
-                self._publish_state(state, stamp_ns)
+            if state.ticks != self._published_tick:
+                self._published_tick = state.ticks
+                # a clock that was set back takes the stamps with it: nobody waits until they rise
+                stamp_ns = state.now_ns - self._monotonic_minus_ros_ns()
+                self._outputs.publish(state, self._gripper.state, stamp_ns)
             self._publish_followed(state)
+        if jump := self._clock_mapping.take_jump():
+            self._clock_jumps += 1
+            self.get_logger().warning(jump)
+        outcome = self._arbiter.reset_outcome(now_ns)
+        if outcome is not None:
+            self._reset_answers.answer(outcome, "no fault stands: enable to move")
+        arbiter = self._arbiter
+        self._log.tell(arbiter.fault, arbiter.fault_text, self._keeper.waiting_for)
         self._publish_status(state)
 
     def _send(self) -> None:
         self._link.command.write(self._arbiter.decide(time.monotonic_ns()).to_record())
-
-    def _publish_state(self, state: ServoState, stamp_ns: int) -> None:
-        robot = self._rig.robot
-        frame = robot.base_frame
-        self._joint_states.publish(
-            joints_to_msg(robot.joint_names, state.joints, state.velocities, stamp_ns, frame)
-        )
-        self._tool_pose.publish(pose_to_msg(state.tool, stamp_ns, frame))
-        self._target_pose.publish(pose_to_msg(state.target, stamp_ns, frame))
-        self._ticks += 1
-        if self._ticks % _GRIPPER_TICKS == 0:
-            self._gripper_command.publish(Float64(data=state.gripper))
-            if self._gripper.state is not None:
-                self._gripper_state.publish(Float64(data=self._gripper.state.opening))
 
     def _publish_followed(self, state: ServoState) -> None:
         """Say once of each chunk when the arm began to follow it."""
@@ -304,8 +318,8 @@ class ControlNode(LifecycleNode):
             "source": decided.source.value,
             "enabled": decided.enabled,
             "reason": decided.reason,
-            "fault": state.fault.name if state else "NO_SERVO",
-            "fault_text": state.fault_text if state else self._arbiter.problem,
+            "fault": self._arbiter.fault.name if state else "NO_SERVO",
+            "fault_text": self._arbiter.fault_text,
             "moving": state.moving if state else False,
         }
         text = json.dumps(content)
@@ -315,8 +329,6 @@ class ControlNode(LifecycleNode):
             self._publish_diagnostics()
 
     def _on_second(self) -> None:
-        if self._keeper.state is None:
-            self.get_logger().info(f"waiting for {self._keeper.waiting_for}")
         rivals = self._rivals.find(time.monotonic_ns())
         if rivals and self._arbiter.status.enabled:
             self._arbiter.disable(rivals)
@@ -325,7 +337,7 @@ class ControlNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         self._diagnostics.publish(
             [
-                arm_status(self._arbiter, self._keeper, self._refused),
+                arm_status(self._arbiter, self._keeper, self._refused, self._clock_jumps),
                 loop_status(self._keeper, self._rig.servo.priority),
                 gripper_status(self._gripper),
             ]
@@ -335,8 +347,7 @@ class ControlNode(LifecycleNode):
         """Return what to add to ROS time for `time.monotonic_ns`."""
         before_ns = time.monotonic_ns()
         ros_ns = self.get_clock().now().nanoseconds
-        # the middle: this thread may be interrupted between the two clocks
-        return (before_ns + time.monotonic_ns()) // 2 - ros_ns
+        return self._clock_mapping.read(before_ns, ros_ns, time.monotonic_ns())
 
     def _to_monotonic_ns(self, stamp: Time) -> int:
         return time_from_msg(stamp) + self._monotonic_minus_ros_ns()

@@ -6,6 +6,7 @@ import threading
 
 from carp_ros.errors import DeviceError
 from carp_ros.hardware.gripper import Gripper
+from carp_ros.refusal import in_words
 from carp_ros.types import GripperState
 
 _PERIOD_S = 0.02
@@ -60,10 +61,16 @@ class GripperFollower:
                 self.problem = ""
             except DeviceError as error:
                 connected = False
-                self.problem, self.state = str(error), None
-                self._stopping.wait(self._retry_s)
+                self._fail(str(error))
+            except Exception as error:  # nobody else would notice that this thread ended
+                connected = False
+                self._fail(f"the gripper's driver failed: {in_words(error)}; this is a bug")
             self._stopping.wait(_PERIOD_S)
         self._gripper.close()
+
+    def _fail(self, problem: str) -> None:
+        self.problem, self.state = problem, None
+        self._stopping.wait(self._retry_s)
 
     def _follow(self) -> None:
         wanted, sent = self._wanted, self._sent

@@ -51,3 +51,22 @@ def show_limits(node: Node, rig: Rig) -> None:
         )
         shown = list(value) if isinstance(value, tuple) else value
         node.declare_parameter(f"limits.{limit.name}", shown, descriptor, ignore_override=True)
+
+
+def cameras_parameter(node: Node, rig: Rig) -> tuple[str, ...]:
+    """Return the cameras without whose present images a policy may not move the arm.
+
+    Raises:
+        ValueError: If the rig has no camera of such a name.
+    """
+    given = fixed_parameter(
+        node, "cameras", "all", "Of the policy, between spaces; all: of the rig; none."
+    )
+    known = tuple(rig.cameras)
+    names = {"all": known, "none": ()}.get(given, tuple(given.split()))
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(
+            f"parameter cameras names {', '.join(unknown)}; the rig has"
+            f" {', '.join(known) or 'no cameras'}"
+        )
+    return names

@@ -101,7 +101,12 @@ class ServoProcess:
         command = self._newest_command()
         gripper = command.gripper if command else 0.0
         servo = Servo(kinematics, rig.limits, period_s, rig.servo.blend_s, arm.joints, gripper)
-        guard = Guard(rig.limits, rig.arm.state_timeout_s, rig.servo.heartbeat_timeout_s)
+        guard = Guard(
+            rig.limits,
+            rig.arm.state_timeout_s,
+            rig.servo.heartbeat_timeout_s,
+            simulated=rig.cell is not None,
+        )
         return ServoLoop(kinematics, servo, guard, np.array(rig.home_joints_rad))
 
     def _newest_command(self) -> Command | None:
@@ -180,8 +185,7 @@ def main() -> None:
         arm = make_arm(rig)
         ServoProcess(rig, link, arm).run()
     except (CarpError, ValueError) as error:
-        _leave_note(link, str(error))
-        sys.stderr.write(f"servo: {error}\n")
+        _leave_note(link, str(error))  # whoever started this tells it, once
         sys.exit(EXIT_DEVICE)
     finally:
         if arm is not None:

@@ -18,9 +18,13 @@ from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
 from carp_ros.errors import DeviceError
+from carp_ros.hardware.arm import RECOVERY_S
 from carp_ros.nodes.executor import KeptExecutor
+from carp_ros.refusal import in_words
 
 ANSWER_S = 10.0
+# of services that answer when what was asked for is done
+_ANSWERS_S = {"control/reset_fault": RECOVERY_S + ANSWER_S}
 _JOINED_S = 1.0
 
 SomeNode = TypeVar("SomeNode", bound="SpinningNode")
@@ -57,6 +61,7 @@ class SpinningNode(Node):
         self._executor = KeptExecutor()
         self._executor.add_node(self)
         self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._deaf = ""  # why nothing is heard any more
 
     def start(self) -> None:
         """Begin to listen, and return once the others know this node.
@@ -105,7 +110,7 @@ class SpinningNode(Node):
         if not client.wait_for_service(ANSWER_S):
             raise DeviceError(f"no service {name} within {ANSWER_S:.0f} s; is its node running?")
         future = client.call_async(request)
-        self.wait_until(future.done, ANSWER_S, f"answer {name}")
+        self.wait_until(future.done, _ANSWERS_S.get(name, ANSWER_S), f"answer {name}")
         return future.result()
 
     def set_parameters_of(self, node: str, **values: str | int) -> None:
@@ -129,6 +134,8 @@ class SpinningNode(Node):
         """
         deadline_s = time.monotonic() + timeout_s
         while not condition():
+            if self._deaf:
+                raise DeviceError(f"this node hears nothing any more: {self._deaf}")
             if time.monotonic() > deadline_s:
                 raise DeviceError(
                     f"the system did not {what} within {timeout_s:.0f} s{self.excuse()}"
@@ -149,6 +156,9 @@ class SpinningNode(Node):
             self._executor.spin()
         except ExternalShutdownException:
             return
+        except Exception as error:
+            self._deaf = in_words(error)  # told by whatever waits
+            raise
 
 
 def _value(value: str | int) -> ParameterValue:

@@ -4,7 +4,7 @@ Publishes:
     teleop/twist (TwistStamped): wanted velocity of the TCP, base frame; zero unless the dead-man
         button is held.
     teleop/deadman (Bool): heartbeat, true while the button is held; silent while no SpaceMouse is
-        connected, which stops the arm.
+        connected, which stops the arm. On a simulated rig it beats, false, until there was one.
     teleop/gripper (Float64): 0 open, 1 closed.
     episode/event (String): toggle when both buttons are pressed and let go, discard when both are
         held; see carp_ros.recording.event.
@@ -54,6 +54,7 @@ class TeleopNode(Node):
         self._diagnostics = DiagnosticsPublisher(self)
         self._ticks = 0
         self._problem = "not opened yet"
+        self._without_pointer = self._rig.cell is not None  # until one was there
         self._last: TeleopCommand | None = None
         self._try_to_open()
         self.create_timer(1.0 / config.rate_hz, self._on_tick)
@@ -79,14 +80,17 @@ class TeleopNode(Node):
         if gesture is not None:
             self._events.publish(String(data=EpisodeEvent(gesture, "spacemouse").to_json()))
         command = self._mapping.map(state, now_ns)
+        self._ticks += 1
         if not state.connected:
             self._problem = self._problem or "the pointer is unplugged: plug it in again"
             self._last = None
+            # where nobody can be hurt a policy may move without a SpaceMouse: this node is there
+            if self._without_pointer and self._ticks % _HEARTBEAT_TICKS == 0:
+                self._deadmen.publish(Bool(data=False))
             return
-        self._problem = ""
+        self._problem, self._without_pointer = "", False
         frame = self._rig.robot.base_frame
         self._twists.publish(twist_to_msg(command.twist, now_ns, frame))
-        self._ticks += 1
         changed = (
             self._last is None
             or command.deadman != self._last.deadman

@@ -53,6 +53,7 @@ def arbiter():
     arbiter = Arbiter(LIMITS, ("wrist_cam", "third_cam"))
     arbiter.take_camera("wrist_cam", NOW_NS)
     arbiter.take_camera("third_cam", NOW_NS)
+    arbiter.take_deadman(False, NOW_NS)
     return arbiter
 
 
@@ -226,8 +227,8 @@ def test_what_the_servo_did_before_the_enable_does_not_stop_the_policy(policy):
 
 
 def test_a_chunk_that_comes_long_after_the_enable_moves_nothing(policy):
-    for camera in ("wrist_cam", "third_cam"):
-        policy.take_camera(camera, NOW_NS + 2000 * MS)
+    keep_cameras(policy, NOW_NS + 2000 * MS)
+    policy.take_deadman(False, NOW_NS + 2000 * MS)
     assert policy.decide(NOW_NS + 1990 * MS).mode is Mode.CHUNK
     assert policy.decide(NOW_NS + 2010 * MS).mode is Mode.HOLD
     assert "no chunk for 2.0 s (limit 2.0 s)" in policy.status.reason
@@ -235,8 +236,8 @@ def test_a_chunk_that_comes_long_after_the_enable_moves_nothing(policy):
 
 def test_a_policy_that_sends_chunks_goes_on(policy):
     after(policy, 500, Mode.CHUNK)
-    for camera in ("wrist_cam", "third_cam"):
-        policy.take_camera(camera, NOW_NS + 5000 * MS)
+    keep_cameras(policy, NOW_NS + 5000 * MS)
+    policy.take_deadman(False, NOW_NS + 5000 * MS)
     assert policy.decide(NOW_NS + 5000 * MS).mode is Mode.CHUNK
 
 
@@ -309,24 +310,78 @@ def test_home_is_reached_once_the_servo_has_begun_and_stands(arbiter):
     assert arbiter.status == Status(Source.HOME, False, "home reached")
 
 
-def test_a_problem_outside_the_servo_stays_until_a_reset(policy):
-    policy.latch("the servo process died")
+def test_the_loss_of_the_servo_process_is_a_fault_until_a_reset_that_the_next_one_did(policy):
+    policy.lose_servo("the servo process died")
     assert policy.status == Status(Source.POLICY, False, "the servo process died")
-    assert policy.problem == "the servo process died"
+    assert (policy.fault, policy.fault_text) == (Fault.SERVO_LOST, "the servo process died")
 
     policy.select(Source.TELEOP)
-    assert policy.enable(NOW_NS) == "the servo process died: reset the fault first"
-    policy.reset()
+    refusal = "fault SERVO_LOST: the servo process died: reset the fault first"
+    assert policy.enable(NOW_NS) == refusal
+    policy.take_state(servo_state())  # of the next process
+    assert policy.enable(NOW_NS) == refusal
+    policy.reset(NOW_NS)
+    assert policy.reset_outcome(NOW_NS) is None
     policy.take_state(servo_state(resets_done=1))
 
-    assert policy.problem == ""
+    assert policy.fault is Fault.NONE
+    assert policy.reset_outcome(NOW_NS) is None  # it must last
+    assert policy.reset_outcome(NOW_NS + 200 * MS) == ""
     assert policy.status.reason == "fault reset: enable to begin"
     assert policy.enable(NOW_NS) == ""
 
 
+def test_how_a_reset_ended_is_told_once(teleop):
+    assert teleop.reset_outcome(NOW_NS) is None
+    stopped = {"fault": Fault.SAFETY_STOP, "fault_text": "PROTECTIVE_STOP"}
+    teleop.take_state(servo_state(**stopped))
+    teleop.reset(NOW_NS)
+    assert teleop.reset_outcome(NOW_NS + 1000 * MS) is None
+    teleop.take_state(
+        servo_state(
+            **{**stopped, "fault_text": "PROTECTIVE_STOP; reset failed: too early"}, resets_done=1
+        )
+    )
+
+    outcome = teleop.reset_outcome(NOW_NS)
+    assert outcome == "fault SAFETY_STOP: PROTECTIVE_STOP; reset failed: too early"
+    assert teleop.reset_outcome(NOW_NS) is None
+    teleop.reset(NOW_NS)
+    teleop.take_state(servo_state(resets_done=2))
+    assert teleop.reset_outcome(NOW_NS) is None
+    assert teleop.reset_outcome(NOW_NS + 200 * MS) == ""
+
+
+def test_a_fault_that_comes_back_at_once_was_not_reset(teleop):
+    teleop.reset(NOW_NS)
+    teleop.take_state(servo_state(resets_done=1))
+    assert teleop.reset_outcome(NOW_NS) is None
+    teleop.take_state(servo_state(resets_done=1, fault=Fault.NOT_READY, fault_text="no program"))
+    assert teleop.reset_outcome(NOW_NS + 100 * MS) == "fault NOT_READY: no program"
+
+
+def test_a_reset_that_takes_longer_than_any_recovery_has_failed(teleop):
+    teleop.reset(NOW_NS)
+    assert teleop.reset_outcome(NOW_NS + 80_000 * MS) is None
+    outcome = teleop.reset_outcome(NOW_NS + 80_001 * MS)
+    assert outcome == "the servo process did not reset within 80 s"
+
+
+def test_a_servo_that_is_lost_while_it_resets_keeps_its_fault(teleop):
+    teleop.reset(NOW_NS)
+    teleop.lose_servo("the servo process died of SIGSEGV")
+    assert "SIGSEGV" in teleop.reset_outcome(NOW_NS)
+    teleop.take_state(servo_state(resets_done=1))  # the next process takes it for done
+
+    assert teleop.fault is Fault.SERVO_LOST
+    teleop.reset(NOW_NS)
+    teleop.take_state(servo_state(resets_done=2))
+    assert teleop.fault is Fault.NONE
+
+
 def test_a_reset_ends_motion_and_is_counted(teleop):
     teleop.take_deadman(True, NOW_NS)
-    teleop.reset()
+    teleop.reset(NOW_NS)
 
     command = teleop.decide(NOW_NS)
     assert (command.mode, command.resets) == (Mode.HOLD, 1)
@@ -334,12 +389,50 @@ def test_a_reset_ends_motion_and_is_counted(teleop):
 
 
 def test_an_enable_that_the_servo_would_not_count_is_refused_with_the_reason(teleop):
-    teleop.reset()
+    teleop.reset(NOW_NS)
     teleop.take_state(servo_state(resets_done=0))
     assert teleop.enable(NOW_NS) == "the servo is still resetting: enable again in a moment"
 
     teleop.take_state(servo_state(resets_done=1))
     assert teleop.enable(NOW_NS) == ""
+
+
+def test_a_policy_stops_when_nobody_could_take_over_and_begins_only_when_somebody_could(policy):
+    policy.take_deadman(False, NOW_NS + 100 * MS)
+    keep_cameras(policy, NOW_NS + 600 * MS)
+    policy.decide(NOW_NS + 600 * MS)
+    assert policy.status.enabled
+
+    keep_cameras(policy, NOW_NS + 601 * MS)
+    command = policy.decide(NOW_NS + 601 * MS)
+
+    assert command.mode is Mode.HOLD
+    assert policy.status.reason.startswith("nobody could take over: no dead-man heartbeat for 0.50")
+    assert "teleop_node" in policy.enable(NOW_NS + 601 * MS)
+    policy.take_deadman(False, NOW_NS + 602 * MS)
+    assert not policy.decide(NOW_NS + 602 * MS).mode  # nothing resumes by itself
+    assert policy.enable(NOW_NS + 602 * MS) == ""
+
+
+def test_where_the_rig_says_so_a_policy_moves_though_nobody_could_take_over():
+    arbiter = Arbiter(LIMITS, (), watch_take_over=False)
+    enabled(arbiter, Source.POLICY)
+    arbiter.decide(NOW_NS + 1900 * MS)
+    assert arbiter.status.enabled
+
+
+def test_only_the_cameras_that_the_policy_looks_through_count():
+    arbiter = Arbiter(LIMITS, ("wrist_cam",))
+    arbiter.take_deadman(False, NOW_NS)
+    arbiter.take_camera("wrist_cam", NOW_NS)
+    arbiter.take_camera("spare_cam", NOW_NS - 10_000 * MS)
+    enabled(arbiter, Source.POLICY)
+    assert arbiter.decide(NOW_NS).mode is Mode.CHUNK
+
+
+def keep_cameras(arbiter, now_ns):
+    for name in ("wrist_cam", "third_cam"):
+        arbiter.take_camera(name, now_ns)
 
 
 @pytest.mark.parametrize("source", [Source.HOLD, Source.POLICY, Source.HOME])

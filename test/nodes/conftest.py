@@ -269,17 +269,20 @@ class Workstation:
         self.faults.restore()
         self.await_servo()
         time.sleep(0.6)  # the controller refuses to unlock a protective stop earlier
-        # again if a busy machine was too late for the robot meanwhile
-        for _ in range(4):
-            self.trigger("reset_fault")
-            with contextlib.suppress(AssertionError):
-                await_true(lambda: hands.status["fault"] == "NONE", 4.0, "no fault")
-                break
-        assert hands.status["fault"] == "NONE", hands.status
+        self.reset_fault()
         # refused while the reset is under way
         await_true(lambda: self.trigger("home").success, 3.0, "the way home")
         await_true(lambda: hands.status["reason"] == "home reached", 15.0, "home")
         self.await_standstill(2.0)
+
+    def reset_fault(self) -> None:
+        """Reset the fault; again if a busy machine was too late for the robot meanwhile."""
+        for _ in range(4):
+            answer = self.trigger("reset_fault")
+            if answer.success:
+                break
+        assert answer.success, answer.message
+        await_true(lambda: self.hands.status["fault"] == "NONE", 1.0, "no fault in the status")
 
     def teleoperate(self, linear=(0.0, 0.15, 0.0)) -> None:
         """Let the hand move the arm until it really moves at that speed."""
@@ -318,6 +321,8 @@ def write_rig(folder: Path) -> Path:
     pid = os.getpid()
     host = f"127.{200 + (pid >> 16) % 50}.{(pid >> 8) % 256}.{pid % 254 + 1}"
     content["arm"]["host"] = content["gripper"]["host"] = host
+    # the cameras are a thread beside the test: they may be late on a busy machine
+    content["limits"]["camera_timeout_s"] = 0.5
     path = folder / "ur5e_sim.yaml"
     path.write_text(yaml.safe_dump(content))
     return path

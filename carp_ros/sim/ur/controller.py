@@ -19,6 +19,7 @@ from carp_ros.types import Array
 
 _STOP_DECELERATION_RAD_S2 = 10.0
 _LOAD_DELAY_S = 0.05
+_MOST_PAUSE_S = 0.1  # a busy machine's; after a longer one whoever commands has noticed, too
 _PROGRAM_HEAD = "def rtde_control():"
 
 
@@ -44,6 +45,7 @@ class Controller:
         remote_control: Whether the pendant lets programs and the network command the robot.
         messages: RTDE text messages not yet sent.
         fastest_rad_s: The highest joint speed seen since it was last set to zero.
+        blocked_at: Where something holds the arm, of shape (J,) in [rad]; None if nothing does.
     """
 
     version = (5, 12, 0, 1101319)
@@ -71,6 +73,7 @@ class Controller:
         self.remote_control = True
         self.messages: list[bytes] = []
         self.fastest_rad_s = 0.0
+        self.blocked_at: Array | None = None
 
     @property
     def time_s(self) -> float:
@@ -111,7 +114,7 @@ class Controller:
         """Undo every fault, as a person at the pendant would: powered, ready, no program."""
         self.stop_program()
         self.safety.restore()
-        self.fingers.blocked_at = None
+        self.fingers.blocked_at = self.blocked_at = None
         self.remote_control = True
         self.point.speed_fraction = 1.0
 
@@ -121,7 +124,7 @@ class Controller:
         It watches the commands all the while: what lies in the sockets now came too late.
         """
         limit_s = self._program.watchdog_s if self._program else None
-        if limit_s is not None and duration_s > limit_s:
+        if limit_s is not None and duration_s > max(limit_s, _MOST_PAUSE_S):
             self._report(f"RTDE watchdog: this machine paused for {duration_s:.3f} s")
             self.stop_program()
 
@@ -135,7 +138,8 @@ class Controller:
         self._move()
         powered = self.safety.robot_mode is not RobotMode.POWER_OFF
         gripper = self.fingers.cycle(self.plant.gripper_opening, powered)
-        self.plant.drive(self.point.joints, gripper)
+        held = self.blocked_at
+        self.plant.drive(self.point.joints if held is None else held, gripper)
         self.plant.advance()
         self.fastest_rad_s = max(self.fastest_rad_s, float(np.abs(self.plant.velocities).max()))
 

@@ -48,6 +48,8 @@ class FaultConnection:
             "drop_rtde": self._drop_rtde,
             "silence": self._silence,
             "speed_slider": self._speed_slider,
+            "block_arm": self._block_arm,
+            "release_arm": self._release_arm,
             "block_gripper": self._block_gripper,
             "release_gripper": self._release_gripper,
             "restore": self._restore,
@@ -91,6 +93,12 @@ class FaultConnection:
         if not 0.0 <= float(fraction) <= 1.0:
             raise ValueError(f"speed slider is {fraction}; expected 0 to 1")
         self._controller.point.speed_fraction = float(fraction)
+
+    def _block_arm(self) -> None:
+        self._controller.blocked_at = self._controller.plant.joints.copy()
+
+    def _release_arm(self) -> None:
+        self._controller.blocked_at = None
 
     def _block_gripper(self, opening: float) -> None:
         self._controller.fingers.blocked_at = float(opening)

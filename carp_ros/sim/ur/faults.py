@@ -83,6 +83,14 @@ class FaultClient:
         """Move the pendant's speed slider, 0 to 1."""
         self.request("speed_slider", fraction=fraction)
 
+    def block_arm(self) -> None:
+        """Hold the arm where it is; the controller does not notice."""
+        self.request("block_arm")
+
+    def release_arm(self) -> None:
+        """Undo `block_arm`."""
+        self.request("release_arm")
+
     def block_gripper(self, opening: float) -> None:
         """Hold the fingers back from closing beyond `opening`, 0 open to 1 closed."""
         self.request("block_gripper", opening=opening)

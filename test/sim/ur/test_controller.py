@@ -285,7 +285,7 @@ def test_the_slider_slows_how_a_target_is_followed_and_is_put_back_with_all_else
     assert cell.controller.point.speed_fraction == 1.0
 
 
-@pytest.mark.parametrize(("slept_s", "plays"), [(0.04, True), (0.06, False)])
+@pytest.mark.parametrize(("slept_s", "plays"), [(0.09, True), (0.11, False)])
 def test_commands_that_a_paused_machine_missed_do_not_move_the_arm(slept_s, plays):
     cell = Cell().start()
     cell.send(program.WATCHDOG, 20.0)

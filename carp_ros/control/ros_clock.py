@@ -1,0 +1,51 @@
+"""Between ROS time, which people and programs set, and the steady time that this package counts."""
+
+from __future__ import annotations
+
+_JUMP_NS = 50_000_000  # more than any synchronised clock is corrected by at once
+_SLEW = 0.01  # of the time that passes: twenty times what a clock is slewed by
+
+
+class ClockMapping:
+    """What to add to ROS time for steady time, without the jitter of a busy machine.
+
+    Small corrections are spread, so that stamps rise; a jump is taken at once and told.
+    """
+
+    def __init__(self) -> None:
+        self._offset_ns: int | None = None
+        self._read_ns = 0
+        self._jump_ns = 0
+
+    def read(self, before_ns: int, ros_ns: int, after_ns: int) -> int:
+        """Return the offset after a new look at both clocks.
+
+        Args:
+            before_ns: Steady time before the other clock was read.
+            ros_ns: ROS time.
+            after_ns: Steady time after it was read: this thread may be interrupted in between.
+        """
+        measured_ns = (before_ns + after_ns) // 2 - ros_ns
+        uncertain_ns = (after_ns - before_ns) // 2
+        if self._offset_ns is None:
+            self._offset_ns = measured_ns
+        correction_ns = measured_ns - self._offset_ns
+        if abs(correction_ns) > _JUMP_NS + uncertain_ns:
+            self._jump_ns -= correction_ns
+            self._offset_ns = measured_ns
+        else:
+            most_ns = round(_SLEW * max(0, after_ns - self._read_ns))
+            self._offset_ns += max(-most_ns, min(most_ns, correction_ns))
+        self._read_ns = after_ns
+        return self._offset_ns
+
+    def take_jump(self) -> str:
+        """Return in words how the clock jumped since this was last asked; empty if it did not."""
+        jump_s, self._jump_ns = self._jump_ns * 1e-9, 0
+        if not jump_s:
+            return ""
+        return (
+            f"this machine's clock was set {'forward' if jump_s > 0.0 else 'back'} by"
+            f" {abs(jump_s):.3f} s: what was stamped before counts as old or as of the future;"
+            " let it be synchronised (chrony) before the system starts"
+        )
