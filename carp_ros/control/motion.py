@@ -73,16 +73,15 @@ class Drive:
 
         What is wanted is as for a robot at full speed; what is returned is slowed as the robot is.
         """
-        scaling = self.clock.scaling
-        if scaling == 1.0:
-            last = reference.twist
-        elif scaling < LEAST_SCALING:
+        scaling, last = self.clock.scaling, reference.twist
+        if scaling < LEAST_SCALING:
             return np.zeros_like(reference.velocities)
-        else:
-            last = self.tool.at_most_full_speed(reference.twist / scaling)
+        if scaling < 1.0:
+            last = self.tool.at_most_full_speed(last / scaling)
         allowed = self.tool.limit(wanted, last, reference.pose.position)
         step = self._ik.solve(allowed, reference.joints, reference.jacobian)
-        return self.joints.slow(step.velocities, reference.joints) * scaling
+        velocities = self.joints.slow(step.velocities, reference.joints)
+        return velocities if scaling == 1.0 else velocities * scaling
 
 
 class TwistMotion:

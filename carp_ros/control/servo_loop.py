@@ -70,7 +70,7 @@ class ServoLoop:
     _twist_ns: int = 0
     _homing: int = -1
     _sends: bool = False  # whether the arm executes what the last tick returned
-    _yield: _Yield = field(default_factory=lambda: _Yield())
+    _yield: _Yield | None = None  # while a fault stands and the arm executes
 
     @property
     def moving(self) -> bool:
@@ -94,16 +94,16 @@ class ServoLoop:
         self.guard.watch(now_ns, arm, tool, target_pose, command)
         if command is not None and self.guard.may_move(command):
             self._obey(command, chunk, now_ns)
-        elif self.servo.mode is not Mode.HOLD and not self._yield.under_way:
+        elif self.servo.mode is not Mode.HOLD and not (self._yield and self._yield.under_way):
             self.servo.stop()
         self._sends = arm.ready and arm.safety_mode.may_move
         if self.guard.fault is Fault.NONE:
-            self._yield = _Yield()
+            self._yield = None
         elif self._sends:
             self._yield_to(arm, command)
         else:
             # nothing that is sent now is executed: stand where the arm stands
-            self._yield = _Yield()
+            self._yield = None
             self.servo.seed(arm.joints, self.servo.gripper)
         self._target = self.servo.step(now_ns, _scaling(arm))
         return Tick(self._target if self._sends else None, tool)
@@ -115,8 +115,9 @@ class ServoLoop:
         """
         if not self.guard.reset_asked(command) or self.moving:
             return False
-        settled = self.guard.fault is Fault.NONE or not self._sends or self._yield.done
-        return settled or self._yield.waited >= _MOST_WAITED
+        state = self._yield
+        settled = state is None or (state.done and state.waited > 0)  # looked at since it was asked
+        return settled or (state is not None and state.waited >= _MOST_WAITED)
 
     def try_reset(self, command: Command, arm: ArmState, problem: str) -> None:
         """Clear the fault, or keep it. Either way nothing moves.
@@ -130,7 +131,7 @@ class ServoLoop:
             problem: Why the arm could not recover; empty if it did.
         """
         problem = problem or self._hindrance(arm)
-        self._yield = _Yield()  # the next reset lets the arm try anew
+        self._yield = None  # the next reset lets the arm try anew
         if problem:
             self.guard.refuse_reset(command, problem)
             return
@@ -164,7 +165,7 @@ class ServoLoop:
         leaps when that is gone. They go there once, within the limits, and again when a reset is
         asked for: to follow the measured joints all the time would let the arm creep.
         """
-        state = self._yield
+        state = self._yield = self._yield or _Yield()
         asked = self.guard.reset_asked(command)
         if asked and not state.waited:  # where it stands may have changed
             state.left, state.done = 2, False
