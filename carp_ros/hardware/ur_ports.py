@@ -26,10 +26,9 @@ def closed_port(host: str, ports: tuple[int, ...]) -> str:
             socket.create_connection((host, port), _ANSWER_S).close()
         except ConnectionRefusedError:
             return (
-                f"{host} refuses port {port}: the machine is there, but its {_SERVICES[port]} does"
-                " not listen. From PolyScope 5.10 on, enable it and the other interfaces in"
-                " Settings, Security, Services (doc/hardware_setup.md); PolyScope X has no"
-                " dashboard and is not supported; a controller that is starting needs a minute"
+                f"{host} refuses port {port}: its {_SERVICES[port]} does not listen. From PolyScope"
+                " 5.10 on, enable it and the other interfaces in Settings, Security, Services"
+                " (doc/hardware_setup.md). PolyScope X has no dashboard and is not supported"
             )
         except TimeoutError:
             return (
