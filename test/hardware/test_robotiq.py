@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -27,7 +28,8 @@ class ScriptedPort:
                 for answer in answers:
                     peer.recv(1024)
                     for start in range(0, len(answer), 2):
-                        peer.sendall(answer[start : start + 2])
+                        with suppress(ConnectionError):  # who asked has heard enough
+                            peer.sendall(answer[start : start + 2])
                         time.sleep(0.001)
         self._listener.close()
 
@@ -123,3 +125,18 @@ def test_calibrated_counts_map_to_open_and_closed():
     assert gripper.read().opening == 0.0
     closed = gripper.read()
     assert (closed.opening, closed.holding) == (1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"STA " + b"9" * 5000 + b"\n", "no gripper's answer"),
+        (b"STA 99999\n", "expected a number"),
+        ("STA \u0663\n".encode(), "expected a number"),
+        (b"\xff\xfe\n", "expected a number"),
+    ],
+)
+def test_what_is_no_gripper_is_refused_in_a_line(answer, words):
+    with pytest.raises(DeviceError, match=words) as refusal:
+        scripted([answer]).connect()
+    assert len(str(refusal.value)) < 400

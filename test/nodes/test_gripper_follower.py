@@ -15,6 +15,7 @@ class FakeGripper:
 
     def __init__(self):
         self.unplugged = False
+        self.bug = None
         self.opening = 0.6
         self.calls = []
         self.read_once = threading.Event()
@@ -41,6 +42,8 @@ class FakeGripper:
     def _answer(self, call):
         if self.unplugged:
             raise DeviceError("the gripper does not answer")
+        if self.bug is not None:
+            raise self.bug
         if call is not None:
             self.calls.append(call)
 
@@ -148,3 +151,16 @@ def test_stopping_closes_the_link_and_leaves_the_fingers(follower, gripper):
     follower.stop()
 
     assert gripper.calls == ["connect", "close"]
+
+
+@pytest.mark.parametrize("bug", [KeyError("POS"), ValueError("no number"), RuntimeError()])
+def test_a_bug_of_the_driver_is_shown_and_does_not_end_the_thread(gripper, follower, bug):
+    follower.start()
+    wait_until(lambda: follower.state is not None)
+    gripper.bug = bug
+    wait_until(lambda: "this is a bug" in follower.problem)
+    assert type(bug).__name__ in follower.problem or str(bug) in follower.problem
+    assert follower.state is None
+
+    gripper.bug = None
+    wait_until(lambda: follower.state is not None and not follower.problem)
