@@ -132,6 +132,8 @@ class ServoKeeper:
 
     def _lost(self, now_ns: int, problem: str) -> str:
         ran = self.state is not None
+        if ran:
+            self.note = ""  # that was said of this one; what the next waits for is another matter
         self._process = None
         self.state = None
         delay_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
