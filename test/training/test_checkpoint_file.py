@@ -148,6 +148,16 @@ def test_what_torch_unpickles_is_tensors_and_plain_values_alone(tmp_path):
         read_torch(tmp_path / "list.pt")
 
 
+def test_one_bit_of_a_weight_that_changed_is_noticed(tmp_path):
+    torch.save({"weights": torch.ones(1000)}, tmp_path / "state.pt")
+    content = bytearray((tmp_path / "state.pt").read_bytes())
+    place = content.index(torch.ones(100).numpy().tobytes())
+    content[place + 40] ^= 1
+    (tmp_path / "state.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"state\.pt: .*data/0 was changed; expected a whole file"):
+        read_torch(tmp_path / "state.pt")
+
+
 @pytest.mark.parametrize("read", [read_torch, read_safetensors])
 def test_what_is_no_file_of_weights_is_refused(tmp_path, read):
     (tmp_path / "text").write_text("weights")
