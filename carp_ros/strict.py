@@ -53,11 +53,11 @@ class Between:
     low: float
     high: float
 
-    def expectation(self, value: Any) -> str:
-        """Return the range, unless the number is inside."""
+    def expectation(self, value: Any, before: str = "") -> str:
+        """Return the range, behind what else may be, unless the number is inside."""
         numbers = value if isinstance(value, tuple) else (value,)
         inside = all(self.low <= number <= self.high for number in numbers)
-        return "" if inside else f"{_digits(self.low)} to {_digits(self.high)}"
+        return "" if inside else f"{before}{_digits(self.low)} to {_digits(self.high)}"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Among:
 
 @dataclass(frozen=True)
 class Matching:
-    """A text that a regular expression describes whole.
+    """A text that a regular expression describes whole; of a tuple, each of its texts.
 
     Attributes:
         pattern: The expression.
@@ -88,7 +88,8 @@ class Matching:
 
     def expectation(self, value: Any) -> str:
         """Return what the text must look like, unless it does."""
-        return "" if re.fullmatch(self.pattern, value) else self.words
+        texts = value if isinstance(value, tuple) else (value,)
+        return "" if all(re.fullmatch(self.pattern, text) for text in texts) else self.words
 
 
 @dataclass(frozen=True)
@@ -181,9 +182,9 @@ class _Reader:
     def _ruled(self, arguments: tuple[Any, ...], value: Any, where: str) -> Any:
         """Return a value that its field's rules allow."""
         read = self.read(arguments[0], value, where)
-        for rule in arguments[1:]:
-            if hasattr(rule, "expectation") and (expected := rule.expectation(read)):
-                raise ValueError(f"{where} is {_shown(value)}; expected {expected}")
+        expected = broken_rule(Annotated[arguments], read)
+        if expected:
+            raise ValueError(f"{where} is {_shown(value)}; expected {expected}")
         return read
 
     def _union(self, kinds: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -231,6 +232,21 @@ class _Reader:
             for contradiction in made.contradictions():
                 raise ValueError(f"{where}: {contradiction}")
         return made
+
+
+def broken_rule(kind: Any, value: Any) -> str:
+    """Return what a value should have been by the rules of its annotation; empty if it may be.
+
+    For values that something else has read and converted already.
+    """
+    arguments = typing.get_args(kind)
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        broken = (broken_rule(argument, value) for argument in arguments)
+        return "" if value is None else next(filter(None, broken), "")
+    if typing.get_origin(kind) is not Annotated:
+        return ""
+    rules = (rule for rule in arguments[1:] if hasattr(rule, "expectation"))
+    return next(filter(None, (rule.expectation(value) for rule in rules)), "")
 
 
 def _tagged(kinds: list[Any]) -> tuple[str, dict[Any, Any]]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
@@ -20,6 +20,7 @@ from carp_ros.bringup import describe, rig_path
 from carp_ros.cli.bench_path import measure_path
 from carp_ros.cli.bench_recorder import measure_recorder
 from carp_ros.cli.demo import NodeLog
+from carp_ros.cli.options import Count, Text
 from carp_ros.control.command import Link, link_name
 from carp_ros.control.realtime import (
     Lateness,
@@ -32,8 +33,10 @@ from carp_ros.rig import Rig, load_rig
 from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
 from carp_ros.share import cache_folder, version
+from carp_ros.strict import Between, Matching, Sized
 
 PEERS_ENVIRONMENT = "lerobot-0.4.4"
+_NAMES = Matching(r"[^\x00-\x1f\x7f]{1,300}", "names or folders")
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,14 @@ class BenchCommand:
     """
 
     what: Literal["servo", "recorder", "path", "policy"] = "servo"
-    seconds: float = 60.0
-    chunks: int = 300
-    bundles: tuple[str, ...] = ()
+    seconds: Annotated[float, Between(0.1, 86_400.0)] = 60.0
+    chunks: Count = 300
+    bundles: Annotated[tuple[str, ...], Sized(0, 100), _NAMES] = ()
     peers: bool = False
     peers_environment: Path = field(default_factory=lambda: cache_folder() / PEERS_ENVIRONMENT)
     published_carp: Path | None = None
     report: Path | None = None
-    rig: str = "ur5e_sim"
+    rig: Text = "ur5e_sim"
     folder: Path | None = None
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -16,8 +17,11 @@ from carp_ros.inference.engine_file import engines_folder, write_engine
 from carp_ros.inference.tensorrt_build import Engine, EngineBuilder, Precision
 from carp_ros.refusal import refusing
 from carp_ros.share import version
+from carp_ros.strict import Matching, Sized
 
 _PRODUCTS = ("convolution", "deconvolution", "matrix_multiply")
+
+_CAPABILITY = Matching(r"([5-9]|1[0-9])\.[0-9]", "compute capabilities, as 8.6")
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class CompileCommand:
     """
 
     bundle: tyro.conf.Positional[str]
-    capabilities: tuple[str, ...] = ("7.5", "8.6", "8.9")
+    capabilities: Annotated[tuple[str, ...], Sized(1, 16), _CAPABILITY] = ("7.5", "8.6", "8.9")
     precision: Precision = "half"
     out: Path | None = None
     report: Path | None = None

@@ -7,16 +7,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import tyro
 
+from carp_ros.cli.options import Text, Workers
 from carp_ros.cli.progress import Progress
 from carp_ros.inference.observation import SKEW_S
 from carp_ros.recording.bag_frames import Way
 from carp_ros.recording.convert import Outcome, Wanted, convert, find_episodes
 from carp_ros.recording.dataset_files import INFO
 from carp_ros.recording.frames import DEFAULT_RATE_HZ
+from carp_ros.strict import Between
 
 _Quality = Literal["green", "amber", "red"]
 
@@ -48,15 +50,15 @@ class ConvertCommand:
 
     bags: tyro.conf.Positional[tuple[Path, ...]]
     out: Path
-    rate_hz: int = DEFAULT_RATE_HZ
-    image_size_px: tuple[int, int] | None = None
-    reference: str = ""
-    skew_s: float = SKEW_S
+    rate_hz: Annotated[int, Between(1, 240)] = DEFAULT_RATE_HZ
+    image_size_px: Annotated[tuple[int, int], Between(16, 4096)] | None = None
+    reference: Text = ""
+    skew_s: Annotated[float, Between(0.0, 1.0)] = SKEW_S
     success_only: bool = False
     unlabelled: bool = False
     quality: _Quality = "amber"
-    task: str = ""
-    workers: int = 0
+    task: Text = ""
+    workers: Workers = 0
 
 
 def main(command: ConvertCommand) -> int:

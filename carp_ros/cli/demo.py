@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from carp_ros.bringup import READY_WITHIN_S, bundle_path, describe, rig_path, shipped_bundle
+from carp_ros.cli.options import Count, Seconds, Seed, Text
 from carp_ros.cli.trial_table import header, row
 from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import Bundle, load_bundle
@@ -50,13 +51,13 @@ class DemoCommand:
 
     task: Literal["cup", "bowl"] = "cup"
     agent: Literal["demonstrator", "policy"] | None = None
-    bundle: str = ""
-    trials: int | None = None
-    seed_start: int = 10000
-    timeout_s: float = 40.0
+    bundle: Text = ""
+    trials: Count | None = None
+    seed_start: Seed = 10000
+    timeout_s: Seconds = 40.0
     contact_sheet: Path = Path("out/demo.png")
     report: Path = Path("out/demo.json")
-    rig: str = "ur5e_sim"
+    rig: Text = "ur5e_sim"
     verbose: bool = False
 
 

@@ -9,10 +9,11 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from carp_ros.bringup import bundle_path, rig_path
 from carp_ros.cli.main import EXIT_INTERRUPTED
+from carp_ros.cli.options import Count, Seconds, Seed, Text, Workers
 from carp_ros.evaluation.contact_sheet import Strip, write_contact_sheet
 from carp_ros.evaluation.each_in_process import Lost
 from carp_ros.evaluation.policy_agent import Pace
@@ -29,6 +30,7 @@ from carp_ros.evaluation.trials import (
 from carp_ros.inference.bundle import Bundle, load_bundle
 from carp_ros.rig import load_rig
 from carp_ros.share import version
+from carp_ros.strict import Between
 
 _MOST_STRIPS = 12
 _MOST_TRIALS, _MOST_WORKERS = 1_000_000, 256
@@ -65,19 +67,19 @@ class EvalCommand:
     """
 
     agent: Literal["demonstrator", "policy"] | None = None
-    bundle: str | None = None
+    bundle: Text | None = None
     task: Literal["cup", "bowl"] = "cup"
-    trials: int = 50
-    seed_start: int = 0
+    trials: Count = 50
+    seed_start: Seed = 0
     level: Literal["none", "normal", "hard"] = "normal"
-    timeout_s: float = 40.0
+    timeout_s: Seconds = 40.0
     report: Path | None = None
     contact_sheet: Path | None = None
-    workers: int = 0
-    rig: str = "ur5e_sim"
-    replan_s: float | None = None
-    latency_s: float = Pace.latency_s
-    last_scale: int | None = None
+    workers: Workers = 0
+    rig: Text = "ur5e_sim"
+    replan_s: Annotated[float, Between(0.01, 60.0)] | None = None
+    latency_s: Annotated[float, Between(0.0, 10.0)] = Pace.latency_s
+    last_scale: Annotated[int, Between(0, 31)] | None = None
 
 
 @dataclass

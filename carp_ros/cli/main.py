@@ -72,12 +72,17 @@ def help_text() -> str:
 def _run_verb(verb: str, options: list[str]) -> int:
     import tyro
 
+    from carp_ros.cli.options import refusal_of
     from carp_ros.errors import CarpError
     from carp_ros.refusal import in_words
 
     module = importlib.import_module(f"carp_ros.cli.{verb.replace('-', '_')}")
     kind = getattr(module, f"{verb.title().replace('-', '')}Command")
     command = tyro.cli(kind, prog=f"carp {verb}", args=options)
+    refusal = refusal_of(command)
+    if refusal:
+        print(f"carp {verb}: {refusal}", file=sys.stderr)
+        return EXIT_USAGE
     try:
         return module.main(command)
     except (CarpError, ValueError) as error:

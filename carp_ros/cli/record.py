@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from carp_ros.cli.options import Count, Seconds, Seed, Text, Workers, ZeroOr
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,17 @@ class RecordCommand:
     out: Path = Path("episodes")
     agent: Literal["demonstrator", "person"] = "demonstrator"
     task: Literal["cup", "bowl"] = "cup"
-    episodes: int = 10
+    episodes: Count = 10
     lockstep: bool = False
-    seed_start: int = 0
+    seed_start: Seed = 0
     level: Literal["none", "normal", "hard"] = "normal"
-    timeout_s: float = 40.0
+    timeout_s: Seconds = 40.0
     images: Literal["jpeg", "raw"] = "jpeg"
-    camera_rate_hz: float = 0.0
-    workers: int = 0
-    rig: str = "ur5e_sim"
-    instruction: str = ""
-    operator: str = ""
+    camera_rate_hz: Annotated[float, ZeroOr(1.0, 240.0)] = 0.0
+    workers: Workers = 0
+    rig: Text = "ur5e_sim"
+    instruction: Text = ""
+    operator: Text = ""
 
 
 def main(command: RecordCommand) -> int:

@@ -13,6 +13,7 @@ import tyro
 
 from carp_ros.bringup import READY_WITHIN_S, describe, rig_path
 from carp_ros.cli.demo import NodeLog
+from carp_ros.cli.options import Text
 from carp_ros.evaluation.report import heading, write_report
 from carp_ros.recording.bag import read_info
 from carp_ros.recording.recorded_motion import Deviation, RecordedMotion, read_motion
@@ -39,7 +40,7 @@ class ReplayCommand:
     """
 
     episode: tyro.conf.Positional[Path]
-    rig: str = ""
+    rig: Text = ""
     running: bool = False
     report: Path | None = None
     verbose: bool = False

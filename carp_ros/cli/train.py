@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 import tyro
 
 from carp_ros.cli.main import EXIT_INTERRUPTED
+from carp_ros.cli.options import Seed, ZeroOr
 from carp_ros.refusal import in_words
+from carp_ros.strict import Between, Sized
 
 Preset = Literal["cpu-small", "paper-state", "paper-image"]
 
@@ -35,10 +37,10 @@ class TokenizerCommand:
     dataset: tyro.conf.Positional[Path]
     out: Path
     preset: Preset = "cpu-small"
-    scales: tuple[int, ...] = ()
+    scales: Annotated[tuple[int, ...], Between(1, 128), Sized(0, 32)] = ()
     lookup: Literal["preset", "cosine", "euclidean"] = "preset"
-    epochs: int = 0
-    seed: int = 0
+    epochs: Annotated[int, ZeroOr(1, 100_000)] = 0
+    seed: Seed = 0
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,13 @@ class PolicyCommand:
     out: Path
     preset: Preset = "cpu-small"
     start_from: Path | None = None
-    demonstrations: int = 0
-    epochs: int = 0
-    batch: int = 0
-    learning_rate: float = 0.0
+    demonstrations: Annotated[int, ZeroOr(1, 1_000_000)] = 0
+    epochs: Annotated[int, ZeroOr(1, 100_000)] = 0
+    batch: Annotated[int, ZeroOr(1, 65_536)] = 0
+    learning_rate: Annotated[float, ZeroOr(1e-9, 1.0)] = 0.0
     compile: bool = False
-    rollouts: int = 0
-    seed: int = 0
+    rollouts: Annotated[int, ZeroOr(1, 10_000)] = 0
+    seed: Seed = 0
 
 
 TrainCommand = (

@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass
 
 from carp_ros.bringup import READY_WITHIN_S, Mode, describe
+from carp_ros.cli.options import Text
 from carp_ros.ready import announce_ready
 from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
@@ -32,13 +33,13 @@ class UpCommand:
         namespace: Of all names in the ROS graph, for a second rig in the same ROS domain.
     """
 
-    rig: str = "ur5e_sim"
+    rig: Text = "ur5e_sim"
     mode: Mode = "teleop"
-    task: str = ""
-    bundle: str = ""
+    task: Text = ""
+    bundle: Text = ""
     record: bool = False
-    folder: str = "episodes"
-    namespace: str = ""
+    folder: Text = "episodes"
+    namespace: Text = ""
 
 
 def main(command: UpCommand) -> int:
