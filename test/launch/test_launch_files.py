@@ -147,7 +147,7 @@ def test_another_node_is_started_again_and_the_arm_holds_meanwhile(monkeypatch):
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
     launched = Launched()
-    launched.action("control_node").process_details = {"pid": 4711}
+    vars(launched.action("control_node"))["process_details"] = {"pid": 4711}
     for pause_s in PAUSES_S:
         said, later = launched.end("teleop_node", -9)
         assert "started again" in said.options["msg"]
