@@ -57,7 +57,13 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
     gc.freeze()
     gc.disable()
     if cpu >= 0:
-        os.sched_setaffinity(0, {cpu})
+        try:
+            os.sched_setaffinity(0, {cpu})
+        except OSError as error:
+            raise DeviceError(
+                f"servo.cpu is {cpu}; this process may run on the cores"
+                f" {sorted(os.sched_getaffinity(0))}: choose one of those, or -1"
+            ) from error
     granted, advice = 0, ""
     if priority == 0:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # the parent's is inherited

@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -107,3 +109,11 @@ def test_a_poller_may_sleep_longer_and_the_thread_that_starts_it_goes_on_as_befo
     other.join()
     assert seen == [(700_000, os.SCHED_OTHER), (1, before[0])]
     assert (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)) == before
+
+
+def test_a_core_that_is_not_there_is_refused_with_those_that_are():
+    # in a process of its own, as it changes the collector and the scheduling of the one that asks
+    module = "carp_ros.control.realtime"
+    code = f"import {module} as asked; asked.request_realtime(0, 1023, required=False)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "DeviceError: servo.cpu is 1023; this process may run on the cores [" in run.stderr
