@@ -192,6 +192,8 @@ class TeleopConfig:
 
     Attributes:
         device: `spacemouse`, or `demonstrator` for the simulated operator.
+        hid_path: Device file of the mouse, or a udev link to it; empty: the first that speaks of
+            all that are plugged in.
         rate_hz: Reading and publishing rate.
         linear_speed_m_s, angular_speed_rad_s: At full deflection; `limits` hold all the same.
         dead_zone: Deflections below this fraction count as zero.
@@ -205,6 +207,10 @@ class TeleopConfig:
     """
 
     device: Literal["spacemouse", "demonstrator"] = "spacemouse"
+    hid_path: Annotated[
+        str,
+        Matching(r"(/dev/[\w./:-]+)?", "a device file, as /dev/hidraw3, or nothing"),
+    ] = ""
     rate_hz: Annotated[float, Between(20.0, 250.0)] = 100.0
     linear_speed_m_s: Annotated[float, Between(0.001, 1.0)] = 0.25
     angular_speed_rad_s: Annotated[float, Between(0.01, 2.5)] = 0.6

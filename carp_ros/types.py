@@ -193,11 +193,13 @@ class PointerState:
         deflections: x, y, z, roll, pitch, yaw, each -1 to 1, in ROS axes (x forward, y left, z up).
         buttons: Whether each button is pressed.
         connected: False once the device is unplugged; deflections are then zero.
+        heard: Whether anything ever came from it since it was opened.
     """
 
     deflections: Array
     buttons: tuple[bool, ...]
     connected: bool
+    heard: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.hardware.pointer import Pointer
 from carp_ros.hardware.spacemouse import SpaceMouse
 from carp_ros.nodes.convert import twist_to_msg
-from carp_ros.nodes.diagnostics import ERROR, OK, DiagnosticsPublisher, status
+from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import COMMAND, EVENTS
@@ -32,6 +32,11 @@ from carp_ros.recording.event import EpisodeEvent
 from carp_ros.rig import Rig
 
 _HEARTBEAT_TICKS = 4
+_UNHEARD_S = 10  # before it is logged
+_NEVER_HEARD = (
+    "connected, but nothing ever came from it: touch it; if that changes nothing, switch a wireless"
+    " mouse on and pair it, or name its device file in teleop.hid_path"
+)
 
 
 class TeleopNode(Node):
@@ -55,6 +60,8 @@ class TeleopNode(Node):
         self._ticks = 0
         self._problem = "not opened yet"
         self._without_pointer = self._rig.cell is not None  # until one was there
+        self._heard = False
+        self._unheard_s = 0
         self._last: TeleopCommand | None = None
         self._try_to_open()
         self.create_timer(1.0 / config.rate_hz, self._on_tick)
@@ -88,7 +95,7 @@ class TeleopNode(Node):
             if self._without_pointer and self._ticks % _HEARTBEAT_TICKS == 0:
                 self._deadmen.publish(Bool(data=False))
             return
-        self._problem, self._without_pointer = "", False
+        self._problem, self._without_pointer, self._heard = "", False, state.heard
         frame = self._rig.robot.base_frame
         self._twists.publish(twist_to_msg(command.twist, now_ns, frame))
         changed = (
@@ -104,8 +111,12 @@ class TeleopNode(Node):
     def _on_second(self) -> None:
         if self._problem:
             self._try_to_open()
-        level = ERROR if self._problem else OK
-        self._diagnostics.publish([status("teleop: pointer", level, self._problem or "connected")])
+        level = ERROR if self._problem else OK if self._heard else WARN
+        text = self._problem or ("connected" if self._heard else _NEVER_HEARD)
+        self._unheard_s += level == WARN
+        if level == WARN and self._unheard_s == _UNHEARD_S:
+            self.get_logger().info(f"pointer: {text}")
+        self._diagnostics.publish([status("teleop: pointer", level, text)])
 
 
 def _make_pointer(rig: Rig, device: str, task: str) -> Pointer:

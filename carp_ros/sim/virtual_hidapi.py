@@ -6,17 +6,20 @@ Everything above it is real: `easyhid`, `pyspacemouse` with its HID parser, and 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import easyhid.easyhid
 from easyhid.easyhid import ffi
 
-_PATH = "/dev/hidraw-virtual"
+_PATH = "/dev/hidraw-virtual"  # and the number of the interface
 _QUEUE_LENGTH = 63  # as Linux's hidraw: a full queue drops what comes later
 
 
 class VirtualHidapi:
     """The calls of hidapi that `easyhid` makes, with one device that can be plugged in and out.
+
+    A device has one interface, or several of which one speaks, as a wireless mouse's receiver has.
 
     As on Linux, a device queues reports only while it is open. Reads never wait.
 
@@ -24,75 +27,114 @@ class VirtualHidapi:
         vendor_id: USB vendor.
         product_id: USB product.
         product: Name that the device gives itself.
+        usages: HID usage page and usage of each interface; 0 where hidapi can't tell.
+        speaks: Number of the interface that reports are sent on.
     """
 
-    def __init__(self, vendor_id: int, product_id: int, product: str) -> None:
+    def __init__(
+        self,
+        vendor_id: int,
+        product_id: int,
+        product: str,
+        usages: Sequence[tuple[int, int]] = ((0, 0),),
+        speaks: int = 0,
+    ) -> None:
         self._vendor_id = vendor_id
         self._product_id = product_id
         self._product = product
+        self._usages = usages
+        self._speaks = speaks
         self._plugged = True
-        self._handle: object | None = None
-        self._reports: deque[bytes] = deque()
+        self._queues: dict[Handle, deque[bytes]] = {}  # of each open interface
         self._enumerations: dict[Any, list[Any]] = {}  # keeps what C pointers point to
 
     def install(self) -> None:
         """Take hidapi's place in this process."""
         easyhid.easyhid.hidapi = self
 
-    def send(self, report: bytes) -> None:
+    @property
+    def opened(self) -> list[str]:
+        """Return the paths of the interfaces that are open."""
+        return [_path(handle.interface) for handle in self._queues]
+
+    @property
+    def waiting(self) -> int:
+        """Return how many reports nobody has read yet."""
+        return sum(map(len, self._queues.values()))
+
+    def send(self, report: bytes, interface: int | None = None) -> None:
         """Queue a report, its first byte the report's number, as if the device had sent it."""
-        if self._handle is not None and len(self._reports) < _QUEUE_LENGTH:
-            self._reports.append(report)
+        sender = self._speaks if interface is None else interface
+        for handle, queue in self._queues.items():
+            if handle.interface == sender and len(queue) < _QUEUE_LENGTH:
+                queue.append(report)
 
     def unplug(self) -> None:
         """Pull the device out: reads fail, and it is found no more."""
         self._plugged = False
-        self._handle = None
+        self._queues.clear()
 
     def plug(self) -> None:
         """Put the device back; a reader has to open it again."""
         self._plugged = True
 
     def hid_enumerate(self, vendor_id: int, product_id: int) -> Any:
-        """Return a C list of at most one device; 0 stands for any vendor or product."""
+        """Return a C list of the device's interfaces; 0 stands for any vendor or product."""
         wanted = vendor_id in (0, self._vendor_id) and product_id in (0, self._product_id)
         if not (self._plugged and wanted):
             return ffi.NULL
-        path = ffi.new("char[]", _PATH.encode())
         maker, product = ffi.new("wchar_t[]", "3Dconnexion"), ffi.new("wchar_t[]", self._product)
-        info: Any = ffi.new("struct hid_device_info *")
-        info.path, info.manufacturer_string, info.product_string = path, maker, product
-        info.vendor_id, info.product_id = self._vendor_id, self._product_id
-        self._enumerations[info] = [path, maker, product]
-        return info
+        kept, following = [maker, product], ffi.NULL
+        for number, usage in reversed(list(enumerate(self._usages))):
+            info: Any = ffi.new("struct hid_device_info *")
+            path = ffi.new("char[]", _path(number).encode())
+            info.path, info.manufacturer_string, info.product_string = path, maker, product
+            info.vendor_id, info.product_id = self._vendor_id, self._product_id
+            info.usage_page, info.usage = usage
+            info.interface_number, info.next = number, following
+            kept += [path, info]
+            following = info
+        self._enumerations[following] = kept
+        return following
 
     def hid_free_enumeration(self, info: Any) -> None:
         """Forget a list."""
         self._enumerations.pop(info, None)
 
     def hid_open_path(self, path: bytes) -> Any:
-        """Return a handle of the device, or NULL if there is none at `path`."""
-        if not self._plugged or path != _PATH.encode():
+        """Return a handle of the interface at `path`, or NULL if there is none."""
+        numbers = [n for n in range(len(self._usages)) if _path(n).encode() == path]
+        if not self._plugged or not numbers:
             return ffi.NULL
-        self._handle = object()
-        self._reports.clear()
-        return self._handle
+        handle = Handle(numbers[0])
+        self._queues[handle] = deque()
+        return handle
 
-    def hid_close(self, handle: object) -> None:
+    def hid_close(self, handle: Handle) -> None:
         """Close a handle."""
-        if handle is self._handle:
-            self._handle = None
+        self._queues.pop(handle, None)
 
-    def hid_set_nonblocking(self, handle: object, nonblocking: int) -> int:
+    def hid_set_nonblocking(self, handle: Handle, nonblocking: int) -> int:
         """Do nothing: reads never wait."""
         return 0
 
-    def hid_read(self, handle: object, buffer: Any, length: int) -> int:
+    def hid_read(self, handle: Handle, buffer: Any, length: int) -> int:
         """Copy the oldest report; return its length, 0 if none waits, -1 if the device is gone."""
-        if handle is not self._handle:
+        if handle not in self._queues:
             return -1
-        if not self._reports:
+        if not self._queues[handle]:
             return 0
-        report = self._reports.popleft()[:length]
+        report = self._queues[handle].popleft()[:length]
         ffi.memmove(buffer, report, len(report))
         return len(report)
+
+
+class Handle:
+    """An open interface, as a program holds it."""
+
+    def __init__(self, interface: int) -> None:
+        self.interface = interface
+
+
+def _path(interface: int) -> str:
+    return f"{_PATH}{interface}"

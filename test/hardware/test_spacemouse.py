@@ -1,6 +1,7 @@
 """Tests for hardware/spacemouse.py: the real pyspacemouse and easyhid over a virtual hidapi."""
 
 import sys
+from dataclasses import replace
 
 import easyhid.easyhid
 import numpy as np
@@ -201,9 +202,113 @@ def test_a_mouse_can_be_opened_again_after_closing(mouse):
     assert mouse.read(0).connected
 
 
-def refusal():
+RECEIVER = (0x256F, 0xC652, "3Dconnexion Universal Receiver")
+AXES = b"\x01" + bytes([100, 0] * 6)  # as new models report: all six in one
+LEFT_BUTTON = b"\x03\x01\x00"
+
+
+def receiver(speaks: int, usages=((0, 0),) * 5) -> VirtualHidapi:
+    plugged = VirtualHidapi(*RECEIVER, usages, speaks)
+    plugged.install()
+    return plugged
+
+
+@pytest.mark.parametrize("speaks", range(5))
+def test_of_several_interfaces_the_one_that_speaks_is_read_and_the_others_are_closed(speaks):
+    plugged = receiver(speaks)
+    mouse = SpaceMouse(CONFIG)
+    mouse.open()
+    silent = mouse.read(0)
+    assert silent.connected
+    assert not silent.heard
+    assert len(plugged.opened) == 5
+
+    plugged.send(AXES)
+    plugged.send(LEFT_BUTTON)
+    state = mouse.read(10 * MS)
+
+    assert state.heard
+    assert state.deflections.all()
+    assert state.buttons[0]
+    assert plugged.opened == [f"/dev/hidraw-virtual{speaks}"]
+    assert mouse.describe() == f"UniversalReceiver at /dev/hidraw-virtual{speaks}"
+
+
+def test_what_is_no_report_of_a_mouse_does_not_choose_an_interface():
+    plugged = receiver(speaks=1)
+    mouse = SpaceMouse(CONFIG)
+    mouse.open()
+    plugged.send(b"\x17\x40\x00", interface=3)  # the state of a battery
+    assert not mouse.read(0).heard
+
+    plugged.send(LEFT_BUTTON)
+    assert mouse.read(10 * MS).buttons[0]
+
+
+def test_where_hidapi_tells_what_an_interface_is_for_a_keyboard_is_not_opened():
+    plugged = receiver(speaks=2, usages=((1, 6), (1, 2), (1, 8), (0xFF00, 1), (0, 0)))
+    SpaceMouse(CONFIG).open()
+    assert plugged.opened == ["/dev/hidraw-virtual2"]
+
+
+def test_after_replugging_all_interfaces_are_listened_to_again():
+    plugged = receiver(speaks=1)
+    mouse = SpaceMouse(CONFIG)
+    mouse.open()
+    plugged.send(AXES)
+    assert mouse.read(0).heard
+    plugged.unplug()
+    assert not mouse.read(10 * MS).connected
+    plugged.plug()
+    state = mouse.read(1010 * MS)
+    assert state.connected
+    assert not state.heard
+    assert len(plugged.opened) == 5
+
+
+def test_an_interface_can_be_named():
+    plugged = receiver(speaks=1)
+    SpaceMouse(replace(CONFIG, hid_path="/dev/hidraw-virtual3")).open()
+    assert plugged.opened == ["/dev/hidraw-virtual3"]
+
+
+def test_a_named_interface_that_is_not_there_is_refused_with_those_that_are():
+    receiver(speaks=1, usages=((0, 0),) * 2)
+    message = refusal(replace(CONFIG, hid_path="/dev/hidraw7"))
+    assert "teleop.hid_path is /dev/hidraw7, where no SpaceMouse is" in message
+    assert "/dev/hidraw-virtual0 (UniversalReceiver), /dev/hidraw-virtual1" in message
+
+
+def test_interfaces_without_permission_do_not_hide_one_with():
+    class PartlyLocked(VirtualHidapi):
+        def hid_open_path(self, path):
+            return ffi.NULL if path.endswith(b"0") else super().hid_open_path(path)
+
+    plugged = PartlyLocked(*RECEIVER, ((0, 0),) * 2, 1)
+    plugged.install()
+    mouse = SpaceMouse(CONFIG)
+    mouse.open()
+    plugged.send(AXES)
+    assert mouse.read(0).heard
+
+
+def test_an_interface_that_fails_while_nobody_spoke_leaves_the_others():
+    class Broken(VirtualHidapi):
+        def hid_read(self, handle, buffer, length):
+            return -1 if handle.interface == 0 else super().hid_read(handle, buffer, length)
+
+    plugged = Broken(*RECEIVER, ((0, 0),) * 2, 1)
+    plugged.install()
+    mouse = SpaceMouse(CONFIG)
+    mouse.open()
+    assert mouse.read(0).connected
+    plugged.send(AXES)
+    assert mouse.read(10 * MS).heard
+
+
+def refusal(config=CONFIG):
     with pytest.raises(DeviceError) as caught:
-        SpaceMouse(CONFIG).open()
+        SpaceMouse(config).open()
     return str(caught.value)
 
 

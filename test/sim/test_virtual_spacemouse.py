@@ -59,7 +59,7 @@ def test_a_centred_mouse_is_silent_after_it_said_so_once(hand, mouse):
     for _ in range(10):
         hand.move(np.zeros(6), (False, False))
 
-    assert not hand._hidapi._reports
+    assert not hand._hidapi.waiting
 
 
 def test_a_button_that_is_held_while_the_mouse_is_plugged_in_is_reported(hand, mouse):
