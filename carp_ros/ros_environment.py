@@ -20,6 +20,7 @@ from pathlib import Path
 from carp_ros.memory import keep_freed_memory
 from carp_ros.share import share_folder, written_or_temporary
 
+PLAIN_PROFILE = "fastdds.xml"
 IMAGES_PROFILE = "fastdds_images.xml"
 """For a process that publishes images; the others need no large shared-memory segment."""
 
@@ -111,7 +112,7 @@ def _others_may_reach(inherited: Mapping[str, str], profiles_of_ours: set[str]) 
     return asked or any(peers)
 
 
-def enter(profile: str = "fastdds.xml") -> None:
+def enter(profile: str = PLAIN_PROFILE) -> None:
     """Give this process that environment; call it first in a `main`, before ROS is imported.
 
     It keeps what memory it frees, too: see `carp_ros.memory`.
@@ -135,7 +136,7 @@ def enter(profile: str = "fastdds.xml") -> None:
     keep_freed_memory()
 
 
-def this_environment(profile: str = "fastdds.xml") -> dict[str, str]:
+def this_environment(profile: str = PLAIN_PROFILE) -> dict[str, str]:
     """Return the ROS environment of this interpreter, for its children."""
     prefix = Path(sys.prefix)
     wheels = sorted(Path(sysconfig.get_path("purelib")).glob("ros_*.libs"))

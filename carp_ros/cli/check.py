@@ -2,24 +2,60 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
 
 from carp_ros.errors import DeviceError
 from carp_ros.hardware.spacemouse import SpaceMouse
+from carp_ros.inference.bundle import load_bundle
+from carp_ros.refusal import in_words
 from carp_ros.rig import ServoConfig, TeleopConfig
-from carp_ros.ros_environment import enter
+from carp_ros.ros_environment import IMAGES_PROFILE, PLAIN_PROFILE, enter, log_folder
 from carp_ros.runtimes import choose_runtime
+from carp_ros.share import cache_folder, share_folder
 
 IMAGES_SEGMENT_MB = 48  # the segment of config/fastdds_images.xml and those of the other nodes
+LEAST_FREE_GB = 2
+RECORDING_GB = 20
 TRY_S = 60.0
+LISTEN_S = 1.0
+_TIME_ERROR = 5  # of adjtimex(2): the clock is not synchronised
 
-_START_ROS = "import rclpy; rclpy.init(); rclpy.create_node('check'); print('a node starts')"
-_DRAW = "from carp_ros.sim.opengl import renderer_name; print(renderer_name())"
+_NOT_INSTALLED = 3  # exit code of a look: the module is not there
+_START_ROS = f"""
+import sys
+try:
+    import rclpy
+except ImportError as error:
+    print(error, file=sys.stderr)
+    sys.exit({_NOT_INSTALLED})
+rclpy.init()
+rclpy.create_node("check")
+print("a node starts")
+"""
+_DRAW = """
+from carp_ros.sim.opengl import renderer_name
+name = renderer_name()
+import mujoco
+scene = "<geom type='box' size='1 1 1' rgba='1 0 0 1'/><light pos='0 0 5' dir='0 0 -1'/>"
+model = mujoco.MjModel.from_xml_string(f"<mujoco><worldbody>{scene}</worldbody></mujoco>")
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+with mujoco.Renderer(model, 32, 32) as renderer:
+    renderer.update_scene(data)
+    red, green, _ = renderer.render()[16, 16]
+if red <= green:
+    raise SystemExit(f"{name} draws a red box in another colour")
+print(name)
+"""
 _ASK_PRIORITY = """
 from carp_ros.control.realtime import request_realtime
 grant = request_realtime({priority}, -1, required=False)
@@ -53,10 +89,15 @@ class Check:
 
 def main(command: CheckCommand) -> int:
     """Print one row a check; return 1 if something is missing that nothing runs without."""
-    enter()
+    checks = CHECKS
+    try:
+        enter()
+    except ValueError as error:  # what every verb and node says then
+        wrong = Finding("not usable", str(error))
+        checks = (Check("settings", lambda: wrong), *(c for c in CHECKS if c.look is not ros))
     missing = False
-    for check in CHECKS:
-        finding = check.look()
+    for check in checks:
+        finding = _looked(check)
         verdict = "ok" if not finding.remedy else "note" if check.needed_for else "MISSING"
         missing |= verdict == "MISSING"
         print(f"{_coloured(verdict)} {check.name:<14} {finding.found}", flush=True)
@@ -82,9 +123,81 @@ def cores() -> Finding:
     return Finding(f"{count}")
 
 
+def environment() -> Finding:
+    """See whether this interpreter runs the package that lies beside it."""
+    package, beside = share_folder(), Path(sys.prefix).parent
+    if (beside / "package.xml").is_file() and not beside.samefile(package):
+        return Finding(f"runs {package}", f"make demo in {beside}: it makes .venv anew")
+    return Finding(f"runs {package}")
+
+
 def ros() -> Finding:
     """Start a node."""
-    return _try(_START_ROS, "run `make test`, which installs ROS 2, or source a ROS 2 install")
+    install = "run `make test`, which installs ROS 2, or source a ROS 2 install"
+    names = ("ROS_", "RMW_", "FASTDDS_", "FASTRTPS_", "CYCLONEDDS_")
+    given = sorted(name for name in os.environ if name.startswith(names))
+    start = (
+        f"ROS 2 is installed, and what stands above keeps a node from starting: look at"
+        f" {', '.join(given)}"
+    )
+    return _try(_START_ROS, start, install)
+
+
+def dds_profile() -> Finding:
+    """Read the settings of Fast DDS, which goes on without a word where they can't be read."""
+    path = Path(os.environ.get("FASTRTPS_DEFAULT_PROFILES_FILE", ""))
+    try:
+        ElementTree.parse(path)
+    except (OSError, ElementTree.ParseError) as error:
+        remedy = (
+            "unset FASTRTPS_DEFAULT_PROFILES_FILE and FASTDDS_DEFAULT_PROFILES_FILE, or mend it"
+        )
+        return Finding(f"{path}: {in_words(error)}", remedy)
+    if path.parent != share_folder() / "config":
+        return Finding(f"{path}: not ours, which decides who may reach the system")
+    others = path.name not in (PLAIN_PROFILE, IMAGES_PROFILE)
+    return Finding(f"{path.name}: {'other machines' if others else 'this machine alone'}")
+
+
+def folders() -> Finding:
+    """See where logs and caches go, and how much room is there."""
+    logs, cache = log_folder(os.environ), cache_folder()
+    free_gb = min(shutil.disk_usage(folder).free for folder in (logs, cache)) / 1e9
+    found = f"logs {logs}, cache {cache}, {free_gb:.0f} GB free"
+    if free_gb < LEAST_FREE_GB:
+        return Finding(found, f"free {LEAST_FREE_GB} GB: meshes, engines and logs go there")
+    return Finding(found)
+
+
+def recording_room() -> Finding:
+    """Measure the free space of the folder that this is run in, where episodes go."""
+    free_gb = shutil.disk_usage(".").free / 1e9
+    if not os.access(".", os.W_OK):
+        return Finding(f"{Path.cwd()} can't be written", "record in another folder, with --folder")
+    if free_gb < RECORDING_GB:
+        return Finding(
+            f"{free_gb:.0f} GB free here", f"two raw cameras fill {RECORDING_GB} GB in six minutes"
+        )
+    return Finding(f"{free_gb:.0f} GB free here")
+
+
+def models() -> Finding:
+    """Read every bundle that comes with the package, and compare its files with their hashes."""
+    names = []
+    for folder in sorted((share_folder() / "models").glob("*/")):
+        try:
+            names.append(load_bundle(folder).folder.name)
+        except ValueError as error:
+            return Finding(f"{folder.name} is not whole", f"{error}; git restore models")
+    return Finding(", ".join(names) or "none")
+
+
+def clock() -> Finding:
+    """Ask the kernel whether something keeps its clock right."""
+    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))  # asks, sets nothing
+    if state == _TIME_ERROR:
+        return Finding("not synchronised", "install chrony or enable systemd-timesyncd")
+    return Finding("synchronised" if state >= 0 else "can't be told")
 
 
 def one_ros() -> Finding:
@@ -99,14 +212,18 @@ def one_ros() -> Finding:
 
 def shared_memory() -> Finding:
     """Measure the free space that images travel through."""
-    free_mb = shutil.disk_usage("/dev/shm").free // 2**20
+    room = shutil.disk_usage("/dev/shm")
+    free_mb, all_mb = room.free // 2**20, room.total // 2**20
+    found = f"{free_mb} of {all_mb} MB free in /dev/shm"
+    if not os.access("/dev/shm", os.W_OK):
+        return Finding(found, "let this user write there: chmod 1777 /dev/shm")
     if free_mb < IMAGES_SEGMENT_MB:
         return Finding(
-            f"{free_mb} MB free in /dev/shm",
+            found,
             f"images need {IMAGES_SEGMENT_MB} MB: remove stale /dev/shm/fastrtps_* files, or start"
             " the container with --shm-size=256m",
         )
-    return Finding(f"{free_mb} MB free in /dev/shm")
+    return Finding(found)
 
 
 def rendering() -> Finding:
@@ -120,14 +237,27 @@ def realtime() -> Finding:
 
 
 def spacemouse() -> Finding:
-    """Look for a SpaceMouse that this user may read."""
+    """Open a SpaceMouse, and listen for a second whether anything comes from it."""
     mouse = SpaceMouse(TeleopConfig())
     try:
         mouse.open()
     except DeviceError as error:
         return Finding("none", str(error))
+    found = mouse.describe()
+    deadline_s = time.monotonic() + LISTEN_S
+    heard = False
+    while not heard and time.monotonic() < deadline_s:
+        heard = mouse.read(time.monotonic_ns()).heard
+        time.sleep(0.01)
+    if heard:
+        found = f"{mouse.describe()} speaks"
     mouse.close()
-    return Finding("found")
+    if heard:
+        return Finding(found)
+    return Finding(
+        f"{found}: nothing came from it within {LISTEN_S:g} s",
+        "move it while this runs; if nothing comes then, switch a wireless one on and pair it",
+    )
 
 
 def runtime() -> Finding:
@@ -142,27 +272,54 @@ def runtime() -> Finding:
 CHECKS = (
     Check("python", python),
     Check("cores", cores),
+    Check("environment", environment),
     Check("ROS 2", ros),
+    Check("DDS settings", dds_profile),
     Check("ROS prefixes", one_ros),
     Check("shared memory", shared_memory),
+    Check("folders", folders),
+    Check("models", models),
     Check("rendering", rendering),
     Check("real time", realtime, needed_for="a 500 Hz servo on a busy machine, and every real arm"),
     Check("runtime", runtime, needed_for="policies on a GPU"),
+    Check("disk", recording_room, needed_for="recording"),
+    Check("clock", clock, needed_for="cameras or nodes on other machines"),
     Check("SpaceMouse", spacemouse, needed_for="teleoperation"),
 )
 
 
-def _try(code: str, remedy: str = "") -> Finding:
-    """Run Python code in a process of its own, which may crash; `remedy` empty: its last line."""
+def _looked(check: Check) -> Finding:
+    """Look; what goes wrong in looking is a finding, too."""
+    try:
+        return check.look()
+    except Exception as error:
+        return Finding("can't be told", in_words(error))
+
+
+def _try(code: str, remedy: str = "", install: str = "") -> Finding:
+    """Run Python code in a process of its own, which may crash.
+
+    Args:
+        code: Prints what was found as its last line.
+        remedy: Where it fails; empty: the last line of its error.
+        install: Where it ends with `_NOT_INSTALLED`.
+    """
     try:
         run = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=TRY_S
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TRY_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return Finding(f"no answer within {TRY_S:.0f} s", remedy or "try again on an idle machine")
     last_line = (run.stdout if run.returncode == 0 else run.stderr).strip().rpartition("\n")[2]
     if run.returncode == 0:
         return Finding(last_line)
+    if run.returncode == _NOT_INSTALLED and install:
+        return Finding(last_line, install)
     return Finding("no" if not remedy else last_line, remedy or last_line)
 
 

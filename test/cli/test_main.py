@@ -68,6 +68,76 @@ def test_a_device_that_is_missing_ends_a_verb_with_code_1(monkeypatch, capsys):
     assert capsys.readouterr().err == "carp up: no arm at 127.0.0.2; switch it on\n"
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "a.json"), "a.json: No such file or"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (BrokenPipeError(32, "Broken pipe"), "Broken pipe"),  # the robot's, not our reader's
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "pip install 'carp_ros[tr"),
+        (ModuleNotFoundError("No module named 'lerobot.x'", name="lerobot.x"), "install 'lerobot'"),
+        (ValueError(""), "ValueError"),
+    ],
+)
+def test_what_ends_a_verb_is_said_in_one_sentence(error, said, monkeypatch, capsys):
+    def fail(command: object) -> int:
+        raise error
+
+    monkeypatch.setattr("carp_ros.cli.up.main", fail)
+    assert cli.run(["up"]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("carp up: ")
+    assert said in printed
+    assert printed.count("\n") == 1
+
+
+def test_a_module_of_our_own_that_is_missing_is_a_bug_with_its_traceback(monkeypatch):
+    def fail(command: object) -> int:
+        raise ModuleNotFoundError("No module named 'carp_ros.gone'", name="carp_ros.gone")
+
+    monkeypatch.setattr("carp_ros.cli.up.main", fail)
+    with pytest.raises(ModuleNotFoundError):
+        cli.run(["up"])
+
+
+def test_every_module_that_an_extra_brings_is_named_after_it():
+    setup = (share_folder() / "setup.py").read_text(encoding="utf-8")
+    assert all(f'"{extra}"' in setup for extra in cli.EXTRAS)
+
+
+def test_a_reader_that_leaves_ends_a_verb_without_a_word():
+    code = "from carp_ros.cli.main import main; main()"
+    run = subprocess.run(
+        f"{sys.executable} -c '{code}' record --help | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.stderr == ""
+
+
+def test_output_that_the_terminal_has_no_letters_for_does_not_end_a_verb(tmp_path):
+    run = subprocess.run(
+        [*CARP, "up", "--rig", "ünï"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith("carp up: no rig file")
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work_begins(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("carp_ros.cli.demo.main", lambda command: pytest.fail("began to work"))
+    assert cli.run(["demo", "--report", f"{tmp_path}/file/report.json"]) == 1
+    assert f"--report is {tmp_path}/file/report.json, but" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_through_every_finally(number, tmp_path):
     left = tmp_path / "left"
@@ -84,10 +154,16 @@ cli.run = wait
 cli.main()
 """
     process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, env=dict(os.environ)
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
     )
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(number)
     assert process.wait(20.0) == 128 + number
+    said = process.stderr.read() if process.stderr else ""
+    assert said == ("carp: interrupted\n" if number == signal.SIGINT else "")
     assert left.exists()

@@ -1,0 +1,41 @@
+"""Where a verb shall write, asked before it works for hours."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+FILES = ("report", "picture", "contact_sheet")
+FOLDERS = ("out", "folder")
+"""Options of these names, in any verb, say where it writes."""
+
+
+def require_places(command: object) -> None:
+    """Refuse options of a verb that name a place where nothing can be written.
+
+    Raises:
+        ValueError: If one does; names the option, the place and the reason.
+    """
+    if getattr(command, "record", True) is False:
+        return  # `up` without the recorder writes nothing
+    for name in (*FILES, *FOLDERS):
+        given = getattr(command, name, None)
+        if isinstance(given, str | Path) and str(given):
+            wrong = _wrong_with(Path(given).absolute(), is_folder=name in FOLDERS)
+            if wrong:
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{option} is {given}, but {wrong}: choose another place")
+
+
+def _wrong_with(path: Path, is_folder: bool) -> str:
+    """Return why a file or folder can't be written, or nothing."""
+    if path.exists():
+        if path.is_dir() != is_folder:
+            return f"that is a {'file' if is_folder else 'folder'}"
+        found = path
+    else:
+        found = next(parent for parent in path.parents if parent.exists())
+        if not found.is_dir():
+            return f"{found} is no folder"
+    mode = os.W_OK | (os.X_OK if found.is_dir() else 0)
+    return "" if os.access(found, mode) else f"{found} can't be written"
