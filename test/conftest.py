@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from carp_ros.cli.main import EXTRAS
 from carp_ros.ros_environment import this_environment
 from carp_ros.sim.ur.faults import FaultClient
-
-from .tiny_bundle import write_tiny_bundle
 
 # Workers that run side by side must not hear each other's nodes, and no module those of the one
 # before: a node that was killed goes on being discovered for 20 s. 60 to 91 stay clear of the
@@ -44,6 +43,28 @@ FAULT_PORT = 30999
 UNLOCK_DELAY_S = 0.5
 
 
+class ModuleOfTests(pytest.Module):
+    """A test module, which is skipped where an optional part of the package is not installed."""
+
+    def _getobj(self):
+        try:
+            return super()._getobj()
+        except self.CollectError as error:
+            missing = error.__cause__
+            if isinstance(missing, ModuleNotFoundError) and missing.name:
+                package = missing.name.partition(".")[0]
+                for extra, packages in EXTRAS.items():
+                    if package in packages:
+                        reason = f"needs {package}: pip install 'carp_ros[{extra}]'"
+                        pytest.skip(reason, allow_module_level=True)
+            raise
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
+    """Collect the tests of a file, or say which part they need."""
+    return ModuleOfTests.from_parent(parent, path=module_path)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def ros_domain() -> None:
     """Give each module, and the processes that it starts, a ROS domain of its own."""
@@ -53,6 +74,11 @@ def ros_domain() -> None:
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a whole bundle; do not change it."""
+    pytest.importorskip(
+        "onnx", reason="bundles are written with onnx: pip install 'carp_ros[train]'"
+    )
+    from .tiny_bundle import write_tiny_bundle
+
     return write_tiny_bundle(tmp_path_factory.mktemp("models") / "tiny")
 
 
