@@ -24,9 +24,9 @@ def write_between_marks(readme: Path, name: str, text: str) -> None:
         ValueError: If it lacks them.
     """
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    before, begins, rest = readme.read_text().partition(begin)
+    before, begins, rest = readme.read_text(encoding="utf-8").partition(begin)
     _, ends, after = rest.partition(end)
     if not begins or not ends:
         raise ValueError(f"{readme} lacks {begin} or {end}; put the marks back")
     with whole_file(readme) as draft:
-        draft.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+        draft.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

@@ -77,7 +77,7 @@ def _of_graph(path: Path, prefix: Path) -> list[tuple[str, float]]:
         session.run(None, inputs)
     runs: dict[str, list[float]] = {}
     kinds: dict[str, str] = {}
-    for event in json.loads(Path(session.end_profiling()).read_text()):
+    for event in json.loads(Path(session.end_profiling()).read_text(encoding="utf-8")):
         if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
             runs.setdefault(event["name"], []).append(event["dur"])
             kinds[event["name"]] = event["args"]["op_name"]

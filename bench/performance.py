@@ -58,7 +58,7 @@ def _is_shown(row: dict[str, Any]) -> bool:
 def main() -> int:
     """Write the table; return the exit code."""
     try:
-        content = json.loads(_RESULTS.read_text())
+        content = json.loads(_RESULTS.read_text(encoding="utf-8"))
         write_between_marks(_README, "performance", text_of(content))
     except (OSError, ValueError) as error:
         print(f"performance: {error}", file=sys.stderr)

@@ -59,7 +59,7 @@ MAX_LINES = 400
 
 def imported_modules(source: Path) -> Iterator[str]:
     """Yield the dotted name of every module that a file imports, inside functions too."""
-    for node in ast.walk(ast.parse(source.read_text())):
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -114,8 +114,35 @@ def test_heavy_packages_stay_at_home():
 
 
 def test_a_module_fits_the_size_limit():
-    lines = {name_of(source): len(source.read_text().splitlines()) for source in SOURCES}
+    lines = {
+        name_of(source): len(source.read_text(encoding="utf-8").splitlines()) for source in SOURCES
+    }
     assert {name: n for name, n in lines.items() if n > MAX_LINES} == {}
+
+
+def texts_of_the_locale(source: Path) -> Iterator[int]:
+    """Yield the lines that read or write a file's text without saying that it is UTF-8."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call) or any(k.arg == "encoding" for k in node.keywords):
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        builtin = node.func.id if isinstance(node.func, ast.Name) else ""
+        written = [value.value for value in node.args if isinstance(value, ast.Constant)]
+        is_text = not any(isinstance(mode, str) and "b" in mode[:3] for mode in written)
+        if (
+            (called == "read_text" and not node.args)
+            or (called == "write_text" and len(node.args) == 1)
+            or (builtin == "open" and is_text)
+        ):
+            yield node.lineno
+
+
+def test_text_is_utf_8_whatever_the_locale_says():
+    sources = [*SOURCES, *REPOSITORY.glob("bench/**/*.py")]
+    offenders = [
+        f"{name_of(source)}:{line}" for source in sources for line in texts_of_the_locale(source)
+    ]
+    assert offenders == [], 'say encoding="utf-8"'
 
 
 def test_a_launch_file_imports_only_launch_and_the_shared_description():

@@ -142,7 +142,7 @@ def _evaluate(command: EvaluateCommand) -> int:
         for content in finished_runs(command.runs, command.variants, command.seeds)
     ]
     if command.results.is_file():
-        runs = with_earlier(runs, json.loads(command.results.read_text())["runs"])
+        runs = with_earlier(runs, json.loads(command.results.read_text(encoding="utf-8"))["runs"])
     rows = summary(runs)
     line = command_line()
     text = f"{table(rows)}\n\n{conditions(runs, rows, ' '.join(line))}"

@@ -101,7 +101,7 @@ def _task_rows(
         successes = 0
         for count, trial in enumerate(_trials(evaluation, bundle, task, left), 1):
             row = {**known, **_row(trial)}
-            with (folder / _TRIALS).open("a") as file:
+            with (folder / _TRIALS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
             done[trial.seed] = row
             successes += trial.success
@@ -148,7 +148,7 @@ def _read_rows(folder: Path) -> list[Row]:
     """Return all trials that a run ever had; a line that a kill cut short is none."""
     file = folder / _TRIALS
     rows = []
-    for line in file.read_text().splitlines() if file.is_file() else []:
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:

@@ -297,4 +297,4 @@ def _in_words(content: dict[str, Any]) -> str:
 def read_run(folder: Path) -> dict[str, Any] | None:
     """Return what a run's `training.json` says, if it is done."""
     file = folder / DONE
-    return json.loads(file.read_text()) if file.is_file() else None
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None

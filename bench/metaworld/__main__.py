@@ -223,7 +223,11 @@ def _report(command: ReportCommand, demonstrations: Path) -> None:
     from carp_ros.evaluation.report import write_report
 
     data = read_demonstrations(demonstrations)
-    earlier = json.loads(command.results.read_text()) if command.results.is_file() else None
+    earlier = (
+        json.loads(command.results.read_text(encoding="utf-8"))
+        if command.results.is_file()
+        else None
+    )
     content = collect(jobs_of(METHODS, SUBJECTS, SEEDS), command.out, data, earlier)
     text = tables(content)
     write_report(command.results, content)

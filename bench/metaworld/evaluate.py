@@ -70,7 +70,7 @@ def _begun(path: Path, job: Job, out: Path, count: int) -> dict[str, Any]:
         "versions": {name: version(name) for name in ("metaworld", "mujoco", "gymnasium", "torch")},
         "machine": machine(),
     }
-    earlier = json.loads(path.read_text()) if path.is_file() else {}
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if all(earlier.get(key) == content[key] for key in ("weights", "layouts")):
         return earlier
     return content | {"tasks": {}}

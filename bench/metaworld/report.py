@@ -171,4 +171,4 @@ def _shown(data: Demonstrations) -> Row:
 
 
 def _read(path: Path) -> Row:
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -90,7 +90,7 @@ class Planner:
         config, weights = read_weights(folder / "policy")
         self.recipe = read_strictly(Recipe, config["recipe"], f"{folder}: recipe")
         self.demonstrations: str = config["demonstrations"]
-        self.facts: dict[str, Any] = json.loads((folder / TRAINED).read_text())
+        self.facts: dict[str, Any] = json.loads((folder / TRAINED).read_text(encoding="utf-8"))
         network, self._plan = _untrained(job, self.recipe)
         network.load_state_dict(weights)
         network.eval()

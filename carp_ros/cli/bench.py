@@ -167,11 +167,11 @@ def _row(timing: Timing) -> str:
 
 def _with_priority(path: Path, priority: int, folder: Path) -> Path:
     """Return a copy of a rig file with another priority of the servo."""
-    content = yaml.safe_load(path.read_text())
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     content.setdefault("servo", {})["priority"] = priority
     copy = folder / str(priority) / path.name
     copy.parent.mkdir(exist_ok=True)
-    copy.write_text(yaml.safe_dump(content))
+    copy.write_text(yaml.safe_dump(content), encoding="utf-8")
     return copy
 
 

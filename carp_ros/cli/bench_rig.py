@@ -17,9 +17,9 @@ def full_size_rig(path: Path, folder: Path) -> Path:
         path: Of the rig's file.
         folder: For the copy.
     """
-    content = yaml.safe_load(path.read_text())
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     for camera in content["cameras"].values():
         camera |= {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "rate_hz": RATE_HZ}
     copy = folder / path.name
-    copy.write_text(yaml.safe_dump(content))
+    copy.write_text(yaml.safe_dump(content), encoding="utf-8")
     return copy

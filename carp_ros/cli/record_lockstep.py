@@ -67,7 +67,7 @@ def _order(command: RecordCommand) -> Order:
         seed=None,
         software=version(),
         started_ns=0,
-        rig_file=_as_recorded(yaml.safe_load(path.read_text()), rig),
+        rig_file=_as_recorded(yaml.safe_load(path.read_text(encoding="utf-8")), rig),
     )
     return Order(rig, info, command.level, command.timeout_s, command.images, command.out)
 

@@ -283,5 +283,5 @@ def _peak_gflop_s() -> float:
 
 def _memory_mb() -> float:
     """Return how much memory this process holds."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return 1e-6 * pages * os.sysconf("SC_PAGE_SIZE")

@@ -51,7 +51,7 @@ def write_report(path: Path, content: dict[str, Any]) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         draft.replace(path)
     except OSError as error:
         raise ValueError(f"cannot write the report {path}: {error.strerror}") from error
@@ -84,7 +84,7 @@ def require_writable(path: Path | None, what: str = "report") -> None:
 def _processor() -> str:
     """Return the processor's name as its maker gives it."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

@@ -110,7 +110,9 @@ def write_bundle(
         manifest["made"]["precision"] = precision
         manifest["made"]["flops"] = flops
         manifest["made"]["parameters"] = sum(x.numel() for x in network.parameters())
-        (draft / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, width=100))
+        (draft / MANIFEST).write_text(
+            yaml.safe_dump(manifest, sort_keys=False, width=100), encoding="utf-8"
+        )
         remove_folder(folder)  # not before there is another one
 
 

@@ -80,6 +80,6 @@ def write_untrained(
 
 def _tolerate(manifest: Path) -> None:
     """Let the golden case be anything: logits by chance are close, and 8 bits pick others."""
-    content = yaml.safe_load(manifest.read_text())
+    content = yaml.safe_load(manifest.read_text(encoding="utf-8"))
     content["golden"] |= dict.fromkeys(content["golden"].keys() - {"file", "sha256"}, 100.0)
-    manifest.write_text(yaml.safe_dump(content, sort_keys=False))
+    manifest.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

@@ -70,7 +70,7 @@ class EpisodeParameters:
             seed=seed if seed >= 0 else None,
             software=version(),
             started_ns=now_ns,
-            rig_file=yaml.safe_load(self._rig_path.read_text()),
+            rig_file=yaml.safe_load(self._rig_path.read_text(encoding="utf-8")),
         )
 
     def new_folder(self, info: EpisodeInfo) -> Path:

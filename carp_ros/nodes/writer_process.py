@@ -157,7 +157,7 @@ class WriterProcess:
             sys.stdout.flush()
         except BrokenPipeError:
             # the node is gone: nobody listens, and there is still something to write
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _is_alone() -> bool:

@@ -122,7 +122,9 @@ class Dataset:
         if pieces and self.spec:
             (self._root / INFO).unlink(missing_ok=True)
             with whole_file(self._root / OURS) as draft:
-                draft.write_text(json.dumps(dataclasses.asdict(self.spec), indent=4) + "\n")
+                draft.write_text(
+                    json.dumps(dataclasses.asdict(self.spec), indent=4) + "\n", encoding="utf-8"
+                )
         if not (self._root / INFO).exists():
             self._remove_strays()
             for volume in _volumes(pieces):

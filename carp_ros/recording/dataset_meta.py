@@ -67,4 +67,4 @@ def write_meta(root: Path, spec: DatasetSpec, episodes: Sequence[Row]) -> None:
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     with whole_file(path) as draft:
-        draft.write_text(json.dumps(content, indent=4) + "\n")
+        draft.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")

@@ -93,12 +93,12 @@ def write_piece(
             "facts": facts,
             "images": {name: _lists(counted.statistics()) for name, counted in images.items()},
         }
-        (draft / _FACTS).write_text(json.dumps(content))
+        (draft / _FACTS).write_text(json.dumps(content), encoding="utf-8")
 
 
 def read_piece(folder: Path) -> Piece:
     """Return what `write_piece` wrote."""
-    content = json.loads((folder / _FACTS).read_text())
+    content = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
     images = {
         name: {key: np.array(value) for key, value in statistics.items()}
         for name, statistics in content["images"].items()

@@ -105,4 +105,6 @@ def _simplify(source: Path, target: Path) -> None:
     if source.suffix == ".stl":
         mesh.export(target)
     else:
-        target.write_text(export_obj(mesh, include_normals=False, include_texture=False))
+        target.write_text(
+            export_obj(mesh, include_normals=False, include_texture=False), encoding="utf-8"
+        )

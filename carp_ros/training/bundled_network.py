@@ -50,7 +50,7 @@ def write_network(folder: Path, config: Mapping[str, Any], places: Mapping[str, 
         places: Of the network's weights, by name.
     """
     content = {"config": config, "weights": {name: asdict(p) for name, p in places.items()}}
-    (folder / NETWORK).write_text(json.dumps(content) + "\n")
+    (folder / NETWORK).write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def read_network(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
