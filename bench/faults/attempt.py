@@ -289,7 +289,7 @@ def _age_s(child: _Child) -> float:
 
 def _cpu_s(pid: int) -> float:
     """Return how long a process has worked."""
-    numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    numbers = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
 
 
@@ -302,12 +302,12 @@ def _limit() -> None:
 
 def _forget_peak() -> float:
     """Let the kernel count the peak from here, and return what there is, in [MB]."""
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     return _status_mb("VmRSS")
 
 
 def _status_mb(name: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise RuntimeError(f"/proc/self/status has no {name}")

@@ -269,7 +269,7 @@ class BagCampaign:
     def metadata_value(self, chance: Chance, folder: Path) -> Spoilt:
         """Spoil a value of metadata.yaml."""
         path = folder / "bags" / ODD / "metadata.yaml"
-        tree, what = spoil_tree(chance, yaml.safe_load(path.read_text()))
+        tree, what = spoil_tree(chance, yaml.safe_load(path.read_text(encoding="utf-8")))
         write_anew(path, text_of(tree, "yaml").encode("utf-8", "surrogatepass"))
         return Spoilt(f"metadata.yaml: {what}", {"info": "any"})
 
@@ -277,7 +277,7 @@ class BagCampaign:
         """Spoil the text of metadata.yaml."""
         path = folder / "bags" / ODD / "metadata.yaml"
         if chance.random() < 0.7:
-            data, what = spoil_text(chance, path.read_text(), "yaml")
+            data, what = spoil_text(chance, path.read_text(encoding="utf-8"), "yaml")
         else:
             data, what = spoil_bytes(chance, path.read_bytes())
         write_anew(path, data)
@@ -302,7 +302,9 @@ class BagCampaign:
             "another episode's": lambda: write_anew(
                 mcap, next((folder / "bags" / GOOD).glob("*.mcap")).read_bytes()
             ),
-            "unfinished as well": lambda: (bag / "unfinished.yaml").write_text("rig: x\n"),
+            "unfinished as well": lambda: (bag / "unfinished.yaml").write_text(
+                "rig: x\n", encoding="utf-8"
+            ),
             "unfinished as a folder": lambda: (bag / "unfinished.yaml").mkdir(),
             "not finished": lambda: self._sound[False].write(self._clear(folder), finished=False),
             "without metadata": (bag / "metadata.yaml").unlink,
@@ -310,7 +312,10 @@ class BagCampaign:
                 shutil.rmtree(bag),
                 bag.symlink_to(folder / "bags" / GOOD),
             ),
-            "a file in its place": lambda: (shutil.rmtree(bag), bag.write_text("nothing")),
+            "a file in its place": lambda: (
+                shutil.rmtree(bag),
+                bag.write_text("nothing", encoding="utf-8"),
+            ),
             "a folder inside": (bag / "inner").mkdir,
             "not readable": lambda: mcap.chmod(0o000),
             "an empty folder": lambda: (shutil.rmtree(bag), bag.mkdir()),

@@ -59,7 +59,7 @@ def import_checkpoint(tokenizer: Path, policy: Path, sizes: Path, out: Path) -> 
     }
     try:
         with whole_file(out / _CONFIG) as draft:
-            draft.write_text(json.dumps(config, indent=2) + "\n")
+            draft.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         for name, network in ((_TOKENIZER, vq), (_TRANSFORMER, transformer)):
             with whole_file(out / name) as draft:
                 save_file(network.state_dict(), draft)

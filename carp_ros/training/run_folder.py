@@ -52,7 +52,7 @@ class RunFolder:
         file = path / CONFIG
         if not file.exists():
             with refusing(ValueError, str(path)), whole_file(file) as draft:
-                draft.write_text(text + "\n")
+                draft.write_text(text + "\n", encoding="utf-8")
         elif (before := load_json(file)) != (now := json.loads(text)):
             raise ValueError(
                 f"{path} holds a training with {_difference(before, now)}; expected the same: name"
