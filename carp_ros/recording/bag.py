@@ -290,7 +290,9 @@ def _new_writer(folder: Path) -> FlushableWriter:
 def _replace(path: Path, content: Any) -> None:
     """Put a YAML file in the place of another, at once."""
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    temporary.write_text(
+        yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
     sync(temporary)
     os.replace(temporary, path)
     sync(path.parent)
