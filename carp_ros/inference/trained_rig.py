@@ -42,6 +42,11 @@ def why_unlike(rig: Rig, trained_on: str, cameras: Iterable[str]) -> str:
 def _differences(rig: Rig, trained: Rig, cameras: frozenset[str]) -> Iterator[str]:
     if rig.robot.name != trained.robot.name:
         yield f"robot is {rig.robot.name}; expected {trained.robot.name}: poses are in its base"
+    if (rig.cell is None) != (trained.cell is None):
+        of, wanted = (
+            ("hardware", "a simulated cell") if rig.cell is None else ("a cell", "hardware")
+        )
+        yield f"it is of {of}; expected {wanted}: what its cameras see is another world"
     tool, expected = rig.tool.flange_from_tcp, trained.tool.flange_from_tcp
     off_m = float(np.linalg.norm(tool.position - expected.position))
     off_rad = float(np.linalg.norm(rotation_between(tool.quaternion, expected.quaternion)))
