@@ -244,7 +244,7 @@ class DatasetCampaign:
             "double": lambda: _cast(table, place, pa.float64()),
             "int8": lambda: _cast(table, place, pa.int8()),
             "a list of any length": lambda: _cast(table, place, pa.list_(pa.float64())),
-            "a dictionary": lambda: table.set_column(place, name, column.dictionary_encode()),
+            "a dictionary": lambda: _as_dictionary(table, place),
             "another column": lambda: table.set_column(
                 place, name, table.column((place + 1) % table.num_columns)
             ),
@@ -431,6 +431,13 @@ def _exchanged(order: Any, a: int, b: int) -> Any:
 def _as_text(table: pa.Table, place: int) -> pa.Table:
     texts = [str(value) for value in table.column(place).to_pylist()]
     return table.set_column(place, table.column_names[place], pa.array(texts))
+
+
+def _as_dictionary(table: pa.Table, place: int) -> pa.Table:
+    if pa.types.is_nested(table.column(place).type):
+        return _as_text(table, place)
+    encoded = table.column(place).dictionary_encode()
+    return table.set_column(place, table.column_names[place], encoded)
 
 
 def _with_null(table: pa.Table, place: int) -> pa.Table:

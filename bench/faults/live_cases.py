@@ -250,7 +250,7 @@ def _pose(chance: Chance, watch: Watch) -> tuple[Topics, str]:
     msg.header.stamp, when = _stamp(chance, watch)
     msg.header.frame_id = _frame(chance, watch)
     p, q = msg.pose.position, msg.pose.orientation
-    p.x, p.y, p.z, q.x = 0.45, 0.0, 0.3, 1.0
+    p.x, p.y, p.z, q.x, q.w = 0.45, 0.0, 0.3, 1.0, 0.0
     act = int(chance.integers(4))
     what = "as it should be"
     if act == 0:
@@ -373,7 +373,7 @@ def _chunk(chance: Chance, watch: Watch) -> tuple[Topics, str]:
             x, y, z = at + np.array([0.2, -0.2, 0.2]) * (k + 1)
         move = Transform()
         move.translation.x, move.translation.y, move.translation.z = float(x), float(y), float(z)
-        move.rotation.x = 1.0
+        move.rotation.x, move.rotation.w = 1.0, 0.0
         if act == "numbers" and k == place:
             setattr(move.translation, "xyz"[int(chance.integers(3))], value)
         if act == "quaternion" and k >= place:
@@ -430,9 +430,9 @@ def _triggers(chance: Chance, watch: Watch) -> tuple[str, Callable[[], str]]:
     def do() -> str:
         said = []
         for name, value in zip(chosen, values):
+            if name in ("control/home", "control/enable"):
+                watch.expect_enabling()
             if name in ("control/enable", "recorder/mark_success"):
-                if name == "control/enable" and value:
-                    watch.expect_enabling()
                 answer = _call(watch, SetBool, name, SetBool.Request(data=value))
             else:
                 answer = _call(watch, Trigger, name, Trigger.Request(), 10.0)
