@@ -190,7 +190,7 @@ def write_rig(folder: Path) -> Path:
         camera |= {"width_px": 160, "height_px": 120, "rate_hz": 15.0}
     content["limits"]["camera_timeout_s"] = _CAMERA_TIMEOUT_S
     path = folder / "ur5e_sim.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content, sort_keys=False))  # the first camera counts
     return path
 
 
