@@ -88,9 +88,12 @@ def _case(
         lines += system.new_lines()
     seconds = round(time.monotonic() - begin_s, 1)
     grown = {n: mb - base_mb.get(n, mb) for n, mb in system.memory_mb().items()}
-    most_mb = max(grown.values(), default=0.0)
+    largest = max(grown, key=lambda name: grown[name], default="")
+    most_mb = grown.get(largest, 0.0)
     lost = sorted(names - set(system.processes()))
-    verdict, detail = _judged(system, lines, dangers, silence, moves, watch, lost, most_mb, said)
+    verdict, detail = _judged(
+        system, lines, dangers, silence, moves, watch, lost, (largest, most_mb), said
+    )
     case = Case(seed, act.name, act.what[:300], verdict, detail[:600], seconds, round(most_mb, 1))
     return case, verdict in ("refused", "harmless", "unclear") or (verdict == "dangerous" and moves)
 
@@ -103,7 +106,7 @@ def _judged(
     moves: bool,
     watch: Watch,
     lost: list[str],
-    most_mb: float,
+    grown: tuple[str, float],
     said: str,
 ) -> tuple[Verdict, str]:
     errors = tracebacks(lines)
@@ -119,8 +122,8 @@ def _judged(
         return "hang", f"does not move again: {watch.problem}"
     if lost:
         return "traceback", f"ended and did not come back: {', '.join(lost)}"
-    if most_mb > _MOST_MB:
-        return "memory", f"{most_mb:.0f} MB more"
+    if grown[1] > _MOST_MB:
+        return "memory", f"{grown[0]} has {grown[1]:.0f} MB more"
     told = [line for line in lines if "[WARN]" in line or "[ERROR]" in line]
     if told or "no:" in said or "no" in said.removeprefix("answers: ").split(", "):
         return "refused", said or told[0]

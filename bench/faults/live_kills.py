@@ -77,7 +77,8 @@ def _judged(
         said = [line for line in lines if "ended" in line or "[ERROR]" in line]
         return "refused", f"the system ended, and says: {said[-1] if said else lines[-1:]}"
     if not moves:
-        return "hang", f"up, but does not move again: {problem}"
+        said = [line for line in lines if "ended" in line or "was lost" in line]
+        return "hang", f"up, but does not move again: {problem} {said[-1:]}"
     return "harmless", "moves again after an enable"
 
 

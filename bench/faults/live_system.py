@@ -130,7 +130,7 @@ class LiveSystem:
             if host in path.name or pids & set(re.split(r"[_.]", path.name)):
                 found.append(f"left behind: {path}")
                 path.unlink(missing_ok=True)
-        for path in self.temporary.iterdir():
+        for path in self.temporary.glob("carp*"):  # libraries keep theirs
             found.append(f"left behind: {path.name} in the temporary folder")
             subprocess.run(["rm", "-rf", str(path)], check=False)
         self._process = None
