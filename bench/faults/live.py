@@ -113,7 +113,7 @@ def _judged(
     if dangers:
         return "dangerous", "; ".join([*dangers[:3], *errors[:1]])
     if system.up is None:
-        return "traceback", f"the system ended: {' / '.join(lines[-3:])}"
+        return "traceback", f"the system ended: {' / '.join([*errors[:2], *lines[-2:]])}"
     if errors:
         return "traceback", "; ".join(errors[:3])
     if silence:
