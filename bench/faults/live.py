@@ -82,7 +82,7 @@ def _case(
     moves = False
     if system.up is not None and not tracebacks(lines):
         absent = bring_back(watch) if kind == "lifecycle" else ""
-        moves = not absent and watch.ensure_moving()
+        moves = not absent and watch.ensure_moving(runs=lambda: system.up is not None)
         dangers += [text for text in watch.dangers() if text not in dangers]
         watch.problem = absent or watch.problem
         lines += system.new_lines()

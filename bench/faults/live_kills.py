@@ -48,7 +48,7 @@ def kill_case(seed: int, system: LiveSystem, watch: Watch) -> tuple[Case, bool]:
     dangers, lines, left = watch.dangers(), system.new_lines(), []
     alive, moves = system.up is not None, False
     if alive:
-        moves = watch.ensure_moving(_BACK_WITHIN_S)
+        moves = watch.ensure_moving(_BACK_WITHIN_S, lambda: system.up is not None)
         dangers += [text for text in watch.dangers() if text not in dangers]
         lines += system.new_lines()
         alive = system.up is not None

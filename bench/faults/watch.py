@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -40,10 +41,11 @@ _ACT_S = 14.0
 
 @dataclass(frozen=True)
 class Sample:
-    """Where the tool was: by which clock, and in the base frame."""
+    """Where the tool was: by its own clock, in the base frame, and when by this machine's clock."""
 
     time_s: float
     position: Any
+    wall_s: float = 0.0
 
 
 class Watch(ConductorNode):
@@ -104,10 +106,17 @@ class Watch(ConductorNode):
         way = float(np.linalg.norm(recent[-1].position - recent[0].position))
         return way / max(recent[-1].time_s - recent[0].time_s, 1e-3) > _MOVING_M_S
 
-    def ensure_moving(self, timeout_s: float = 45.0) -> bool:
-        """Let the arm move and be recorded, whatever state it is in; tell whether it does."""
+    def ensure_moving(
+        self, timeout_s: float = 45.0, runs: Callable[[], bool] = lambda: True
+    ) -> bool:
+        """Let the arm move and be recorded, whatever state it is in; tell whether it does.
+
+        Args:
+            timeout_s: How long to try.
+            runs: Tells whether there is a system to try with.
+        """
         deadline_s = time.monotonic() + timeout_s
-        while time.monotonic() < deadline_s:
+        while time.monotonic() < deadline_s and runs():
             try:
                 self._record()
                 acting_s = time.monotonic() - self._began_s
@@ -208,7 +217,9 @@ class Watch(ConductorNode):
             return
         p = msg.pose.position
         self._heard_s = time.monotonic()
-        self._told.append(Sample(time_from_msg(msg.header.stamp) * 1e-9, np.array([p.x, p.y, p.z])))
+        self._told.append(
+            Sample(time_from_msg(msg.header.stamp) * 1e-9, np.array([p.x, p.y, p.z]), self._heard_s)
+        )
 
     def _observe(self) -> None:
         live, seen_ns = None, -1
@@ -225,7 +236,8 @@ class Watch(ConductorNode):
                 continue
             if cell.time_ns != seen_ns:
                 seen_ns = cell.time_ns
-                self._truth.append(Sample(seen_ns * 1e-9, cell.tcp_pose.position.copy()))
+                position = cell.tcp_pose.position.copy()
+                self._truth.append(Sample(seen_ns * 1e-9, position, live.wall_ns * 1e-9))
 
 
 def fastest(samples: list[Sample], window_s: float = _WINDOW_S) -> float:
@@ -235,7 +247,9 @@ def fastest(samples: list[Sample], window_s: float = _WINDOW_S) -> float:
         if place and not 0.0 < sample.time_s - samples[place - 1].time_s < 0.5:
             first = place
         while sample.time_s - samples[first].time_s > window_s:
-            span_s = sample.time_s - samples[first].time_s
+            # by whichever clock is slower: a physics that lags makes haste of what is none
+            wall_s = sample.wall_s - samples[first].wall_s
+            span_s = max(sample.time_s - samples[first].time_s, wall_s)
             way = float(np.linalg.norm(sample.position - samples[first].position))
             most = max(most, way / span_s)
             first += 1
