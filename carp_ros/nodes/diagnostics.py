@@ -27,7 +27,9 @@ class DiagnosticsPublisher:
         self._publisher = node.create_publisher(DiagnosticArray, "diagnostics", 10)
 
     def publish(self, statuses: list[DiagnosticStatus]) -> None:
-        """Publish the statuses, stamped now."""
-        msg = DiagnosticArray(status=statuses)
+        """Publish the statuses, stamped now, and what the node's border refused."""
+        border = getattr(self._node, "border", None)
+        refused = None if border is None else border.status(self._node.get_name())
+        msg = DiagnosticArray(status=[*statuses, *([refused] if refused else [])])
         msg.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(msg)

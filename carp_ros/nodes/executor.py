@@ -3,8 +3,11 @@
 rclpy's own makes anew what it waits for before each callback, and each callback wakes it twice more
 for nothing: on two busy cores that is more work than what the nodes do. This one keeps what it
 waits for until an entity comes or goes, and calls timers and subscriptions directly. All that is
-rare it leaves to rclpy: services, clients, guard conditions, tasks, and once a second events such
-as incompatible QoS.
+rare it leaves to rclpy: services, clients, guard conditions, tasks, action servers and clients, and
+once a second events such as incompatible QoS.
+
+It uses names of rclpy that are nobody else's business. Where rclpy is another than those it was
+tried with, `make_executor` returns rclpy's own.
 
 rclpy has an `EventsExecutor`, too; that of Jazzy's wheels (7.1.5) turns in circles and calls
 nothing.
@@ -13,29 +16,83 @@ nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import ExitStack
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from rclpy.context import Context
+from rclpy.event_handler import EventHandler
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import (
+    Executor,
     ExternalShutdownException,
     ShutdownException,
     SingleThreadedExecutor,
     TimeoutException,
 )
 from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.node import Node
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
+from rclpy.waitable import NumberOfEntities, Waitable
 
 _RARE_NS = 1_000_000_000
+_WAITING_NS = 5_000_000  # from one look at callbacks that wait for something to the next
+_IN_VAIN_S = 0.001
 _OFTEN = ("timer", "subscription")  # in the order in which they are called
 _SELDOM = ("guard_condition", "client", "service")
 
+_TRIED = ((7, 1, 0), (7, 2, 0))  # from the first on, below the second
+_NEEDED = (
+    "_context",
+    "_guard",
+    "_is_shutdown",
+    "_make_handler",
+    "_sigint_gc",
+    "_take_subscription",
+    "_take_timer",
+    "_take_waitable",
+    "_tasks",
+    "_tasks_lock",
+    "_wait_for_ready_callbacks",
+)
+
+
+def make_executor(warn: Callable[[str], object]) -> Executor:
+    """Return a `KeptExecutor`, or rclpy's own where this rclpy is another than those tried.
+
+    Args:
+        warn: Takes a line that says so.
+    """
+    try:
+        found = version("rclpy")
+    except PackageNotFoundError:
+        found = "unknown"
+    executor = KeptExecutor()
+    if problem := _unlike_tried(found, executor):
+        executor.shutdown()
+        warn(f"{problem}: rclpy's own executor is used, which takes more of the processor")
+        return SingleThreadedExecutor()
+    return executor
+
+
+def _unlike_tried(found: str, executor: object) -> str:
+    """Return in words what `KeptExecutor` was not tried with, if anything."""
+    first, end = _TRIED
+    numbers = tuple(int(part) for part in found.split(".")[:3] if part.isdecimal())
+    if not first <= numbers < end:
+        return f"rclpy is {found}; tried were {'.'.join(map(str, first))} to 7.1.x"
+    missing = [name for name in _NEEDED if not hasattr(executor, name)]
+    return f"rclpy {found} lacks {', '.join(missing)}" if missing else ""
+
 
 class KeptExecutor(SingleThreadedExecutor):
-    """Spins nodes whose timers and subscriptions call functions, not coroutines."""
+    """Spins nodes most of whose callbacks are functions of timers and subscriptions."""
+
+    def __init__(self, *, context: Context | None = None) -> None:
+        super().__init__(context=context)
+        self._does_what_is_rare = False
 
     def spin(self) -> None:
         """Execute callbacks until shutdown.
@@ -44,14 +101,24 @@ class KeptExecutor(SingleThreadedExecutor):
             ExternalShutdownException: If ROS was shut down meanwhile.
             Exception: Whatever a callback raises.
         """
+        is_asked = False
         while self._context.ok() and not self._is_shutdown:
-            self._do_what_is_rare()
+            if not self._do_what_is_rare() and is_asked:
+                time.sleep(_IN_VAIN_S)  # its callback group is busy with one that waits
             with ExitStack() as in_use:
-                self._spin_kept(_Kept(self._context, self._entities(), in_use))
+                kept = _Kept(self._context, self._entities(), self._waitables(), in_use)
+                self._spin_kept(kept)
+                is_asked = kept.is_asked
 
     def can_execute(self, entity: Any) -> bool:
         """Return whether rclpy may execute it: not what `spin` calls itself."""
-        return not isinstance(entity, (Timer, Subscription)) and super().can_execute(entity)
+        is_ours = self._does_what_is_rare and isinstance(entity, (Timer, Subscription))
+        return not is_ours and super().can_execute(entity)
+
+    def _waitables(self) -> list[tuple[Waitable, Node]]:
+        """Return what is neither of rclpy's own kinds nor an event: actions, for one."""
+        waitables = [(waitable, node) for node in self.get_nodes() for waitable in node.waitables]
+        return [(one, node) for one, node in waitables if not isinstance(one, EventHandler)]
 
     def _entities(self) -> dict[str, list[Any]]:
         # the first wakes an executor when entities come or go, the second when ROS is shut down;
@@ -71,7 +138,7 @@ class KeptExecutor(SingleThreadedExecutor):
 
     def _spin_kept(self, kept: _Kept) -> None:
         """Call timers and subscriptions until there is anything else to do."""
-        end_ns = time.monotonic_ns() + _RARE_NS
+        end_ns = time.monotonic_ns() + (_WAITING_NS if self._is_one_waiting() else _RARE_NS)
         while not kept.is_rare_ready and (left_ns := end_ns - time.monotonic_ns()) > 0:
             kept.wait(left_ns)
             if self._is_shutdown:
@@ -80,25 +147,68 @@ class KeptExecutor(SingleThreadedExecutor):
                 raise ExternalShutdownException
             for timer in kept.ready("timer"):
                 if timer.handle.is_timer_ready():  # not if it was cancelled meanwhile
-                    _call(self._take_timer(timer))
+                    self._call(self._take_timer(timer))
             for subscription in kept.ready("subscription"):
-                _call(self._take_subscription(subscription))
+                self._call(self._taken(subscription))
+            for waitable, node in kept.ready_waitables:
+                if self.can_execute(waitable):
+                    self._make_handler(waitable, node, self._take_waitable)  # rclpy executes it
+            if self._is_one_waiting():  # what it waits for may have come
+                return
 
-    def _do_what_is_rare(self) -> None:
-        """Let rclpy execute all that is ready now."""
+    def _is_one_waiting(self) -> bool:
+        return any(not task.done() for task, _, _ in self._tasks)
+
+    def _taken(self, subscription: Subscription) -> Any:
+        """Return what rclpy takes out of a queue; what can't be taken is refused by the node."""
+        try:
+            return self._take_subscription(subscription)
+        except Exception as error:
+            for node in self.get_nodes():
+                refuse = getattr(node, "refuse_taking", None)
+                if refuse is not None and subscription in node.subscriptions:
+                    refuse(subscription, error)
+                    return None
+            raise
+
+    def _do_what_is_rare(self) -> int:
+        """Let rclpy execute all that is ready now, and go on with what waits; return how many."""
+        done = 0
+        self._does_what_is_rare = True
         try:
             for task, _, _ in self._wait_for_ready_callbacks(timeout_sec=0.0):
+                done += 1
                 task()
                 if (error := task.exception()) is not None:
                     raise error
         except (TimeoutException, ShutdownException):
+            pass
+        finally:
+            self._does_what_is_rare = False
+        return done
+
+    def _call(self, taken: Any) -> None:
+        """Call what rclpy took: a function that returns a coroutine; None if there was nothing."""
+        if taken is None:
             return
+        coroutine: Coroutine[Any, Any, None] = taken()
+        try:
+            coroutine.send(None)
+        except StopIteration:
+            return
+        self.create_task(coroutine)  # its callback waits for something
 
 
 class _Kept:
     """What is waited for; none of it is destroyed while it is in use."""
 
-    def __init__(self, context: Context, entities: dict[str, list[Any]], in_use: ExitStack) -> None:
+    def __init__(
+        self,
+        context: Context,
+        entities: dict[str, list[Any]],
+        waitables: list[tuple[Waitable, Node]],
+        in_use: ExitStack,
+    ) -> None:
         self._entities: dict[str, dict[int, Any]] = {}
         for kind in (*_OFTEN, *_SELDOM):
             those = self._entities[kind] = {}
@@ -108,17 +218,26 @@ class _Kept:
                 except InvalidHandle:  # destroyed already
                     continue
                 those[entity.handle.pointer] = entity
+        self._waitables: list[tuple[Waitable, Node]] = []
+        others = NumberOfEntities()
+        for waitable, node in waitables:
+            try:
+                in_use.enter_context(waitable)
+            except InvalidHandle:
+                continue
+            self._waitables.append((waitable, node))
+            others += waitable.get_num_entities()
         counts = {kind: len(those) for kind, those in self._entities.items()}
         if context.handle is None:
             raise ExternalShutdownException
         in_use.enter_context(context.handle)
         self._set = rclpy_implementation.WaitSet(
-            counts["subscription"],
-            counts["guard_condition"],
-            counts["timer"],
-            counts["client"],
-            counts["service"],
-            0,
+            counts["subscription"] + others.num_subscriptions,
+            counts["guard_condition"] + others.num_guard_conditions,
+            counts["timer"] + others.num_timers,
+            counts["client"] + others.num_clients,
+            counts["service"] + others.num_services,
+            others.num_events,
             context.handle,
         )
         self._handles = [
@@ -126,6 +245,8 @@ class _Kept:
             for kind, those in self._entities.items()
         ]
         self.is_rare_ready = False
+        self.is_asked = False  # by a service or a client
+        self.ready_waitables: list[tuple[Waitable, Node]] = []
 
     def wait(self, timeout_ns: int) -> None:
         """Wait until something is ready, or for so long."""
@@ -133,31 +254,20 @@ class _Kept:
         for add, handles in self._handles:
             for handle in handles:
                 add(handle)
+        for waitable, _ in self._waitables:
+            waitable.add_to_wait_set(self._set)
         self._set.wait(timeout_ns)
+        self.ready_waitables = [pair for pair in self._waitables if pair[0].is_ready(self._set)]
         for kind in _SELDOM:
             for entity in self.ready(kind):
                 self.is_rare_ready = True
                 if kind == "guard_condition":
                     entity._executor_triggered = True  # rclpy triggers it anew for its own wait
+                else:
+                    self.is_asked = True
 
     def ready(self, kind: str) -> Iterable[Any]:
         """Return the entities of a kind that are ready."""
         those = self._entities[kind]
-        return [those[pointer] for pointer in self._set.get_ready_entities(kind)]
-
-
-def _call(taken: Any) -> None:
-    """Call what rclpy took: a function that returns a coroutine; None if there was nothing.
-
-    Raises:
-        TypeError: If the callback waits for something.
-    """
-    if taken is None:
-        return
-    coroutine: Coroutine[Any, Any, None] = taken()
-    try:
-        coroutine.send(None)
-    except StopIteration:
-        return
-    coroutine.close()
-    raise TypeError("a callback waits for something; expected a function, which returns")
+        ready = self._set.get_ready_entities(kind)
+        return [those[pointer] for pointer in ready if pointer in those]

@@ -6,19 +6,23 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.node import Node
-
+from carp_ros.nodes.guarded_node import GuardedNode
 from carp_ros.rig import Rig, load_rig
+from carp_ros.strict import Rule
 
 
-def fixed_parameter(node: Node, name: str, default: Any, description: str) -> Any:
-    """Declare a parameter that is read once, at start, and return its value."""
-    descriptor = ParameterDescriptor(description=description, read_only=True)
-    return node.declare_parameter(name, default, descriptor).value
+def fixed_parameter(
+    node: GuardedNode, name: str, default: Any, description: str, rule: Rule | None = None
+) -> Any:
+    """Declare a parameter that is read once, at start, and return its value.
+
+    Raises:
+        ValueError: If it was given a value that it may not have.
+    """
+    return node.rules.declare(name, default, description, rule, read_only=True)
 
 
-def rig_parameter(node: Node) -> tuple[Path, Rig]:
+def rig_parameter(node: GuardedNode) -> tuple[Path, Rig]:
     """Declare the parameters `rig` and `rig_sha256` and return the path and the rig.
 
     Raises:

@@ -49,7 +49,7 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
     from rclpy.executors import ExternalShutdownException
     from rclpy.utilities import ok
 
-    from carp_ros.nodes.executor import KeptExecutor
+    from carp_ros.nodes.executor import make_executor
 
     rclpy.init()
     node = None
@@ -57,7 +57,7 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
         if interrupts:
             raise ExternalShutdownException
         node = make_node()
-        executor = KeptExecutor()
+        executor = make_executor(lambda text: sys.stderr.write(f"{text}\n"))
         executor.add_node(node)  # pyright: ignore[reportArgumentType]
         executor.spin()
     except ExternalShutdownException:

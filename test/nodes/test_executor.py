@@ -6,13 +6,19 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
+from rclpy.waitable import NumberOfEntities, Waitable
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from carp_ros.nodes import executor as module
 from carp_ros.nodes.executor import KeptExecutor
+from carp_ros.nodes.guarded_node import GuardedNode
 
 from .conftest import await_true
 
@@ -136,17 +142,188 @@ def test_what_a_service_raises_ends_it(spinning):
     assert isinstance(spinning.ended(), ZeroDivisionError)
 
 
-def test_a_callback_that_waits_is_refused(spinning):
-    class Pause:
-        def __await__(self):
-            yield
+def test_a_timer_may_wait_for_what_another_brings(spinning):
+    future, calls = Future(), []
 
-    async def callback() -> None:
-        await Pause()
+    async def wait() -> None:
+        timer.cancel()
+        calls.append(await future)
 
-    spinning.node.create_timer(0.01, callback)
+    timer = spinning.node.create_timer(0.01, wait)
+    spinning.node.create_timer(0.1, lambda: future.set_result("brought"))
     spinning.start()
-    assert "expected a function" in str(spinning.ended())
+    await_true(lambda: calls == ["brought"], 1.0, "what was waited for")
+
+
+def test_a_subscription_may_wait_for_what_a_thread_brings(spinning):
+    future, calls = Future(), []
+
+    async def take(msg: String) -> None:
+        calls.append(msg.data + await future)
+
+    publisher = spinning.node.create_publisher(String, "talk", 10)
+    spinning.node.create_subscription(String, "talk", take, 10)
+    spinning.start()
+    await_true(lambda: publisher.get_subscription_count() == 1, 3.0, "a listener")
+    publisher.publish(String(data="a "))
+    time.sleep(0.1)
+    future.set_result("thread")
+    await_true(lambda: calls == ["a thread"], 1.0, "what was waited for")
+
+
+def test_others_are_served_while_a_service_waits(spinning):
+    node = GuardedNode("waits")
+    spinning.executor.add_node(node)
+    future, ticks = Future(), []
+
+    async def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.message = await future
+        return response
+
+    def release(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        future.set_result("released")
+        return response
+
+    node.create_service(Trigger, "wait", answer)
+    node.create_service(Trigger, "release", release)
+    node.create_timer(0.01, lambda: ticks.append(0))
+    clients = [node.create_client(Trigger, name) for name in ("wait", "release")]
+    spinning.start()
+    assert all(client.wait_for_service(3.0) for client in clients)
+    first = clients[0].call_async(Trigger.Request())
+    time.sleep(0.2)
+    before = len(ticks)
+    time.sleep(0.2)
+    assert len(ticks) - before > 10
+    assert not first.done()
+    second = clients[1].call_async(Trigger.Request())
+    await_true(second.done, 1.0, "an answer while another waits")
+    await_true(first.done, 1.0, "the answer that waited")
+    assert first.result().message == "released"
+    spinning.executor.remove_node(node)
+    node.destroy_node()
+
+
+class Bell(Waitable):
+    """What an action is to an executor: something of its own kind that says when it is ready."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node.default_callback_group)
+        assert node.context.handle is not None
+        with node.context.handle:
+            self._guard = rclpy_implementation.GuardCondition(node.context.handle)
+        self.rung_s: list[float] = []
+        self._index = 0
+
+    def ring(self) -> None:
+        self._guard.trigger_guard_condition()
+
+    def is_ready(self, wait_set) -> bool:
+        return wait_set.is_ready("guard_condition", self._index)
+
+    def take_data(self) -> float:
+        return time.monotonic()
+
+    async def execute(self, taken_data: float) -> None:
+        self.rung_s.append(taken_data)
+
+    def get_num_entities(self) -> NumberOfEntities:
+        return NumberOfEntities(num_gcs=1)
+
+    def add_to_wait_set(self, wait_set) -> None:
+        self._index = wait_set.add_guard_condition(self._guard)
+
+
+def test_a_waitable_is_served_at_once_each_time(spinning):
+    bell = Bell(spinning.node)
+    spinning.node.add_waitable(bell)
+    spinning.node.create_timer(0.01, lambda: None)
+    spinning.start()
+    time.sleep(0.2)
+    for number in range(5):
+        rung_s = time.monotonic()
+        bell.ring()
+        await_true(lambda number=number: len(bell.rung_s) > number, 1.0, "the bell is heard")
+        assert bell.rung_s[-1] - rung_s < 0.3
+    time.sleep(0.1)
+    assert len(bell.rung_s) == 5
+
+
+def test_an_event_is_told_within_a_second(spinning, monkeypatch):
+    monkeypatch.setattr(module, "_RARE_NS", 200_000_000)
+    told: list[object] = []
+    node = spinning.node
+    reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+    events = SubscriptionEventCallbacks(incompatible_qos=told.append)
+    node.create_subscription(String, "talk", print, reliable, event_callbacks=events)
+    spinning.start()
+    node.create_publisher(
+        String, "talk", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    )
+    await_true(lambda: told, 3.0, "the event")
+
+
+def test_a_node_may_be_spun_once_too(spinning):
+    calls: list[str] = []
+    spinning.node.create_timer(0.01, lambda: calls.append("timer"))
+    time.sleep(0.05)
+    spinning.executor.spin_once(timeout_sec=1.0)
+    assert calls == ["timer"]
+    spinning.start()
+
+
+def test_a_message_that_can_not_be_taken_is_refused_by_its_node(spinning, monkeypatch):
+    node = GuardedNode("guarded")
+    heard: list[str] = []
+    publisher = node.create_publisher(String, "talk", 10)
+    node.create_subscription(String, "talk", lambda msg: heard.append(msg.data), 10)
+    spinning.executor.add_node(node)
+    take = spinning.executor._take_subscription
+
+    def fail_once(subscription):
+        monkeypatch.undo()
+        take(subscription)
+        raise RuntimeError("failed to take")
+
+    monkeypatch.setattr(spinning.executor, "_take_subscription", fail_once)
+    spinning.start()
+    await_true(lambda: publisher.get_subscription_count() == 1, 3.0, "a listener")
+    for word in ("lost", "heard"):
+        publisher.publish(String(data=word))
+        time.sleep(0.1)
+    await_true(lambda: heard == ["heard"], 2.0, "the next message")
+    assert node.border.counts == {"topic /talk": 1}
+    spinning.executor.remove_node(node)
+    node.destroy_node()
+
+
+def test_rclpy_that_was_tried_gets_the_executor_that_was_made_for_it(spinning):
+    said: list[str] = []
+    executor = module.make_executor(said.append)
+    assert (type(executor), said) == (KeptExecutor, [])
+    executor.shutdown()
+    spinning.start()
+
+
+@pytest.mark.parametrize("found", ["3.3.16", "7.0.9", "7.2.0", "9.1.0", "unknown"])
+def test_another_rclpy_gets_its_own_executor_and_a_warning(spinning, monkeypatch, found):
+    monkeypatch.setattr(module, "version", lambda package: found)
+    said: list[str] = []
+    executor = module.make_executor(said.append)
+    assert type(executor) is SingleThreadedExecutor
+    assert said[0].startswith(f"rclpy is {found}; tried were 7.1.0 to 7.1.x")
+    executor.shutdown()
+    spinning.start()
+
+
+def test_rclpy_that_lacks_a_name_gets_its_own_executor(spinning, monkeypatch):
+    monkeypatch.setattr(module, "_NEEDED", (*module._NEEDED, "_gone"))
+    said: list[str] = []
+    executor = module.make_executor(said.append)
+    assert type(executor) is SingleThreadedExecutor
+    assert "lacks _gone" in said[0]
+    executor.shutdown()
+    spinning.start()
 
 
 def test_rclpy_is_left_neither_timers_nor_subscriptions(spinning):
