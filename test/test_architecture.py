@@ -11,7 +11,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # A part imports parts of rows above its own, and none of its own row.
 LAYERS = (
-    ("errors",),
+    ("errors", "person", "wall_clock"),
     ("refusal", "types"),
     (
         "geometry",

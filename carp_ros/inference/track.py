@@ -14,6 +14,9 @@ Value = TypeVar("Value")
 
 _S = 1e-9  # seconds of a nanosecond
 
+SET_BACK_NS = 100_000_000
+"""A stamp that lies this far behind the newest is no late sample: the clock was set back."""
+
 
 class Track(Generic[Value]):
     """The samples of one stream, as far back as its history reaches.
@@ -38,9 +41,16 @@ class Track(Generic[Value]):
         return self._stamps_ns
 
     def take(self, stamp_ns: int, value: Value) -> None:
-        """Add a sample; one that is not newer than the newest is ignored."""
+        """Add a sample; one that is not newer than the newest is ignored.
+
+        One that lies `SET_BACK_NS` or more behind it begins the stream anew: the clock that makes
+        the stamps was set back, and what was before has no place on the new one.
+        """
         if self._stamps_ns and stamp_ns <= self._stamps_ns[-1]:
-            return
+            if self._stamps_ns[-1] - stamp_ns < SET_BACK_NS:
+                return
+            self._stamps_ns.clear()
+            self._values.clear()
         self._stamps_ns.append(stamp_ns)
         self._values.append(value)
         # the last one before the history's begin stays: it decides what was at that begin

@@ -16,13 +16,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 
 from carp_ros.errors import DeviceError
 from carp_ros.mailbox import remove_leftovers
 from carp_ros.nodes.convert import camera_info_to_msg, image_to_msg
+from carp_ros.nodes.guarded_node import GuardedNode
+from carp_ros.nodes.parameter_rules import OneOf
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import SENSOR
@@ -31,14 +32,16 @@ from carp_ros.rig import CellConfig, Rig
 from carp_ros.ros_environment import IMAGES_PROFILE
 from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cameras import Image as Picture
+from carp_ros.sim.levels import LEVELS
 from carp_ros.sim.live_cell import LiveCell, snapshot_name
-from carp_ros.sim.tasks import task_named
+from carp_ros.sim.tasks import TASKS, task_named
 from carp_ros.sim.ur.faults import FaultClient
+from carp_ros.strict import Between
 
 _LEAVE_S = 4.5  # the controller lets whoever commands the arm bring it to rest
 
 
-class CellNode(Node):
+class CellNode(GuardedNode):
     """Renders snapshots of the physics that the emulated controller runs."""
 
     def __init__(self) -> None:
@@ -47,9 +50,15 @@ class CellNode(Node):
         if rig.cell is None:
             raise ValueError(f"{path} has no section cell; this node is for simulated rigs alone")
         self._rig = rig
-        task = fixed_parameter(self, "task", "", "cup or bowl; empty: as in the rig's file")
-        self.declare_parameter("seed", rig.cell.seed)
-        self.declare_parameter("level", rig.cell.level)
+        task = fixed_parameter(
+            self,
+            "task",
+            "",
+            "What is on the table; empty: as in the rig's file",
+            OneOf(("", *TASKS)),
+        )
+        self.rules.declare("seed", rig.cell.seed, "Of places and looks.", Between(0, 2**53))
+        self.rules.declare("level", rig.cell.level, "How much is random.", OneOf(tuple(LEVELS)))
         self._controller = _start_controller(path, rig, task or rig.cell.task)
         self.get_logger().info(f"waiting for the emulated controller at {rig.arm.host}")
         self._await_ready()
@@ -68,7 +77,7 @@ class CellNode(Node):
             self, "still", False, "Show what the cameras saw first, again and again: costs no time."
         )
         self._stills: dict[str, Picture] | None = {} if still else None
-        self._last_ns = 0
+        self._shown_ns = 0
         rate_hz = max(rig.cameras[name].rate_hz for name in self._cameras.names)
         self.create_timer(1.0 / rate_hz, self._on_frame)
         self.create_timer(0.5, self._check_controller)
@@ -97,10 +106,10 @@ class CellNode(Node):
 
     def _on_frame(self) -> None:
         self._live.update()
-        stamp_ns = self._live.wall_ns
-        if stamp_ns <= self._last_ns:
+        shown_ns, stamp_ns = self._live.cell.time_ns, self._live.wall_ns
+        if shown_ns == self._shown_ns:
             return  # the physics stood still: there is nothing new to see
-        self._last_ns = stamp_ns
+        self._shown_ns = shown_ns
         # images first: a policy waits for the last of them
         for name in self._cameras.names:
             image = self._picture(name)

@@ -36,7 +36,7 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Bool, Float64, String
 from std_srvs.srv import SetBool, Trigger
@@ -46,22 +46,23 @@ from carp_ros.control.arbiter import Arbiter, Source
 from carp_ros.control.command import Link, ServoState, chunk_to_record, link_name
 from carp_ros.control.realtime import prefer_process
 from carp_ros.control.ros_clock import ClockMapping
-from carp_ros.errors import CarpError
+from carp_ros.errors import CarpError, DeviceError, MessageError
 from carp_ros.hardware.arm import RECOVERY_S
 from carp_ros.nodes.chunk_intake import ChunkIntake
 from carp_ros.nodes.control_diagnostics import arm_status, gripper_status, loop_status
 from carp_ros.nodes.control_log import ControlLog
 from carp_ros.nodes.control_publishers import ControlPublishers
-from carp_ros.nodes.convert import shifted, time_from_msg, twist_from_msg
+from carp_ros.nodes.convert import recent_stamp_ns, shifted, twist_from_msg
 from carp_ros.nodes.devices import make_gripper
 from carp_ros.nodes.diagnostics import DiagnosticsPublisher
 from carp_ros.nodes.gripper_follower import GripperFollower
 from carp_ros.nodes.late_answers import LateTrigger
+from carp_ros.nodes.managed_node import ManagedNode
 from carp_ros.nodes.params import cameras_parameter, rig_parameter, show_limits
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
 from carp_ros.nodes.rivals import Rivals
-from carp_ros.nodes.servo_keeper import ServoKeeper
+from carp_ros.nodes.servo_keeper import SERVO_PROGRAM, ServoKeeper
 from carp_ros.nodes.small_messages import subscribe_small
 from carp_ros.parent import HOLD
 from carp_ros.types import Chunk
@@ -71,19 +72,22 @@ _RESET_MARGIN_S = 5.0  # for the arm to come to rest, beside what its recovery t
 _SOLE_PUBLISHERS = ("teleop/twist", "teleop/deadman", "teleop/gripper", "chunk", "gripper_chunk")
 
 
-class ControlNode(LifecycleNode):
-    """Feeds messages and the clock to an `Arbiter` and its decisions to the servo process."""
+class ControlNode(ManagedNode):
+    """Feeds messages and the clock to an `Arbiter` and its decisions to the servo process.
 
-    def __init__(self) -> None:
+    Args:
+        servo_program: What the servo process is.
+    """
+
+    def __init__(self, servo_program: tuple[str, ...] = SERVO_PROGRAM) -> None:
         prefer_process()  # before ROS starts the threads that receive
         super().__init__("control_node")
         self._rig_path, self._rig = rig_parameter(self)
         show_limits(self, self._rig)
+        self._servo_program = servo_program
         self._cameras = cameras_parameter(self, self._rig)
-        self._active = False
         self._clock_mapping = ClockMapping()
         self._clock_jumps = 0
-        self._refused = 0
         self._rivals = Rivals(self, _SOLE_PUBLISHERS)
         self._told_to_hold = False
         signal.signal(HOLD, self._on_hold)
@@ -91,10 +95,13 @@ class ControlNode(LifecycleNode):
         # by the servo's clock and by ROS's, of the newest chunk until the servo follows it
         self._chunk_stamps_ns: tuple[int, int] | None = None
         self._last_status = ""
+        self._make_services()
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def configure(self) -> None:
         """Start the servo process and listen; nothing moves before activation and enable."""
         rig = self._rig
+        self._published_tick = 0
+        self._chunk_stamps_ns, self._last_status = None, ""
         self._arbiter = Arbiter(
             rig.limits,
             self._cameras,
@@ -105,46 +112,41 @@ class ControlNode(LifecycleNode):
         self._log = ControlLog(log.error, log.info)
         self._intake = ChunkIntake(rig.robot.base_frame, self._take_chunk, self._refuse_chunk)
         self._link = Link(link_name(os.getpid()), create=True)
-        self._keeper = ServoKeeper(self._rig_path, self._link, rig_sha256=self._rig.sha256)
+        self._keeper = ServoKeeper(
+            self._rig_path, self._link, self._servo_program, self._rig.sha256
+        )
         self._gripper = GripperFollower(make_gripper(rig))
         self._diagnostics = DiagnosticsPublisher(self)
         self._make_publishers()
         self._make_subscriptions()
-        self._make_services()
         self._gripper.start()
-        self._timers = [
-            self.create_timer(_PERIOD_S, self._on_tick),
-            self.create_timer(1.0, self._on_second),
-        ]
-        return TransitionCallbackReturn.SUCCESS
+        self.create_timer(_PERIOD_S, self._on_tick)
+        self.create_timer(1.0, self._on_second)
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Allow enabling; refused while the servo does not tick, and the log says why."""
+    def activate(self) -> None:
+        """Allow enabling.
+
+        Raises:
+            DeviceError: If the servo does not tick yet.
+        """
         if self._keeper.state is None:
-            return TransitionCallbackReturn.FAILURE
-        self._active = True
-        return super().on_activate(state)
+            raise DeviceError(f"waiting for {self._keeper.waiting_for}")
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def deactivate(self) -> None:
         """Stop the arm and refuse enabling."""
-        self._active = False
         self._arbiter.disable("control is deactivated")
-        return super().on_deactivate(state)
+        self._send()
+        self._publish_status(self._keeper.state)
 
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop the arm and end the servo process."""
-        self._leave()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop the arm and end the servo process."""
-        self._leave()
-        return TransitionCallbackReturn.SUCCESS
-
-    def destroy_node(self) -> None:
-        """Stop the arm before anything is torn down."""
-        self._leave()
-        super().destroy_node()
+    def cleanup(self) -> None:
+        """Tell the servo process to stop the arm and end, and wait until it did."""
+        self._arbiter.disable("control is cleaned up")
+        record = self._arbiter.decide(time.monotonic_ns()).to_record()
+        record["leave"] = True
+        self._link.command.write(record)
+        self._keeper.stop(timeout_s=3.0)
+        self._gripper.stop()
+        self._link.unlink()
 
     def _make_publishers(self) -> None:
         self._outputs = ControlPublishers(self, self._rig)
@@ -153,30 +155,29 @@ class ControlNode(LifecycleNode):
 
     def _make_subscriptions(self) -> None:
         def subscribe(
-            kind: Any,
-            topic: str,
-            take: Callable[[Any], None],
-            refuse: Callable[[CarpError], None] = self._refuse,
+            kind: Any, topic: str, take: Callable[[Any], None], qos: QoSProfile = COMMAND
         ) -> None:
-            subscribe_small(self, kind, topic, take, COMMAND, refuse)
+            subscribe_small(self, kind, topic, take, qos, lambda error: self._refuse(topic, error))
 
         subscribe(TwistStamped, "teleop/twist", self._on_twist)
         subscribe(Bool, "teleop/deadman", self._on_deadman)
         subscribe(Float64, "teleop/gripper", self._on_gripper)
-        subscribe(JointTrajectory, "gripper_chunk", self._on_gripper_chunk, self._refuse_chunk)
-        subscribe(MultiDOFJointTrajectory, "chunk", self._on_chunk, self._refuse_chunk)
+        for kind, topic, take in (
+            (JointTrajectory, "gripper_chunk", self._on_gripper_chunk),
+            (MultiDOFJointTrajectory, "chunk", self._on_chunk),
+        ):
+            subscribe_small(self, kind, topic, take, COMMAND, self._refuse_chunk)
         for name in self._cameras:
-            take = self._camera_callback(name)
-            subscribe_small(self, CameraInfo, f"{name}/camera_info", take, SENSOR, self._refuse)
+            subscribe(CameraInfo, f"{name}/camera_info", self._camera_callback(name), SENSOR)
 
     def _make_services(self) -> None:
-        self.create_service(SetBool, "control/enable", self._on_enable)
+        self.offer(SetBool, "control/enable", self._on_enable)
         for name, callback in (
             ("select_teleop", lambda: self._select(Source.TELEOP)),
             ("select_policy", lambda: self._select(Source.POLICY)),
             ("home", self._go_home),
         ):
-            self.create_service(Trigger, f"control/{name}", _trigger(callback))
+            self.offer(Trigger, f"control/{name}", _trigger(callback))
         self._reset_answers = LateTrigger(self, "control/reset_fault", self._reset_fault)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -191,7 +192,7 @@ class ControlNode(LifecycleNode):
 
     def _enable(self) -> str:
         """Let the selected source move the arm; return why not, if not."""
-        if not self._active:
+        if not self.is_active:
             return "control is not active"
         if self._keeper.state is None:
             return f"waiting for {self._keeper.waiting_for}"
@@ -208,6 +209,8 @@ class ControlNode(LifecycleNode):
 
     def _reset_fault(self) -> str:
         """Begin to reset; return why not, if not."""
+        if not self.is_configured:
+            return "control_node is not configured: configure and activate it first"
         if self._keeper.state is None:
             return f"waiting for {self._keeper.waiting_for}: reset the fault once it is there"
         self._arbiter.reset(time.monotonic_ns())
@@ -217,10 +220,10 @@ class ControlNode(LifecycleNode):
     def _on_twist(self, msg: TwistStamped) -> None:
         try:
             twist = twist_from_msg(msg, self._rig.robot.base_frame)
+            stamp_ns = self._to_monotonic_ns(msg.header.stamp)
         except CarpError as error:
-            self._refuse(error)
+            self._refuse("teleop/twist", error)
             return
-        stamp_ns = min(self._to_monotonic_ns(msg.header.stamp), time.monotonic_ns())
         self._arbiter.take_twist(twist, stamp_ns)
         self._send()
 
@@ -229,7 +232,8 @@ class ControlNode(LifecycleNode):
 
     def _on_gripper(self, msg: Float64) -> None:
         if not 0.0 <= msg.data <= 1.0:  # also false for NaN
-            self._refuse(CarpError(f"gripper wish is {msg.data}; expected 0 (open) to 1 (closed)"))
+            problem = f"gripper wish is {msg.data}; expected 0 (open) to 1 (closed)"
+            self._refuse("teleop/gripper", MessageError(problem))
             return
         self._arbiter.take_gripper(msg.data)
 
@@ -250,21 +254,20 @@ class ControlNode(LifecycleNode):
         self._link.chunk.write(record)
 
     def _refuse_chunk(self, error: CarpError) -> None:
-        self._refuse(error)
+        self._refuse("chunk", error)
         self._arbiter.refuse_chunk(str(error))
 
     def _camera_callback(self, name: str) -> Callable[[CameraInfo], None]:
         def on_camera_info(msg: CameraInfo) -> None:
-            # an image of the future is one of now: its camera may die all the same
-            stamp_ns = min(self._to_monotonic_ns(msg.header.stamp), time.monotonic_ns())
-            self._arbiter.take_camera(name, stamp_ns)
+            try:
+                self._arbiter.take_camera(name, self._to_monotonic_ns(msg.header.stamp))
+            except CarpError as error:
+                self._refuse(f"{name}/camera_info", error)
 
         return on_camera_info
 
-    def _refuse(self, error: CarpError) -> None:
-        self._refused += 1
-        self._arbiter.last_refusal = str(error)
-        self.get_logger().warning(f"refused: {error}", throttle_duration_sec=1.0)
+    def _refuse(self, topic: str, error: CarpError) -> None:
+        self._arbiter.last_refusal = self.border.refuse(f"topic {topic}", error)
 
     def _on_hold(self, number: int, frame: FrameType | None) -> None:
         self._told_to_hold = True  # a signal may come in the middle of anything: the tick obeys
@@ -337,7 +340,9 @@ class ControlNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         self._diagnostics.publish(
             [
-                arm_status(self._arbiter, self._keeper, self._refused, self._clock_jumps),
+                arm_status(
+                    self._arbiter, self._keeper, self.border.counts.total(), self._clock_jumps
+                ),
                 loop_status(self._keeper, self._rig.servo.priority),
                 gripper_status(self._gripper),
             ]
@@ -350,21 +355,13 @@ class ControlNode(LifecycleNode):
         return self._clock_mapping.read(before_ns, ros_ns, time.monotonic_ns())
 
     def _to_monotonic_ns(self, stamp: Time) -> int:
-        return time_from_msg(stamp) + self._monotonic_minus_ros_ns()
+        """Return a message's stamp by the servo's clock, never in the future.
 
-    def _leave(self) -> None:
-        """Tell the servo process to stop the arm and end, and wait until it did."""
-        if not hasattr(self, "_keeper"):
-            return
-        for timer in self._timers:
-            timer.cancel()
-        record = self._arbiter.decide(time.monotonic_ns()).to_record()
-        record["leave"] = True
-        self._link.command.write(record)
-        self._keeper.stop(timeout_s=3.0)
-        self._gripper.stop()
-        self._link.unlink()
-        del self._keeper
+        Raises:
+            MessageError: If it is not of about now.
+        """
+        now_ns, shift_ns = time.monotonic_ns(), self._monotonic_minus_ros_ns()
+        return min(recent_stamp_ns(stamp, now_ns - shift_ns) + shift_ns, now_ns)
 
 
 def _trigger(action: Callable[[], str]) -> Callable[..., Trigger.Response]:

@@ -27,6 +27,11 @@ from carp_ros.types import Array, Chunk, Pose, Twist
 
 TCP = "tcp"
 GRIPPER = "gripper"
+_PAST_NS = 10_000_000_000
+_FUTURE_NS = 100_000_000
+_FARTHEST_M = 1e9  # far beyond any arm, near enough for arithmetic
+_FARTHEST_RAD = 1e9
+_MOST_SIDE_PX = 8192
 
 
 def time_to_msg(time_ns: int) -> Time:
@@ -38,6 +43,25 @@ def time_to_msg(time_ns: int) -> Time:
 def time_from_msg(msg: Time) -> int:
     """Return a message's time in nanoseconds."""
     return msg.sec * 1_000_000_000 + msg.nanosec
+
+
+def recent_stamp_ns(msg: Time, now_ns: int) -> int:
+    """Return a message's time in nanoseconds, which must be of about now.
+
+    Raises:
+        MessageError: If it lies farther in the past or the future than clocks that are synchronised
+            and messages that are under way explain.
+    """
+    stamp_ns = time_from_msg(msg)
+    age_ns = now_ns - stamp_ns
+    if msg.nanosec >= 1_000_000_000 or not -_FUTURE_NS <= age_ns <= _PAST_NS:
+        where = "in the past" if age_ns > 0 else "in the future"
+        raise MessageError(
+            f"stamp {msg.sec} s {msg.nanosec} ns is {abs(age_ns) * 1e-9:.3f} s {where}; expected at"
+            f" most {_PAST_NS * 1e-9:.0f} s in the past, {_FUTURE_NS * 1e-9:.1f} s in the future:"
+            " synchronise the clocks"
+        )
+    return stamp_ns
 
 
 def header(stamp_ns: int, frame: str) -> Header:
@@ -58,13 +82,19 @@ def pose_from_msg(msg: PoseStamped, frame: str) -> Pose:
     """Return a pose that is given in `frame`.
 
     Raises:
-        MessageError: If it is in another frame or a number is not finite.
+        MessageError: If it is in another frame, a number is not finite or absurd, or the
+            quaternion is not of unit length.
     """
     _require_frame(msg.header, frame, "pose")
     p, q = msg.pose.position, msg.pose.orientation
     numbers = np.array([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
-    if not np.isfinite(numbers).all():
-        raise MessageError(f"pose is {numbers.tolist()}; expected finite numbers")
+    if not np.isfinite(numbers).all() or np.abs(numbers).max() > _FARTHEST_M:
+        raise MessageError(
+            f"pose is {numbers.tolist()}; expected finite numbers of at most {_FARTHEST_M:g}"
+        )
+    length = float(np.linalg.norm(numbers[3:]))
+    if abs(length - 1.0) > 1e-3:
+        raise MessageError(f"pose's quaternion has length {length:.4f}; expected 1 within 0.001")
     return Pose(numbers[:3], numbers[3:])
 
 
@@ -191,13 +221,18 @@ def joints_from_msg(msg: JointState, names: tuple[str, ...]) -> Array:
     Raises:
         MessageError: If a name is missing or a number is not finite.
     """
+    if len(set(msg.name)) != len(msg.name):
+        raise MessageError(f"joint state names {list(msg.name)[:20]}; expected each name once")
     positions = dict(zip(msg.name, msg.position))
     missing = [name for name in names if name not in positions]
     if missing:
-        raise MessageError(f"joint state lacks {missing}; it has {list(msg.name)}")
+        raise MessageError(f"joint state lacks {missing}; it has {list(msg.name)[:20]}")
     joints = np.array([positions[name] for name in names])
-    if not np.isfinite(joints).all():
-        raise MessageError(f"joint state is {joints.tolist()} rad; expected finite numbers")
+    if not (np.abs(joints) <= _FARTHEST_RAD).all():  # also false for NaN
+        raise MessageError(
+            f"joint state is {joints.tolist()} rad; expected finite numbers of at most"
+            f" {_FARTHEST_RAD:g} rad"
+        )
     return joints
 
 
@@ -220,8 +255,13 @@ def image_from_msg(msg: Image) -> npt.NDArray[np.uint8]:
     """Return an image as RGB of shape (H, W, 3); it may share the message's memory.
 
     Raises:
-        MessageError: If the encoding is not rgb8, bgr8 or mono8, or the data is cut short.
+        MessageError: If the encoding is not rgb8, bgr8 or mono8, a side is absurd, or the data is
+            cut short.
     """
+    if not (0 < msg.height <= _MOST_SIDE_PX and 0 < msg.width <= _MOST_SIDE_PX):
+        raise MessageError(
+            f"image is {msg.width}x{msg.height} px; expected sides of 1 to {_MOST_SIDE_PX} px"
+        )
     data = np.frombuffer(msg.data, np.uint8)
     return rgb_from_rows(data, msg.encoding, msg.height, msg.width, msg.step)
 

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import getpass
-import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
-from rclpy.node import Node
-from rclpy.parameter import Parameter
 
+from carp_ros.nodes.guarded_node import GuardedNode
+from carp_ros.nodes.parameter_rules import NOT_EMPTY, TEXT, OneOf
+from carp_ros.person import user_name
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.recording.live_episode import Images
 from carp_ros.rig import Rig
 from carp_ros.share import version
+from carp_ros.strict import Between, Matching, Rule
 
-_DESCRIPTIONS = {
-    "folder": "Where episodes go, each a folder of its own.",
-    "task": "Short name of the task, part of the episodes' names.",
-    "instruction": "The task in words.",
-    "operator": "Who demonstrates; empty: who is logged in.",
-    "seed": "Of the simulated cell; below 0: none.",
-    "images": "jpeg or raw.",
+_TASK = Matching(r"[\w-]{1,64}", "1 to 64 letters, digits, _ and -: it names folders")
+_PARAMETERS: dict[str, tuple[str, Rule]] = {
+    "folder": ("Where episodes go, each a folder of its own.", NOT_EMPTY),
+    "task": ("Short name of the task, part of the episodes' names.", _TASK),
+    "instruction": ("The task in words.", TEXT),
+    "operator": ("Who demonstrates; empty: who is logged in.", TEXT),
+    "seed": ("Of the simulated cell; below 0: none.", Between(-1, 2**53)),
+    "images": ("How pictures are written.", OneOf(get_args(Images))),
 }
 
 
@@ -37,11 +37,10 @@ class EpisodeParameters:
         rig: What stands in it.
     """
 
-    def __init__(self, node: Node, rig_path: Path, rig: Rig) -> None:
+    def __init__(self, node: GuardedNode, rig_path: Path, rig: Rig) -> None:
         self._node = node
         self._rig_path = rig_path
         self._rig = rig
-        node.add_on_set_parameters_callback(_check)
         defaults: dict[str, Any] = {
             "folder": "episodes",
             "task": rig.cell.task if rig.cell else "task",
@@ -51,8 +50,7 @@ class EpisodeParameters:
             "images": "jpeg",
         }
         for name, default in defaults.items():
-            descriptor = ParameterDescriptor(description=_DESCRIPTIONS[name])
-            node.declare_parameter(name, default, descriptor)
+            node.rules.declare(name, default, *_PARAMETERS[name])
 
     @property
     def images(self) -> Images:
@@ -66,7 +64,7 @@ class EpisodeParameters:
             rig=self._rig.name,
             task=self._text("task"),
             instruction=self._text("instruction"),
-            operator=self._text("operator") or getpass.getuser(),
+            operator=self._text("operator") or user_name(),
             seed=seed if seed >= 0 else None,
             software=version(),
             started_ns=now_ns,
@@ -86,17 +84,3 @@ class EpisodeParameters:
 
     def _text(self, name: str) -> str:
         return self._node.get_parameter(name).get_parameter_value().string_value
-
-
-def _check(parameters: list[Parameter]) -> SetParametersResult:
-    for parameter in parameters:
-        value = parameter.value
-        if parameter.name == "images" and value not in get_args(Images):
-            reason = f"images is {value!r}; expected {' or '.join(get_args(Images))}"
-            return SetParametersResult(successful=False, reason=reason)
-        if parameter.name == "task" and not re.fullmatch(r"[\w-]+", str(value)):
-            reason = f"task is {value!r}; expected letters, digits, _ and -: it names folders"
-            return SetParametersResult(successful=False, reason=reason)
-        if parameter.name == "folder" and not value:
-            return SetParametersResult(successful=False, reason="folder is empty; expected a path")
-    return SetParametersResult(successful=True)

@@ -6,6 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from rcl_interfaces.msg import ParameterDescriptor
+
 from carp_ros.nodes.guarded_node import GuardedNode
 from carp_ros.rig import Rig, load_rig
 from carp_ros.strict import Rule
@@ -42,7 +44,7 @@ def rig_parameter(node: GuardedNode) -> tuple[Path, Rig]:
     return path, load_rig(path, sha256)
 
 
-def show_limits(node: Node, rig: Rig) -> None:
+def show_limits(node: GuardedNode, rig: Rig) -> None:
     """Declare the limits in force as parameters `limits.<name>`, to be read by people, never set.
 
     What somebody gives for them when the node starts is ignored: the rig's file alone decides.
@@ -57,7 +59,7 @@ def show_limits(node: Node, rig: Rig) -> None:
         node.declare_parameter(f"limits.{limit.name}", shown, descriptor, ignore_override=True)
 
 
-def cameras_parameter(node: Node, rig: Rig) -> tuple[str, ...]:
+def cameras_parameter(node: GuardedNode, rig: Rig) -> tuple[str, ...]:
     """Return the cameras without whose present images a policy may not move the arm.
 
     Raises:

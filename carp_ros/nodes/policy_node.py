@@ -36,13 +36,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from geometry_msgs.msg import PoseStamped
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.subscription import Subscription
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64, String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from carp_ros.errors import CarpError, MessageError, UsageError
+from carp_ros.errors import CarpError, DeviceError, MessageError, UsageError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.observation import ObservationBuffer
 from carp_ros.nodes.convert import (
@@ -50,17 +49,20 @@ from carp_ros.nodes.convert import (
     image_from_msg,
     joints_from_msg,
     pose_from_msg,
-    time_from_msg,
+    recent_stamp_ns,
 )
 from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
+from carp_ros.nodes.managed_node import ManagedNode
+from carp_ros.nodes.parameter_rules import NOT_EMPTY, OneOf
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import COMMAND, SENSOR
 from carp_ros.policies.cadence import Cadence
 from carp_ros.policies.carp import CarpPolicy
-from carp_ros.policies.live import Answer, InferenceLog, LivePolicy
+from carp_ros.policies.live import Answer, InferenceLog, LivePolicy, kind_of
 from carp_ros.policies.load import load_policy
-from carp_ros.runtimes import AUTO, choose_runtime
+from carp_ros.runtimes import AUTO, RUNTIMES, choose_runtime
+from carp_ros.strict import Between
 from carp_ros.types import Observation
 
 _TICK_S = 0.02
@@ -73,46 +75,48 @@ _ARRIVALS = 64  # of each camera are remembered: more than `_HISTORY_S` of frame
 _SOON_NS = 50_000_000  # a frame of 30 Hz may be this old when a plan becomes due
 
 
-class PolicyNode(LifecycleNode):
+class PolicyNode(ManagedNode):
     """Feeds messages to an `ObservationBuffer`, and a `LivePolicy` with what it holds."""
 
     def __init__(self) -> None:
         super().__init__("policy_node")
         cv2.setNumThreads(1)  # the other cores have other work
         _, self._rig = rig_parameter(self)
-        bundle = fixed_parameter(self, "bundle", "", "Folder of the compiled policy.")
-        if not bundle:
-            raise ValueError("parameter bundle is empty; expected the folder of a compiled policy")
+        bundle = fixed_parameter(self, "bundle", "", "Folder of the compiled policy.", NOT_EMPTY)
         self._folder = Path(bundle)
         self._task = fixed_parameter(self, "task", "", "What to do; empty: the only task.")
         self._replan_s = fixed_parameter(
-            self, "replan_s", 0.0, "From one plan to the next [s]; 0: as the bundle says."
+            self,
+            "replan_s",
+            0.0,
+            "From one plan to the next [s]; 0: as the bundle says.",
+            Between(0.0, 10.0),
         )
-        if self._replan_s < 0.0:
-            raise ValueError(f"parameter replan_s is {self._replan_s}; expected 0 s or more")
         self._deadline_s = fixed_parameter(
-            self, "deadline_s", 0.0, "From capture to chunk [s]; 0: none."
+            self, "deadline_s", 0.0, "From capture to chunk [s]; 0: none.", Between(0.0, 10.0)
         )
         self._runtime = fixed_parameter(
-            self, "runtime", AUTO, "rtx, tensorrt, torch, cuda, cpu, or auto."
+            self, "runtime", AUTO, "What computes the graphs.", OneOf((AUTO, *RUNTIMES))
         )
-        self._threads = fixed_parameter(self, "threads", 1, "How many compute one operator.")
-        self._active = False
+        self._threads = fixed_parameter(
+            self, "threads", 1, "How many compute one operator.", Between(1, 256)
+        )
+        self._was_configured = False
+        self._fatal: Exception | None = None
+        self._said = ""
         self._asking: Future[None] | None = None
         self._looking: dict[str, Future[None]] = {}  # by camera
         self._arrived_ns: dict[str, dict[int, int]] = {}  # by camera and capture
         self._lock = threading.Lock()  # of the log, which the asking thread writes
         self._thinker = ThreadPoolExecutor(1, "policy")
-        self._listeners: list[Subscription] = []
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the policy and listen."""
-        try:
-            policy = self._load()
-        except (ValueError, CarpError) as error:
-            # What is wrong does not mend itself: end the process, which a transition can not.
-            self.create_timer(_REPLY_S, partial(_raise, error))
-            return TransitionCallbackReturn.FAILURE
+    def configure(self) -> None:
+        """Load the policy and listen.
+
+        Raises:
+            DeviceError: If the bundle is refused.
+        """
+        policy = self._loaded()
         cameras = policy.cameras
         # as in a dataset, whose frames have the capture times of the rig's first camera
         reference = next(name for name in self._rig.cameras if name in cameras)
@@ -129,51 +133,52 @@ class PolicyNode(LifecycleNode):
         self._inference = self.create_publisher(String, "policy/inference", SENSOR)
         self._diagnostics = DiagnosticsPublisher(self)
         self._subscribe(cameras)
-        self._tickers = [
-            self.create_timer(_TICK_S, self._on_tick),
-            self.create_timer(1.0, self._on_second),
-        ]
-        return TransitionCallbackReturn.SUCCESS
+        self.create_timer(_TICK_S, self._on_tick)
+        self.create_timer(1.0, self._on_second)
+        self._was_configured = True
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Configure; a bundle that is refused at the first time ends the process."""
+        result = super().on_configure(state)
+        if self._fatal is not None:  # which a transition can not
+            self.create_timer(_REPLY_S, partial(_raise, self._fatal))
+        return result
+
+    def activate(self) -> None:
         """Begin to send chunks."""
         self._cadence.restart(time.monotonic_ns())
-        self._active = True
-        return super().on_activate(state)
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Send no more chunks."""
+    def deactivate(self) -> None:
+        """Send no more chunks; returns once the policy is not being asked."""
         self._rest()
-        return super().on_deactivate(state)
 
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def cleanup(self) -> None:
         """Forget the policy and all that was seen."""
         self._rest()
-        for ticker in self._tickers:
-            self.destroy_timer(ticker)
-        for listener in self._listeners:
-            self.destroy_subscription(listener)
-        self._listeners = []
-        for publisher in (
-            self._gripper_chunks,
-            self._chunks,
-            self._confidence,
-            self._inference,
-        ):
-            self.destroy_publisher(publisher)
-        del self._live, self._buffer
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Send no more chunks."""
-        self._rest()
-        return TransitionCallbackReturn.SUCCESS
+        for looking in self._looking.values():
+            looking.exception(_INFERENCE_S)
+        self._looking.clear()
+        self._arrived_ns.clear()
+        for name in ("_live", "_buffer"):
+            self.__dict__.pop(name, None)
 
     def destroy_node(self) -> None:
         """Let the thread end before what it publishes with is gone."""
-        self._rest()
         self._thinker.shutdown()
         super().destroy_node()
+
+    def _loaded(self) -> CarpPolicy:
+        """Return the policy.
+
+        Raises:
+            DeviceError: If the bundle is refused. That does not mend itself: unless the node worked
+                before, the process ends, once the transition was answered.
+        """
+        try:
+            return self._load()
+        except (ValueError, CarpError) as error:
+            self._fatal = None if self._was_configured else error
+            raise DeviceError(str(error)) from error
 
     def _load(self) -> CarpPolicy:
         bundle = load_bundle(self._folder)
@@ -196,27 +201,20 @@ class PolicyNode(LifecycleNode):
 
     def _subscribe(self, cameras: tuple[str, ...]) -> None:
         subscribe = self.create_subscription
-        self._listeners = [
+        for name in cameras:
             subscribe(Image, f"{name}/image_raw", self._image_taker(name), SENSOR)
-            for name in cameras
-        ]
-        self._listeners += [
-            subscribe(JointState, "joint_states", self._take_joints, SENSOR),
-            subscribe(PoseStamped, "tool_pose", self._take_tool, SENSOR),
-            subscribe(Float64, "gripper_state", self._take_gripper, SENSOR),
-        ]
+        subscribe(JointState, "joint_states", self._take_joints, SENSOR)
+        subscribe(PoseStamped, "tool_pose", self._take_tool, SENSOR)
+        subscribe(Float64, "gripper_state", self._take_gripper, SENSOR)
 
     def _image_taker(self, name: str) -> Callable[[Image], None]:
         arrived_ns = self._arrived_ns[name] = {}
 
         def take(msg: Image) -> None:
-            try:
-                image = image_from_msg(msg)  # a view: what is not looked at costs nothing
-            except MessageError as error:
-                self._refuse(f"image of {name}: {error}")
-                return
-            stamp_ns = time_from_msg(msg.header.stamp)
-            arrived_ns[stamp_ns] = self._now_ns()
+            image = image_from_msg(msg)  # a view: what is not looked at costs nothing
+            now_ns = self._now_ns()
+            stamp_ns = recent_stamp_ns(msg.header.stamp, now_ns)
+            arrived_ns[stamp_ns] = now_ns
             if len(arrived_ns) > _ARRIVALS:
                 del arrived_ns[next(iter(arrived_ns))]
             self._buffer.take_image(name, stamp_ns, image)
@@ -226,31 +224,20 @@ class PolicyNode(LifecycleNode):
         return take
 
     def _take_joints(self, msg: JointState) -> None:
-        try:
-            joints = joints_from_msg(msg, self._rig.robot.joint_names)
-        except MessageError as error:
-            self._refuse(str(error))
-            return
-        self._buffer.take_joints(time_from_msg(msg.header.stamp), joints)
+        joints = joints_from_msg(msg, self._rig.robot.joint_names)
+        self._buffer.take_joints(recent_stamp_ns(msg.header.stamp, self._now_ns()), joints)
         self._ask_if_new()
 
     def _take_tool(self, msg: PoseStamped) -> None:
-        try:
-            tool = pose_from_msg(msg, self._rig.robot.base_frame)
-        except MessageError as error:
-            self._refuse(str(error))
-            return
-        self._buffer.take_tool(time_from_msg(msg.header.stamp), tool)
+        tool = pose_from_msg(msg, self._rig.robot.base_frame)
+        self._buffer.take_tool(recent_stamp_ns(msg.header.stamp, self._now_ns()), tool)
         self._ask_if_new()
 
     def _take_gripper(self, msg: Float64) -> None:
+        if not 0.0 <= msg.data <= 1.0:  # also false for NaN
+            raise MessageError(f"gripper is {msg.data}; expected 0 (open) to 1 (closed)")
         self._buffer.take_gripper(self._now_ns(), msg.data)
         self._ask_if_new()
-
-    def _refuse(self, why: str) -> None:
-        with self._lock:
-            self._log.refuse(why)
-        self.get_logger().warning(f"no chunk: {why}", throttle_duration_sec=1.0)
 
     def _see_if_soon(self, camera: str, stamp_ns: int, image: npt.NDArray[np.uint8]) -> None:
         """Look at an image right away if a plan is about to be made of it.
@@ -279,9 +266,9 @@ class PolicyNode(LifecycleNode):
     def _is_idle(self) -> bool:
         """Tell whether the policy may be asked: it is active, and does not think."""
         if self._asking is not None and self._asking.done():
-            self._asking.result()  # raises what a bug raised
-            self._asking = None
-        return self._active and self._asking is None
+            asking, self._asking = self._asking, None
+            asking.result()  # raises what a bug raised
+        return self.is_active and self._asking is None
 
     def _consider(self) -> None:
         """Ask about the newest observation, or say why not."""
@@ -300,7 +287,7 @@ class PolicyNode(LifecycleNode):
     def _transport_s(self, observation: Observation) -> float:
         """Return how long after its moment the last of an observation's images was here."""
         captures_ns = observation.image_stamps_ns.items()
-        last_ns = max(self._arrived_ns[name][stamp_ns] for name, stamp_ns in captures_ns)
+        last_ns = max(self._arrived_ns[name].get(stamp_ns, 0) for name, stamp_ns in captures_ns)
         return 1e-9 * (last_ns - observation.stamp_ns)
 
     def _ask(self, observation: Observation, age_s: float, transport_s: float) -> None:
@@ -308,7 +295,7 @@ class PolicyNode(LifecycleNode):
         answer = self._live.ask(observation, age_s)
         with self._lock:
             self._log.take(answer)
-        if self._active and answer.prediction is not None and not answer.refusal:
+        if self.is_active and answer.prediction is not None and not answer.refusal:
             self._publish(answer, transport_s)
         else:
             self._cadence.failed(time.monotonic_ns())
@@ -338,20 +325,21 @@ class PolicyNode(LifecycleNode):
         with self._lock:
             refusal, figures = self._log.refusal, self._log.figures()
             beyond = self._log.out_of_range
-        if not self._active:
+        if not self.is_active:
             level, message = OK, "not active"
         elif refusal:
             level, message = ERROR, f"no chunk: {refusal}"
-            self.get_logger().info(f"no chunk: {refusal}")
+            if kind_of(refusal) != self._said:
+                self.get_logger().info(f"no chunk: {refusal}")
         elif beyond:
             level, message = WARN, f"beyond training: {'; '.join(beyond)}"
         else:
             level, message = OK, "sending chunks" if self._log.sent else "asks the policy"
+        self._said = kind_of(refusal)
         self._diagnostics.publish([status("policy: chunks", level, message, figures)])
 
     def _rest(self) -> None:
-        """Send nothing from here on; returns once the policy is not being asked."""
-        self._active = False
+        """Return once the policy is not being asked."""
         if self._asking is not None:
             self._asking.exception(_INFERENCE_S)
             self._asking = None

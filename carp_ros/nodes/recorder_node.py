@@ -23,12 +23,11 @@ Parameters, each counts from the next episode on:
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.subscription import Subscription
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
@@ -36,6 +35,7 @@ from carp_ros.control.realtime import prefer_process
 from carp_ros.errors import CarpError
 from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.nodes.episode_parameters import EpisodeParameters
+from carp_ros.nodes.managed_node import ManagedNode
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import EVENTS
@@ -44,6 +44,7 @@ from carp_ros.nodes.writer_link import WriterLink
 from carp_ros.recording.event import event_from_json
 from carp_ros.recording.live_episode import sources
 from carp_ros.recording.messages import decode_text
+from carp_ros.strict import Between
 
 _BUFFER_MB = 256  # 4.6 s of two raw 640x480 cameras at 30 Hz
 _POLL_S = 0.05
@@ -52,7 +53,7 @@ _LEVELS = {"green": OK, "unknown": OK, "amber": WARN, "red": ERROR}
 _EVENT = "/episode/event"
 
 
-class RecorderNode(LifecycleNode):
+class RecorderNode(ManagedNode):
     """Passes serialized messages on to the writer process, and operators' wishes."""
 
     def __init__(self) -> None:
@@ -60,7 +61,14 @@ class RecorderNode(LifecycleNode):
         super().__init__("recorder_node")
         self._rig_path, self._rig = rig_parameter(self)
         self._buffer_bytes = int(
-            1e6 * fixed_parameter(self, "buffer_mb", _BUFFER_MB, "how far the disk may fall behind")
+            1e6
+            * fixed_parameter(
+                self,
+                "buffer_mb",
+                _BUFFER_MB,
+                "how far the disk may fall behind",
+                Between(1, 16_000),
+            )
         )
         self._next = EpisodeParameters(self, self._rig_path, self._rig)
         self._topics = sources(self._rig)
@@ -70,59 +78,39 @@ class RecorderNode(LifecycleNode):
         self._said: dict[str, Any] = {"phase": "idle", "verdict": "unknown", "reasons": []}
         self._ended: dict[str, Any] = {}
         self._arm_status: bytes | None = None
-        self._listeners: list[Subscription] = []
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start the writer process and offer the services."""
-        self._writer = WriterLink(self._rig_path, self._buffer_bytes, self._rig.sha256)
-        self._quality = self.create_publisher(String, "recorder/quality", EVENTS)
-        self._diagnostics = DiagnosticsPublisher(self)
+        self._lost_said_s = 0.0
         for name, action in (
             ("start", self._start),
             ("stop", self._stop),
             ("discard", self._discard),
         ):
-            self.create_service(Trigger, f"recorder/{name}", _answering(action))
-        self.create_service(SetBool, "recorder/mark_success", self._on_mark_success)
-        self._tickers = [
-            self.create_timer(_POLL_S, self._on_poll),
-            self.create_timer(1.0, self._on_second),
-        ]
-        self._say("idle")
-        return TransitionCallbackReturn.SUCCESS
+            self.offer(Trigger, f"recorder/{name}", _answering(action))
+        self.offer(SetBool, "recorder/mark_success", self._on_mark_success)
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def configure(self) -> None:
+        """Start the writer process and offer the services."""
+        self._writer = WriterLink(self._rig_path, self._buffer_bytes, self._rig.sha256)
+        self._quality = self.create_publisher(String, "recorder/quality", EVENTS)
+        self._diagnostics = DiagnosticsPublisher(self)
+        self.create_timer(_POLL_S, self._on_poll)
+        self.create_timer(1.0, self._on_second)
+        self._folder, self._ended = "", {}
+        self._say("idle", verdict="unknown", reasons=[])
+
+    def activate(self) -> None:
         """Listen."""
         takers = {_EVENT: self._on_event, STATUS: self._on_status}
-        self._listeners = [
+        for number, topic in enumerate(self._topics):
             listen(self, topic, takers.get(topic.name) or self._taker(number))
-            for number, topic in enumerate(self._topics)
-        ]
-        return super().on_activate(state)
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def deactivate(self) -> None:
         """Finish the episode and listen no more."""
         if self._recording:
             self._stop()
-        for listener in self._listeners:
-            self.destroy_subscription(listener)
-        self._listeners = []
-        return super().on_deactivate(state)
 
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """End the writer process."""
-        self._leave()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def cleanup(self) -> None:
         """Finish the episode and end the writer process."""
         self._leave()
-        return TransitionCallbackReturn.SUCCESS
-
-    def destroy_node(self) -> None:
-        """Finish the episode before anything is torn down."""
-        self._leave()
-        super().destroy_node()
 
     def _start(self) -> str:
         """Begin an episode; return its folder.
@@ -130,7 +118,7 @@ class RecorderNode(LifecycleNode):
         Raises:
             CarpError: If it can't begin.
         """
-        if not self._listeners:
+        if not self.is_active:
             raise CarpError("the recorder is not active; is supervisor_node running?")
         if self._recording:
             raise CarpError(f"already recording {self._folder}: stop it first")
@@ -226,11 +214,13 @@ class RecorderNode(LifecycleNode):
 
     def _put(self, number: int, cdr: bytes) -> None:
         if not self._writer.put(number, self._now_ns(), cdr):
-            self.get_logger().error(
-                f"{self._writer.lost} messages lost: the disk is"
-                f" {self._writer.backlog_bytes / 1e6:.0f} MB behind; the episode is red",
-                throttle_duration_sec=1.0,
-            )
+            now_s = time.monotonic()
+            if now_s - self._lost_said_s >= 1.0:
+                self._lost_said_s = now_s
+                self.get_logger().error(
+                    f"{self._writer.lost} messages lost: the disk is"
+                    f" {self._writer.backlog_bytes / 1e6:.0f} MB behind; the episode is red"
+                )
 
     def _on_poll(self) -> None:
         for answer in self._writer.answers():
@@ -308,8 +298,6 @@ class RecorderNode(LifecycleNode):
         """Finish the episode and end the writer process, once."""
         if not hasattr(self, "_writer"):
             return
-        for timer in self._tickers:
-            timer.cancel()
         if self._recording:
             self._recording = False
             self._writer.tick(self._now_ns())

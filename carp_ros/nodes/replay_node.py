@@ -127,6 +127,7 @@ class ReplayNode(SpinningNode):
         self._poses.publish(poses)
 
     def _require_enabled(self) -> None:
+        self.require_listening()
         if not self._status.get("enabled"):
             raise DeviceError(f"the replay was stopped: {self._status.get('reason')}")
 

@@ -13,13 +13,13 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException
-from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
 from carp_ros.errors import DeviceError
 from carp_ros.hardware.arm import RECOVERY_S
-from carp_ros.nodes.executor import KeptExecutor
+from carp_ros.nodes.executor import make_executor
+from carp_ros.nodes.guarded_node import GuardedNode
 from carp_ros.refusal import in_words
 
 ANSWER_S = 10.0
@@ -48,7 +48,7 @@ def taking_part(make_node: Callable[[], SomeNode]) -> Iterator[SomeNode]:
         rclpy.shutdown()
 
 
-class SpinningNode(Node):
+class SpinningNode(GuardedNode):
     """Calls services of other nodes and waits for what they say.
 
     Args:
@@ -58,10 +58,11 @@ class SpinningNode(Node):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._service_clients: dict[str, Client] = {}
-        self._executor = KeptExecutor()
+        self._executor = make_executor(self.get_logger().warning)
         self._executor.add_node(self)
         self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._deaf = ""  # why nothing is heard any more
+        self._deaf_because = ""
+        self._stopping = False
 
     def start(self) -> None:
         """Begin to listen, and return once the others know this node.
@@ -74,6 +75,7 @@ class SpinningNode(Node):
 
     def stop(self) -> None:
         """Listen no more."""
+        self._stopping = True
         self._executor.shutdown()
         self._thread.join(2.0)
 
@@ -104,6 +106,7 @@ class SpinningNode(Node):
         Raises:
             DeviceError: If it does not answer.
         """
+        self.require_listening()
         client = self._service_clients.get(name)
         if client is None:
             client = self._service_clients[name] = self.create_client(kind, name)
@@ -134,13 +137,21 @@ class SpinningNode(Node):
         """
         deadline_s = time.monotonic() + timeout_s
         while not condition():
-            if self._deaf:
-                raise DeviceError(f"this node hears nothing any more: {self._deaf}")
+            self.require_listening()
             if time.monotonic() > deadline_s:
                 raise DeviceError(
                     f"the system did not {what} within {timeout_s:.0f} s{self.excuse()}"
                 )
             time.sleep(0.01)
+
+    def require_listening(self) -> None:
+        """Return if this node still listens.
+
+        Raises:
+            DeviceError: If the thread that listens has ended: nothing will be heard any more.
+        """
+        if self._deaf_because:
+            raise DeviceError(f"{self.get_name()} hears nothing any more: {self._deaf_because}")
 
     def excuse(self) -> str:
         """Return what the system says of itself, to be added to what it did not do."""
@@ -155,10 +166,12 @@ class SpinningNode(Node):
         try:
             self._executor.spin()
         except ExternalShutdownException:
-            return
+            self._deaf_because = "ROS was shut down"
         except Exception as error:
-            self._deaf = in_words(error)  # told by whatever waits
-            raise
+            if self._stopping:
+                return  # what it waited for was taken away
+            self._deaf_because = f"its thread ended: {in_words(error)}"
+            self.get_logger().error(f"{self.get_name()} hears nothing any more: {error!r}")
 
 
 def _value(value: str | int) -> ParameterValue:

@@ -14,10 +14,14 @@ Services:
 
 from __future__ import annotations
 
-from lifecycle_msgs.msg import State, Transition
+import time
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.msg import State, Transition, TransitionEvent
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.client import Client
 from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, JointState
 from std_srvs.srv import Trigger
@@ -25,11 +29,14 @@ from std_srvs.srv import Trigger
 from carp_ros.nodes.convert import time_from_msg
 from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.nodes.first_steps import first_steps
+from carp_ros.nodes.guarded_node import GuardedNode
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import SENSOR
 from carp_ros.ready import announce_ready
 from carp_ros.stream_meter import StreamMeter
+from carp_ros.strict import Matching
+from carp_ros.wall_clock import WallClock
 
 _JOINT_RATE_HZ = 100.0
 _WINDOW_NS = 2_000_000_000
@@ -41,15 +48,27 @@ _NEXT_TRANSITION = {
     State.PRIMARY_STATE_INACTIVE: Transition.TRANSITION_ACTIVATE,
 }
 
+_SWITCHED_OFF = (
+    State.TRANSITION_STATE_DEACTIVATING,
+    State.TRANSITION_STATE_CLEANINGUP,
+    State.TRANSITION_STATE_SHUTTINGDOWN,
+)
+_TRANSITIONS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=20)
+_CLOCK_RECENT_S = 60.0
 
-class SupervisorNode(Node):
+
+class SupervisorNode(GuardedNode):
     """Walks the managed nodes through their lifecycle and measures the streams."""
 
     def __init__(self) -> None:
         super().__init__("supervisor_node")
         _, self._rig = rig_parameter(self)
         managed = fixed_parameter(
-            self, "managed", "control_node", "Lifecycle nodes, in their order, between spaces."
+            self,
+            "managed",
+            "control_node",
+            "Lifecycle nodes, in their order, between spaces.",
+            Matching(r"[\w/ ]{0,500}", "names of nodes between spaces"),
         )
         self._mode = fixed_parameter(self, "mode", "teleop", "Who moves the arm, for the hints.")
         self._managed = {name: _ManagedNode(self, name) for name in managed.split()}
@@ -63,6 +82,8 @@ class SupervisorNode(Node):
         self._diagnostics = DiagnosticsPublisher(self)
         self._ready = False
         self._said: tuple[str, ...] = ()
+        self._wall_clock = WallClock()
+        self._clock_said, self._clock_set_s = "", 0.0
         self.create_service(Trigger, "supervisor/check", self._on_check)
         self.create_timer(0.25, self._on_step)
         self.create_timer(1.0, self._on_second)
@@ -74,9 +95,9 @@ class SupervisorNode(Node):
                 return  # the ones after it need it
 
     def _on_second(self) -> None:
-        now_ns = self.get_clock().now().nanoseconds
-        waiting, slow = self._waiting(now_ns), self._slow()
+        waiting, slow = self._waiting(), self._slow()
         missing, was_ready = list(waiting.values()), self._ready
+        self._watch_clock()
         if not missing and not self._ready:
             self._ready = True
             self.get_logger().info("everything is up")
@@ -90,25 +111,47 @@ class SupervisorNode(Node):
         values = {name: stream.rate_text for name, stream in self._streams.items()}
         level = ERROR if missing else WARN if slow else OK
         message = "; ".join(missing + slow) or "everything is up"
-        self._diagnostics.publish([status("supervisor: system", level, message, values)])
+        system = status("supervisor: system", level, message, values)
+        self._diagnostics.publish([system, self._clock_status()])
 
     def _on_check(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        waiting = self._waiting(self.get_clock().now().nanoseconds)
-        problems = [*waiting.values(), *self._slow()]
+        problems = [*self._waiting().values(), *self._slow()]
         response.success = not problems
         response.message = "; ".join(problems)
         return response
 
-    def _waiting(self, now_ns: int) -> dict[str, str]:
+    def _watch_clock(self) -> None:
+        """Say once that the wall clock was set: why stamps jump, and an episode has a hole."""
+        wall_ns = self.get_clock().now().nanoseconds
+        jump_s = self._wall_clock.jump_ns(time.monotonic_ns(), wall_ns) * 1e-9
+        if jump_s:
+            way = "forward" if jump_s > 0 else "back"
+            self._clock_said = (
+                f"the wall clock was set {way} by {abs(jump_s):.2f} s, {{ago}} s ago: stamps jump,"
+                " and an episode of that moment is not whole"
+            )
+            self._clock_set_s = time.monotonic()
+            self.get_logger().warning(self._clock_said.format(ago=0))
+
+    def _clock_status(self) -> DiagnosticStatus:
+        if not self._clock_said:
+            return status("supervisor: clock", OK, "never set")
+        ago_s = time.monotonic() - self._clock_set_s
+        level = WARN if ago_s < _CLOCK_RECENT_S else OK
+        return status("supervisor: clock", level, self._clock_said.format(ago=round(ago_s)))
+
+    def _waiting(self) -> dict[str, str]:
         """Return everything without which the system is not up, by name, in words."""
+        now_ns = time.monotonic_ns()
         waiting = {name: node.missing for name, node in self._managed.items() if node.missing}
         streams = ((name, stream.missing(now_ns)) for name, stream in self._streams.items())
         return waiting | {name: f"{name} ({problem})" for name, problem in streams if problem}
 
     def _slow(self) -> list[str]:
-        """Return the streams that come too slowly."""
+        """Return which nodes are switched off, and which streams come too slowly."""
+        off = [node.off for node in self._managed.values() if node.off]
         streams = ((name, stream.slow) for name, stream in self._streams.items())
-        return [f"{name}: {problem}" for name, problem in streams if problem]
+        return off + [f"{name}: {problem}" for name, problem in streams if problem]
 
 
 class _Stream:
@@ -118,22 +161,26 @@ class _Stream:
         self._rate_hz = rate_hz
         self._meter = StreamMeter(rate_hz)
         self._share: float | None = None
-        self._newest_ns = 0
+        self._stamp_ns = 0
+        self._came_ns: int | None = None
 
     def take(self, msg: CameraInfo | JointState) -> None:
-        stamp_ns = time_from_msg(msg.header.stamp)
+        stamp_ns, now_ns = time_from_msg(msg.header.stamp), time.monotonic_ns()
+        # what the clock was when it was set counts no longer
+        if abs(stamp_ns - self._stamp_ns) > _WINDOW_NS:
+            self._meter.reset()
         self._meter.add(stamp_ns)
-        self._newest_ns = stamp_ns
+        self._stamp_ns, self._came_ns = stamp_ns, now_ns
         if self._meter.span_ns >= _WINDOW_NS:
             self._share = self._meter.share(stamp_ns)
             self._meter.reset()
 
     def missing(self, now_ns: int) -> str:
-        if self._newest_ns == 0:
+        if self._came_ns is None:
             return "no message yet"
-        age_s = (now_ns - self._newest_ns) * 1e-9
-        if age_s > _SILENT_S:
-            return f"newest message is {age_s:.1f} s old"
+        silent_s = (now_ns - self._came_ns) * 1e-9
+        if silent_s > _SILENT_S:
+            return f"newest message came {silent_s:.1f} s ago"
         return "measuring its rate" if self._share is None else ""
 
     @property
@@ -149,41 +196,68 @@ class _Stream:
 
 
 class _ManagedNode:
-    """One lifecycle node: led to being active, and watched from then on."""
+    """One lifecycle node: led to being active once, and watched from then on.
+
+    What somebody else switches off stays so until somebody switches it on.
+    """
 
     def __init__(self, node: Node, name: str) -> None:
         self._name = name
-        self._clock = node.get_clock()
+        self._log = node.get_logger()
         self._get = node.create_client(GetState, f"{name}/get_state")
         self._change = node.create_client(ChangeState, f"{name}/change_state")
+        node.create_subscription(
+            TransitionEvent, f"{name}/transition_event", self._on_transition, _TRANSITIONS
+        )
         self._pending: Future | None = None
         self._asked_ns = 0
+        self._was_active = False
         self.missing = f"{name} to start"
+        self.off = ""
 
     def step(self) -> None:
         """Ask for the state, or for the next transition; never blocks."""
-        now_ns = self._clock.now().nanoseconds
+        now_ns = time.monotonic_ns()
         if self._pending is not None and self._pending.done():
             self._take(self._pending.result())
         elif self._pending is not None and now_ns - self._asked_ns > _ANSWER_NS:
             self._pending = None  # the node died; discovery may still show it for a while
+            self._was_active = False
             self.missing = f"{self._name}, which does not answer: did it die?"
         elif self._pending is None and self._get.service_is_ready():
             self._ask(self._get, GetState.Request())
 
+    def _on_transition(self, msg: TransitionEvent) -> None:
+        """Notice who was switched off: nobody here ever asks for that."""
+        if msg.goal_state.id in _SWITCHED_OFF:
+            self._switch_off()
+
+    def _switch_off(self) -> None:
+        if not self.off:
+            self.off = (
+                f"{self._name} was switched off and stays so until"
+                f" `ros2 lifecycle set {self._name} activate`"
+            )
+            self._log.warning(self.off)
+
     def _ask(self, client: Client, request: GetState.Request | ChangeState.Request) -> None:
         self._pending = client.call_async(request)
-        self._asked_ns = self._clock.now().nanoseconds
+        self._asked_ns = time.monotonic_ns()
 
     def _take(self, result: GetState.Response | ChangeState.Response | None) -> None:
         self._pending = None
         if not isinstance(result, GetState.Response):
             return  # a transition ended: the next step asks where it led
         state = result.current_state
-        active = state.id == State.PRIMARY_STATE_ACTIVE
-        self.missing = "" if active else f"{self._name}, which is {state.label}"
+        if state.id == State.PRIMARY_STATE_ACTIVE:
+            self._was_active, self.off, self.missing = True, "", ""
+            return
+        if self._was_active and state.id == State.PRIMARY_STATE_INACTIVE:
+            self._switch_off()  # though nobody heard of the transition
+        self._was_active = False
+        self.missing = "" if self.off else f"{self._name}, which is {state.label}"
         transition = _NEXT_TRANSITION.get(state.id)
-        if transition is not None:
+        if transition is not None and not self.off:
             request = ChangeState.Request(transition=Transition(id=transition))
             self._ask(self._change, request)
 

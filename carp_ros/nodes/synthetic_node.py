@@ -11,11 +11,11 @@ Publishes:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
-from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64
 
@@ -27,6 +27,7 @@ from carp_ros.nodes.convert import (
     pose_to_msg,
     time_to_msg,
 )
+from carp_ros.nodes.guarded_node import GuardedNode
 from carp_ros.nodes.params import rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import SENSOR
@@ -39,7 +40,7 @@ _PICTURES = 8
 _DOWN = np.array([1.0, 0.0, 0.0, 0.0])
 
 
-class SyntheticNode(Node):
+class SyntheticNode(GuardedNode):
     """Stands in for cell and control node."""
 
     def __init__(self) -> None:
@@ -47,6 +48,7 @@ class SyntheticNode(Node):
         super().__init__("synthetic_node")
         _, self._rig = rig_parameter(self)
         self._begin_ns = self.get_clock().now().nanoseconds
+        self._steady_begin_ns = time.monotonic_ns()
         for name, camera in self._rig.cameras.items():
             self._every(1.0 / camera.rate_hz, self._camera(name, camera))
         self._joints = self.create_publisher(JointState, "joint_states", SENSOR)
@@ -65,8 +67,8 @@ class SyntheticNode(Node):
 
         def on_timer() -> None:
             nonlocal number
-            while (stamp_ns := self._begin_ns + number * period_ns) <= self._now_ns():
-                publish(number, stamp_ns)
+            while number * period_ns <= time.monotonic_ns() - self._steady_begin_ns:
+                publish(number, self._begin_ns + number * period_ns)
                 number += 1
 
         self.create_timer(period_s, on_timer)
@@ -97,9 +99,6 @@ class SyntheticNode(Node):
             publisher.publish(pose_to_msg(Pose(position, _DOWN), stamp_ns, frame))
         for publisher in self._grippers:
             publisher.publish(Float64(data=0.0))
-
-    def _now_ns(self) -> int:
-        return self.get_clock().now().nanoseconds
 
 
 def _picture(camera: CameraConfig, number: int, frame: str) -> Image:

@@ -13,8 +13,9 @@ Publishes:
 
 from __future__ import annotations
 
+import time
+
 from geometry_msgs.msg import TwistStamped
-from rclpy.node import Node
 from std_msgs.msg import Bool, Float64, String
 
 from carp_ros.control.gestures import Gestures
@@ -25,6 +26,8 @@ from carp_ros.hardware.pointer import Pointer
 from carp_ros.hardware.spacemouse import SpaceMouse
 from carp_ros.nodes.convert import twist_to_msg
 from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
+from carp_ros.nodes.guarded_node import GuardedNode
+from carp_ros.nodes.parameter_rules import OneOf
 from carp_ros.nodes.params import fixed_parameter, rig_parameter
 from carp_ros.nodes.process import run_node
 from carp_ros.nodes.qos import COMMAND, EVENTS
@@ -39,14 +42,20 @@ _NEVER_HEARD = (
 )
 
 
-class TeleopNode(Node):
+class TeleopNode(GuardedNode):
     """Feeds a pointer's readings to a `TeleopMapping` and publishes its commands."""
 
     def __init__(self, pointer: Pointer | None = None) -> None:
         prefer_process()  # before ROS starts the threads that receive
         super().__init__("teleop_node")
         _, self._rig = rig_parameter(self)
-        device = fixed_parameter(self, "device", "", "spacemouse or demonstrator")
+        device = fixed_parameter(
+            self,
+            "device",
+            "",
+            "What is in the operator's hand; empty: the rig's",
+            OneOf(("", "spacemouse", "demonstrator")),
+        )
         task = fixed_parameter(self, "task", "", "of the demonstrator; empty: the rig's")
         config = self._rig.teleop
         self._pointer = pointer or _make_pointer(self._rig, device or config.device, task)
@@ -82,7 +91,7 @@ class TeleopNode(Node):
             self._problem = str(error)
 
     def _on_tick(self) -> None:
-        now_ns = self.get_clock().now().nanoseconds
+        now_ns = time.monotonic_ns()
         state, gesture = self._gestures.take(self._pointer.read(now_ns), now_ns)
         if gesture is not None:
             self._events.publish(String(data=EpisodeEvent(gesture, "spacemouse").to_json()))
@@ -96,8 +105,8 @@ class TeleopNode(Node):
                 self._deadmen.publish(Bool(data=False))
             return
         self._problem, self._without_pointer, self._heard = "", False, state.heard
-        frame = self._rig.robot.base_frame
-        self._twists.publish(twist_to_msg(command.twist, now_ns, frame))
+        frame, stamp_ns = self._rig.robot.base_frame, self.get_clock().now().nanoseconds
+        self._twists.publish(twist_to_msg(command.twist, stamp_ns, frame))
         changed = (
             self._last is None
             or command.deadman != self._last.deadman

@@ -195,6 +195,7 @@ class TrialNode(ConductorNode):
                 pictures.append(self._picture())
                 doing = "moving" if self.status.get("moving") else "standing"
                 progress(f"{now_s - start_s:4.1f} s, arm {doing}")
+            self.require_listening()
             if not self.status.get("enabled"):
                 raise DeviceError(f"the trial was stopped: {self.status.get('reason')}")
             time.sleep(0.05)

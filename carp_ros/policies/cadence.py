@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from carp_ros.inference.track import SET_BACK_NS
+
 
 class Cadence:
     """Says when to ask.
@@ -35,6 +37,10 @@ class Cadence:
             stamp_ns: Of that observation; offer it whenever it may have become a newer one.
         """
         is_new = stamp_ns > self._newest_ns
+        # 0: nothing is whole
+        if stamp_ns and self._newest_ns - stamp_ns >= SET_BACK_NS:
+            is_new = True
+            self._newest_ns = 0
         self._newest_ns = max(self._newest_ns, stamp_ns)
         return is_new and now_ns >= self._due_ns
 

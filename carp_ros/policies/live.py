@@ -7,14 +7,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from carp_ros.errors import CarpError
 from carp_ros.inference.observation import Image
+from carp_ros.inference.track import SET_BACK_NS
 from carp_ros.policies.latency import LatencyTracker, RollingQuantile
 from carp_ros.policies.policy import INFERENCE_STAGES, Policy, Prediction
+from carp_ros.refusal import in_words
 from carp_ros.rig import LimitsConfig
 from carp_ros.types import Observation
 
 _CLOCK_TOLERANCE_S = 0.005  # as control/servo.py
+_CLOCK_SET_S = 0.05  # no two readings of two clocks that run alike are that far apart
 _WINDOW = 100
 
 STAGES = ("image_age", *INFERENCE_STAGES)
@@ -93,7 +95,7 @@ class LivePolicy:
             )
         if age_s < -_CLOCK_TOLERANCE_S:
             return f"newest observation is {-age_s:.3f} s in the future: synchronise the clocks"
-        if observation.stamp_ns <= self._asked_ns:
+        if 0 <= self._asked_ns - observation.stamp_ns < SET_BACK_NS:
             return f"nothing new since the last chunk: there is no newer {slowest}"
         return ""
 
@@ -105,7 +107,7 @@ class LivePolicy:
             stamp_ns: When it was captured.
             image: RGB of shape (H, W, 3).
         """
-        with suppress(CarpError):
+        with suppress(Exception):
             self._policy.see(camera, stamp_ns, image)
 
     def ask(self, observation: Observation, age_s: float | None = None) -> Answer:
@@ -116,22 +118,30 @@ class LivePolicy:
             age_s: How old it was when it was chosen; None if that is now. What passed since was
                 spent on images that the policy was looking at, and counts as its vision.
         """
-        now_s = self.age_s(observation)
+        begin_ns, stamp_begin_ns = self._now_ns(), self._stamp_now_ns()
+        now_s = (stamp_begin_ns - observation.stamp_ns) * 1e-9
         chosen_s = now_s if age_s is None else age_s
         self._asked_ns = observation.stamp_ns
         deadline_ns = None
         if self._deadline_s > 0.0:
             deadline_ns = self._now_ns() + round((self._deadline_s - now_s) * 1e9)
+        refusal = ""
+        prediction = None
         try:
             prediction = self._policy.infer(observation, deadline_ns)
-        except CarpError as error:
-            return Answer(None, str(error), chosen_s, now_s - chosen_s, self.age_s(observation))
-        latency_s, limit_s = self.age_s(observation), self._limits.chunk_timeout_s
-        late = (
-            f"chunk was there {latency_s:.2f} s after its observation (limit {limit_s} s,"
-            " limits.chunk_timeout_s): this machine is too slow, or busy"
-        )
-        refusal = late if latency_s > limit_s else ""
+        except Exception as error:  # whatever a library raises about one observation costs that
+            refusal = in_words(error)
+        took_ns = self._now_ns() - begin_ns
+        latency_s, limit_s = now_s + took_ns * 1e-9, self._limits.chunk_timeout_s
+        if prediction is not None:
+            set_s = (self._stamp_now_ns() - stamp_begin_ns - took_ns) * 1e-9
+            if abs(set_s) > _CLOCK_SET_S:
+                refusal = f"the clock was set by {set_s:.2f} s while the policy was asked"
+            elif latency_s > limit_s:
+                refusal = (
+                    f"chunk was there {latency_s:.2f} s after its observation (limit {limit_s} s,"
+                    " limits.chunk_timeout_s): this machine is too slow, or busy"
+                )
         return Answer(prediction, refusal, chosen_s, now_s - chosen_s, latency_s)
 
     def age_s(self, observation: Observation) -> float:
@@ -179,7 +189,7 @@ class InferenceLog:
     def refuse(self, why: str) -> None:
         """Take note of why there is no chunk."""
         self.refusal = why
-        self._refusals[_kind(why)] += 1
+        self._refusals[kind_of(why)] += 1
 
     def figures(self) -> dict[str, str]:
         """Return what there is to say, as text by name."""
@@ -196,7 +206,7 @@ class InferenceLog:
         return figures | {f"no chunk: {why}": str(n) for why, n in self._refusals.most_common()}
 
 
-def _kind(why: str) -> str:
+def kind_of(why: str) -> str:
     """Return a reason without its numbers, so that those of one kind are counted together."""
     words = why.partition(":")[0].partition(";")[0].partition(" (")[0].split()
     return " ".join("..." if any(c.isdigit() for c in word) else word for word in words)

@@ -221,9 +221,22 @@ def test_a_gripper_that_was_not_read_lately_is_refused(read_ns, reason):
 def test_a_value_that_is_not_newer_is_ignored():
     buffer = fed()
     before = list(buffer._gripper.stamps_ns)
-    for stamp_ns in (900 * MS, 1000 * MS):
+    for stamp_ns in (901 * MS, 1000 * MS):
         buffer.take_gripper(stamp_ns, 0.99)
     assert buffer._gripper.stamps_ns == before
+
+
+def test_a_clock_that_was_set_back_begins_every_stream_anew():
+    buffer = fed()
+    newest_ns = buffer.newest_ns
+    back_ns = newest_ns - 900 * MS
+    for stamp_ns in (back_ns, back_ns + 20 * MS):
+        for stream in (*CAMERAS, "tool", "joints", "gripper"):
+            feed(buffer, stream, stamp_ns)
+    assert buffer.newest_ns == back_ns + 20 * MS < newest_ns
+    observation = buffer.newest()
+    assert not isinstance(observation, str), observation
+    assert observation.stamp_ns == back_ns + 20 * MS
 
 
 def test_a_reference_that_is_no_camera_is_refused():

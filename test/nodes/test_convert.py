@@ -4,6 +4,7 @@ import array
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -20,6 +21,7 @@ from carp_ros.nodes.convert import (
     joints_to_msg,
     pose_from_msg,
     pose_to_msg,
+    recent_stamp_ns,
     shifted,
     time_from_msg,
     time_to_msg,
@@ -35,7 +37,12 @@ stamps = st.integers(0, 2**31 * 10**9 - 1)
 numbers = st.floats(-1e9, 1e9)
 vectors = st.tuples(numbers, numbers, numbers).map(np.array)
 speeds = st.tuples(*[st.floats(-10.0, 10.0)] * 3).map(np.array)
-quaternions = st.tuples(*[numbers] * 4).map(np.array)
+quaternions = (  # of unit length: one of zeros turns nothing, and is refused
+    st.tuples(*[st.floats(-1.0, 1.0)] * 4)
+    .map(np.array)
+    .filter(lambda q: np.linalg.norm(q) > 0.1)
+    .map(lambda q: q / np.linalg.norm(q))
+)
 
 
 @st.composite
@@ -271,6 +278,46 @@ def test_a_chunk_without_steps_is_refused():
 
     with pytest.raises(ChunkError, match="at least 1"):
         chunk_from_msgs(poses, gripper, FRAME)
+
+
+@pytest.mark.parametrize(
+    "quaternion", [(0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.1), (np.nan, 0.0, 0.0, 1.0)]
+)
+def test_a_pose_whose_quaternion_turns_nothing_is_refused(quaternion):
+    msg = pose_to_msg(Pose(np.zeros(3), np.array(quaternion)), 0, FRAME)
+    with pytest.raises(MessageError, match=r"expected (1 within 0\.001|finite numbers)"):
+        pose_from_msg(msg, FRAME)
+
+
+@given(st.integers(-(2**31), 2**31 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**61))
+def test_a_stamp_is_of_about_now_or_refused(sec, nanosec, now_ns):
+    msg = Time(sec=sec, nanosec=nanosec)
+    age_ns = now_ns - time_from_msg(msg)
+    if nanosec < 1_000_000_000 and -100_000_000 <= age_ns <= 10_000_000_000:
+        assert recent_stamp_ns(msg, now_ns) == time_from_msg(msg)
+    else:
+        with pytest.raises(MessageError, match="synchronise the clocks"):
+            recent_stamp_ns(msg, now_ns)
+
+
+@given(st.integers(-90_000_000, 9_000_000_000))
+def test_a_stamp_of_about_now_is_taken(age_ns):
+    now_ns = 1_700_000_000_000_000_000
+    assert recent_stamp_ns(time_to_msg(now_ns - age_ns), now_ns) == now_ns - age_ns
+
+
+def test_joints_named_twice_are_refused():
+    msg = joints_to_msg(("pan", "pan", "elbow"), np.zeros(3), np.zeros(3), 0, FRAME)
+    with pytest.raises(MessageError, match="expected each name once"):
+        joints_from_msg(msg, NAMES)
+
+
+@pytest.mark.parametrize(("height", "width"), [(0, 4), (4, 0), (1_000_000, 1), (1, 1_000_000)])
+def test_an_image_of_absurd_size_is_refused(height, width):
+    msg = image_to_msg(np.zeros((2, 3, 3), np.uint8), 0, "cam")
+    msg.height, msg.width = height, width
+    with pytest.raises(MessageError, match=f"{width}x{height} px; expected sides of 1 to 8192 px"):
+        image_from_msg(msg)
 
 
 def test_joints_that_are_missing_are_named():
