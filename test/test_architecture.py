@@ -113,6 +113,31 @@ def test_heavy_packages_stay_at_home():
     assert offenders == []
 
 
+def test_a_node_is_made_of_the_shared_bases():
+    """Which make its timers steady and hold its border."""
+    homes = ("guarded_node.py", "managed_node.py")
+    offenders = [
+        f"{name_of(source)}: class {node.name}({ast.unparse(base)})"
+        for source in (PACKAGE / "nodes").glob("*.py")
+        if source.name not in homes
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+        if ast.unparse(base).rpartition(".")[2] in ("Node", "LifecycleNode")
+    ]
+    assert offenders == []
+
+
+def test_nothing_is_timed_or_throttled_by_a_clock_that_may_be_set():
+    unsteady = re.compile(r"time\.time\(|throttle_duration_sec|create_rate\(|\.sleep_for\(")
+    offenders = [
+        name_of(source)
+        for source in (PACKAGE / "nodes").glob("*.py")
+        if unsteady.search(source.read_text())
+    ]
+    assert offenders == []
+
+
 def test_a_module_fits_the_size_limit():
     lines = {
         name_of(source): len(source.read_text(encoding="utf-8").splitlines()) for source in SOURCES

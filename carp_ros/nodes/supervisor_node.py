@@ -230,6 +230,8 @@ class _ManagedNode:
     def _on_transition(self, msg: TransitionEvent) -> None:
         """Notice who was switched off: nobody here ever asks for that."""
         if msg.goal_state.id in _SWITCHED_OFF:
+            self._pending = None  # an answer that is on its way was true before
+            self._was_active = False
             self._switch_off()
 
     def _switch_off(self) -> None:

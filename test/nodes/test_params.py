@@ -6,9 +6,9 @@ from dataclasses import fields
 
 import pytest
 import rclpy
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from carp_ros.nodes.guarded_node import GuardedNode
 from carp_ros.nodes.params import rig_parameter, show_limits
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder
@@ -24,9 +24,9 @@ def ros() -> Iterator[None]:
     rclpy.try_shutdown()
 
 
-def node_with(**parameters: object) -> Node:
+def node_with(**parameters: object) -> GuardedNode:
     overrides = [Parameter(name.replace("__", "."), value=v) for name, v in parameters.items()]
-    return Node("shown", parameter_overrides=overrides)
+    return GuardedNode("shown", parameter_overrides=overrides)
 
 
 def test_a_node_runs_on_the_rig_that_it_is_given():

@@ -1,32 +1,27 @@
-"""Tests for nodes/spinning_node.py: a node whose listening ended says so to whoever waits."""
+"""A program that asks and waits notices when it has gone deaf."""
+
+import time
 
 import pytest
-from std_msgs.msg import String
 
 from carp_ros.errors import DeviceError
-from carp_ros.nodes.qos import LATCHED
 from carp_ros.nodes.spinning_node import SpinningNode, taking_part
 
-pytestmark = [
-    pytest.mark.realtime,
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
-]
+pytestmark = pytest.mark.realtime
 
 
-class Clumsy(SpinningNode):
-    """A node with a bug."""
+def test_a_thread_that_died_is_named_by_whoever_waits():
+    with taking_part(lambda: SpinningNode("asks")) as node:
+        node.create_timer(0.01, lambda: 1 / 0)
+        begin_s = time.monotonic()
+        with pytest.raises(DeviceError, match=r"asks hears nothing any more: .*ZeroDivisionError"):
+            node.wait_until(lambda: False, 10.0, "say anything")
+        with pytest.raises(DeviceError, match="hears nothing any more"):
+            node.trigger("anything")
+        assert time.monotonic() - begin_s < 5.0
 
-    def __init__(self) -> None:
-        super().__init__("clumsy")
-        self.create_subscription(String, "words", self._on_words, LATCHED)
-        self.words = self.create_publisher(String, "words", LATCHED)
 
-    def _on_words(self, msg: String) -> None:
-        raise KeyError(msg.data)
-
-
-def test_waiting_ends_at_once_with_what_ended_the_listening():
-    with taking_part(Clumsy) as node:
-        node.words.publish(String(data="stamp_ns"))
-        with pytest.raises(DeviceError, match="hears nothing any more: KeyError: 'stamp_ns'"):
-            node.wait_until(lambda: False, 5.0, "answer")
+def test_a_node_that_is_stopped_says_nothing_of_it(capfd):
+    with taking_part(lambda: SpinningNode("asks")):
+        pass
+    assert "hears nothing" not in capfd.readouterr().err
