@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import Tensor
 
 from carp_ros.export.published_sizes import (
@@ -25,7 +24,11 @@ from carp_ros.networks.weights import network_with, require_weights
 from carp_ros.plain_json import load_json
 from carp_ros.refusal import in_words, refusing, shortened
 from carp_ros.strict import read_strictly
-from carp_ros.training.checkpoint_file import read_safetensors, read_torch
+from carp_ros.training.checkpoint_file import (
+    read_safetensors,
+    read_torch,
+    write_safetensors,
+)
 from carp_ros.training.policy_config import checked
 from carp_ros.whole_file import whole_file
 
@@ -62,7 +65,7 @@ def import_checkpoint(tokenizer: Path, policy: Path, sizes: Path, out: Path) -> 
             draft.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         for name, network in ((_TOKENIZER, vq), (_TRANSFORMER, transformer)):
             with whole_file(out / name) as draft:
-                save_file(network.state_dict(), draft)
+                write_safetensors(network.state_dict(), draft)
     except OSError as error:
         raise ValueError(f"{out} can't be written: {in_words(error)}") from error
 

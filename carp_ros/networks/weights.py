@@ -11,6 +11,8 @@ from torch import Tensor, nn
 Network = TypeVar("Network", bound=nn.Module)
 
 _NAMED = 3  # of many that are wrong
+_MOST = 1e6
+"""No trained weight or average comes near; a few bits that flipped in an exponent go far beyond."""
 
 
 def network_with(make: Callable[[], Network], weights: Mapping[str, Tensor], where: str) -> Network:
@@ -23,7 +25,8 @@ def network_with(make: Callable[[], Network], weights: Mapping[str, Tensor], whe
         where: Names the file in what is raised.
 
     Raises:
-        ValueError: If a weight is missing, unknown, of another shape or type, or no finite number.
+        ValueError: If a weight is missing, unknown, or of another shape or type, or if a number is
+            not finite or beyond a million.
     """
     with torch.device("meta"):
         require_weights(make().state_dict(), weights, where)
@@ -61,6 +64,11 @@ def require_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], wh
             raise ValueError(
                 f"{where}: {name} has {int((~found.isfinite()).sum())} of {found.numel()} numbers"
                 " that are not finite; expected a whole file: copy it again, or train anew"
+            )
+        if found.is_floating_point() and found.numel() and (most := found.abs().max()) > _MOST:
+            raise ValueError(
+                f"{where}: {name} has a number as large as {float(most):.3g}; expected"
+                f" {_MOST:.0e} at most, as trained weights have: copy the file again, or train anew"
             )
 
 

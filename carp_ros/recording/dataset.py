@@ -4,6 +4,7 @@
     videos/observation.images.<camera>/chunk-000/file-000.mp4   their images
     meta/episodes/chunk-000/file-000.parquet                    which episodes there are, and where
     meta/tasks.parquet stats.json info.json                     of all; carp.json: what is ours
+    meta/videos_sha256.json                                     of each video
     pieces/                                                     episodes that are not in files yet
 
 Episodes are converted one by one into pieces; `commit` then joins pieces into files. Each file is

@@ -7,6 +7,7 @@ decoded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ import numpy as np
 
 from carp_ros.plain_json import load_json
 from carp_ros.recording.dataset_content import (
+    DIGESTS,
     STATISTICS,
     TASKS,
+    digests_of,
     info_of,
     place_of,
     row_statistics,
@@ -250,6 +253,20 @@ def _check_meta(root: Path, spec: DatasetSpec, rows: Sequence[Row]) -> None:
     tasks = [(row.get("task_index"), row.get("task")) for row in read_rows(root / TASKS)]
     if tasks != list(enumerate(tasks_of(rows))):
         raise ValueError(shortened(f"{TASKS} holds {tasks}; expected {tasks_of(rows)}"))
+    _check_digests(root, spec, rows)
+
+
+def _check_digests(root: Path, spec: DatasetSpec, rows: Sequence[Row]) -> None:
+    """Refuse a video that is not the one that was written, though it has as many images."""
+    if not os.path.lexists(root / DIGESTS):  # nothing else may be in its place
+        return
+    said = load_json(root / DIGESTS)
+    true = digests_of(root, spec, rows)
+    if said.keys() != true.keys():
+        raise ValueError(shortened(f"{DIGESTS} has {', '.join(said)}; expected {', '.join(true)}"))
+    for path, digest in true.items():
+        if digest not in (None, said[path]):
+            raise ValueError(f"{path} was changed: its SHA-256 is not that of {DIGESTS}")
 
 
 def _section(feature: Any) -> dict[str, Any]:

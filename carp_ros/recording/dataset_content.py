@@ -6,6 +6,8 @@ Apart from the writing, so that who only reads needs no video or bag library.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import file_digest
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,18 @@ from carp_ros.recording.dataset_files import (
     FILES_A_CHUNK,
     VIDEO_PATH,
     Row,
+    number_of,
     place,
+    video_path,
 )
 from carp_ros.recording.dataset_spec import DatasetSpec, video_key
 from carp_ros.recording.statistics import Statistics, merged_statistics
 
 TASKS = "meta/tasks.parquet"
 STATISTICS = "meta/stats.json"
+DIGESTS = "meta/videos_sha256.json"
+"""Of each video, by its path in the dataset: of another camera's, or of one that was encoded anew,
+nothing else that a dataset says is wrong. Datasets of before lack it."""
 
 
 def place_of(
@@ -66,6 +73,23 @@ def statistics_of(episodes: Sequence[Row]) -> dict[str, dict[str, Any]]:
         feature: {name: value.tolist() for name, value in statistics.items()}
         for feature, statistics in merged.items()
     }
+
+
+def digests_of(root: Path, spec: DatasetSpec, episodes: Sequence[Row]) -> dict[str, str | None]:
+    """Return the content of `DIGESTS`; None of a video that is not there."""
+    paths = [
+        video_path(camera, number)
+        for number in sorted(set(map(number_of, episodes)))
+        for camera in spec.cameras
+    ]
+    return {path: _digest(root / path) for path in paths}
+
+
+def _digest(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def info_of(

@@ -10,8 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from carp_ros.recording.dataset_content import (
+    DIGESTS,
     STATISTICS,
     TASKS,
+    digests_of,
     info_of,
     place_of,
     statistics_of,
@@ -61,6 +63,7 @@ def write_meta(root: Path, spec: DatasetSpec, episodes: Sequence[Row]) -> None:
     """Write what is said of all episodes; info.json, at which readers begin, last."""
     write_tasks(root / TASKS, tasks_of(episodes))
     _write_json(root / STATISTICS, statistics_of(episodes))
+    _write_json(root / DIGESTS, digests_of(root, spec, episodes))
     videos = {camera: video_info(root / video_path(camera, 0)) for camera in spec.cameras}
     _write_json(root / INFO, info_of(spec, episodes, videos))
 

@@ -7,27 +7,54 @@ from __future__ import annotations
 
 import stat
 import zipfile
+from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from carp_ros.refusal import refusing
 
+_DIGEST = "sha256"
 _ANEW = "expected a whole file: copy it again, or train anew"
+
+
+def write_safetensors(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors as a .safetensors file that says what it holds: a flipped bit is noticed."""
+    whole = {name: value.detach().contiguous().clone() for name, value in weights.items()}
+    save_file(whole, path, {_DIGEST: _digest(whole)})
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a .safetensors file, by name.
 
     Raises:
-        ValueError: If it can't be read.
+        ValueError: If it can't be read, or was changed since `write_safetensors`; a file of another
+            program does not say what it held.
     """
     _require_regular(path)
     with refusing(ValueError, str(path)):
-        return load_file(path)
+        with safe_open(path, "pt") as file:
+            names = file.keys()
+            weights = {name: file.get_tensor(name) for name in names}
+            said = (file.metadata() or {}).get(_DIGEST)
+        if said is not None and said != _digest(weights):
+            raise ValueError(f"its weights are not those that were saved; {_ANEW}")
+    return weights
+
+
+def _digest(weights: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of names, types, shapes and numbers, in hex."""
+    found = sha256()
+    for name in sorted(weights):
+        value = weights[name].cpu()
+        found.update(f"{name!r} {value.dtype} {tuple(value.shape)};".encode())
+        found.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def read_torch(path: Path) -> dict[str, Any]:

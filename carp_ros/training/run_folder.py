@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from carp_ros.given_file import given_bytes
 from carp_ros.plain_json import load_json
 from carp_ros.refusal import refusing
 from carp_ros.training.bundled_network import NETWORK, read_network
-from carp_ros.training.checkpoint_file import read_safetensors, read_torch
+from carp_ros.training.checkpoint_file import (
+    read_safetensors,
+    read_torch,
+    write_safetensors,
+)
 from carp_ros.whole_file import whole_file
 
 CONFIG, STATE, WEIGHTS = "config.json", "state.pt", "weights.safetensors"
@@ -61,9 +64,8 @@ class RunFolder:
 
     def save(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         """Write the state to go on from, and the weights to use."""
-        whole = {name: value.detach().contiguous().clone() for name, value in weights.items()}
         with whole_file(self.path / WEIGHTS) as draft:
-            save_file(whole, draft)
+            write_safetensors(weights, draft)
         with whole_file(self.path / STATE) as draft:
             torch.save(dict(state), draft)
 

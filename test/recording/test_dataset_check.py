@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from carp_ros.recording.dataset import Dataset
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.recording.tables import read_columns, write_columns
-from carp_ros.recording.video import VideoWriter
+from carp_ros.recording.video import VideoWriter, read_video
 
 from ..small_dataset import write_small_dataset
 
@@ -23,6 +23,7 @@ DATA = "data/chunk-000/file-000.parquet"
 EPISODES = "meta/episodes/chunk-000/file-000.parquet"
 TASKS = "meta/tasks.parquet"
 VIDEO = "videos/observation.images.cam/chunk-000/file-000.mp4"
+DIGESTS = "meta/videos_sha256.json"
 FILES = (DATA, EPISODES, TASKS, VIDEO, "meta/info.json", "meta/stats.json", "meta/carp.json")
 FRAMES = 121
 
@@ -41,6 +42,27 @@ def test_a_dataset_as_it_was_written_is_read(dataset):
     reader = DatasetReader(dataset)
     assert reader.frames == FRAMES
     assert sum(1 for _ in reader.images("cam")) == FRAMES
+
+
+def test_a_dataset_of_before_that_has_no_digests_of_its_videos_is_read(dataset):
+    (dataset / DIGESTS).unlink()
+    assert DatasetReader(dataset).frames == FRAMES
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to itself", "empty", "list", "other"])
+def test_digests_of_videos_are_read_or_refused_but_never_overlooked(dataset, kind):
+    path = dataset / DIGESTS
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link to itself":
+        path.symlink_to(path)
+    else:
+        path.write_text({"empty": "", "list": "[]", "other": '{"x": 1}'}[kind])
+    with pytest.raises(ValueError, match=f"{dataset}"):
+        DatasetReader(dataset)
 
 
 def column(name, change):
@@ -104,9 +126,18 @@ def table_without(name):
 
 
 def video_of_one_image_less(root: Path) -> None:
-    writer = VideoWriter(root / VIDEO, 64, 48, 10)
-    for _ in range(FRAMES - 1):
-        writer.add(np.zeros((48, 64, 3), np.uint8))
+    black = np.zeros((48, 64, 3), np.uint8)
+    write_video(root / VIDEO, [black] * (FRAMES - 1))
+
+
+def video_backwards(root: Path) -> None:
+    write_video(root / VIDEO, list(read_video(root / VIDEO))[::-1])
+
+
+def write_video(path, images):
+    writer = VideoWriter(path, 64, 48, 10)
+    for image in images:
+        writer.add(image)
     writer.close()
 
 
@@ -155,6 +186,7 @@ SPOILT = {
         "not those of 20 images",
     ),
     "fewer images": (video_of_one_image_less, "it has 120 images; expected 121"),
+    "other images, as many": (video_backwards, "file-000.mp4 was changed: its SHA-256 is not"),
     "path that leaves the folder": (
         text("meta/info.json", update(data_path="../../{chunk_index}.parquet")),
         "data_path is '../../",

@@ -10,15 +10,21 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install '
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
+from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from carp_ros.training.build import load_network, load_tokenizer  # noqa: E402
-from carp_ros.training.checkpoint_file import read_safetensors, read_torch  # noqa: E402
+from carp_ros.training.checkpoint_file import (  # noqa: E402
+    read_safetensors,
+    read_torch,
+    write_safetensors,
+)
 from carp_ros.training.loop import LoopConfig, train  # noqa: E402
 from carp_ros.training.run_folder import CONFIG, STATE, WEIGHTS, RunFolder  # noqa: E402
 
 from .small_world import make_run_config, make_trainee  # noqa: E402
 
+ONE = torch.tensor(1.0)
 LOOP = LoopConfig(1, 16, precision="fp32")
 
 
@@ -96,6 +102,7 @@ def test_a_file_that_was_changed_or_cut_off_is_refused_by_name(
             r"fusion\.0\.bias is float32 of shape \(3,\); expected float32 of shape \(12,\)",
         ),
         (lambda w: w["fusion.0.bias"].fill_(float("nan")), r"12 of 12 numbers that are not finite"),
+        (lambda w: w["fusion.0.bias"][1:2].fill_(-1e30), r"a number as large as 1e\+30; expected"),
         (
             lambda w: w.update({"fusion.0.bias": torch.zeros(12, dtype=torch.float16)}),
             r"is float16 of shape",
@@ -158,6 +165,33 @@ def test_one_bit_of_a_weight_that_changed_is_noticed(tmp_path):
         read_torch(tmp_path / "state.pt")
 
 
+@pytest.mark.parametrize("place", [3, 4 * 999 + 1])
+def test_one_bit_of_a_saved_weight_that_changed_is_noticed(tmp_path, place):
+    path = tmp_path / "weights.safetensors"
+    write_safetensors({"weights": torch.ones(1000), "none": torch.ones(0), "one": ONE}, path)
+    assert read_safetensors(path)["one"] == ONE
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.ones(1000).numpy().tobytes()) + place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{path}: its weights are not those that were saved"):
+        read_safetensors(path)
+
+
+def test_two_weights_that_were_exchanged_are_noticed(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    write_safetensors({"a": torch.zeros(4), "b": torch.ones(4)}, path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    save_file({"a": torch.ones(4), "b": torch.zeros(4)}, path, metadata)
+    with pytest.raises(ValueError, match="not those that were saved"):
+        read_safetensors(path)
+
+
+def test_weights_of_a_program_that_says_no_digest_are_read(tmp_path):
+    save_file({"a": torch.ones(4)}, tmp_path / "a.safetensors", {"format": "pt"})
+    assert read_safetensors(tmp_path / "a.safetensors")["a"].tolist() == [1.0] * 4
+
+
 @pytest.mark.parametrize("read", [read_torch, read_safetensors])
 def test_what_is_no_file_of_weights_is_refused(tmp_path, read):
     (tmp_path / "text").write_text("weights")
@@ -183,6 +217,7 @@ def test_a_run_goes_on_only_from_a_state_of_its_own(run, tmp_path):
         lambda s: s.update(epoch=99),
         lambda s: s["optimizer"]["state"][number].update(exp_avg=torch.zeros(2, 3, 4, 5)),
         lambda s: s["network"]["fusion.0.bias"].fill_(float("inf")),
+        lambda s: s["network"]["fusion.0.bias"].fill_(1e30),
     ):
         wrong = {**state, "network": {n: v.clone() for n, v in state["network"].items()}}
         wrong["optimizer"] = {**state["optimizer"], "state": dict(state["optimizer"]["state"])}
