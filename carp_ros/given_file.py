@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from carp_ros.refusal import refusing
+from carp_ros.refusal import named, refusing
 
 MOST_TEXT_BYTES = 200_000
 """Of a file that a person edits, or that describes a recording or a dataset."""
@@ -19,7 +19,7 @@ def given_bytes(path: Path, most_bytes: int) -> bytes:
         ValueError: If it is missing, not readable, no regular file (but a folder, or a pipe that
             would wait for ever) or larger than `most_bytes`.
     """
-    with refusing(ValueError, str(path)):
+    with refusing(ValueError, named(path)):
         # a pipe without a writer must not make `open` wait
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
@@ -29,8 +29,8 @@ def given_bytes(path: Path, most_bytes: int) -> bytes:
             content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise ValueError(
-            f"{path} has {status.st_size} bytes; expected at most {most_bytes}: is it the right"
-            " file?"
+            f"{named(path)} has {status.st_size} bytes; expected at most {most_bytes}: is it the"
+            " right file?"
         )
     return content
 
@@ -45,6 +45,6 @@ def given_text(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> str:
         return given_bytes(path, most_bytes).decode()
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path} has the byte 0x{error.object[error.start]:02x} at {error.start}; expected"
-            " UTF-8: save it in that encoding"
+            f"{named(path)} has the byte 0x{error.object[error.start]:02x} at {error.start};"
+            " expected UTF-8: save it in that encoding"
         ) from error

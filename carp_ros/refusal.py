@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from carp_ros.errors import CarpError
 
@@ -59,6 +60,11 @@ def in_words(error: BaseException) -> str:
     else:
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return shortened(" ".join(text.split()))
+
+
+def named(path: Path) -> str:
+    """Return a path as a refusal names it: in one line that any terminal prints, whatever it is."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
 
 
 def shortened(text: str, most: int = _MOST_CHARACTERS) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 from carp_ros.chain import longest_reach_m, tcp_pose
 from carp_ros.given_file import given_text
 from carp_ros.plain_yaml import mapping_from_yaml
+from carp_ros.refusal import named
 from carp_ros.rig_sections import (
     ArmConfig,
     CameraConfig,
@@ -202,22 +203,23 @@ def load_rig(path: Path, sha256: str = "") -> Rig:
         ValueError: If the file is missing, not YAML or another one than `sha256` says, a key is
             unknown or missing, or a value not what it may be.
     """
+    where = named(path)
     if not path.exists():
-        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
-        raise ValueError(f"no rig file {path}; rigs in {path.parent}: {', '.join(known) or 'none'}")
+        known = ", ".join(sorted(named(Path(p.stem)) for p in path.parent.glob("*.yaml")))
+        raise ValueError(f"no rig file {where}; rigs in {named(path.parent)}: {known or 'none'}")
     text = given_text(path)
     found = hashlib.sha256(text.encode()).hexdigest()
     if sha256 and found != sha256:
         raise ValueError(
-            f"{path} has SHA-256 {found}; the system was started with {sha256}: the file was"
+            f"{where} has SHA-256 {found}; the system was started with {sha256}: the file was"
             " changed since. Stop the whole system and start it anew"
         )
-    content = mapping_from_yaml(text, str(path))
+    content = mapping_from_yaml(text, where)
     for key, value in (("name", path.stem), ("sha256", found)):
         if key in content:
-            raise ValueError(f"{path}: unknown key {key!r}; remove it: it follows from the file")
+            raise ValueError(f"{where}: unknown key {key!r}; remove it: it follows from the file")
         content[key] = value
-    return _at_its_address(read_strictly(Rig, content, str(path), {Robot: ROBOTS}))
+    return _at_its_address(read_strictly(Rig, content, where, {Robot: ROBOTS}))
 
 
 def _at_its_address(rig: Rig) -> Rig:

@@ -348,6 +348,17 @@ def test_a_name_that_no_recording_should_have_is_refused(tmp_path, name):
         load_rig(path)
 
 
+@pytest.mark.parametrize("text", ["absent", "a: b\n", "a: [", "name: x\n", "\udcff"])
+def test_whatever_a_file_is_called_it_is_refused_in_one_line(tmp_path, text):
+    path = tmp_path / "a\nb\x1b[2J\u202e.yaml"
+    if text != "absent":
+        path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        load_rig(path)
+    assert str(caught.value).isprintable()
+    assert "a\\nb" in str(caught.value)
+
+
 def test_the_closed_sets_are_what_the_simulation_has():
     assert get_args(TaskName) == tuple(TASKS)
     assert get_args(LevelName) == tuple(LEVELS)

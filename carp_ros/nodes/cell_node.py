@@ -78,8 +78,7 @@ class CellNode(GuardedNode):
         )
         self._stills: dict[str, Picture] | None = {} if still else None
         self._shown_ns = 0
-        rate_hz = max(rig.cameras[name].rate_hz for name in self._cameras.names)
-        self.create_timer(1.0 / rate_hz, self._on_frame)
+        self.create_timer(1.0 / self._cameras.rate_hz, self._on_frame)
         self.create_timer(0.5, self._check_controller)
         self.create_service(Trigger, "cell/scatter", self._on_scatter)
         self.create_service(Trigger, "cell/judge", self._on_judge)

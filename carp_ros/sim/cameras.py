@@ -38,6 +38,7 @@ class Cameras:
             name: (camera.height_px, camera.width_px)
             for name, camera in cell.rig.cameras.items()
             if camera.driver == "cell"
+            if camera.driver == "cell"
         }
         known = [cell.model.camera(i).name for i in range(cell.model.ncam)]
         for name in self._sizes:
@@ -48,8 +49,14 @@ class Cameras:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the cameras, as in the rig file."""
+        """Of the cameras that are drawn, as in the rig file."""
         return tuple(self._sizes)
+
+    @property
+    def rate_hz(self) -> float:
+        """Of the fastest; once a second where there is none: a cell can be driven unseen."""
+        cameras = self._cell.rig.cameras
+        return max((cameras[name].rate_hz for name in self._sizes), default=1.0)
 
     def render(self, name: str) -> Image:
         """Return what a camera sees now: RGB of shape (height, width, 3)."""

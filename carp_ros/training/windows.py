@@ -29,6 +29,7 @@ class Windows:
         tasks: Index of each frame's task, of shape (F,).
         episodes: Index of each frame's episode, of shape (F,).
         task_names: By index.
+        source: Names the dataset in what is refused.
     """
 
     states: npt.NDArray[np.float32]
@@ -36,6 +37,7 @@ class Windows:
     tasks: Indices
     episodes: Indices
     task_names: tuple[str, ...]
+    source: str = "the dataset"
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -74,6 +76,7 @@ def read_windows(reader: DatasetReader, horizon: int) -> Windows:
         tasks,
         reader.columns["episode_index"][:, 0].astype(np.int64),
         names,
+        str(reader.root),
     )
 
 
@@ -94,16 +97,17 @@ def split_episodes(
     shuffled = np.random.default_rng(seed).permutation(np.unique(windows.episodes))
     if len(shuffled) < 2:
         raise ValueError(
-            f"the dataset has {len(shuffled)} episode; expected at least 2, as one is held out to"
-            " validate on: record more"
+            f"{windows.source} has {len(shuffled)} episode; expected at least 2, as one is held out"
+            " to validate on: record more"
         )
     count = max(1, round(held_out * len(shuffled)))
     validated, trained = shuffled[:count], shuffled[count:]
     left_out = sorted(set(windows.tasks) - set(windows.tasks[np.isin(windows.episodes, trained)]))
     if left_out:
         raise ValueError(
-            f"of {', '.join(windows.task_names[task] for task in left_out)} there is no episode"
-            f" left to train on, as {count} are held out to validate on: record more of it"
+            f"{windows.source}: of {', '.join(windows.task_names[task] for task in left_out)} there"
+            f" is no episode left to train on, as {count} are held out to validate on: record more"
+            " of it"
         )
     if most:
         task_of = dict(zip(windows.episodes, windows.tasks))

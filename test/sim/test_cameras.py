@@ -84,6 +84,15 @@ def test_a_camera_that_the_cell_does_not_have_is_refused_by_name(rig):
         Cameras(Cell(odd, task_named("cup"), visuals=False))
 
 
+def test_a_cell_draws_its_own_cameras_alone_and_may_have_none(rig):
+    webcam = CameraConfig(driver="external", rate_hz=90.0)
+    for others in ({}, {"webcam": webcam}):
+        odd = dataclasses.replace(rig, cameras=others)
+        drawn = Cameras(Cell(odd, task_named("cup"), visuals=False))
+        assert drawn.names == ()
+        assert drawn.rate_hz == 1.0
+
+
 def test_a_machine_that_cannot_draw_is_told_what_to_install(cell, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "disable")
     with pytest.raises(ValueError, match="apt-get install libegl1"):

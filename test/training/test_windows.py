@@ -85,6 +85,12 @@ def test_too_few_episodes_to_hold_one_out_are_refused(count):
         split_episodes(windows_of(count), 0.02, 0, 0)
 
 
+def test_what_can_not_be_split_is_refused_with_the_name_of_its_dataset():
+    windows = read_windows(Reader(("bowl", "cup")), 4)
+    with pytest.raises(ValueError, match=rf"{Reader.root}: of (cup|bowl) there is no episode"):
+        split_episodes(windows, 0.02, 0, 0)
+
+
 def test_a_task_with_no_episode_left_to_train_on_is_refused_by_name():
     windows = windows_of(2, rare=True)
     for seed in range(4):  # of two tasks with an episode each, one is held out
