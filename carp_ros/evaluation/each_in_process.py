@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
@@ -120,15 +121,16 @@ class _Workers:
 
     def __exit__(self, *_: object) -> None:
         for worker in self._all:
-            worker.connection.close()
-        for worker in self._all:
             worker.process.kill()
+        for worker in self._all:  # closed earlier, it would complain that nobody hears it
             worker.process.join(_ENDING_S)
+            worker.connection.close()
 
     def start(self) -> None:
         """Start one more."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(self._open, theirs), daemon=True)
+        resource_tracker.ensure_running()  # with the first process, it would unblock the signal
         # a terminal's Ctrl-C goes to all of them; inherited, this keeps it from its first line on
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

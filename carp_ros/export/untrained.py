@@ -10,10 +10,14 @@ import torch
 import yaml
 
 from carp_ros.export.training_run import export_network
-from carp_ros.inference.bundle import MANIFEST, WeightPrecision
+from carp_ros.inference.bundle import MANIFEST, WeightPrecision, load_bundle, sha256_of
 from carp_ros.inference.layout import NAMES
+from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.plain_yaml import load_mapping
+from carp_ros.policies.carp import CarpPolicy
+from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.training.build import make_policy
 from carp_ros.training.presets import POLICIES, TOKENIZERS
 from carp_ros.training.windows import Windows
@@ -75,11 +79,21 @@ def write_untrained(
     made = {"untrained": preset}
     export_network(network, eyes, example, config, folder, made, precision)
     if precision != "float32":
-        _tolerate(folder / MANIFEST)
+        _agree_with_itself(folder)
 
 
-def _tolerate(manifest: Path) -> None:
-    """Let the golden case be anything: logits by chance are close, and 8 bits pick others."""
-    content = yaml.safe_load(manifest.read_text(encoding="utf-8"))
-    content["golden"] |= dict.fromkeys(content["golden"].keys() - {"file", "sha256"}, 100.0)
-    manifest.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+def _agree_with_itself(folder: Path) -> None:
+    """Make the golden case what the graphs compute: logits by chance are close, 8 bits pick others.
+
+    An untrained bundle is there to be measured, so nothing is lost that a robot could need.
+    """
+    bundle = load_bundle(folder)
+    golden = bundle.golden()
+    policy = CarpPolicy(bundle.manifest, CarpPasses(bundle, OnnxRuntime()), 0, lambda: 0)
+    decoded = policy.decode({name: golden[name] for name in bundle.input_names})
+    golden |= {"tokens": decoded.tokens, "actions": decoded.actions.astype(np.float32)}
+    archive = folder / bundle.manifest.golden.file
+    np.savez(archive, **golden)
+    content = load_mapping(folder / MANIFEST)
+    content["golden"]["sha256"] = sha256_of(archive)
+    (folder / MANIFEST).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

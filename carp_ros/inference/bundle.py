@@ -134,7 +134,7 @@ class Manifest:
     step_s: Annotated[float, Between(0.01, 1.0)]
     followed: Annotated[int, Between(1, MOST_STEPS - 1)]
     scales: Annotated[tuple[int, ...], Between(1, MOST_STEPS), Sized(1, 32)]
-    cameras: Annotated[dict[Name, ImageSize], Sized(1, 16)]
+    cameras: Annotated[dict[Name, ImageSize], Sized(0, 16)]
     state: VectorLayout
     action: VectorLayout
     graphs: Annotated[dict[Name, BundleFile], Sized(1, 100)]
@@ -251,6 +251,11 @@ class Bundle:
                 `trained_rig` compares.
         """
         manifest = self.manifest
+        if not manifest.cameras:
+            raise ValueError(
+                f"bundle {self.name} sees with no camera; expected one, at whose captures"
+                " observations are made: it can be measured, and moves no arm"
+            )
         missing = [camera for camera in manifest.cameras if camera not in rig.cameras]
         if missing:
             raise ValueError(

@@ -54,7 +54,8 @@ def test_whatever_hardly_changes_every_gradient_is_of_a_size_to_learn_from(
     network.vq(normalised).loss.backward()
     for weight in network.parameters():
         gradient = weight.grad
-        assert gradient is None or (gradient.isfinite().all() and gradient.norm() < 1e3)
+        # a single outlier of a number that stands still is worth some thousand; it was 1e30
+        assert gradient is None or (gradient.isfinite().all() and gradient.norm() < 1e4)
 
 
 @settings(deadline=None, max_examples=20)

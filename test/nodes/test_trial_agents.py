@@ -143,5 +143,5 @@ def test_a_chunks_stages_are_those_from_the_image_to_the_first_target(node, poli
 
 def test_a_policy_says_why_it_does_nothing(node, policy):
     status = DiagnosticStatus(name="policy: chunks", message="no chunk: no tool pose yet")
-    node.takers["/diagnostics"](DiagnosticArray(status=[status]))
+    node.takers["diagnostics"](DiagnosticArray(status=[status]))
     assert policy.excuse() == "no chunk: no tool pose yet"
