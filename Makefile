@@ -80,7 +80,7 @@ metaworld:
 # The second run has the machine to itself: drivers and whole workstations, in real time. pytest's
 # exit code 5 says that ARGS selected none of its tests.
 test: $(DEV)
-	$(VENV_PYTHON) -m pytest --numprocesses auto -m 'not realtime' $(ARGS) || [ $$? = 5 ]
+	OMP_NUM_THREADS=1 $(VENV_PYTHON) -m pytest --numprocesses auto -m 'not realtime' $(ARGS) || [ $$? = 5 ]
 	$(VENV_PYTHON) -m pytest -m realtime $(ARGS) || [ $$? = 5 ]
 
 # In an environment of its own, for lerobot pins other versions than ours.

@@ -171,7 +171,7 @@ def _with_priority(path: Path, priority: int, folder: Path) -> Path:
     content.setdefault("servo", {})["priority"] = priority
     copy = folder / str(priority) / path.name
     copy.parent.mkdir(exist_ok=True)
-    copy.write_text(yaml.safe_dump(content), encoding="utf-8")
+    copy.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return copy
 
 

@@ -21,5 +21,5 @@ def full_size_rig(path: Path, folder: Path) -> Path:
     for camera in content["cameras"].values():
         camera |= {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "rate_hz": RATE_HZ}
     copy = folder / path.name
-    copy.write_text(yaml.safe_dump(content), encoding="utf-8")
+    copy.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return copy

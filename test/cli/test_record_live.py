@@ -30,7 +30,7 @@ def rig_path(tmp_path) -> Path:
     content["arm"]["host"] = content["gripper"]["host"] = host
     content["limits"]["camera_timeout_s"] = 5.0  # a busy machine renders late; that is not the test
     path = tmp_path / "ur5e_sim.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
 
 

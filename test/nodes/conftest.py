@@ -324,7 +324,7 @@ def write_rig(folder: Path) -> Path:
     # the cameras are a thread beside the test: they may be late on a busy machine
     content["limits"]["camera_timeout_s"] = 0.5
     path = folder / "ur5e_sim.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
 
 

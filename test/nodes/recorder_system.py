@@ -27,7 +27,7 @@ def running_recorder(folder: Path) -> Iterator[tuple[RunningSystem, RecorderClie
     for camera in content["cameras"].values():
         camera |= {"width_px": 160, "height_px": 120}
     path = folder / "ur5e_sim.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     nodes = (
         NodeProcess("synthetic_node", "synthetic_node", {"rig": str(path)}),
         NodeProcess(

@@ -122,7 +122,7 @@ def test_what_can_not_be_done_is_refused_in_words(recorder):
     await_true(lambda: not folder.exists(), 5.0, "discarded")
     with pytest.raises(DeviceError, match="nothing to label"):
         recorder.mark_success(True)
-    with pytest.raises(DeviceError, match="images is 'bmp'; expected jpeg or raw"):
+    with pytest.raises(DeviceError, match="images is 'bmp'; expected one of jpeg, raw"):
         recorder.configure(images="bmp")
 
 
