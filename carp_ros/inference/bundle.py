@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from carp_ros.given_file import given_text
-from carp_ros.inference.layout import NAMES, UNITS
+from carp_ros.inference.layout import FARTHEST, NAMES, UNITS
 from carp_ros.inference.trained_rig import why_unlike
 from carp_ros.plain_yaml import mapping_from_yaml
 from carp_ros.refusal import refusing
@@ -166,6 +166,13 @@ class Manifest:
                     f"{name} spans {list(layout.low)} to {list(layout.high)}; expected"
                     f" {len(NAMES)} numbers each, low not above high"
                 )
+                continue
+            for number, unit, most, *span in zip(NAMES, UNITS, FARTHEST, *bounds):
+                if max(map(abs, span)) > most:
+                    yield (
+                        f"{name} spans {span[0]:g} to {span[1]:g} in {number}; expected"
+                        f" {-most:g} to {most:g} {unit}"
+                    )
 
     @property
     def replan_s(self) -> float:

@@ -10,6 +10,8 @@ from carp_ros.types import Array, Pose
 NAMES = ("x", "y", "z", *(f"rot6d_{i}" for i in range(6)), "gripper")
 UNITS = ("m", "m", "m", "1", "1", "1", "1", "1", "1", "1")
 """Of each number; `gripper` is 0 open to 1 closed. The frame is the robot's base frame."""
+FARTHEST = (*[3.0] * 3, *[1.01] * 7)
+"""What no number is beyond: no arm here reaches a third of it, and the rest is within 1."""
 
 
 def vector_from_tool(tool: Pose, gripper: float) -> Array:

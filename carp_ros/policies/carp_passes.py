@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from carp_ros.inference.bundle import Bundle, Tensor
+import numpy as np
+
+from carp_ros.inference.bundle import Bundle, ImageSize, Tensor, image_name
 from carp_ros.inference.session import Buffer, Run, Runtime, Session, TensorSpec, write_inputs
 
 _NEXT = "next_"
@@ -38,6 +40,7 @@ class CarpPasses:
         features: dict[str, Buffer] = {}
         for camera in bundle.manifest.cameras:
             session = runtime.session(bundle.graph(f"vision_{camera}"))
+            _require_size(session, camera, bundle.manifest.cameras[camera])
             image, seen = self._take(session, {}), self._outputs(session)
             self.see[camera] = session.bind({**image, **seen})
             features |= seen
@@ -117,6 +120,17 @@ class CarpPasses:
             for key, buffer in given.items()
             if key.startswith(_NEXT)
         }
+
+
+def _require_size(session: Session, camera: str, size: ImageSize) -> None:
+    """Refuse a graph that takes other images than those that the manifest has made."""
+    name = image_name(camera)
+    wanted = TensorSpec((1, size.height_px, size.width_px, 3), np.dtype(np.uint8))
+    if session.inputs.get(name) != wanted:
+        raise ValueError(
+            f"vision_{camera} takes {name} as {session.inputs.get(name)}; the manifest says"
+            f" {wanted}: export anew"
+        )
 
 
 def _fitting(

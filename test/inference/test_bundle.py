@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from carp_ros.control.command import MAX_STEPS
 from carp_ros.inference.bundle import MOST_STEPS, Manifest, load_bundle
+from carp_ros.inference.layout import FARTHEST
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder
 
@@ -255,8 +256,8 @@ def manifests(draw):
     sizes = st.fixed_dictionaries(
         {"width_px": st.integers(1, 4096), "height_px": st.integers(1, 4096)}
     )
-    low = draw(st.lists(st.floats(-999.0, 0.0), min_size=10, max_size=10))
-    high = draw(st.lists(st.floats(0.0, 999.0), min_size=10, max_size=10))
+    low = draw(st.tuples(*(st.floats(-most, 0.0) for most in FARTHEST)).map(list))
+    high = draw(st.tuples(*(st.floats(0.0, most) for most in FARTHEST)).map(list))
     return {
         "horizon": horizon,
         "followed": draw(st.integers(1, horizon - 1)),
@@ -299,6 +300,8 @@ def test_a_right_manifest_loads_as_it_stands_and_none_of_its_wrong_neighbours_do
         (("weights", "file"), "..", "expected a name in its folder"),
         (("cameras",), {"wrist cam": {"width_px": 8, "height_px": 8}}, "expected a name of lower"),
         (("action", "low"), [float("nan")] * 10, "expected a finite number"),
+        (("action", "low"), [-4.0] * 10, "action spans -4 to 0.8 in x; expected -3 to 3 m"),
+        (("state", "high"), [1.0] * 5 + [12.5] * 5, "12.5 in rot6d_2; expected -1.01 to 1.01 1"),
     ],
 )
 def test_a_name_or_a_pair_that_may_not_be_is_refused(folder, path, value, reason):

@@ -94,6 +94,21 @@ def test_a_missing_runtime_is_named_with_the_remedy(tiny_bundle, monkeypatch):
         load(tiny_bundle)
 
 
+@pytest.mark.parametrize("camera", ["wrist_cam", "third_cam"])
+def test_a_graph_that_takes_images_of_another_size_than_the_manifest_says_is_refused(
+    tmp_path, camera
+):
+    folder = write_tiny_bundle(tmp_path / "tiny")
+    sizes = manifest(folder)["cameras"] | {camera: {"width_px": 32, "height_px": 12}}
+    write_manifest(folder, manifest(folder) | {"cameras": sizes})
+    with pytest.raises(
+        ValueError,
+        match=rf"bundle tiny: .*vision_{camera} takes image_{camera} as uint8 of shape"
+        r" \(1, 24, 32, 3\); the manifest says uint8 of shape \(1, 12, 32, 3\): export anew",
+    ):
+        load(folder)
+
+
 def test_a_graph_whose_shapes_are_not_fixed_is_refused(tmp_path):
     folder = write_tiny_bundle(tmp_path / "tiny")
     graph = onnx.load(folder / "decoder.onnx")
