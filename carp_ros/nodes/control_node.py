@@ -130,7 +130,7 @@ class ControlNode(ManagedNode):
             DeviceError: If the servo does not tick yet.
         """
         if self._keeper.state is None:
-            raise DeviceError(f"waiting for {self._keeper.waiting_for}")
+            raise DeviceError("the arm is not connected yet")  # the log has what it waits for
 
     def deactivate(self) -> None:
         """Stop the arm and refuse enabling."""

@@ -168,7 +168,7 @@ class ManagedNode(GuardedNode, LifecycleNode):
     def _say_once(self, refusal: str) -> None:
         if refusal != self._refusal:  # it is tried again and again
             self._refusal = refusal
-            self.get_logger().warning(refusal)
+            self.get_logger().info(refusal)
 
     def _changer(self, change: Callable[..., Any]) -> Callable[..., Any]:
         """Return what answers `change_state`: rclpy's own ends the process if it is impossible."""
