@@ -162,8 +162,9 @@ class RigCampaign:
         shutil.copy(sound / _FILE, folder / _FILE)
 
     def names(self, folder: Path) -> Sequence[str]:
-        """Return the file's name."""
-        return (*(path.name for path in folder.glob("*.y*ml")), _FILE)
+        """Return the file's name, also as it is written where it would not print."""
+        names = [path.name for path in folder.glob("*.y*ml")]
+        return (*names, *(repr(name)[1:-1] for name in names), _FILE)
 
     def enter(self, folder: Path) -> Any:
         """Load the rig, and describe its system."""
