@@ -39,13 +39,13 @@ def refusing(kind: type[CarpError] | type[ValueError], what: str) -> Iterator[No
     try:
         yield
     except kind as error:
-        if str(error).startswith(what):
+        if str(error).startswith(printable(what)):
             raise
-        raise kind(f"{what}: {in_words(error)}") from error
+        raise kind(f"{printable(what)}: {in_words(error)}") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
             raise
-        raise kind(f"{what}: {in_words(error)}") from error
+        raise kind(f"{printable(what)}: {in_words(error)}") from error
 
 
 def in_words(error: BaseException) -> str:
@@ -59,12 +59,22 @@ def in_words(error: BaseException) -> str:
         text = str(error)
     else:
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return shortened(" ".join(text.split()))
+    return shortened(printable(" ".join(text.split())))
+
+
+def printable(text: str) -> str:
+    """Return a text with line ends, control and other characters that don't print written out.
+
+    So a name that somebody chose can neither break a refusal into lines nor move a terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def named(path: Path) -> str:
-    """Return a path as a refusal names it: in one line that any terminal prints, whatever it is."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
+    """Return a path as a refusal names it, whatever it is called."""
+    return printable(str(path))
 
 
 def shortened(text: str, most: int = _MOST_CHARACTERS) -> str:

@@ -1,13 +1,14 @@
 """Tests for refusal.py: whatever is raised about one input is one line that names it."""
 
 import errno
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from carp_ros.errors import EpisodeError
-from carp_ros.refusal import in_words, refusing, shortened
+from carp_ros.refusal import in_words, named, printable, refusing, shortened
 
 
 @pytest.mark.parametrize(
@@ -43,5 +44,22 @@ def test_an_interrupt_is_no_refusal():
 @given(text=st.text(), most=st.integers(20, 400))
 def test_words_are_never_long_and_never_two_lines(text, most):
     assert len(shortened(text, most)) <= max(most, min(len(text), most))
-    assert "\n" not in in_words(ValueError(text))
+    assert in_words(ValueError(text)).isprintable()
     assert len(in_words(ValueError(text))) <= 300
+
+
+@given(name=st.text(), said=st.text(min_size=1))
+@example(name="a\nb\x1b[2J", said="x\u202ey")
+def test_whatever_an_input_is_called_and_whatever_is_said_a_refusal_prints_in_one_line(name, said):
+    for kind in (ValueError, TypeError, EpisodeError):
+        with pytest.raises(EpisodeError) as info, refusing(EpisodeError, f"bag {name}"):
+            raise kind(said)
+        assert str(info.value).isprintable()
+        assert str(info.value).startswith(printable(f"bag {name}: "))
+
+
+@given(text=st.text())
+def test_what_prints_stays_as_it_is_and_the_rest_is_written_out(text):
+    assert printable(text).isprintable()
+    assert printable(printable(text)) == printable(text)
+    assert named(Path("a", "b\n\u202e", "é🤖 c")) == r"a/b\n\u202e/é🤖 c"
