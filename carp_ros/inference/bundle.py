@@ -42,7 +42,14 @@ FileName = Annotated[
     str, Matching("[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "a name in its folder, of letters and digits")
 ]
 Sha256 = Annotated[str, Matching("[0-9a-f]{64}", "the 64 hexadecimal digits of a SHA-256")]
-Line = Annotated[str, Matching(r"[^\x00-\x1f\x7f]{1,200}", "one line of 1 to 200 characters")]
+# control characters, odd spaces, marks that turn the direction of writing, halves of characters
+_UNPRINTED = r"\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202f\u205f-\u206f\ud800-\udfff\ufeff"
+Line = Annotated[
+    str,
+    Matching(
+        rf"(?=.*[^ ])[^{_UNPRINTED}]{{1,200}}", "one line of 1 to 200 characters, not spaces alone"
+    ),
+]
 """Of a text that people read: what a task is called is free, and becomes no path."""
 
 _Pixels = Annotated[int, Between(1, 4096)]
