@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,7 +89,7 @@ def _agree_with_itself(folder: Path) -> None:
     An untrained bundle is there to be measured, so nothing is lost that a robot could need.
     """
     bundle = load_bundle(folder)
-    golden = bundle.golden()
+    golden: dict[str, Any] = {**bundle.golden()}
     policy = CarpPolicy(bundle.manifest, CarpPasses(bundle, OnnxRuntime()), 0, lambda: 0)
     decoded = policy.decode({name: golden[name] for name in bundle.input_names})
     golden |= {"tokens": decoded.tokens, "actions": decoded.actions.astype(np.float32)}
