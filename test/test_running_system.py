@@ -190,7 +190,7 @@ try:
     print("up", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
-    time.sleep(1.5)
+    time.sleep(3.0)
     print("in good order", flush=True)
 '''
 log = lambda name, line: print(line, flush=True)
@@ -216,7 +216,7 @@ def test_ctrl_c_again_and_again_hurries_and_cuts_nothing_short(tmp_path, pauses_
             parent.send_signal(signal.SIGINT)
         out, err = parent.communicate(timeout=20.0)
     assert out.count("in good order") == 2, err
-    assert time.monotonic() - started_s < 2.9  # one after the other they take 3 s
+    assert time.monotonic() - started_s < 5.9  # one after the other they take 6 s
 
 
 def test_a_node_that_ignores_signals_is_killed(monkeypatch):
