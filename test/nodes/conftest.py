@@ -45,7 +45,11 @@ from carp_ros.types import Chunk, Twist
 REPOSITORY = Path(__file__).parents[2]
 FAULT_PORT = 30998
 Result = TypeVar("Result")
-_TOO_LATE = re.compile(r"newest image of \w+ is [\d.]+ s old|last chunk ended and no other came")
+_TOO_LATE = re.compile(
+    r"newest image of \w+ is [\d.]+ s old|last chunk ended and no other came"
+    r"|our commands came too late|no new robot state|no heartbeat of the control node"
+    r"|no dead-man heartbeat"
+)
 STILL = Twist(np.zeros(3), np.zeros(3))
 
 
@@ -58,7 +62,7 @@ def await_true(condition: Callable[[], object], timeout_s: float, what: str) -> 
 
 
 def on_a_busy_machine(action: Callable[[], Result], beginnings: int = 4) -> Result:
-    """Do what moves the arm; anew if the machine was late in drawing an image or with a chunk.
+    """Do what moves the arm; anew if the machine was late with an image, a chunk or a command.
 
     The stop is as it should be, and has tests of its own.
     """
