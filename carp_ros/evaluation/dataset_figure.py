@@ -254,7 +254,8 @@ def _rates(dataset: DatasetReader) -> tuple[Array, Array]:
     """Return how fast targets move in [m/s] and turn in [rad/s], from frame to frame."""
     action = dataset.columns["action"].astype(np.float64)
     within = dataset.follows()
-    steps_s = dataset.steps_ns() * 1e-9
+    # an image that is shown twice is one moment, in which nothing moves
+    steps_s = np.where(dataset.steps_ns() > 0, dataset.steps_ns() * 1e-9, np.inf)
     steps_m = np.linalg.norm(np.diff(action[:, :3], axis=0), axis=1)[within]
     x, y = action[:, 3:6], action[:, 6:9]
     frames = np.stack([x, y, np.cross(x, y)], axis=2)
