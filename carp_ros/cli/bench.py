@@ -29,6 +29,7 @@ from carp_ros.control.realtime import (
 )
 from carp_ros.errors import DeviceError
 from carp_ros.evaluation.report import heading, write_report
+from carp_ros.plain_yaml import load_mapping
 from carp_ros.rig import Rig, load_rig
 from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
@@ -167,7 +168,7 @@ def _row(timing: Timing) -> str:
 
 def _with_priority(path: Path, priority: int, folder: Path) -> Path:
     """Return a copy of a rig file with another priority of the servo."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = load_mapping(path)
     content.setdefault("servo", {})["priority"] = priority
     copy = folder / str(priority) / path.name
     copy.parent.mkdir(exist_ok=True)

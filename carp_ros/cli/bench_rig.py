@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from carp_ros.plain_yaml import load_mapping
+
 WIDTH_PX, HEIGHT_PX, RATE_HZ = 640, 480, 30.0
 """Of every camera."""
 
@@ -17,7 +19,7 @@ def full_size_rig(path: Path, folder: Path) -> Path:
         path: Of the rig's file.
         folder: For the copy.
     """
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = load_mapping(path)
     for camera in content["cameras"].values():
         camera |= {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "rate_hz": RATE_HZ}
     copy = folder / path.name

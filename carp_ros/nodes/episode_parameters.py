@@ -6,11 +6,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 from carp_ros.nodes.guarded_node import GuardedNode
 from carp_ros.nodes.parameter_rules import NOT_EMPTY, TEXT, OneOf
 from carp_ros.person import user_name
+from carp_ros.plain_yaml import load_mapping
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.recording.live_episode import Images
 from carp_ros.rig import Rig
@@ -68,7 +67,7 @@ class EpisodeParameters:
             seed=seed if seed >= 0 else None,
             software=version(),
             started_ns=now_ns,
-            rig_file=yaml.safe_load(self._rig_path.read_text(encoding="utf-8")),
+            rig_file=load_mapping(self._rig_path),
         )
 
     def new_folder(self, info: EpisodeInfo) -> Path:
