@@ -71,19 +71,20 @@ class WriterProcess:
             self._episode.flush()
 
     def _take(self, item: bytes) -> None:
-        number, received_ns = ITEM.unpack_from(item)
-        content, folder = item[ITEM.size :], self._folder
-        try:
-            if number == COMMAND:
-                self._last_ns = received_ns
-                command = json.loads(content)
-                folder = Path(command.get("folder", folder))
+        number, self._last_ns = ITEM.unpack_from(item)
+        content = item[ITEM.size :]
+        if number == COMMAND:
+            command = json.loads(content)
+            folder = Path(command.get("folder", self._folder))
+            try:
                 self._obey(command, folder)
-            elif self._episode is not None:
-                self._last_ns = received_ns
-                self._episode.write(self._topics[number], received_ns, content)
-        except (DeviceError, ValueError) as error:
-            self._fail(folder, str(error))
+            except (DeviceError, ValueError) as error:
+                self._fail(folder, str(error))
+        elif self._episode is not None:
+            try:
+                self._episode.write(self._topics[number], self._last_ns, content)
+            except DeviceError as error:  # one odd message is in the episode's verdict instead
+                self._fail(self._folder, str(error))
 
     def _obey(self, command: dict[str, Any], folder: Path) -> None:
         what = command["do"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -10,8 +11,9 @@ from carp_ros.errors import MessageError
 from carp_ros.recording.bag import BagWriter
 from carp_ros.recording.episode import EpisodeInfo, Topic, topics
 from carp_ros.recording.message_judge import MessageJudge
-from carp_ros.recording.messages import IMAGE, decode, encode_jpeg, stamp_ns
+from carp_ros.recording.messages import IMAGE, Picture, decode, decode_image, encode_jpeg, stamp_ns
 from carp_ros.recording.quality import Quality
+from carp_ros.refusal import refusing
 from carp_ros.rig import Rig
 
 Images = Literal["jpeg", "raw"]
@@ -68,11 +70,18 @@ class LiveEpisode:
             value = self._judge.take(topic, at_ns, received_ns, cdr)
             if not (kind == IMAGE and self._compress):
                 self._writer.write(topic, at_ns, cdr)
-            elif value is not None:  # else it is no picture, which the judge has noted
-                frame = decode(IMAGE, cdr).header.frame_id
-                self._writer.write(f"{topic}/compressed", at_ns, encode_jpeg(value, at_ns, frame))
+            elif value is not None:
+                self._write_jpeg(topic, at_ns, value, cdr)
+            else:  # the judge has noted it; a picture of another size, say, is kept all the same
+                with suppress(MessageError):
+                    self._write_jpeg(topic, at_ns, decode_image(IMAGE, cdr), cdr)
         except MessageError as error:
             self._judge.take_unreadable(topic, str(error))
+
+    def _write_jpeg(self, topic: str, at_ns: int, picture: Picture, cdr: bytes) -> None:
+        with refusing(MessageError, topic):
+            jpeg = encode_jpeg(picture, at_ns, decode(IMAGE, cdr).header.frame_id)
+        self._writer.write(f"{topic}/compressed", at_ns, jpeg)
 
     def take_loss(self, messages: int) -> None:
         """Take note of messages that could not be written."""

@@ -124,6 +124,21 @@ def test_a_picture_that_is_none_makes_it_red_and_the_rest_is_recorded(tmp_path, 
     assert sum(1 for _ in read_messages(tmp_path / "a")) == len(arrivals)
 
 
+def test_a_picture_that_no_jpeg_can_hold_makes_it_red_and_the_rest_is_recorded(
+    tmp_path, info, arrivals
+):
+    topic, received_ns, _ = next(arrival for arrival in arrivals if "image" in arrival[0])
+    at_ns = received_ns - TRANSPORT_NS
+    wide = messages.encode_image(np.zeros((1, 70_000, 3), np.uint8), at_ns, "frame")
+    episode, end_ns = record(tmp_path / "e", info, [(topic, received_ns, wide), *arrivals], "jpeg")
+    quality = episode.finish(end_ns)
+    assert quality.verdict == "red"
+    assert any(topic in reason for reason in quality.reasons)
+    written = {name for name, _, _ in read_messages(tmp_path / "e")}
+    assert f"{topic}/compressed" in written
+    assert "/tool_pose" in written
+
+
 def test_a_discarded_episode_leaves_nothing(tmp_path, info, arrivals):
     episode, _ = record(tmp_path / "a", info, arrivals[:50], "raw")
     episode.discard()
