@@ -152,6 +152,8 @@ class Watch(ConductorNode):
         found = [f"enabled by itself: {text}" for text in self.self_enabled]
         low = np.array(self.rig.limits.workspace_min_m) - _BOX_M
         high = np.array(self.rig.limits.workspace_max_m) + _BOX_M
+        if not self._truth and self.moves():
+            found.append("the arm moves, and nobody sees its physics")
         speed = fastest(list(self._truth))
         if speed > limit * _OVER + 0.005:
             found.append(f"TCP at {speed:.3f} m/s; limit {limit}")
