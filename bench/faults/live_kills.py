@@ -10,13 +10,15 @@ import time
 from contextlib import suppress
 
 from bench.faults.campaign import Case, Verdict, chance_of
-from bench.faults.live_system import LiveSystem, tracebacks
+from bench.faults.live_system import LiveSystem, is_running, tracebacks
 from bench.faults.watch import Watch
 from carp_ros.recording.bag import read_messages
 
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP)
 _OBSERVE_S = 3.0
 _BACK_WITHIN_S = 60.0
+_SETTLED_WITHIN_S = 30.0
+_UNMISSED = ("resource_tracker", "spawn_main")  # of Python itself
 _UNSAVED_S = 3.0
 """What a recorder may lose of an episode when it dies: what it had not flushed."""
 
@@ -24,16 +26,16 @@ _UNSAVED_S = 3.0
 def kill_case(seed: int, system: LiveSystem, watch: Watch) -> tuple[Case, bool]:
     """Return what came of a kill, and whether the system is of further use."""
     chance = chance_of("kill", seed)
+    number = _SIGNALS[int(chance.integers(len(_SIGNALS)))]
+    suspended_s = float(chance.uniform(0.2, 5.0)) if number == signal.SIGSTOP else 0.0
+    if not watch.ensure_moving():
+        problem = f"did not move before: {watch.problem}"
+        return Case(seed, number.name, "nothing", "hang", problem, 0, 0), False
+    time.sleep(float(chance.uniform(0.0, 1.5)))
     processes = system.processes()
     names = sorted(processes)
-    number = _SIGNALS[int(chance.integers(len(_SIGNALS)))]
     name = names[int(chance.integers(len(names)))]
-    suspended_s = float(chance.uniform(0.2, 5.0)) if number == signal.SIGSTOP else 0.0
-    time.sleep(float(chance.uniform(0.0, 1.5)))
     what = f"{number.name} of {name}" + (f" for {suspended_s:.1f} s" if suspended_s else "")
-    if not watch.ensure_moving():
-        case = Case(seed, number.name, what, "hang", f"did not move before: {watch.problem}", 0, 0)
-        return case, False
     episodes = {path.name for path in system.episodes.iterdir() if path.is_dir()}
     system.new_lines()
     watch.mark()
@@ -45,20 +47,36 @@ def kill_case(seed: int, system: LiveSystem, watch: Watch) -> tuple[Case, bool]:
             time.sleep(suspended_s)
             os.kill(processes[name], signal.SIGCONT)
     time.sleep(_OBSERVE_S)
+    unsettled = "" if suspended_s else _unsettled(system, name, processes[name])
     dangers, lines, left = watch.dangers(), system.new_lines(), []
-    alive, moves = system.up is not None, False
+    alive, moves = system.up is not None and not unsettled, False
     if alive:
         moves = watch.ensure_moving(_BACK_WITHIN_S, lambda: system.up is not None)
         dangers += [text for text in watch.dangers() if text not in dangers]
         lines += system.new_lines()
         alive = system.up is not None
     if not moves:
-        left = system.stop() if alive else system.ended()
+        left = system.stop() if system.up is not None else system.ended()
     dangers += left + _lost(system, episodes, killed_ns, finished=not moves)
     errors = [text for text in tracebacks(lines) if not text.startswith(name)]
-    verdict, detail = _judged(dangers, errors, alive, moves, watch.problem, lines)
+    problem = unsettled or watch.problem
+    verdict, detail = _judged(dangers, errors, alive or bool(unsettled), moves, problem, lines)
     seconds = round(time.monotonic() - begin_s, 1)
     return Case(seed, number.name, what, verdict, detail[:600], seconds, 0.0), moves
+
+
+def _unsettled(system: LiveSystem, name: str, pid: int) -> str:
+    """Wait until a killed process is gone, and either came back or the system ended; or why not."""
+    deadline_s = time.monotonic() + _SETTLED_WITHIN_S
+    while is_running(pid):
+        if time.monotonic() > deadline_s:
+            return f"{name} still runs {_SETTLED_WITHIN_S:.0f} s after it was asked to end"
+        time.sleep(0.1)
+    while system.up is not None and name not in _UNMISSED and name not in system.processes():
+        if time.monotonic() > deadline_s:
+            return f"{name} did not come back within {_SETTLED_WITHIN_S:.0f} s, nor did all end"
+        time.sleep(0.1)
+    return ""
 
 
 def _judged(

@@ -139,7 +139,7 @@ class LiveSystem:
     def kill(self) -> None:
         """End all that is left of it."""
         for pid in [*self.known, *([self._process.pid] if self._process is not None else [])]:
-            if _runs(pid):
+            if is_running(pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         if self._process is not None:
@@ -148,7 +148,7 @@ class LiveSystem:
     def _left(self) -> list[str]:
         assert self._process is not None
         self._process.poll()
-        return [f"{name} ({pid})" for pid, name in self.known.items() if _runs(pid)]
+        return [f"{name} ({pid})" for pid, name in self.known.items() if is_running(pid)]
 
 
 def tracebacks(lines: list[str]) -> list[str]:
@@ -196,7 +196,7 @@ def write_rig(folder: Path) -> Path:
 
 def _below(pid: int) -> list[int]:
     """Return a process and all that it started, and these started, that still run."""
-    if not _runs(pid):
+    if not is_running(pid):
         return []
     found = [pid]
     with suppress(OSError):
@@ -206,7 +206,8 @@ def _below(pid: int) -> list[int]:
     return found
 
 
-def _runs(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Tell whether a process runs: one that is dead and not yet waited for does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
