@@ -58,7 +58,7 @@ class Watch(ConductorNode):
         self.rig, self.mode = rig, mode
         self.self_enabled: list[str] = []
         self.quality: dict[str, Any] = {"phase": "unknown"}
-        self.problem = ""
+        self.problem = self._not_recorded = ""
         self._asked_s = self._began_s = 0.0
         self._enabled = False
         self._seed = 0
@@ -117,7 +117,9 @@ class Watch(ConductorNode):
             try:
                 self._record()
                 acting_s = time.monotonic() - self._began_s
-                if self.moves() and acting_s < _ACT_S:
+                if self.quality["phase"] != "recording":
+                    self.problem = f"the recorder is {self.quality['phase']}: {self._not_recorded}"
+                elif self.moves() and acting_s < _ACT_S:
                     return True
                 if not self.status.get("enabled") or acting_s > 4.0:
                     self._begin_anew()
@@ -192,9 +194,12 @@ class Watch(ConductorNode):
         self.trigger("cell/scatter")
 
     def _record(self) -> None:
+        self._not_recorded = ""
         if self.quality["phase"] != "recording":
-            with suppress(DeviceError):  # one that ends says so in a moment
+            try:
                 self.trigger("recorder/start")
+            except DeviceError as error:  # one that ends says so in a moment
+                self._not_recorded = str(error)
 
     def _on_status(self, msg: String) -> None:
         try:
