@@ -147,8 +147,8 @@ class Watch(ConductorNode):
     def dangers(self) -> list[str]:
         """Return what happened since the mark that may not.
 
-        Speeds are those of the physics: a measured pose is as late as the packet that brought it,
-        and one that comes late makes haste of what is none.
+        Judged is the physics: a measured pose is as late as the packet that brought it, and a case
+        may say one itself.
         """
         limit = self.rig.limits.max_linear_speed_m_s
         found = [f"enabled by itself: {text}" for text in self.self_enabled]
@@ -159,15 +159,11 @@ class Watch(ConductorNode):
         speed = fastest(list(self._truth))
         if speed > limit * _OVER + 0.005:
             found.append(f"TCP at {speed:.3f} m/s; limit {limit}")
-        for what, samples in (
-            ("by the physics", list(self._truth)),
-            ("by tool_pose", list(self._told)),
-        ):
-            outside = [s for s in samples if ((s.position < low) | (s.position > high)).any()]
-            if outside:
-                found.append(f"TCP at {np.round(outside[0].position, 3).tolist()} {what}")
-            if any(not np.isfinite(s.position).all() for s in samples):
-                found.append(f"a position that is not finite {what}")
+        outside = [s for s in self._truth if ((s.position < low) | (s.position > high)).any()]
+        if outside:
+            found.append(f"TCP at {np.round(outside[0].position, 3).tolist()}")
+        if any(not np.isfinite(s.position).all() for s in self._truth):
+            found.append("a position that is not finite")
         return found
 
     def _begin_anew(self) -> None:
