@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 _S = 1e-9  # seconds of a nanosecond
 
 SET_BACK_NS = 100_000_000
-"""A stamp that lies this far behind the newest is no late sample: the clock was set back."""
+"""Stamps that lie this far behind the newest are no late samples: the clock was set back."""
 
 
 class Track(Generic[Value]):
@@ -34,6 +34,7 @@ class Track(Generic[Value]):
         self._limit_ns = round(limit_s * 1e9)
         self._stamps_ns: list[int] = []
         self._values: list[Value] = []
+        self._straggler: tuple[int, Value] | None = None
 
     @property
     def stamps_ns(self) -> list[int]:
@@ -43,14 +44,18 @@ class Track(Generic[Value]):
     def take(self, stamp_ns: int, value: Value) -> None:
         """Add a sample; one that is not newer than the newest is ignored.
 
-        One that lies `SET_BACK_NS` or more behind it begins the stream anew: the clock that makes
-        the stamps was set back, and what was before has no place on the new one.
+        Two in a row that rise, `SET_BACK_NS` or more behind it, begin the stream anew: the clock
+        that makes the stamps was set back, and what was before has no place on the new one. A
+        single one was only late on its way.
         """
         if self._stamps_ns and stamp_ns <= self._stamps_ns[-1]:
             if self._stamps_ns[-1] - stamp_ns < SET_BACK_NS:
                 return
-            self._stamps_ns.clear()
-            self._values.clear()
+            first, self._straggler = self._straggler, (stamp_ns, value)
+            if first is None or stamp_ns <= first[0]:
+                return
+            self._stamps_ns[:], self._values[:] = [first[0]], [first[1]]
+        self._straggler = None
         self._stamps_ns.append(stamp_ns)
         self._values.append(value)
         # the last one before the history's begin stays: it decides what was at that begin

@@ -53,7 +53,7 @@ def episode_frames(
     robot, cameras = robot_of(info), cameras_of(info)
     reference = way.reference or cameras[0]
     maker = FrameMaker(robot, cameras, reference, way.rate_hz, way.skew_s)
-    frames = maker.frames(_promised_messages(folder))
+    frames = maker.frames(_promised_messages(folder, maker))
     if way.image_size_px:
         frames = _resized(frames, way.image_size_px)
     first = next(frames)
@@ -64,18 +64,24 @@ def episode_frames(
     return spec, itertools.chain([first], frames)
 
 
-def _promised_messages(folder: Path) -> Iterator[Message]:
-    """Yield an episode's messages, and complain at the end if there were more once."""
+def _promised_messages(folder: Path, maker: FrameMaker) -> Iterator[Message]:
+    """Yield an episode's messages as they arrived, and complain at the end if there were more once.
+
+    So they were judged; in another order a late message would be another frame's.
+    Of the clock only those are asked that frames are made of, as while it was recorded: a camera's
+    parameters that come late cost no frame its place.
+    """
     promised = read_count(folder)
     count = 0
     clock = ClockWatch()
     for chunk in McapScan(mcap_file(folder)).chunks(as_arrived=True):
         for topic, stamp_ns, _ in chunk:
-            clock.take(topic, stamp_ns)
+            if topic in maker:
+                clock.take(topic, stamp_ns)
         if clock.problem:
             raise EpisodeError(clock.problem)
         count += len(chunk)
-        yield from sorted(chunk, key=lambda message: message[1])
+        yield from chunk
     if count < promised:
         raise EpisodeError(
             f"{mcap_file(folder).name} is cut off after {count} of {promised} messages;"

@@ -73,6 +73,10 @@ class FrameMaker:
         self._missing = set(self._takers)
         self._newest_ns = self._made = 0
 
+    def __contains__(self, topic: str) -> bool:
+        """Tell whether frames are made of a topic's messages."""
+        return topic in self._reader
+
     def frames(self, messages: Iterable[Message]) -> Iterator[Frame]:
         """Yield the frames.
 
@@ -82,7 +86,7 @@ class FrameMaker:
         """
         start_ns = 0
         for topic, stamp_ns, cdr in messages:
-            if topic not in self._reader:
+            if topic not in self:
                 continue
             start_ns = start_ns or stamp_ns
             try:
