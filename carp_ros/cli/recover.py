@@ -9,6 +9,7 @@ import tyro
 
 from carp_ros.errors import CarpError
 from carp_ros.recording.recover import Recovery, find_episodes, recover
+from carp_ros.refusal import in_words
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ def main(command: RecoverCommand) -> int:
             recovery = recover(episode)
             failures += recovery.outcome == "foreign"
             print(f"{episode}: {_in_words(recovery)}", flush=True)
-        except (CarpError, ValueError) as error:
+        except (CarpError, ValueError, OSError) as error:  # of the disk, the next may be whole
             failures += 1
-            print(f"{episode}: failed: {error}", flush=True)
+            print(f"{episode}: failed: {in_words(error)}", flush=True)
     return 1 if failures else 0
 
 

@@ -155,6 +155,7 @@ def read_info(folder: Path) -> EpisodeInfo:
     Raises:
         ValueError: If the folder is no episode, or of another program.
     """
+    _require_open(folder)
     if os.path.lexists(folder / UNFINISHED):
         return _info_from_texts(_texts_of(folder / UNFINISHED), folder / UNFINISHED)
     return info_from_metadata(_section(folder), folder / METADATA)
@@ -174,6 +175,16 @@ def read_count(folder: Path) -> int:
             f" {folder}` counts them"
         )
     return int(count)
+
+
+def _require_open(folder: Path) -> None:
+    """Refuse a folder that can't be looked into, in which nothing would seem to be.
+
+    Raises:
+        ValueError: If it is one.
+    """
+    if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):
+        raise ValueError(f"{folder} can't be looked into; change its permissions")
 
 
 def _section(folder: Path) -> Any:
@@ -218,6 +229,7 @@ def mcap_file(folder: Path) -> Path:
     Raises:
         ValueError: If there is none, or several.
     """
+    _require_open(folder)
     files = sorted(folder.glob("*.mcap"))
     if len(files) != 1:
         raise ValueError(f"{folder} has {len(files)} MCAP files; expected an episode, which has 1")

@@ -54,14 +54,20 @@ class Recovery:
 def find_episodes(folder: Path) -> list[Path]:
     """Return the episodes, finished or not, in a folder and behind links, or itself if it is one.
 
-    Hidden folders are where others are at work.
+    Hidden folders are where others are at work. One that can't be looked into may be an episode:
+    `recover` says why it is none.
 
     Raises:
         ValueError: If there is none.
     """
     seen: set[str] = set()
     episodes: list[Path] = []
-    for place, inside, files in os.walk(folder, followlinks=True):
+
+    def take_closed(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            episodes.append(Path(error.filename))
+
+    for place, inside, files in os.walk(folder, take_closed, followlinks=True):
         real = os.path.realpath(place)
         again = real in seen  # links may lead in a circle
         seen.add(real)
@@ -82,6 +88,7 @@ def recover(folder: Path) -> Recovery:
     Raises:
         ValueError: If the folder is no episode.
         DeviceError: If the disk does not take the copy; the episode is then as it was.
+        OSError: If the episode can't be read.
     """
     file = mcap_file(folder)
     if not file.is_file():

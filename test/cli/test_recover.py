@@ -1,3 +1,4 @@
+import errno
 import gc
 
 import pytest
@@ -7,6 +8,7 @@ from carp_ros.cli.recover import RecoverCommand
 from carp_ros.recording.bag import BagWriter
 from carp_ros.recording.episode import EpisodeInfo, Topic
 from carp_ros.recording.messages import NUMBER, encode_number
+from carp_ros.recording.recover import recover
 
 INFO = EpisodeInfo("ur5e_sim", "cup", "", "demonstrator", seed=1, software="", started_ns=0)
 
@@ -38,3 +40,22 @@ def test_a_folder_without_episodes_is_refused(tmp_path):
         verb.main(RecoverCommand((tmp_path,)))
     with pytest.raises(ValueError, match="no folder is given"):
         verb.main(RecoverCommand(()))
+
+
+def test_an_episode_that_can_not_be_read_costs_itself_alone(tmp_path, capsys, monkeypatch):
+    for name in ("a", "b", "c"):
+        writer = BagWriter(tmp_path / name, [Topic("/gripper_state", NUMBER)], INFO)
+        writer.write("/gripper_state", 0, encode_number(0.5))
+        writer.finish(INFO)
+
+    def refused(folder):  # as for a user who is not root
+        if folder.name == "b":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return recover(folder)
+
+    monkeypatch.setattr(verb, "recover", refused)
+    assert verb.main(RecoverCommand((tmp_path,))) == 1
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first.endswith("a: finished, nothing to do")
+    assert second == f"{tmp_path / 'b'}: failed: Permission denied"
+    assert third.endswith("c: finished, nothing to do")

@@ -9,7 +9,7 @@ import yaml
 
 from carp_ros.cli import convert as convert_verb
 from carp_ros.cli.convert import ConvertCommand
-from carp_ros.recording import messages
+from carp_ros.recording import bag, messages
 from carp_ros.recording.bag import mcap_file, read_info
 from carp_ros.recording.bag_frames import Way
 from carp_ros.recording.convert import Wanted, convert, find_episodes
@@ -133,6 +133,20 @@ def test_a_clock_that_was_set_back_is_named(make_recording, tmp_path, back_s):
     (outcome,) = convert([tmp_path / "bag"], tmp_path / "set", Way(), Wanted())
     assert outcome.status == "refused"
     assert outcome.reason.startswith("the clock was set back by ")
+
+
+def test_a_folder_that_can_not_be_looked_into_is_named_and_the_others_done(
+    make_recording, tmp_path, monkeypatch
+):
+    make_recording(seed=1).write(tmp_path / "bags" / "a")
+    locked = make_recording(seed=2).write(tmp_path / "bags" / "b")
+    monkeypatch.setattr(bag.os, "access", lambda path, mode: path != locked)
+    found = find_episodes([tmp_path / "bags"])
+    outcomes = list(convert(found, tmp_path / "set", Way(), Wanted()))
+    assert [outcome.status for outcome in outcomes] == ["added", "refused"]
+    assert "can't be looked into; change its permissions" in outcomes[1].reason
+    with pytest.raises(ValueError, match="can't be looked into"):
+        recover(locked)
 
 
 def test_an_episode_without_a_label_is_left_out_unless_asked_for(make_recording, tmp_path):
