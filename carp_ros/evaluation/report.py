@@ -45,13 +45,21 @@ def success_summary(successes: Sequence[bool]) -> dict[str, Any]:
 def write_report(path: Path, content: dict[str, Any]) -> None:
     """Write a report as JSON, whole or not at all.
 
+    A link is followed, and what is no file, such as /dev/stdout, is written to: a draft put in its
+    place would remove a device of the machine.
+
     Raises:
         ValueError: If the file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     try:
+        if _is_no_file(path):
+            path.write_text(text, encoding="utf-8")
+            return
+        path = path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        draft = path.with_name(f".{path.name[:100]}.{os.getpid()}")
+        draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError as error:
         raise ValueError(f"cannot write the report {path}: {error.strerror}") from error
@@ -72,13 +80,20 @@ def require_writable(path: Path | None, what: str = "report") -> None:
     try:
         if path.is_dir():
             raise ValueError("it is a folder; name a file in it")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:100]}."):
-            pass
+        if not _is_no_file(path):
+            folder = path.resolve().parent
+            folder.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=folder, prefix=f".{path.name[:100]}."):
+                pass
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except (OSError, ValueError) as error:  # a zero byte in a path is of the latter
         raise ValueError(f"cannot write the {what} {path}: {in_words(error)}") from error
+
+
+def _is_no_file(path: Path) -> bool:
+    """Tell whether something else is there: a device, a pipe."""
+    return path.exists() and not path.is_file()
 
 
 def _processor() -> str:
