@@ -155,20 +155,50 @@ def launch_values(given: Mapping[str, str], fixed: Mapping[str, str]) -> dict[st
 def rig_path(rig: str) -> Path:
     """Return the absolute path of a rig's file, given as a path or as a name in `config/`."""
     if rig.endswith((".yaml", ".yml")):
-        return Path(rig).expanduser().absolute()
+        return _absolute(rig)
     return share_folder() / "config" / f"{rig}.yaml"
 
 
 def bundle_path(bundle: str) -> Path:
     """Return the absolute path of a bundle's folder, given as a path or as a name in `models/`."""
     named = share_folder() / "models" / bundle
-    given = Path(bundle).expanduser().absolute()
+    given = _absolute(bundle)
     return named if named.is_dir() and not given.is_dir() else given
+
+
+def simulated_rig(path: Path) -> Rig:
+    """Return a rig on which a measurement may move the arm by itself: none but a simulated one.
+
+    Raises:
+        ValueError: If it is none, or of hardware.
+    """
+    rig = load_rig(path)
+    if rig.cell is None:
+        raise ValueError(
+            f"{path} has no section cell, so that a real arm would move by itself; expected a"
+            " simulated rig, such as ur5e_sim"
+        )
+    return rig
 
 
 def shipped_bundle(task: str) -> Path:
     """Return where the package's own policy of a task lies, if there is one."""
     return share_folder() / "models" / f"carp_{task}_sim"
+
+
+def _absolute(path: str) -> Path:
+    """Return a path that a person typed, from the root on.
+
+    Raises:
+        ValueError: If it begins with a home folder that there is not.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} begins with {path.partition('/')[0]}, and that user has no home folder here;"
+            f" expected a path, or ./{path} for a folder of that name"
+        ) from error
 
 
 def _policy(bundle: str, task: str, rig: Rig) -> tuple[dict[str, str], str]:
@@ -218,7 +248,7 @@ def _namespace(text: str) -> str:
 
 def _recorder(mode: str, folder: str) -> dict[str, str]:
     """Return the parameters of `recorder_node`; a person's name is found there."""
-    place = {"folder": str(Path(folder).expanduser().absolute())}
+    place = {"folder": str(_absolute(folder))}
     return place | ({"operator": "demonstrator"} if mode == "demonstrate" else {})
 
 

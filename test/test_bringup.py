@@ -9,8 +9,11 @@ from carp_ros.bringup import (
     bundle_path,
     describe,
     launch_values,
+    rig_path,
     shipped_bundle,
+    simulated_rig,
 )
+from carp_ros.cli.bench_rig import full_size_rig
 from carp_ros.hardware.arm import RECOVERY_S
 from carp_ros.share import share_folder
 
@@ -199,3 +202,22 @@ def test_a_truth_value_is_read_as_launch_reads_it(text, value):
 def test_what_is_no_truth_value_is_refused(text):
     with pytest.raises(ValueError, match="expected true or false"):
         launch_values({"record": text}, {})
+
+
+@pytest.mark.parametrize("path", [rig_path, bundle_path])
+def test_a_home_that_there_is_not_is_told_in_words(path):
+    with pytest.raises(ValueError, match="begins with ~nobody_of_that_name, and that user has no"):
+        path("~nobody_of_that_name/ours.yaml")
+
+
+def test_no_measurement_moves_a_real_arm_by_itself(tmp_path):
+    assert simulated_rig(rig_path("ur5e_sim")).cell
+    for measured in (simulated_rig, lambda path: full_size_rig(path, tmp_path)):
+        with pytest.raises(ValueError, match="a real arm would move by itself; expected a simul"):
+            measured(rig_path("ur5e"))
+
+
+def test_what_is_measured_on_must_be_a_rig(tmp_path):
+    (tmp_path / "x.yaml").write_text("a: 1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"x\.yaml: unknown key 'a'"):
+        full_size_rig(tmp_path / "x.yaml", tmp_path)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import yaml
 
-from carp_ros.bringup import describe, rig_path
+from carp_ros.bringup import describe, rig_path, simulated_rig
 from carp_ros.cli.bench_path import measure_path
 from carp_ros.cli.bench_recorder import measure_recorder
 from carp_ros.cli.demo import NodeLog
@@ -131,7 +131,7 @@ def main(command: BenchCommand) -> int:
         return measure_recorder(path, command.seconds, command.folder, report)
     if command.what == "path":
         return measure_path(path, next(iter(command.bundles), ""), command.seconds, report)
-    rig = load_rig(path)
+    rig = simulated_rig(path)
     print(f"servo at {rig.servo.rate_hz:.0f} Hz, cameras and ROS running, {command.seconds:.0f} s")
     print("other work  priority       Hz  skipped   > 0.5 ms     > 1 ms  p50 ms  p99 ms  p99.9 ms")
     timings = []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from carp_ros.bringup import simulated_rig
 from carp_ros.plain_yaml import load_mapping
 
 WIDTH_PX, HEIGHT_PX, RATE_HZ = 640, 480, 30.0
@@ -18,9 +19,13 @@ def full_size_rig(path: Path, folder: Path) -> Path:
     Args:
         path: Of the rig's file.
         folder: For the copy.
+
+    Raises:
+        ValueError: If it is no rig, or a real one.
     """
+    simulated_rig(path)
     content = load_mapping(path)
-    for camera in content["cameras"].values():
+    for camera in content.get("cameras", {}).values():
         camera |= {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "rate_hz": RATE_HZ}
     copy = folder / path.name
     copy.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

@@ -9,12 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from carp_ros.bringup import READY_WITHIN_S, bundle_path, describe, rig_path, shipped_bundle
+from carp_ros.bringup import (
+    READY_WITHIN_S,
+    bundle_path,
+    describe,
+    rig_path,
+    shipped_bundle,
+    simulated_rig,
+)
 from carp_ros.cli.options import Count, Seconds, Seed, Text
 from carp_ros.cli.trial_table import header, row
 from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import Bundle, load_bundle
-from carp_ros.rig import Rig, load_rig
+from carp_ros.rig import Rig
 from carp_ros.ros_environment import enter
 from carp_ros.running_system import RunningSystem
 
@@ -69,7 +76,7 @@ def main(command: DemoCommand) -> int:
     count = count if command.trials is None else command.trials
     if count < 1:
         raise ValueError(f"--trials is {count}; expected at least 1")
-    rig = load_rig(rig_path(command.rig))
+    rig = simulated_rig(rig_path(command.rig))
     begin_s = time.monotonic()
     if bundle:
         folder = str(bundle.folder)
