@@ -6,6 +6,7 @@ import importlib
 import io
 import os
 import select
+import shutil
 import signal
 import sys
 from types import FrameType
@@ -39,12 +40,14 @@ EXTRAS = {
 """Extras of setup.py by the modules that come with them, for those who lack one."""
 
 _STANDARD_OUTPUT = 1
+_LEAST_COLUMNS = 40
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
 def main() -> None:
     """Run the command line and exit."""
+    _open_closed_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     for stream in (sys.stdout, sys.stderr):
@@ -97,6 +100,7 @@ def _run_verb(verb: str, options: list[str]) -> int:
     try:
         import tyro
 
+        _widen()
         module = importlib.import_module(f"carp_ros.cli.{verb.replace('-', '_')}")
         kind = getattr(module, f"{verb.title().replace('-', '')}Command")
         command = tyro.cli(kind, prog=f"carp {verb}", args=options)
@@ -111,6 +115,25 @@ def _run_verb(verb: str, options: list[str]) -> int:
             raise
         print(f"carp {verb}: {_in_a_sentence(error)}", file=sys.stderr)
         return 1
+
+
+def _open_closed_streams() -> None:
+    """Put /dev/null where a standard stream is closed: the next file would take its number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _widen() -> None:
+    """Wrap texts at no less than so many columns: at one, tyro would wrap for ever."""
+    if shutil.get_terminal_size().columns < _LEAST_COLUMNS:
+        os.environ["COLUMNS"] = str(_LEAST_COLUMNS)
 
 
 def _is_of_the_reader(error: Exception) -> bool:

@@ -167,3 +167,36 @@ cli.main()
     said = process.stderr.read() if process.stderr else ""
     assert said == ("carp: interrupted\n" if number == signal.SIGINT else "")
     assert left.exists()
+
+
+def test_a_terminal_of_one_column_is_wrapped_as_a_wider_one():
+    run = subprocess.run(
+        [*CARP, "eval", "--help"],
+        env={**os.environ, "COLUMNS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0
+    assert run.stdout.count("\n") < 500
+
+
+@pytest.mark.parametrize(
+    ("closed", "printed"),
+    [("<&-", "True\n"), (">&-", ""), ("2>&-", "True\n"), ("<&- >&- 2>&-", "")],
+)
+def test_a_standard_stream_that_is_closed_takes_no_file_and_ends_no_verb(closed, printed, tmp_path):
+    code = (
+        "from carp_ros.cli import main as cli;"
+        f"cli.run = lambda _: print(open({str(tmp_path / 'f')!r}, 'w').fileno() > 2) or 3;"
+        "cli.main()"
+    )
+    run = subprocess.run(
+        f'{sys.executable} -c "{code}" {closed}',
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 3
+    assert (run.stdout, run.stderr) == (printed, "")
