@@ -7,6 +7,9 @@ import os
 
 DEBIAN_PACKAGES = "libegl1 libgl1-mesa-dri libgbm1 libopengl0"
 _LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
+_OFF = ("disable", "disabled", "off", "false", "0")
+_ON = ("", "enable", "enabled", "on", "true", "1")
+_KNOWN = (*_OFF, *_ON, "egl", "osmesa", "glfw", "glx")
 
 
 def choose_backend() -> str:
@@ -14,7 +17,15 @@ def choose_backend() -> str:
 
     EGL needs no display and uses a GPU when there is one; OSMesa draws on the CPU. With neither,
     `disable`: physics works and cameras say what to install.
+
+    Raises:
+        ValueError: If it is set to what MuJoCo does not know.
     """
+    given = os.environ.get("MUJOCO_GL", "").strip().lower()
+    if given not in _KNOWN:
+        raise ValueError(
+            f"MUJOCO_GL is {given!r}; expected egl, osmesa, glfw or disable: set it so, or unset it"
+        )
     for backend, library in _LIBRARIES.items():
         if "MUJOCO_GL" in os.environ:
             break
