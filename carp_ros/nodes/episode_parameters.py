@@ -38,7 +38,8 @@ class EpisodeParameters:
 
     def __init__(self, node: GuardedNode, rig_path: Path, rig: Rig) -> None:
         self._node = node
-        self._rig_path = rig_path
+        # now, not when an episode begins: who edits the file meanwhile changes no running system
+        self._rig_file = load_mapping(rig_path)
         self._rig = rig
         defaults: dict[str, Any] = {
             "folder": "episodes",
@@ -67,7 +68,7 @@ class EpisodeParameters:
             seed=seed if seed >= 0 else None,
             software=version(),
             started_ns=now_ns,
-            rig_file=load_mapping(self._rig_path),
+            rig_file=self._rig_file,
         )
 
     def new_folder(self, info: EpisodeInfo) -> Path:
