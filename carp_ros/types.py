@@ -23,6 +23,12 @@ MOST_POSITION_M = 10.0
 MOST_LINEAR_M_S = 10.0
 MOST_ANGULAR_RAD_S = 20.0
 MOST_CHUNK_NS = 60_000_000_000  # from a chunk's stamp to any of its steps, before or after
+_KINDS_OF_CHUNK = (
+    ("times_ns", np.dtype(np.int64)),
+    ("positions", np.dtype(np.float64)),
+    ("quaternions", np.dtype(np.float64)),
+    ("gripper", np.dtype(np.float64)),
+)
 MOST_TIME_NS = 2**61  # all that a ROS stamp can hold, and room to change its clock
 
 
@@ -39,13 +45,17 @@ class Twist:
     """A velocity of the tool in the base frame: `linear` (3,) in [m/s], `angular` (3,) in [rad/s].
 
     Raises:
-        TwistError: If a number is not finite or beyond what any hand asks for.
+        TwistError: If a shape is another, or a number not finite or beyond what any hand asks for.
     """
 
     linear: Array
     angular: Array
 
     def __post_init__(self) -> None:
+        if self.linear.shape != (3,) or self.angular.shape != (3,):
+            raise TwistError(
+                f"twist has shapes {self.linear.shape}, {self.angular.shape}; expected (3,), (3,)"
+            )
         if not (np.isfinite(self.linear).all() and np.isfinite(self.angular).all()):
             raise TwistError(
                 f"twist is {self.linear.tolist()} m/s, {self.angular.tolist()} rad/s; expected"
@@ -72,9 +82,9 @@ class Chunk:
         gripper: 0 open to 1 closed, of shape (N,).
 
     Raises:
-        ChunkError: If shapes disagree, a number is not finite, a position or a time is far beyond
-            any arm's, times do not rise, a quaternion is not of unit length or a gripper target is
-            outside 0 to 1.
+        ChunkError: If kinds of numbers or shapes disagree, a number is not finite, a position or a
+            time is far beyond any arm's, times do not rise, a quaternion is not of unit length or a
+            gripper target is outside 0 to 1.
     """
 
     stamp_ns: int
@@ -84,6 +94,7 @@ class Chunk:
     gripper: Array
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         n = len(self.times_ns)
         shapes = (self.positions.shape, self.quaternions.shape, self.gripper.shape)
         if n == 0 or self.times_ns.shape != (n,) or shapes != ((n, 3), (n, 4), (n,)):
@@ -115,6 +126,20 @@ class Chunk:
                 f"chunk gripper spans {self.gripper.min():.3f} to {self.gripper.max():.3f};"
                 " expected 0 (open) to 1 (closed)"
             )
+
+    def _check_kinds(self) -> None:
+        """Refuse numbers with which arithmetic goes otherwise: unsigned times never fall."""
+        if isinstance(self.stamp_ns, bool) or not isinstance(self.stamp_ns, (int, np.integer)):
+            raise ChunkError(f"chunk has the stamp {self.stamp_ns!r}; expected whole nanoseconds")
+        for name, kind in _KINDS_OF_CHUNK:
+            value = getattr(self, name)
+            if (
+                type(value) is not np.ndarray
+                or not value.ndim
+                or value.dtype.newbyteorder("=") != kind
+            ):
+                found = f"{type(value).__name__} of {getattr(value, 'dtype', 'no dtype')}"
+                raise ChunkError(f"chunk {name} is {found}; expected an array of {kind}")
 
     def _check_times(self) -> None:
         """Refuse times that do not rise, or lie so far away that differences could overflow."""

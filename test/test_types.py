@@ -88,3 +88,45 @@ def test_refusals_are_errors_that_a_running_system_survives():
 
 def test_the_arm_may_move_in_normal_and_reduced_mode_alone():
     assert [mode for mode in SafetyMode if mode.may_move] == [SafetyMode.NORMAL, SafetyMode.REDUCED]
+
+
+def times(kind):
+    return np.array([100, 200, 300]).astype(kind)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        # of unsigned numbers every difference is positive, of truth values it is none
+        ({"times_ns": np.array([300, 200, 100], np.uint64)}, "times_ns is ndarray of uint64; exp"),
+        ({"times_ns": np.array([False, True, False])}, "times_ns is ndarray of bool; expected an"),
+        ({"times_ns": times(float)}, "times_ns is ndarray of float64; expected an array of int64"),
+        ({"times_ns": times("datetime64[ns]")}, "times_ns is ndarray of datetime64"),
+        ({"times_ns": [100, 200, 300]}, "times_ns is list of no dtype; expected an array of int64"),
+        ({"times_ns": None}, "times_ns is NoneType"),
+        ({"positions": np.zeros((3, 3), object)}, "positions is ndarray of object; expected an ar"),
+        ({"positions": np.zeros((3, 3), complex)}, "positions is ndarray of complex128"),
+        ({"positions": np.ma.masked_all((3, 3))}, "positions is MaskedArray of float64"),
+        ({"quaternions": np.zeros((3, 4), np.int8)}, "quaternions is ndarray of int8"),
+        ({"gripper": np.zeros(3, np.float16)}, "gripper is ndarray of float16"),
+        ({"stamp_ns": float("nan")}, "has the stamp nan; expected whole nanoseconds"),
+        ({"stamp_ns": True}, "has the stamp True"),
+        ({"stamp_ns": None}, "has the stamp None"),
+    ],
+)
+def test_a_chunk_of_another_kind_of_numbers_is_refused(changes, message):
+    with pytest.raises(ChunkError, match=message):
+        chunk(**changes)
+
+
+def test_a_chunk_takes_arrays_of_any_order_that_nobody_may_write():
+    swapped = times(">i8")
+    swapped.flags.writeable = False
+    assert chunk(times_ns=swapped, positions=np.zeros((3, 3), order="F")).times_ns[2] == 300
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2,), (6,), (1, 3), (3, 1)])
+def test_a_twist_of_another_shape_is_refused(shape):
+    for wrong in ((np.zeros(shape), np.zeros(3)), (np.zeros(3), np.zeros(shape))):
+        with pytest.raises(TwistError, match=r"expected \(3,\), \(3,\)"):
+            Twist(*wrong)
