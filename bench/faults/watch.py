@@ -32,6 +32,9 @@ _OVER = 1.1
 _BOX_M = 0.005
 _MOVING_M_S = 0.01
 _STATUS = {"source", "enabled", "reason", "fault", "moving"}
+_QUALITY_S = 3.0
+"""A recorder that records says so every second; what it said before it died is no news."""
+
 _ACT_S = 14.0
 """How long the arm acts before it is sent home and begins anew."""
 
@@ -59,7 +62,7 @@ class Watch(ConductorNode):
         self.self_enabled: list[str] = []
         self.quality: dict[str, Any] = {"phase": "unknown"}
         self.problem = self._not_recorded = ""
-        self._asked_s = self._began_s = 0.0
+        self._asked_s = self._began_s = self._quality_s = 0.0
         self._enabled = False
         self._seed = 0
         self._truth: deque[Sample] = deque(maxlen=60_000)
@@ -93,6 +96,12 @@ class Watch(ConductorNode):
         """For how long no tool pose has come."""
         return time.monotonic() - self._heard_s
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether an episode is being recorded, as the recorder said a moment ago."""
+        is_news = time.monotonic() - self._quality_s < _QUALITY_S
+        return is_news and self.quality["phase"] == "recording"
+
     def moves(self) -> bool:
         """Tell whether the arm is allowed to move, and does."""
         if not (self.status.get("enabled") and self.status.get("moving")):
@@ -117,7 +126,7 @@ class Watch(ConductorNode):
             try:
                 self._record()
                 acting_s = time.monotonic() - self._began_s
-                if self.quality["phase"] != "recording":
+                if not self.is_recorded:
                     self.problem = f"the recorder is {self.quality['phase']}: {self._not_recorded}"
                 elif self.moves() and acting_s < _ACT_S:
                     return True
@@ -191,7 +200,7 @@ class Watch(ConductorNode):
 
     def _record(self) -> None:
         self._not_recorded = ""
-        if self.quality["phase"] != "recording":
+        if not self.is_recorded:
             try:
                 self.trigger("recorder/start")
             except DeviceError as error:  # one that ends says so in a moment
@@ -214,7 +223,7 @@ class Watch(ConductorNode):
         with suppress(ValueError):
             content = json.loads(msg.data)
             if isinstance(content, dict) and "phase" in content:
-                self.quality = content
+                self.quality, self._quality_s = content, time.monotonic()
 
     def _on_tool(self, msg: PoseStamped) -> None:
         if msg.header.frame_id != self.rig.robot.base_frame:

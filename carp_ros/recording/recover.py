@@ -67,7 +67,7 @@ def find_episodes(folder: Path) -> list[Path]:
         if isinstance(error, PermissionError):
             episodes.append(Path(error.filename))
 
-    for place, inside, files in os.walk(folder, take_closed, followlinks=True):
+    for place, inside, files in os.walk(folder, onerror=take_closed, followlinks=True):
         real = os.path.realpath(place)
         again = real in seen  # links may lead in a circle
         seen.add(real)
