@@ -165,13 +165,14 @@ class Watch(ConductorNode):
         high = np.array(self.rig.limits.workspace_max_m) + _BOX_M
         if not self._truth and self.moves():
             found.append("the arm moves, and nobody sees its physics")
-        speed = fastest(list(self._truth))
+        truth = list(self._truth)  # another thread adds to it
+        speed = fastest(truth)
         if speed > limit * _OVER + 0.005:
             found.append(f"TCP at {speed:.3f} m/s; limit {limit}")
-        outside = [s for s in self._truth if ((s.position < low) | (s.position > high)).any()]
+        outside = [s for s in truth if ((s.position < low) | (s.position > high)).any()]
         if outside:
             found.append(f"TCP at {np.round(outside[0].position, 3).tolist()}")
-        if any(not np.isfinite(s.position).all() for s in self._truth):
+        if any(not np.isfinite(s.position).all() for s in truth):
             found.append("a position that is not finite")
         return found
 
