@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from carp_ros.whole_file import whole_file
+from carp_ros.files.whole_file import whole_file
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from carp_ros.evaluation.peers import preset_cases
+from carp_ros.benchmarks.peers import preset_cases
 from carp_ros.evaluation.report import heading, write_report
 from carp_ros.inference.bundle import Bundle, load_bundle
 from carp_ros.share import version

@@ -21,8 +21,8 @@ from typing import Annotated
 import numpy as np
 
 from carp_ros.chain import longest_reach_m, tcp_pose
-from carp_ros.given_file import given_text
-from carp_ros.plain_yaml import mapping_from_yaml
+from carp_ros.files.given_file import given_text
+from carp_ros.files.plain_yaml import mapping_from_yaml
 from carp_ros.refusal import named
 from carp_ros.rig_sections import (
     ArmConfig,

@@ -1,4 +1,4 @@
-"""Every node of `carp_ros.bringup`; the other launch files are this one with arguments fixed."""
+"""Every node of `carp_ros.system.bringup`; other launch files fix some of its arguments."""
 
 import os
 import sys
@@ -14,10 +14,10 @@ from launch.actions import (
 )
 from launch_ros.actions import Node
 
-from carp_ros.bringup import LAUNCH_ARGUMENTS, describe, launch_values
-from carp_ros.identity import Identity
-from carp_ros.parent import HOLD, known_parent
-from carp_ros.restarts import Restarts
+from carp_ros.processes.parent import HOLD, known_parent
+from carp_ros.processes.restarts import Restarts
+from carp_ros.system.bringup import LAUNCH_ARGUMENTS, describe, launch_values
+from carp_ros.system.identity import Identity
 
 # What `ros2 launch` and launch itself understand, whatever is launched.
 OF_LAUNCH = ("emulate_tty", "launch-prefix", "launch-prefix-filter", "sigkill_timeout")

@@ -17,8 +17,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from carp_ros.cli.main import EXTRAS
-from carp_ros.ros_environment import this_environment
+from carp_ros.processes.ros_environment import this_environment
 from carp_ros.sim.ur.faults import FaultClient
+
+from .loopback_rig import write_rig
 
 # Workers that run side by side must not hear each other's nodes, and no module those of the one
 # before: a node that was killed goes on being discovered for 20 s. 60 to 91 stay clear of the
@@ -117,3 +119,9 @@ def ur_controller(ur_controller_process: UrController) -> UrController:
     ur_controller_process.faults.restore()
     ur_controller_process.faults.reset_statistics()
     return ur_controller_process
+
+
+@pytest.fixture
+def rig_path(tmp_path) -> Path:
+    """Return a rig's file for a whole system."""
+    return write_rig(tmp_path)

@@ -11,39 +11,29 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # A part imports parts of rows above its own, and none of its own row.
 LAYERS = (
-    ("errors", "person", "wall_clock"),
+    ("console", "errors"),
     ("refusal", "types"),
-    (
-        "geometry",
-        "given_file",
-        "interrupts",
-        "memory",
-        "parent",
-        "restarts",
-        "robots",
-        "share",
-        "strict",
-        "whole_file",
-    ),
-    ("chain", "plain_json", "plain_yaml", "rig_sections"),
-    ("child", "claim", "mailbox", "ready", "rig", "ring", "ros_environment", "stream_meter"),
+    ("files", "geometry", "robots", "share", "strict"),
+    ("chain", "processes", "rig_sections"),
+    ("rig",),
     ("inference",),
     ("calibration", "control", "hardware", "networks", "policies", "recording"),
-    ("sim", "training"),
+    ("servo", "sim", "training"),
     ("export",),
     ("runtimes",),
     ("evaluation",),
-    ("bringup",),
-    ("identity",),
-    ("running_system",),
+    ("system",),
+    ("ros",),
     ("nodes",),
+    ("clients",),
+    ("benchmarks",),
     ("cli",),
 )
 LAYER_OF = {part: number for number, row in enumerate(LAYERS) for part in row}
 
 # Who may import what is heavy, or absent on some machine.
 HOMES = {
-    "rclpy": ("nodes",),
+    "rclpy": ("benchmarks", "clients", "nodes", "ros"),
     "torch": ("export", "networks", "training"),
     "mujoco": ("sim",),
     "onnxruntime": ("export", "inference"),
@@ -52,7 +42,7 @@ HOMES = {
 }
 LAUNCH_FILES_MAY_IMPORT = (
     r"os|pathlib|runpy|sys|time|launch|launch_ros"
-    r"|carp_ros\.(bringup|identity|parent|restarts)"
+    r"|carp_ros\.(system\.(bringup|identity)|processes\.(parent|restarts))"
 )
 MAX_LINES = 400
 
@@ -118,7 +108,7 @@ def test_a_node_is_made_of_the_shared_bases():
     homes = ("guarded_node.py", "managed_node.py")
     offenders = [
         f"{name_of(source)}: class {node.name}({ast.unparse(base)})"
-        for source in (PACKAGE / "nodes").glob("*.py")
+        for source in SOURCES
         if source.name not in homes
         for node in ast.walk(ast.parse(source.read_text()))
         if isinstance(node, ast.ClassDef)
@@ -132,7 +122,8 @@ def test_nothing_is_timed_or_throttled_by_a_clock_that_may_be_set():
     unsteady = re.compile(r"time\.time\(|throttle_duration_sec|create_rate\(|\.sleep_for\(")
     offenders = [
         name_of(source)
-        for source in (PACKAGE / "nodes").glob("*.py")
+        for source in SOURCES
+        if part_of(source) in HOMES["rclpy"]
         if unsteady.search(source.read_text())
     ]
     assert offenders == []

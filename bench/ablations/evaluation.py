@@ -10,12 +10,12 @@ from typing import Any
 
 from bench.ablations.training import read_run
 from bench.ablations.variants import VARIANTS, Name
-from carp_ros.bringup import rig_path
-from carp_ros.cli.progress import Progress
+from carp_ros.console.progress import Progress
 from carp_ros.evaluation.trials import Conditions, FollowPolicy, Trial, run_trials
 from carp_ros.export.training_run import export_run
 from carp_ros.inference.bundle import MANIFEST, Bundle, load_bundle
 from carp_ros.rig import load_rig
+from carp_ros.system.bringup import rig_path
 from carp_ros.training.run_folder import WEIGHTS
 
 _TRIALS = "trials.jsonl"

@@ -23,8 +23,8 @@ from torch import nn
 
 from bench.ablations.variants import VARIANTS, Name, Variant
 from bench.ablations.words import command_line
-from carp_ros.cli.progress import Progress
 from carp_ros.cli.train_progress import TrainProgress
+from carp_ros.console.progress import Progress
 from carp_ros.evaluation.report import machine, write_report
 from carp_ros.inference.bundle import ImageSize
 from carp_ros.networks.action_tokenizer import ActionTokenizer

@@ -97,7 +97,7 @@ def _run(command: Command) -> int:
 
 def _live(command: Command) -> int:
     from bench.faults.static import merged_report, show
-    from carp_ros.ros_environment import enter
+    from carp_ros.processes.ros_environment import enter
 
     enter()
     from bench.faults.live import run_live
@@ -116,7 +116,7 @@ def _live(command: Command) -> int:
 
 
 def _soak(command: Command) -> int:
-    from carp_ros.ros_environment import enter
+    from carp_ros.processes.ros_environment import enter
 
     enter()
     from bench.faults.soak import soak, table

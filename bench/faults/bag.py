@@ -23,7 +23,7 @@ from bench.faults.messages import spoil_message
 from bench.faults.recording import CAMERAS, MS, RATE_HZ, Recording, Sent, record, row_at, said_by
 from bench.faults.trees import spoil_text, spoil_tree, text_of
 from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.convert import Wanted, convert, find_episodes
+from carp_ros.recording.conversion import Wanted, convert, find_episodes
 
 GOOD, ODD = "a_good_one", "b_odd_one"
 _NUMBERS = {GOOD: 1, ODD: 2}

@@ -20,7 +20,7 @@ from bench.faults.recording import CAMERAS, MS, RATE_HZ, record, said_by, start_
 from bench.faults.trees import spoil_text, spoil_tree, text_of
 from carp_ros.inference.bundle import ImageSize
 from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.convert import Wanted, convert, find_episodes
+from carp_ros.recording.conversion import Wanted, convert, find_episodes
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.training.images import read_images
 from carp_ros.training.windows import read_windows, split_episodes

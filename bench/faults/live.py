@@ -20,8 +20,8 @@ from bench.faults.live_kills import kill_case
 from bench.faults.live_system import LiveSystem, tracebacks
 from bench.faults.watch import Watch
 from carp_ros.errors import DeviceError
-from carp_ros.nodes.spinning_node import taking_part
 from carp_ros.rig import load_rig
+from carp_ros.ros.spinning_node import taking_part
 
 MODES = ("policy", "demonstrate")
 BLOCK = 25

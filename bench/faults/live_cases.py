@@ -29,7 +29,7 @@ from bench.faults.campaign import Chance
 from bench.faults.hostile import NAMES, shown
 from bench.faults.watch import Watch
 from carp_ros.errors import DeviceError
-from carp_ros.nodes.qos import COMMAND, EVENTS, LATCHED, SENSOR
+from carp_ros.ros.qos import COMMAND, EVENTS, LATCHED, SENSOR
 
 _HEARD_S = 0.5
 _ANSWER_S = 5.0

@@ -17,9 +17,9 @@ from bench.faults.campaign import Chance, Mutation, Spoilt
 from bench.faults.files import replace_file, spoil_bytes
 from bench.faults.hostile import NAMES, shown
 from bench.faults.trees import spoil_text, spoil_tree, text_of
-from carp_ros.bringup import describe
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder
+from carp_ros.system.bringup import describe
 
 _FILE = "cell_7.yaml"
 

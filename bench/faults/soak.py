@@ -13,8 +13,8 @@ from bench.faults.live_system import LiveSystem, figures_of, tracebacks
 from bench.faults.watch import Watch
 from carp_ros.errors import DeviceError
 from carp_ros.evaluation.report import heading, write_report
-from carp_ros.nodes.spinning_node import taking_part
 from carp_ros.rig import load_rig
+from carp_ros.ros.spinning_node import taking_part
 from carp_ros.share import version
 
 _SETTLED_S = 20.0

@@ -15,12 +15,12 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from std_msgs.msg import String
 
+from carp_ros.clients.conductor_node import ConductorNode
 from carp_ros.errors import DeviceError
-from carp_ros.mailbox import SHARED_FOLDER
-from carp_ros.nodes.conductor_node import ConductorNode
-from carp_ros.nodes.convert import time_from_msg
-from carp_ros.nodes.qos import EVENTS, SENSOR
+from carp_ros.processes.mailbox import SHARED_FOLDER
 from carp_ros.rig import Rig
+from carp_ros.ros.messages import time_from_msg
+from carp_ros.ros.qos import EVENTS, SENSOR
 from carp_ros.sim.live_cell import LiveCell, snapshot_name
 from carp_ros.sim.tasks import task_named
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from carp_ros.whole_file import whole_file
+from carp_ros.files.whole_file import whole_file
 
 TASKS = ("peg-insert-side-v3", "disassemble-v3", "shelf-place-v3", "stick-pull-v3")
 STATE, ACTION = 39, 4

@@ -16,11 +16,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import yaml
 
-from carp_ros.bringup import describe, rig_path, simulated_rig
-from carp_ros.cli.bench_path import measure_path
-from carp_ros.cli.bench_recorder import measure_recorder
-from carp_ros.cli.demo import NodeLog
+from carp_ros.benchmarks.path import measure_path
+from carp_ros.benchmarks.recorder import measure_recorder
 from carp_ros.cli.options import Count, Text
+from carp_ros.console.node_log import NodeLog
 from carp_ros.control.command import Link, link_name
 from carp_ros.control.realtime import (
     Lateness,
@@ -29,12 +28,13 @@ from carp_ros.control.realtime import (
 )
 from carp_ros.errors import DeviceError
 from carp_ros.evaluation.report import heading, write_report
-from carp_ros.plain_yaml import load_mapping
+from carp_ros.files.plain_yaml import load_mapping
+from carp_ros.processes.ros_environment import enter
 from carp_ros.rig import Rig, load_rig
-from carp_ros.ros_environment import enter
-from carp_ros.running_system import RunningSystem
 from carp_ros.share import cache_folder, version
 from carp_ros.strict import Between, Matching, Sized
+from carp_ros.system.bringup import describe, rig_path, simulated_rig
+from carp_ros.system.running_system import RunningSystem
 
 PEERS_ENVIRONMENT = "lerobot-0.4.4"
 _NAMES = Matching(r"[^\x00-\x1f\x7f]{1,300}", "names or folders")
@@ -119,7 +119,7 @@ def main(command: BenchCommand) -> int:
     """Measure all cases, print a table, write the report; return 0."""
     report = command.report or Path(f"out/bench_{command.what}.json")
     if command.what == "policy":
-        from carp_ros.cli.bench_policy import measure_policies
+        from carp_ros.benchmarks.policies import measure_policies
 
         environment = command.peers_environment if command.peers else None
         return measure_policies(
@@ -178,7 +178,7 @@ def _with_priority(path: Path, priority: int, folder: Path) -> Path:
 
 def _measure(path: Path, seconds: float, *, busy: bool) -> Timing:
     """Let the operator work for a while and count how late the servo is meanwhile."""
-    from carp_ros.nodes.trial_node import trial_node  # after `enter`
+    from carp_ros.clients.trial_node import trial_node  # after `enter`
 
     log = NodeLog(verbose=False)
     try:
@@ -254,7 +254,7 @@ def _round_trip(path: Path, rig: Rig) -> dict[str, Any]:
             assert controller.stdout is not None
             controller.stdout.readline()
             measuring = subprocess.run(
-                [sys.executable, "-m", "carp_ros.nodes.round_trip", str(path)],
+                [sys.executable, "-m", "carp_ros.benchmarks.round_trip", str(path)],
                 capture_output=True,
                 text=True,
                 check=False,

@@ -16,9 +16,9 @@ from xml.etree import ElementTree
 from carp_ros.errors import DeviceError
 from carp_ros.hardware.spacemouse import SpaceMouse
 from carp_ros.inference.bundle import load_bundle
+from carp_ros.processes.ros_environment import IMAGES_PROFILE, PLAIN_PROFILE, enter, log_folder
 from carp_ros.refusal import in_words
 from carp_ros.rig import ServoConfig, TeleopConfig
-from carp_ros.ros_environment import IMAGES_PROFILE, PLAIN_PROFILE, enter, log_folder
 from carp_ros.runtimes import choose_runtime
 from carp_ros.share import cache_folder, share_folder
 

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import tyro
 
-from carp_ros.bringup import bundle_path
 from carp_ros.evaluation.report import heading, require_writable, write_report
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.engine_file import engines_folder, write_engine
@@ -18,6 +17,7 @@ from carp_ros.inference.tensorrt_build import Engine, EngineBuilder, Precision
 from carp_ros.refusal import refusing
 from carp_ros.share import version
 from carp_ros.strict import Matching, Sized
+from carp_ros.system.bringup import bundle_path
 
 _PRODUCTS = ("convolution", "deconvolution", "matrix_multiply")
 

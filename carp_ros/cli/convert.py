@@ -12,10 +12,10 @@ from typing import Annotated, Literal, get_args
 import tyro
 
 from carp_ros.cli.options import Text, Workers
-from carp_ros.cli.progress import Progress
+from carp_ros.console.progress import Progress
 from carp_ros.inference.observation import SKEW_S
 from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.convert import Outcome, Wanted, convert, find_episodes
+from carp_ros.recording.conversion import Outcome, Wanted, convert, find_episodes
 from carp_ros.recording.dataset_files import INFO
 from carp_ros.recording.frames import DEFAULT_RATE_HZ
 from carp_ros.strict import Between

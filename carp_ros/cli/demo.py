@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from carp_ros.bringup import (
+from carp_ros.cli.options import Count, Seconds, Seed, Text
+from carp_ros.cli.trial_table import header, row
+from carp_ros.console.node_log import NodeLog
+from carp_ros.errors import DeviceError
+from carp_ros.inference.bundle import Bundle, load_bundle
+from carp_ros.processes.ros_environment import enter
+from carp_ros.rig import Rig
+from carp_ros.system.bringup import (
     READY_WITHIN_S,
     bundle_path,
     describe,
@@ -17,17 +24,11 @@ from carp_ros.bringup import (
     shipped_bundle,
     simulated_rig,
 )
-from carp_ros.cli.options import Count, Seconds, Seed, Text
-from carp_ros.cli.trial_table import header, row
-from carp_ros.errors import DeviceError
-from carp_ros.inference.bundle import Bundle, load_bundle
-from carp_ros.rig import Rig
-from carp_ros.ros_environment import enter
-from carp_ros.running_system import RunningSystem
+from carp_ros.system.running_system import RunningSystem
 
 if TYPE_CHECKING:
+    from carp_ros.clients.trial_node import LiveTrial, TrialNode
     from carp_ros.evaluation.contact_sheet import Strip
-    from carp_ros.nodes.trial_node import LiveTrial, TrialNode
 
 _TRIALS = {"policy": 5, "demonstrator": 3}
 _BEGINNINGS = 3  # of one trial that is stopped before the arm moves
@@ -140,9 +141,9 @@ def _conduct_all(
     strips: list[Strip],
 ) -> None:
     """Conduct the trials, one row of the table each."""
+    from carp_ros.clients.trial_agents import Hand, PolicyAtWork
+    from carp_ros.clients.trial_node import trial_node  # after `enter`
     from carp_ros.evaluation.contact_sheet import Strip
-    from carp_ros.nodes.trial_agents import Hand, PolicyAtWork
-    from carp_ros.nodes.trial_node import trial_node  # after `enter`
 
     print(header(list(rig.cameras), policy=bundle is not None), flush=True)
     with trial_node(rig, PolicyAtWork if bundle else Hand) as node:
@@ -165,7 +166,7 @@ def _conduct(
     would. What stops it before it has moved, such as a late image on a busy machine, is said, and
     the trial begins again.
     """
-    from carp_ros.nodes.trial_node import UnmovedError, stopped_trial
+    from carp_ros.clients.trial_node import UnmovedError, stopped_trial
 
     def progress(text: str) -> None:
         if sys.stdout.isatty():
@@ -220,22 +221,3 @@ def _finish(
         },
     )
     print(f"report: {command.report}")
-
-
-class NodeLog:
-    """Keeps what the nodes say, and shows it at once if `verbose`, or when something fails."""
-
-    def __init__(self, *, verbose: bool) -> None:
-        self._verbose = verbose
-        self._lines: list[str] = []
-
-    def __call__(self, name: str, line: str) -> None:
-        """Take one line of a node."""
-        self._lines = [*self._lines[-200:], f"{name}: {line}"]
-        if self._verbose:
-            print(self._lines[-1], flush=True)
-
-    def replay(self) -> None:
-        """Show what was kept, for whoever asks what went wrong."""
-        if not self._verbose:
-            print("\n".join(self._lines), file=sys.stderr)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from carp_ros.bringup import bundle_path, rig_path
 from carp_ros.cli.main import EXIT_INTERRUPTED
 from carp_ros.cli.options import Count, Seconds, Seed, Text, Workers
 from carp_ros.evaluation.contact_sheet import Strip, write_contact_sheet
@@ -31,6 +30,7 @@ from carp_ros.inference.bundle import Bundle, load_bundle
 from carp_ros.rig import load_rig
 from carp_ros.share import version
 from carp_ros.strict import Between
+from carp_ros.system.bringup import bundle_path, rig_path
 
 _MOST_STRIPS = 12
 _MOST_TRIALS, _MOST_WORKERS = 1_000_000, 256

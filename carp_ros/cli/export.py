@@ -10,11 +10,11 @@ from typing import Any
 
 import tyro
 
-from carp_ros.bringup import bundle_path
 from carp_ros.cli.main import EXIT_INTERRUPTED
 from carp_ros.evaluation.report import heading
 from carp_ros.inference.bundle import WeightPrecision
 from carp_ros.share import version
+from carp_ros.system.bringup import bundle_path
 
 
 @dataclass(frozen=True)

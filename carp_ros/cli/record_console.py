@@ -12,7 +12,7 @@ from carp_ros.cli.keys import key_presses
 from carp_ros.errors import DeviceError
 
 if TYPE_CHECKING:
-    from carp_ros.nodes.recorder_client import RecorderClient
+    from carp_ros.clients.recorder_client import RecorderClient
 
 HELP = """\
   e      let the SpaceMouse move the arm      h      go home      r   reset a fault

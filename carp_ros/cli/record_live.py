@@ -6,17 +6,17 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from carp_ros.bringup import READY_WITHIN_S, describe, rig_path
-from carp_ros.cli.demo import NodeLog
 from carp_ros.cli.episode_table import header, row
+from carp_ros.console.node_log import NodeLog
+from carp_ros.processes.ros_environment import enter
 from carp_ros.rig import Rig, load_rig
-from carp_ros.ros_environment import enter
-from carp_ros.running_system import RunningSystem
+from carp_ros.system.bringup import READY_WITHIN_S, describe, rig_path
+from carp_ros.system.running_system import RunningSystem
 
 if TYPE_CHECKING:
     from carp_ros.cli.record import RecordCommand
-    from carp_ros.nodes.recorder_client import RecorderClient
-    from carp_ros.nodes.trial_node import TrialNode
+    from carp_ros.clients.recorder_client import RecorderClient
+    from carp_ros.clients.trial_node import TrialNode
 
 
 def run(command: RecordCommand) -> int:
@@ -60,8 +60,8 @@ def parameters(command: RecordCommand, rig: Rig) -> dict[str, str | int]:
 
 
 def _demonstrate_all(command: RecordCommand, rig: Rig, ended: list[dict[str, Any]]) -> None:
-    from carp_ros.nodes.recorder_client import RecorderClient
-    from carp_ros.nodes.trial_node import trial_node
+    from carp_ros.clients.recorder_client import RecorderClient
+    from carp_ros.clients.trial_node import trial_node
 
     cameras = list(rig.cameras)
     with trial_node(rig) as node:
@@ -99,7 +99,7 @@ def _demonstrate(
 
 def _attend(command: RecordCommand, rig: Rig, ended: list[dict[str, Any]]) -> None:
     from carp_ros.cli.record_console import RecordConsole
-    from carp_ros.nodes.recorder_client import recorder_client
+    from carp_ros.clients.recorder_client import recorder_client
 
     with recorder_client() as recorder:
         recorder.wait_until_there()

@@ -13,14 +13,14 @@ from typing import Any
 
 import yaml
 
-from carp_ros.bringup import rig_path
-from carp_ros.cli.progress import Progress
 from carp_ros.cli.record import RecordCommand
+from carp_ros.console.progress import Progress
 from carp_ros.evaluation.demonstrations import Demonstration, Order, record_demonstrations
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.rig import Rig, load_rig
 from carp_ros.share import version
 from carp_ros.sim.tasks import task_named
+from carp_ros.system.bringup import rig_path
 
 
 def run(command: RecordCommand) -> int:

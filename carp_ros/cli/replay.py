@@ -11,16 +11,16 @@ from pathlib import Path
 
 import tyro
 
-from carp_ros.bringup import READY_WITHIN_S, describe, rig_path
-from carp_ros.cli.demo import NodeLog
 from carp_ros.cli.options import Text
+from carp_ros.console.node_log import NodeLog
 from carp_ros.evaluation.report import heading, write_report
+from carp_ros.processes.ros_environment import enter
 from carp_ros.recording.bag import read_info
 from carp_ros.recording.recorded_motion import Deviation, RecordedMotion, read_motion
 from carp_ros.rig import Rig, load_rig
-from carp_ros.ros_environment import enter
-from carp_ros.running_system import RunningSystem
 from carp_ros.share import version
+from carp_ros.system.bringup import READY_WITHIN_S, describe, rig_path
+from carp_ros.system.running_system import RunningSystem
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _system(
 
 def _replay(rig: Rig, motion: RecordedMotion, seed: int | None) -> tuple[Deviation, str]:
     """Do it again; return the deviation, and whether the task was done, where that can be told."""
-    from carp_ros.nodes.replay_node import replay_node  # after `enter`
+    from carp_ros.clients.replay_node import replay_node  # after `enter`
 
     def progress(text: str) -> None:
         if sys.stdout.isatty():

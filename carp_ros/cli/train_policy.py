@@ -6,14 +6,14 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from carp_ros.bringup import bundle_path
 from carp_ros.cli.export import provenance
-from carp_ros.cli.progress import Progress
 from carp_ros.cli.train_progress import TrainProgress
+from carp_ros.console.progress import Progress
 from carp_ros.export.training_run import export_run
 from carp_ros.inference.bundle import ImageSize
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.share import cache_folder
+from carp_ros.system.bringup import bundle_path
 from carp_ros.training.action_range import require_range
 from carp_ros.training.build import load_tokenizer, make_policy, policy_config, start_from
 from carp_ros.training.curves import draw_curves

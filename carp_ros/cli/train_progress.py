@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from carp_ros.cli.progress import Progress
+from carp_ros.console.progress import Progress
 
 
 class TrainProgress:

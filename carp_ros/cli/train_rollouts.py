@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from carp_ros.bringup import rig_path
 from carp_ros.cli.export import provenance
 from carp_ros.evaluation.trials import Conditions, FollowPolicy, run_trials
 from carp_ros.export.training_run import export_network
 from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.rig import load_rig
+from carp_ros.system.bringup import rig_path
 from carp_ros.training.example import read_example
 from carp_ros.training.policy import Rollout
 from carp_ros.training.presets import PolicyRecipe

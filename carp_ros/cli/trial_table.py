@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from carp_ros.nodes.trial_agents import ChunkFigures
-    from carp_ros.nodes.trial_node import LiveTrial
+    from carp_ros.clients.trial_agents import ChunkFigures
+    from carp_ros.clients.trial_node import LiveTrial
 
 _STAGES = {
     "image_age": "image",

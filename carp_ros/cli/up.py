@@ -8,11 +8,11 @@ import sys
 import threading
 from dataclasses import dataclass
 
-from carp_ros.bringup import READY_WITHIN_S, Mode, describe
 from carp_ros.cli.options import Text
-from carp_ros.ready import announce_ready
-from carp_ros.ros_environment import enter
-from carp_ros.running_system import RunningSystem
+from carp_ros.processes.ready import announce_ready
+from carp_ros.processes.ros_environment import enter
+from carp_ros.system.bringup import READY_WITHIN_S, Mode, describe
+from carp_ros.system.running_system import RunningSystem
 
 _COLOURS = (36, 33, 35, 32, 34, 31)  # of ANSI terminals: cyan, yellow, magenta, green, blue, red
 

@@ -16,7 +16,7 @@ import numpy as np
 from carp_ros.control.realtime import Lateness
 from carp_ros.control.servo import Mode
 from carp_ros.errors import ChunkError, MessageError
-from carp_ros.mailbox import Mailbox, remove_leftovers
+from carp_ros.processes.mailbox import Mailbox, remove_leftovers
 from carp_ros.refusal import refusing
 from carp_ros.types import Array, Chunk, Pose, SafetyMode, Twist
 

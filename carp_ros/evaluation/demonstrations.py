@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from carp_ros.evaluation.trials import demonstrate
-from carp_ros.parent import end_worker_with_parent
+from carp_ros.processes.parent import end_worker_with_parent
 from carp_ros.recording.bag import disk_errors
 from carp_ros.recording.episode import EpisodeInfo, Verdict
 from carp_ros.recording.live_episode import Images, LiveEpisode

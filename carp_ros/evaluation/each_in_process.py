@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 from carp_ros.errors import CarpError
-from carp_ros.parent import end_worker_with_parent
+from carp_ros.processes.parent import end_worker_with_parent
 from carp_ros.refusal import in_words
 
 Job = TypeVar("Job")

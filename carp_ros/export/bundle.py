@@ -17,6 +17,7 @@ from carp_ros.export.int8 import quantize_products
 from carp_ros.export.onnx_export import export_onnx
 from carp_ros.export.policy_graphs import policy_graphs
 from carp_ros.export.shared_weights import share_weights
+from carp_ros.files.whole_file import remove_folder, whole_folder
 from carp_ros.inference.bundle import (
     FORMAT,
     MANIFEST,
@@ -29,7 +30,6 @@ from carp_ros.inference.layout import NAMES, UNITS
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.refusal import in_words, refusing
 from carp_ros.training.bundled_network import NETWORK, write_network
-from carp_ros.whole_file import remove_folder, whole_folder
 
 _GOLDEN = "golden.npz"
 _TOLERANCES = {

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from carp_ros.export.published_checkpoint import published_tokenizer, published_transformer
 from carp_ros.export.published_vision import published_features
+from carp_ros.files.plain_json import load_json
 from carp_ros.networks.carp_tokenizer import CarpTokenizer
 from carp_ros.networks.carp_transformer import CarpTransformer
-from carp_ros.plain_json import load_json
 from carp_ros.refusal import refusing
 from carp_ros.training.checkpoint_file import read_safetensors
 

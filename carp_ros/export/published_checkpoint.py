@@ -18,10 +18,11 @@ from carp_ros.export.published_sizes import (
 )
 from carp_ros.export.published_tokenizer import load_tokenizer_weights
 from carp_ros.export.published_transformer import load_transformer_weights
+from carp_ros.files.plain_json import load_json
+from carp_ros.files.whole_file import whole_file
 from carp_ros.networks.carp_tokenizer import CarpTokenizer, TokenizerConfig
 from carp_ros.networks.carp_transformer import CarpTransformer, TransformerConfig
 from carp_ros.networks.weights import network_with, require_weights
-from carp_ros.plain_json import load_json
 from carp_ros.refusal import in_words, refusing, shortened
 from carp_ros.strict import read_strictly
 from carp_ros.training.checkpoint_file import (
@@ -30,7 +31,6 @@ from carp_ros.training.checkpoint_file import (
     write_safetensors,
 )
 from carp_ros.training.policy_config import checked
-from carp_ros.whole_file import whole_file
 
 _CONFIG, _TOKENIZER, _TRANSFORMER = "config.json", "tokenizer.safetensors", "policy.safetensors"
 _AVERAGED, _LOCAL = "ema_ar_wo_ddp", "vae_local"

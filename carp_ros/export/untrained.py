@@ -11,12 +11,12 @@ import torch
 import yaml
 
 from carp_ros.export.training_run import export_network
+from carp_ros.files.plain_yaml import load_mapping
 from carp_ros.inference.bundle import MANIFEST, WeightPrecision, load_bundle, sha256_of
 from carp_ros.inference.layout import NAMES
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.carp_policy import EyesConfig
-from carp_ros.plain_yaml import load_mapping
 from carp_ros.policies.carp import CarpPolicy
 from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.training.build import make_policy

@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from carp_ros.given_file import given_text
+from carp_ros.files.given_file import given_text
+from carp_ros.files.plain_yaml import mapping_from_yaml
 from carp_ros.inference.layout import FARTHEST, NAMES, UNITS
 from carp_ros.inference.trained_rig import why_unlike
-from carp_ros.plain_yaml import mapping_from_yaml
 from carp_ros.refusal import refusing
 from carp_ros.rig import Rig
 from carp_ros.rig_sections import RigName

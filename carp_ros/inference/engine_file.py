@@ -11,8 +11,8 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from carp_ros.files.whole_file import whole_file
 from carp_ros.share import cache_folder
-from carp_ros.whole_file import whole_file
 
 _LONGEST_HEADER = 4096
 

@@ -20,16 +20,16 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 
 from carp_ros.errors import DeviceError
-from carp_ros.mailbox import remove_leftovers
-from carp_ros.nodes.convert import camera_info_to_msg, image_to_msg
-from carp_ros.nodes.guarded_node import GuardedNode
-from carp_ros.nodes.parameter_rules import OneOf
-from carp_ros.nodes.params import fixed_parameter, rig_parameter
-from carp_ros.nodes.process import run_node
-from carp_ros.nodes.qos import SENSOR
-from carp_ros.parent import known_parent
+from carp_ros.processes.mailbox import remove_leftovers
+from carp_ros.processes.parent import known_parent
+from carp_ros.processes.ros_environment import IMAGES_PROFILE
 from carp_ros.rig import CellConfig, Rig
-from carp_ros.ros_environment import IMAGES_PROFILE
+from carp_ros.ros.guarded_node import GuardedNode
+from carp_ros.ros.messages import camera_info_to_msg, image_to_msg
+from carp_ros.ros.parameter_rules import OneOf
+from carp_ros.ros.params import fixed_parameter, rig_parameter
+from carp_ros.ros.process import run_node
+from carp_ros.ros.qos import SENSOR
 from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cameras import Image as Picture
 from carp_ros.sim.levels import LEVELS

@@ -8,7 +8,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from carp_ros.control.pairing import Pairing
 from carp_ros.errors import CarpError, MessageError
-from carp_ros.nodes.convert import chunk_from_msgs, time_from_msg
+from carp_ros.ros.messages import chunk_from_msgs, time_from_msg
 from carp_ros.types import Chunk
 
 

@@ -7,9 +7,9 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from carp_ros.control.arbiter import Arbiter
 from carp_ros.control.command import Fault
 from carp_ros.control.realtime import count_later_than, lateness_quantile_s
-from carp_ros.nodes.diagnostics import ERROR, OK, WARN, status
 from carp_ros.nodes.gripper_follower import GripperFollower
-from carp_ros.nodes.servo_keeper import ServoKeeper
+from carp_ros.ros.diagnostics import ERROR, OK, WARN, status
+from carp_ros.servo.servo_keeper import ServoKeeper
 
 _FULL_SPEED = 0.995
 

@@ -52,19 +52,19 @@ from carp_ros.nodes.chunk_intake import ChunkIntake
 from carp_ros.nodes.control_diagnostics import arm_status, gripper_status, loop_status
 from carp_ros.nodes.control_log import ControlLog
 from carp_ros.nodes.control_publishers import ControlPublishers
-from carp_ros.nodes.convert import recent_stamp_ns, shifted, twist_from_msg
-from carp_ros.nodes.devices import make_gripper
-from carp_ros.nodes.diagnostics import DiagnosticsPublisher
 from carp_ros.nodes.gripper_follower import GripperFollower
-from carp_ros.nodes.late_answers import LateTrigger
-from carp_ros.nodes.managed_node import ManagedNode
-from carp_ros.nodes.params import cameras_parameter, rig_parameter, show_limits
-from carp_ros.nodes.process import run_node
-from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
-from carp_ros.nodes.rivals import Rivals
-from carp_ros.nodes.servo_keeper import SERVO_PROGRAM, ServoKeeper
-from carp_ros.nodes.small_messages import subscribe_small
-from carp_ros.parent import HOLD
+from carp_ros.processes.parent import HOLD
+from carp_ros.ros.diagnostics import DiagnosticsPublisher
+from carp_ros.ros.late_answers import LateTrigger
+from carp_ros.ros.managed_node import ManagedNode
+from carp_ros.ros.messages import recent_stamp_ns, shifted, twist_from_msg
+from carp_ros.ros.params import cameras_parameter, rig_parameter, show_limits
+from carp_ros.ros.process import run_node
+from carp_ros.ros.qos import COMMAND, LATCHED, SENSOR
+from carp_ros.ros.rivals import Rivals
+from carp_ros.ros.small_messages import subscribe_small
+from carp_ros.servo.devices import make_gripper
+from carp_ros.servo.servo_keeper import SERVO_PROGRAM, ServoKeeper
 from carp_ros.types import Chunk
 
 _PERIOD_S = 0.01

@@ -9,10 +9,10 @@ from std_msgs.msg import Float64
 from visualization_msgs.msg import MarkerArray
 
 from carp_ros.control.command import ServoState
-from carp_ros.nodes.convert import joints_to_msg, pose_to_msg
 from carp_ros.nodes.markers import workspace_markers
-from carp_ros.nodes.qos import LATCHED, SENSOR
 from carp_ros.rig import Rig
+from carp_ros.ros.messages import joints_to_msg, pose_to_msg
+from carp_ros.ros.qos import LATCHED, SENSOR
 from carp_ros.types import GripperState
 
 _GRIPPER_TICKS = 4

@@ -6,13 +6,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, get_args
 
-from carp_ros.nodes.guarded_node import GuardedNode
-from carp_ros.nodes.parameter_rules import NOT_EMPTY, TEXT, OneOf
-from carp_ros.person import user_name
-from carp_ros.plain_yaml import load_mapping
+from carp_ros.files.plain_yaml import load_mapping
+from carp_ros.processes.person import user_name
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.recording.live_episode import Images
 from carp_ros.rig import Rig
+from carp_ros.ros.guarded_node import GuardedNode
+from carp_ros.ros.parameter_rules import NOT_EMPTY, TEXT, OneOf
 from carp_ros.share import version
 from carp_ros.strict import Between, Matching, Rule
 

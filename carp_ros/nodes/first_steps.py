@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carp_ros.bringup import Mode
+from carp_ros.system.bringup import Mode
 
 _TRIGGER = "std_srvs/srv/Trigger"
 

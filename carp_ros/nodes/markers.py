@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from visualization_msgs.msg import Marker, MarkerArray
 
-from carp_ros.nodes.convert import header
 from carp_ros.rig import LimitsConfig
+from carp_ros.ros.messages import header
 
 
 def workspace_markers(limits: LimitsConfig, stamp_ns: int, frame: str) -> MarkerArray:

@@ -44,23 +44,23 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 from carp_ros.errors import CarpError, DeviceError, MessageError, UsageError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.observation import ObservationBuffer
-from carp_ros.nodes.convert import (
+from carp_ros.policies.cadence import Cadence
+from carp_ros.policies.carp import CarpPolicy
+from carp_ros.policies.live import Answer, InferenceLog, LivePolicy, kind_of
+from carp_ros.policies.load import load_policy
+from carp_ros.ros.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
+from carp_ros.ros.managed_node import ManagedNode
+from carp_ros.ros.messages import (
     chunk_to_msgs,
     image_from_msg,
     joints_from_msg,
     pose_from_msg,
     recent_stamp_ns,
 )
-from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
-from carp_ros.nodes.managed_node import ManagedNode
-from carp_ros.nodes.parameter_rules import NOT_EMPTY, OneOf
-from carp_ros.nodes.params import fixed_parameter, rig_parameter
-from carp_ros.nodes.process import run_node
-from carp_ros.nodes.qos import COMMAND, SENSOR
-from carp_ros.policies.cadence import Cadence
-from carp_ros.policies.carp import CarpPolicy
-from carp_ros.policies.live import Answer, InferenceLog, LivePolicy, kind_of
-from carp_ros.policies.load import load_policy
+from carp_ros.ros.parameter_rules import NOT_EMPTY, OneOf
+from carp_ros.ros.params import fixed_parameter, rig_parameter
+from carp_ros.ros.process import run_node
+from carp_ros.ros.qos import COMMAND, SENSOR
 from carp_ros.runtimes import AUTO, RUNTIMES, choose_runtime
 from carp_ros.strict import Between
 from carp_ros.types import Observation

@@ -33,17 +33,17 @@ from std_srvs.srv import SetBool, Trigger
 
 from carp_ros.control.realtime import prefer_process
 from carp_ros.errors import CarpError
-from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.nodes.episode_parameters import EpisodeParameters
-from carp_ros.nodes.managed_node import ManagedNode
-from carp_ros.nodes.params import fixed_parameter, rig_parameter
-from carp_ros.nodes.process import run_node
-from carp_ros.nodes.qos import EVENTS
-from carp_ros.nodes.raw_topics import STATUS, listen
-from carp_ros.nodes.writer_link import WriterLink
 from carp_ros.recording.event import event_from_json
 from carp_ros.recording.live_episode import sources
 from carp_ros.recording.messages import decode_text
+from carp_ros.recording.writer_link import WriterLink
+from carp_ros.ros.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
+from carp_ros.ros.managed_node import ManagedNode
+from carp_ros.ros.params import fixed_parameter, rig_parameter
+from carp_ros.ros.process import run_node
+from carp_ros.ros.qos import EVENTS
+from carp_ros.ros.raw_topics import STATUS, listen
 from carp_ros.strict import Between
 
 _BUFFER_MB = 256  # 4.6 s of two raw 640x480 cameras at 30 Hz

@@ -26,17 +26,17 @@ from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, JointState
 from std_srvs.srv import Trigger
 
-from carp_ros.nodes.convert import time_from_msg
-from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.nodes.first_steps import first_steps
-from carp_ros.nodes.guarded_node import GuardedNode
-from carp_ros.nodes.params import fixed_parameter, rig_parameter
-from carp_ros.nodes.process import run_node
-from carp_ros.nodes.qos import SENSOR
-from carp_ros.ready import announce_ready
-from carp_ros.stream_meter import StreamMeter
+from carp_ros.nodes.wall_clock import WallClock
+from carp_ros.processes.ready import announce_ready
+from carp_ros.recording.stream_meter import StreamMeter
+from carp_ros.ros.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
+from carp_ros.ros.guarded_node import GuardedNode
+from carp_ros.ros.messages import time_from_msg
+from carp_ros.ros.params import fixed_parameter, rig_parameter
+from carp_ros.ros.process import run_node
+from carp_ros.ros.qos import SENSOR
 from carp_ros.strict import Matching
-from carp_ros.wall_clock import WallClock
 
 _JOINT_RATE_HZ = 100.0
 _WINDOW_NS = 2_000_000_000

@@ -24,15 +24,15 @@ from carp_ros.control.realtime import prefer_process
 from carp_ros.errors import DeviceError
 from carp_ros.hardware.pointer import Pointer
 from carp_ros.hardware.spacemouse import SpaceMouse
-from carp_ros.nodes.convert import twist_to_msg
-from carp_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
-from carp_ros.nodes.guarded_node import GuardedNode
-from carp_ros.nodes.parameter_rules import OneOf
-from carp_ros.nodes.params import fixed_parameter, rig_parameter
-from carp_ros.nodes.process import run_node
-from carp_ros.nodes.qos import COMMAND, EVENTS
 from carp_ros.recording.event import EpisodeEvent
 from carp_ros.rig import Rig
+from carp_ros.ros.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
+from carp_ros.ros.guarded_node import GuardedNode
+from carp_ros.ros.messages import twist_to_msg
+from carp_ros.ros.parameter_rules import OneOf
+from carp_ros.ros.params import fixed_parameter, rig_parameter
+from carp_ros.ros.process import run_node
+from carp_ros.ros.qos import COMMAND, EVENTS
 
 _HEARTBEAT_TICKS = 4
 _UNHEARD_S = 10  # before it is logged

@@ -23,8 +23,8 @@ from rosbags.rosbag2 import WriterError
 from rosbags.typesys import Stores, get_typestore
 
 from carp_ros.errors import DeviceError, MessageError
-from carp_ros.given_file import given_text
-from carp_ros.plain_yaml import texts_from_yaml
+from carp_ros.files.given_file import given_text
+from carp_ros.files.plain_yaml import texts_from_yaml
 from carp_ros.recording.episode import EpisodeInfo, Topic
 from carp_ros.recording.mcap_scan import McapScan, Message
 from carp_ros.recording.mcap_storage import FlushableWriter, sync

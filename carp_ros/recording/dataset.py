@@ -30,6 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from carp_ros.errors import EpisodeError
+from carp_ros.files.whole_file import DRAFT, whole_file
 from carp_ros.recording.dataset_check import check_episodes, checked_dataset
 from carp_ros.recording.dataset_content import tasks_of
 from carp_ros.recording.dataset_files import (
@@ -48,7 +49,6 @@ from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.recording.pieces import Piece, read_piece
 from carp_ros.recording.tables import Columns, write_columns
 from carp_ros.recording.video import join_videos
-from carp_ros.whole_file import DRAFT, whole_file
 
 _PIECES = "pieces"
 _LONGEST_NAME = 200  # bytes, of a folder's; file systems take 255, and a draft's is longer

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from carp_ros.plain_json import load_json
+from carp_ros.files.plain_json import load_json
 from carp_ros.recording.dataset_content import (
     DIGESTS,
     STATISTICS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from carp_ros.plain_json import load_json
+from carp_ros.files.plain_json import load_json
 from carp_ros.recording.dataset_spec import DatasetSpec, video_key
 from carp_ros.recording.tables import read_rows
 from carp_ros.refusal import shortened

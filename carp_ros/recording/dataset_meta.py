@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from carp_ros.files.whole_file import whole_file
 from carp_ros.recording.dataset_content import (
     DIGESTS,
     STATISTICS,
@@ -25,7 +26,6 @@ from carp_ros.recording.pieces import Piece
 from carp_ros.recording.statistics import column_statistics
 from carp_ros.recording.tables import Columns, write_rows, write_tasks
 from carp_ros.recording.video import video_info
-from carp_ros.whole_file import whole_file
 
 _NULLABLE = {"seed": pa.int64(), "success": pa.bool_()}
 

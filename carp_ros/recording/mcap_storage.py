@@ -17,7 +17,7 @@ from zlib import crc32
 from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.storage_mcap import McapWriter
 
-from carp_ros.whole_file import sync as sync
+from carp_ros.files.whole_file import sync as sync
 
 _CRC_OFFSET = 1 + 8 + 3 * 8  # in a chunk record: opcode, length, start, end, size
 

@@ -1,6 +1,6 @@
 """Values to serialized messages and back without ROS, for the topics that are recorded.
 
-ROS reads these bytes as the messages that `nodes/convert.py` makes of the same values.
+ROS reads these bytes as the messages that `ros/messages.py` makes of the same values.
 """
 
 from __future__ import annotations

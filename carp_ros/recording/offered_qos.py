@@ -17,7 +17,7 @@ _FOREVER = QosTime(9223372036, 854775807)
 
 
 def offered_qos(topic: str) -> Qos:
-    """Return a topic's quality of service; nodes/qos.py says why each is so."""
+    """Return a topic's quality of service; ros/qos.py says why each is so."""
     if topic in _LATCHED:
         return _qos(1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL)
     if topic in _COMMANDS:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from carp_ros.files.whole_file import whole_folder
 from carp_ros.inference.layout import vector_from_tool
 from carp_ros.recording.dataset_spec import DatasetSpec, video_key
 from carp_ros.recording.episode import EpisodeInfo
@@ -19,7 +20,6 @@ from carp_ros.recording.frames import Frame
 from carp_ros.recording.statistics import ImageStatistics, Statistics
 from carp_ros.recording.tables import Columns, read_columns, write_columns
 from carp_ros.recording.video import VideoWriter
-from carp_ros.whole_file import whole_folder
 
 _TABLE = "frames.parquet"
 _FACTS = "episode.json"

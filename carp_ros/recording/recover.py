@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from carp_ros.plain_yaml import texts_from_yaml
+from carp_ros.files.plain_yaml import texts_from_yaml
 from carp_ros.recording.bag import (
     METADATA,
     UNFINISHED,

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from carp_ros.recording.findings import Finding, Thresholds
-from carp_ros.stream_meter import StreamMeter
+from carp_ros.recording.stream_meter import StreamMeter
 
 
 class StreamQuality:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from carp_ros.given_file import given_bytes
+from carp_ros.files.given_file import given_bytes
+from carp_ros.files.whole_file import whole_file
 from carp_ros.refusal import refusing
-from carp_ros.whole_file import whole_file
 
 _MOST_BYTES = 500_000_000
 _MOST_VALUES = 50_000_000  # a file of ours, of 1000 s at 30 Hz, has 2 million

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from carp_ros.errors import DeviceError
-from carp_ros.mailbox import Mailbox
+from carp_ros.processes.mailbox import Mailbox
 from carp_ros.rig import Rig
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.tasks import Task

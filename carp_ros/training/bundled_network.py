@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from carp_ros.plain_json import load_json
+from carp_ros.files.plain_json import load_json
 from carp_ros.refusal import refusing
 from carp_ros.strict import Between, Sized, read_strictly
 

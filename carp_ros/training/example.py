@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from carp_ros.given_file import given_bytes
+from carp_ros.files.given_file import given_bytes
+from carp_ros.files.whole_file import whole_file
 from carp_ros.refusal import refusing
 from carp_ros.training.images import Images
 from carp_ros.training.windows import Windows
-from carp_ros.whole_file import whole_file
 
 EXAMPLE = "example.npz"
 

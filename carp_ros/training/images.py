@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from carp_ros.files.whole_file import whole_file
 from carp_ros.inference.bundle import ImageSize
 from carp_ros.inference.preprocess import network_image
 from carp_ros.recording.dataset_reader import DatasetReader
-from carp_ros.whole_file import whole_file
 
 Images = dict[str, npt.NDArray[np.uint8]]
 """By camera, of all frames: of shape (F, h, w, 3)."""

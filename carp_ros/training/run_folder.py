@@ -19,8 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from carp_ros.given_file import given_bytes
-from carp_ros.plain_json import load_json
+from carp_ros.files.given_file import given_bytes
+from carp_ros.files.plain_json import load_json
+from carp_ros.files.whole_file import whole_file
 from carp_ros.refusal import refusing
 from carp_ros.training.bundled_network import NETWORK, read_network
 from carp_ros.training.checkpoint_file import (
@@ -28,7 +29,6 @@ from carp_ros.training.checkpoint_file import (
     read_torch,
     write_safetensors,
 )
-from carp_ros.whole_file import whole_file
 
 CONFIG, STATE, WEIGHTS = "config.json", "state.pt", "weights.safetensors"
 METRICS, CURVES = "metrics.jsonl", "curves.png"

@@ -1,7 +1,7 @@
 import pytest
 
 from carp_ros.cli.convert import ConvertCommand, main, summary
-from carp_ros.recording.convert import Outcome
+from carp_ros.recording.conversion import Outcome
 
 
 def test_the_summary_names_what_was_not_taken_and_why(tmp_path):

@@ -2,9 +2,9 @@ import pytest
 
 from carp_ros.cli.demo import DemoCommand, _conduct, chosen_bundle
 from carp_ros.cli.trial_table import header, row
+from carp_ros.clients.trial_agents import ChunkFigures
+from carp_ros.clients.trial_node import LiveTrial, StreamCount, UnmovedError
 from carp_ros.errors import DeviceError
-from carp_ros.nodes.trial_agents import ChunkFigures
-from carp_ros.nodes.trial_node import LiveTrial, StreamCount, UnmovedError
 
 STAGES = ("image_age", "preprocess", "vision", "decode", "schedule", "total")
 

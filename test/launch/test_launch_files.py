@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from carp_ros.errors import DeviceError
-from carp_ros.parent import HOLD
-from carp_ros.restarts import EXIT_REFUSED, PAUSES_S
+from carp_ros.processes.parent import HOLD
+from carp_ros.processes.restarts import EXIT_REFUSED, PAUSES_S
 
 FOLDER = Path(__file__).parent.parent.parent / "launch"
 

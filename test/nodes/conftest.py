@@ -7,19 +7,15 @@ the cameras, and see where the simulated arm really is.
 
 import contextlib
 import json
-import os
-import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pytest
-import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from lifecycle_msgs.msg import Transition
@@ -31,48 +27,22 @@ from std_msgs.msg import Bool, Float64, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from carp_ros.errors import DeviceError
-from carp_ros.nodes.convert import chunk_to_msgs, header, twist_to_msg
-from carp_ros.nodes.devices import make_kinematics
-from carp_ros.nodes.executor import KeptExecutor
-from carp_ros.nodes.qos import COMMAND, LATCHED, SENSOR
 from carp_ros.rig import Rig, load_rig
+from carp_ros.ros.executor import KeptExecutor
+from carp_ros.ros.messages import chunk_to_msgs, header, twist_to_msg
+from carp_ros.ros.qos import COMMAND, LATCHED, SENSOR
+from carp_ros.servo.devices import make_kinematics
 from carp_ros.sim.live_cell import LiveCell, snapshot_name
 from carp_ros.sim.tasks import task_named
 from carp_ros.sim.ur.faults import FaultClient
 from carp_ros.types import Chunk, Twist
 
+from ..loopback_rig import write_rig
+from ..patience import await_true
+
 REPOSITORY = Path(__file__).parents[2]
 FAULT_PORT = 30998
-Result = TypeVar("Result")
-_TOO_LATE = re.compile(
-    r"newest image of \w+ is [\d.]+ s old|last chunk ended and no other came"
-    r"|our commands came too late|no new robot state|no heartbeat of the control node"
-    r"|no dead-man heartbeat"
-)
 STILL = Twist(np.zeros(3), np.zeros(3))
-
-
-def await_true(condition: Callable[[], object], timeout_s: float, what: str) -> None:
-    """Wait for a condition; fail with `what` was expected."""
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what}"
-        time.sleep(0.01)
-
-
-def on_a_busy_machine(action: Callable[[], Result], beginnings: int = 4) -> Result:
-    """Do what moves the arm; anew if the machine was late with an image, a chunk or a command.
-
-    The stop is as it should be, and has tests of its own.
-    """
-    for left in reversed(range(beginnings)):
-        try:
-            return action()
-        except DeviceError as error:
-            if not left or not _TOO_LATE.search(str(error)):
-                raise
-    raise AssertionError("no beginning")
 
 
 class Trace:
@@ -317,25 +287,6 @@ class Workstation:
             if cell.time_ns > seen_ns:
                 seen_ns = cell.time_ns
                 self.trace.samples.append((seen_ns * 1e-9, cell.tcp_pose.position))
-
-
-def write_rig(folder: Path) -> Path:
-    """Write the simulated rig's file with a loopback address of this process's own."""
-    content = yaml.safe_load((REPOSITORY / "config" / "ur5e_sim.yaml").read_text())
-    pid = os.getpid()
-    host = f"127.{200 + (pid >> 16) % 50}.{(pid >> 8) % 256}.{pid % 254 + 1}"
-    content["arm"]["host"] = content["gripper"]["host"] = host
-    # the cameras are a thread beside the test: they may be late on a busy machine
-    content["limits"]["camera_timeout_s"] = 0.5
-    path = folder / "ur5e_sim.yaml"
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
-    return path
-
-
-@pytest.fixture
-def rig_path(tmp_path) -> Path:
-    """Return a rig's file for a whole system."""
-    return write_rig(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from carp_ros.bringup import NodeProcess
-from carp_ros.nodes.recorder_client import RecorderClient, recorder_client
-from carp_ros.running_system import RunningSystem
+from carp_ros.clients.recorder_client import RecorderClient, recorder_client
+from carp_ros.system.bringup import NodeProcess
+from carp_ros.system.running_system import RunningSystem
 
 from .conftest import REPOSITORY
 

@@ -5,7 +5,7 @@ import pytest
 
 from carp_ros.errors import ChunkError, MessageError
 from carp_ros.nodes.chunk_intake import ChunkIntake
-from carp_ros.nodes.convert import chunk_to_msgs
+from carp_ros.ros.messages import chunk_to_msgs
 from carp_ros.types import Chunk
 
 MS = 1_000_000

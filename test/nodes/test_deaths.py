@@ -14,20 +14,21 @@ import numpy as np
 import pytest
 from std_msgs.msg import Bool
 
-from carp_ros.bringup import describe
+from carp_ros.clients.recorder_client import RecorderClient
+from carp_ros.clients.trial_node import TrialNode, trial_node
 from carp_ros.errors import DeviceError
-from carp_ros.mailbox import SHARED_FOLDER
-from carp_ros.nodes.qos import COMMAND
-from carp_ros.nodes.recorder_client import RecorderClient
-from carp_ros.nodes.trial_node import TrialNode, trial_node
+from carp_ros.processes.mailbox import SHARED_FOLDER
 from carp_ros.recording.bag import read_info
 from carp_ros.recording.recover import Recovery, recover
 from carp_ros.rig import load_rig
-from carp_ros.running_system import RunningSystem
+from carp_ros.ros.qos import COMMAND
 from carp_ros.sim.live_cell import LiveCell
 from carp_ros.sim.tasks import task_named
+from carp_ros.system.bringup import describe
+from carp_ros.system.running_system import RunningSystem
 
-from .conftest import Trace, await_true
+from ..patience import await_true
+from .conftest import Trace
 
 pytestmark = pytest.mark.realtime
 

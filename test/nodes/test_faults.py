@@ -8,10 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from carp_ros.nodes.convert import chunk_to_msgs
+from carp_ros.ros.messages import chunk_to_msgs
 from carp_ros.types import Chunk
 
-from .conftest import await_true
+from ..patience import await_true
 
 pytestmark = pytest.mark.realtime
 

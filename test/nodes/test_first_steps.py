@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
-from carp_ros.bringup import Mode
 from carp_ros.nodes.first_steps import first_steps
+from carp_ros.system.bringup import Mode
 
 
 @pytest.mark.parametrize("mode", get_args(Mode))

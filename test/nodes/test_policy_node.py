@@ -21,21 +21,21 @@ from std_msgs.msg import Float64, String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from carp_ros.inference.layout import vector_from_tool
-from carp_ros.nodes.convert import (
+from carp_ros.rig import load_rig
+from carp_ros.ros.executor import KeptExecutor
+from carp_ros.ros.messages import (
     chunk_from_msgs,
     image_to_msg,
     joints_to_msg,
     pose_to_msg,
     time_from_msg,
 )
-from carp_ros.nodes.executor import KeptExecutor
-from carp_ros.nodes.qos import COMMAND, SENSOR
-from carp_ros.rig import load_rig
+from carp_ros.ros.qos import COMMAND, SENSOR
 from carp_ros.share import share_folder
 from carp_ros.types import Pose
 
+from ..patience import await_true
 from ..tiny_bundle import actions_for, log_likelihood
-from .conftest import await_true
 
 pytestmark = pytest.mark.realtime
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 from geometry_msgs.msg import PoseStamped
 
-from carp_ros.bringup import describe
-from carp_ros.nodes.qos import SENSOR
-from carp_ros.nodes.trial_agents import PolicyAtWork
-from carp_ros.nodes.trial_node import trial_node
+from carp_ros.clients.trial_agents import PolicyAtWork
+from carp_ros.clients.trial_node import trial_node
 from carp_ros.rig import load_rig
-from carp_ros.running_system import RunningSystem
+from carp_ros.ros.qos import SENSOR
+from carp_ros.system.bringup import describe
+from carp_ros.system.running_system import RunningSystem
 
+from ..patience import await_true, on_a_busy_machine
 from ..tiny_bundle import DRIFT_M, STEP_S
-from .conftest import await_true, on_a_busy_machine
 from .recorder_system import show
 
 pytestmark = pytest.mark.realtime

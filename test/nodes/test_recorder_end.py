@@ -10,7 +10,7 @@ import pytest
 from carp_ros.recording.bag import read_info
 from carp_ros.recording.recover import recover
 
-from .conftest import await_true
+from ..patience import await_true
 from .recorder_system import running_recorder, writer_of
 
 pytestmark = pytest.mark.realtime

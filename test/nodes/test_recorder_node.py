@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from std_msgs.msg import String
 
+from carp_ros.clients.recorder_client import RecorderClient
 from carp_ros.errors import DeviceError
-from carp_ros.nodes.qos import EVENTS
-from carp_ros.nodes.recorder_client import RecorderClient
 from carp_ros.recording.bag import read_info, read_messages
 from carp_ros.recording.event import EpisodeEvent
 from carp_ros.recording.recover import recover
-from carp_ros.running_system import RunningSystem
+from carp_ros.ros.qos import EVENTS
+from carp_ros.system.running_system import RunningSystem
 
-from .conftest import await_true
+from ..patience import await_true
 from .recorder_system import running_recorder, writer_of
 
 pytestmark = pytest.mark.realtime

@@ -13,13 +13,13 @@ from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import JointState
 
 from carp_ros.nodes import supervisor_node as module
-from carp_ros.nodes.convert import time_to_msg
-from carp_ros.nodes.executor import KeptExecutor
-from carp_ros.nodes.managed_node import ManagedNode
 from carp_ros.nodes.supervisor_node import SupervisorNode
+from carp_ros.ros.executor import KeptExecutor
+from carp_ros.ros.managed_node import ManagedNode
+from carp_ros.ros.messages import time_to_msg
 from carp_ros.share import share_folder
 
-from .conftest import await_true
+from ..patience import await_true
 
 pytestmark = pytest.mark.realtime
 

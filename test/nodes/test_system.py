@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 
-from carp_ros.bringup import describe
-from carp_ros.nodes.trial_node import trial_node
+from carp_ros.clients.trial_node import trial_node
 from carp_ros.rig import load_rig
-from carp_ros.running_system import RunningSystem
+from carp_ros.system.bringup import describe
+from carp_ros.system.running_system import RunningSystem
 
+from ..patience import await_true, on_a_busy_machine
 from ..sockets import descendants, sockets_of
-from .conftest import await_true, on_a_busy_machine
 
 pytestmark = pytest.mark.realtime
 

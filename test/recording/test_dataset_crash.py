@@ -10,9 +10,9 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from carp_ros import whole_file
+from carp_ros.files import whole_file
 from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.convert import Wanted, convert, find_episodes
+from carp_ros.recording.conversion import Wanted, convert, find_episodes
 from carp_ros.recording.dataset_files import INFO, read_episodes
 from carp_ros.recording.tables import read_columns
 

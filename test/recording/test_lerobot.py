@@ -9,7 +9,7 @@ import pytest
 
 from carp_ros.recording.bag import read_info
 from carp_ros.recording.bag_frames import Way, episode_frames
-from carp_ros.recording.convert import Wanted, convert
+from carp_ros.recording.conversion import Wanted, convert
 from carp_ros.recording.dataset_reader import DatasetReader
 
 CAMERAS = ("wrist_cam", "third_cam")

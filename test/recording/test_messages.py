@@ -1,4 +1,4 @@
-"""Our bytes against the messages of `nodes/convert.py`, as ROS's own serializer knows them."""
+"""Our bytes against the messages of `ros/messages.py`, as ROS's own serializer knows them."""
 
 import numpy as np
 import pytest
@@ -43,11 +43,11 @@ def chunk():
 
 @given(VECTORS, QUATERNIONS)
 def test_poses_are_what_ros_reads_and_come_back(position, quaternion):
-    from carp_ros.nodes import convert
+    from carp_ros.ros import messages as ros_messages
 
     pose = Pose(position, quaternion)
     ours = messages.encode_pose(pose, STAMP_NS, "base")
-    assert same_in_ros(ours, convert.pose_to_msg(pose, STAMP_NS, "base"))
+    assert same_in_ros(ours, ros_messages.pose_to_msg(pose, STAMP_NS, "base"))
     back = messages.decode_pose(ours, "base")
     assert (back.position == position).all()
     assert (back.quaternion == quaternion).all()
@@ -55,11 +55,11 @@ def test_poses_are_what_ros_reads_and_come_back(position, quaternion):
 
 @given(SPEEDS, SPEEDS)
 def test_twists_are_what_ros_reads_and_come_back(linear, angular):
-    from carp_ros.nodes import convert
+    from carp_ros.ros import messages as ros_messages
 
     twist = Twist(linear, angular)
     ours = messages.encode_twist(twist, STAMP_NS, "base_link")
-    assert same_in_ros(ours, convert.twist_to_msg(twist, STAMP_NS, "base_link"))
+    assert same_in_ros(ours, ros_messages.twist_to_msg(twist, STAMP_NS, "base_link"))
     back = messages.decode_twist(ours, "base_link")
     assert (back.linear == linear).all()
     assert (back.angular == angular).all()
@@ -67,25 +67,27 @@ def test_twists_are_what_ros_reads_and_come_back(linear, angular):
 
 @given(IMAGES)
 def test_images_are_what_ros_reads_and_come_back(image):
-    from carp_ros.nodes import convert
+    from carp_ros.ros import messages as ros_messages
 
     ours = messages.encode_image(image, STAMP_NS, "wrist_cam_optical_frame")
-    assert same_in_ros(ours, convert.image_to_msg(image, STAMP_NS, "wrist_cam_optical_frame"))
+    assert same_in_ros(ours, ros_messages.image_to_msg(image, STAMP_NS, "wrist_cam_optical_frame"))
     assert (messages.decode_image(messages.IMAGE, ours) == image).all()
 
 
 def test_camera_joints_and_plain_values_are_what_ros_reads():
     from std_msgs.msg import Bool, Float64, String
 
-    from carp_ros.nodes import convert
+    from carp_ros.ros import messages as ros_messages
 
     intrinsics = np.array([[300.0, 0.0, 159.5], [0.0, 301.0, 119.5], [0.0, 0.0, 1.0]])
     camera = (intrinsics, 320, 240, STAMP_NS, "third_cam_optical_frame")
-    assert same_in_ros(messages.encode_camera_info(*camera), convert.camera_info_to_msg(*camera))
+    assert same_in_ros(
+        messages.encode_camera_info(*camera), ros_messages.camera_info_to_msg(*camera)
+    )
     names = ("shoulder", "elbow", "wrist_1")
     joints = (names, np.array([0.1, -2.0, 3.0]), np.array([0.0, 1.0, -1.0]), STAMP_NS, "base")
     ours = messages.encode_joints(*joints)
-    assert same_in_ros(ours, convert.joints_to_msg(*joints))
+    assert same_in_ros(ours, ros_messages.joints_to_msg(*joints))
     assert messages.decode_joints(ours, names[::-1]).tolist() == [3.0, -2.0, 0.1]
     assert same_in_ros(messages.encode_number(0.25), Float64(data=0.25))
     assert same_in_ros(messages.encode_flag(True), Bool(data=True))
@@ -93,9 +95,9 @@ def test_camera_joints_and_plain_values_are_what_ros_reads():
 
 
 def test_a_chunk_is_what_ros_reads():
-    from carp_ros.nodes import convert
+    from carp_ros.ros import messages as ros_messages
 
-    poses, gripper = convert.chunk_to_msgs(chunk(), "base")
+    poses, gripper = ros_messages.chunk_to_msgs(chunk(), "base")
     our_poses, our_gripper = messages.encode_chunk(chunk(), "base")
     assert same_in_ros(our_poses, poses)
     assert same_in_ros(our_gripper, gripper)

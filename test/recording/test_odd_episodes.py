@@ -12,7 +12,7 @@ from carp_ros.cli.convert import ConvertCommand
 from carp_ros.recording import bag, messages
 from carp_ros.recording.bag import mcap_file, read_info
 from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.convert import Wanted, convert, find_episodes
+from carp_ros.recording.conversion import Wanted, convert, find_episodes
 from carp_ros.recording.recover import find_episodes as find_all
 from carp_ros.recording.recover import recover
 from carp_ros.types import Pose

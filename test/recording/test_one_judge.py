@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from carp_ros.recording.convert import Wanted, convert
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from carp_ros.recording import messages
 from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.convert import Wanted, convert
 from carp_ros.recording.live_episode import LiveEpisode, sources
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder

@@ -12,7 +12,7 @@ import numpy as np
 
 from carp_ros.control.realtime import request_realtime
 from carp_ros.errors import CarpError
-from carp_ros.parent import end_with_starter, was_started_by_us
+from carp_ros.processes.parent import end_with_starter, was_started_by_us
 from carp_ros.rig import CellConfig, Rig, load_rig
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.levels import LEVELS

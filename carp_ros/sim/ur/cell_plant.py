@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from carp_ros.errors import DeviceError
-from carp_ros.mailbox import Mailbox
+from carp_ros.processes.mailbox import Mailbox
 from carp_ros.sim.cell import Cell
 from carp_ros.types import Array
 

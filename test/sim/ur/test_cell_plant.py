@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from carp_ros.errors import DeviceError
-from carp_ros.mailbox import Mailbox
+from carp_ros.processes.mailbox import Mailbox
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.tasks import task_named
 from carp_ros.sim.ur import program, robotiq

@@ -1,0 +1,1 @@
+"""What `carp bench` measures, and the nodes and processes that it measures with."""

@@ -1,0 +1,287 @@
+"""Policies in processes of their own, each run as often as is asked for: bundles, and peers.
+
+A peer is somebody else's policy. It lives in another environment, whose Python runs
+`bench/peers/peer.py`; what it says is in that file.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, ClassVar, Protocol
+
+import cv2
+import numpy as np
+
+from carp_ros.errors import CarpError, DeviceError
+from carp_ros.inference.bundle import load_bundle
+from carp_ros.inference.layout import tool_from_vector
+from carp_ros.policies.load import load_policy
+from carp_ros.policies.policy import INFERENCE_STAGES
+from carp_ros.processes.parent import end_worker_with_parent
+from carp_ros.refusal import in_words, refusing
+from carp_ros.runtimes import RuntimeName, choose_runtime
+from carp_ros.types import Observation
+
+_CAMERA_PX = (480, 640)  # what is resized for the network
+_PRODUCT = 768  # rows and columns of the matrices that the peak is measured with
+_PRODUCTS = 5  # after each turn
+_ENDING_S = 5.0
+
+
+@dataclass(frozen=True)
+class Started:
+    """What starting took.
+
+    Attributes:
+        seconds: Until it was loaded, and warm; of a bundle, compared with its golden case, too.
+        memory_mb: How much more the process then held; None if it does not say.
+        parameters: How many weights there are; None if it does not say.
+        gflop: Of one chunk, multiplications and additions; None if it does not say.
+    """
+
+    seconds: float
+    memory_mb: float | None = None
+    parameters: int | None = None
+    gflop: float | None = None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Some chunks.
+
+    Attributes:
+        seconds: Of each chunk by stage; `total` at least.
+        peak_gflop_s: What products of large matrices reached right after; None if not measured.
+    """
+
+    seconds: list[dict[str, float]]
+    peak_gflop_s: float | None = None
+
+
+class Worker(Protocol):
+    """A process that has a policy."""
+
+    @property
+    def started(self) -> Started:
+        """What starting took."""
+        ...
+
+    def turn(self, chunks: int) -> Turn:
+        """Run so many chunks, one after the other.
+
+        Raises:
+            DeviceError: If the process ends.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class BundleCase:
+    """A bundle to measure.
+
+    Attributes:
+        bundle: Its folder.
+        runtime: What computes its graphs.
+        threads: How many compute one operator on the CPU.
+    """
+
+    bundle: Path
+    runtime: RuntimeName = "cpu"
+    threads: int = 1
+    most: ClassVar[int] = 0
+
+    @property
+    def name(self) -> str:
+        """The bundle's."""
+        return self.bundle.name
+
+    @contextmanager
+    def worker(self) -> Iterator[Worker]:
+        """Start its process, which ends with the context.
+
+        Raises:
+            ValueError: If the bundle is not as it should be.
+            DeviceError: If the runtime is not here.
+        """
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(self, theirs), daemon=True)
+        # a terminal's Ctrl-C is for the process that asks, which ends this one
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with _blas_threads(self.threads):
+                process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+        try:
+            yield _BundleWorker(ours, _answer(ours))
+        finally:
+            ours.close()
+            process.join(_ENDING_S)
+            process.kill()
+
+
+@dataclass(frozen=True)
+class PeerCase:
+    """Somebody else's policy to measure.
+
+    Attributes:
+        name: Of it, for people.
+        command: Python of its environment, `peer.py` and its arguments.
+        most: Chunks, however many are asked for; 0 for no limit.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    most: int = 0
+    runtime: ClassVar[str] = "torch"
+    threads: ClassVar[int] = 1
+
+    @contextmanager
+    def worker(self) -> Iterator[Worker]:
+        """Start its process, which ends with the context.
+
+        Raises:
+            DeviceError: If it does not start.
+        """
+        pipe = subprocess.PIPE
+        with (
+            TemporaryFile() as errors,
+            subprocess.Popen(self.command, stdin=pipe, stdout=pipe, stderr=errors) as process,
+        ):
+            try:
+                yield _PeerWorker(self.name, process, errors)
+            finally:
+                process.kill()
+
+
+class _BundleWorker:
+    def __init__(self, connection: Any, started: Started) -> None:
+        self._connection, self.started = connection, started
+
+    def turn(self, chunks: int) -> Turn:
+        self._connection.send(chunks)
+        return _answer(self._connection)
+
+
+class _PeerWorker:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+        self._name, self._process, self._errors = name, process, errors
+        ready = self._line()
+        with refusing(DeviceError, name):
+            self.started = Started(float(ready["seconds"]), parameters=int(ready["parameters"]))
+
+    def turn(self, chunks: int) -> Turn:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it ended, and has said why
+            self._process.stdin.write(b"%d\n" % chunks)
+            self._process.stdin.flush()
+        with refusing(DeviceError, self._name):
+            return Turn([{"total": float(seconds)} for seconds in self._line()])
+
+    def _line(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._errors.seek(0)
+            said = self._errors.read().decode(errors="replace").strip().splitlines()
+            raise DeviceError(
+                f"{self._name} ended: {said[-1] if said else 'it said nothing'}; make its"
+                " environment anew: bench/peers/environment.sh"
+            )
+        with refusing(DeviceError, self._name):
+            return json.loads(line)
+
+
+def _answer(connection: Any) -> Any:
+    try:
+        answer = connection.recv()
+    except EOFError as error:
+        raise DeviceError("a process that runs a policy ended; see above") from error
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+@contextmanager
+def _blas_threads(count: int) -> Iterator[None]:
+    """Let a process that is started meanwhile multiply matrices with so many threads."""
+    name = "OPENBLAS_NUM_THREADS"
+    before = os.environ.get(name)
+    os.environ[name] = str(count)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _work(case: BundleCase, parent: Connection) -> None:
+    """Load a policy, then run as many chunks as are asked for, until nobody asks."""
+    end_worker_with_parent()
+    cv2.setNumThreads(case.threads)
+    begin_s, begin_mb = time.perf_counter(), _memory_mb()
+    try:
+        bundle = load_bundle(case.bundle)
+        task = bundle.manifest.tasks[0]
+        runtime = choose_runtime(case.runtime, case.threads).runtime
+        policy = load_policy(case.bundle, task, time.monotonic_ns, runtime=runtime)
+        seconds, memory_mb = time.perf_counter() - begin_s, _memory_mb() - begin_mb
+        made = bundle.manifest.made
+        parent.send(Started(seconds, memory_mb, _count(made.get("parameters")), _gflop(made)))
+        rng = np.random.default_rng(0)
+        images = {c: rng.integers(0, 256, (*_CAMERA_PX, 3), np.uint8) for c in policy.cameras}
+        tool, gripper = tool_from_vector(bundle.golden()["state"][0])
+        seen = Observation(0, images, dict.fromkeys(images, 0), tool, gripper, np.zeros(6))
+        while True:
+            stages = [policy.infer(seen).stages for _ in range(parent.recv())]
+            named = [{name: getattr(stage, name) for name in INFERENCE_STAGES} for stage in stages]
+            parent.send(Turn(named, _peak_gflop_s()))
+    except EOFError:
+        return
+    except (CarpError, ValueError) as error:  # whoever asked says it
+        parent.send(error)
+    except Exception as error:
+        parent.send(DeviceError(f"{case.name} by {case.runtime}: {in_words(error)}"))
+
+
+def _gflop(made: Mapping[str, Any]) -> float | None:
+    """Return what a manifest says of a chunk's arithmetic, where anybody may write anything."""
+    flops = made.get("flops")
+    counts = [_count(count) for count in flops.values()] if isinstance(flops, dict) else []
+    return None if None in counts or not counts else 1e-9 * sum(filter(None, counts))
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**63 else None
+
+
+def _peak_gflop_s() -> float:
+    """Return what products of large float32 matrices reach here and now."""
+    a = np.ones((_PRODUCT, _PRODUCT), np.float32)
+    times_s = []
+    for _ in range(_PRODUCTS):
+        begin_s = time.perf_counter()
+        np.matmul(a, a)
+        times_s.append(time.perf_counter() - begin_s)
+    return 2e-9 * _PRODUCT**3 / min(times_s)
+
+
+def _memory_mb() -> float:
+    """Return how much memory this process holds."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    return 1e-6 * pages * os.sysconf("SC_PAGE_SIZE")

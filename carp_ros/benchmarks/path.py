@@ -1,0 +1,100 @@
+"""`carp bench --what path`: from a camera's capture to the first command of the arm by it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from carp_ros.benchmarks.full_size_rig import full_size_rig
+from carp_ros.console.node_log import NodeLog
+from carp_ros.console.progress import Progress
+from carp_ros.errors import DeviceError
+from carp_ros.evaluation.policy_report import percentiles
+from carp_ros.evaluation.report import heading, write_report
+from carp_ros.rig import load_rig
+from carp_ros.share import version
+from carp_ros.system.bringup import NodeProcess, describe
+from carp_ros.system.running_system import RunningSystem
+
+_REPLAN_S = 0.2  # as often as a policy is asked that is in a hurry
+_INFERENCE = ("vision", "decode")
+
+
+def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
+    """Measure the path, print a table, write the report; return 0.
+
+    Args:
+        path: A simulated rig's file; its cameras are made larger.
+        bundle: The policy's folder, or its name in models/; empty for the package's own.
+        seconds: How long.
+        report: Where to write the figures, as JSON.
+
+    Raises:
+        DeviceError: If the system does not come up, or the arm follows nothing.
+    """
+    log = NodeLog(verbose=False)
+    try:
+        with tempfile.TemporaryDirectory(prefix="carp_") as place:
+            rig = full_size_rig(path, Path(place))
+            rows, seen, load = _rows(rig, bundle, seconds, log)
+    except DeviceError:
+        log.replay()
+        raise
+    from carp_ros.clients.chunk_log import CHUNK_STAGES
+
+    followed = [row for row in rows if "total" in row]
+    if not followed:
+        raise DeviceError(f"the arm followed none of {len(rows)} plans; --verbose of demo says why")
+    stages = {name: percentiles([row[name] for row in followed]) for name in CHUNK_STAGES}
+    beyond = [row["total"] - sum(row[name] for name in _INFERENCE) for row in followed]
+    own = [extra - row["wait"] for extra, row in zip(beyond, followed)]
+    stages |= {"beyond_inference": percentiles(beyond), "without_wait": percentiles(own)}
+    print(f"{len(followed)} plans followed of {len(rows)}; images seen before asked: {seen:.0%}")
+    print(f"{'ms':<18}{'p50':>8}{'p99':>8}")
+    for name, figures in stages.items():
+        print(f"{name:<18}{figures['p50']:>8.1f}{figures['p99']:>8.1f}")
+    parts = sum(stages[name]["p50"] for name in CHUNK_STAGES if name != "total")
+    print(f"{'sum of the parts':<18}{parts:>8.1f}")
+    content = {
+        **heading(["carp", *sys.argv[1:]], version()),
+        "load": load,
+        "seconds": seconds,
+        "replan_s": _REPLAN_S,
+        "plans": len(rows),
+        "followed": len(followed),
+        "images_seen_before": round(seen, 3),
+        "stages_ms": stages,
+        "sum_of_parts_ms": round(parts, 3),
+    }
+    write_report(report, content)
+    print(f"report: {report}")
+    return 0
+
+
+def _rows(
+    rig: Path, bundle: str, seconds: float, log: NodeLog
+) -> tuple[list[dict[str, float]], float, float]:
+    """Return each plan's stages in [ms], the share of images seen before, and the load."""
+    from carp_ros.benchmarks.path_node import PathNode  # after `enter`
+    from carp_ros.ros.spinning_node import taking_part
+
+    nodes = tuple(_adapted(node) for node in describe(str(rig), "policy", bundle=bundle))
+    progress = Progress(int(seconds), "s")
+    with RunningSystem(nodes, log) as system:
+        system.wait_until_ready(90.0)
+        with taking_part(PathNode) as node:
+            node.measure(seconds, progress.show)
+            load, rows = os.getloadavg()[0], node.chunks.stages_ms()
+            seen = np.mean([sent["seen_before"] for sent in node.chunks.sent])
+    return rows, float(seen) / len(load_rig(rig).cameras), load
+
+
+def _adapted(node: NodeProcess) -> NodeProcess:
+    """Return a node as it is measured: nobody draws pictures, and the policy is asked often."""
+    more = {"cell_node": {"still": True}, "policy_node": {"replan_s": _REPLAN_S}}
+    return replace(node, parameters={**node.parameters, **more.get(node.name, {})})

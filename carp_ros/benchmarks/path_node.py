@@ -1,0 +1,44 @@
+"""ROS node: lets a policy move the arm for a while, and listens to when what was done by it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from carp_ros.clients.chunk_log import ChunkLog
+from carp_ros.clients.conductor_node import ConductorNode
+from carp_ros.errors import DeviceError
+from carp_ros.ros.spinning_node import ANSWER_S
+
+
+class PathNode(ConductorNode):
+    """Takes no images: what is measured is a system without anybody who watches."""
+
+    def __init__(self) -> None:
+        super().__init__("path_node")
+        self.chunks = ChunkLog(self)
+
+    def measure(self, seconds: float, progress: Callable[[int], None]) -> None:
+        """Send the arm home, let the policy move it, and stop it; `chunks` has what was said.
+
+        Args:
+            seconds: How long.
+            progress: Called with the seconds that are over.
+
+        Raises:
+            DeviceError: If the arm may not move, or was stopped.
+        """
+        self.prepare()
+        self.go_home()
+        self.trigger("control/select_policy")
+        self.wait_until(lambda: bool(self.chunks.sent), ANSWER_S, "plan")
+        self.switch("control/enable", True)
+        self.wait_until(lambda: bool(self.status["enabled"]), ANSWER_S, "let the policy move")
+        self.chunks.clear()
+        begin_s = time.monotonic()
+        while (passed_s := time.monotonic() - begin_s) < seconds:
+            progress(int(passed_s))
+            if not self.status["enabled"]:
+                raise DeviceError(f"the arm was stopped: {self.status['reason']}")
+            time.sleep(0.1)
+        self.switch("control/enable", False)

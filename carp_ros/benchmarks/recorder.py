@@ -1,0 +1,150 @@
+"""`carp bench --what recorder`: what the recorder loses, and costs, under a full load."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from carp_ros.benchmarks.full_size_rig import HEIGHT_PX, RATE_HZ, WIDTH_PX, full_size_rig
+from carp_ros.console.node_log import NodeLog
+from carp_ros.evaluation.report import heading, write_report
+from carp_ros.rig import load_rig
+from carp_ros.share import version
+from carp_ros.system.bringup import NodeProcess
+from carp_ros.system.running_system import RunningSystem
+
+_WARM_UP_S = 2.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """How the recorder did.
+
+    Attributes:
+        images: jpeg or raw.
+        seconds: Of the episode.
+        lost: By stream, messages missing between its first and its last.
+        written: By stream, messages recorded.
+        refused: Messages that found the queue to the writer full.
+        most_backlog_mb: The most that the writer was behind.
+        received_mb_s: Of pictures.
+        written_mb_s: To the disk.
+        recorder_cpu, writer_cpu: Of one core.
+        verdict: Of the episode's quality.
+        reasons: Against it.
+        load: The machine's load average over the last minute, at the end.
+    """
+
+    images: str
+    seconds: float
+    lost: dict[str, int]
+    written: dict[str, int]
+    refused: int
+    most_backlog_mb: float
+    received_mb_s: float
+    written_mb_s: float
+    recorder_cpu: float
+    writer_cpu: float
+    verdict: str
+    reasons: list[str]
+    load: float
+
+
+def measure_recorder(path: Path, seconds: float, folder: Path | None, report: Path) -> int:
+    """Measure both kinds of images, print a table, write the report; return 1 if frames were lost.
+
+    Args:
+        path: A rig's file; its cameras are made larger.
+        seconds: How long each episode is.
+        folder: On the disk to be measured; None for a temporary one.
+        report: Where to write the figures, as JSON.
+    """
+    print(f"two {WIDTH_PX} x {HEIGHT_PX} cameras at {RATE_HZ:.0f} Hz, {seconds:.0f} s each")
+    print("images   lost   written  refused  backlog    in MB/s   out MB/s   CPU node   CPU writer")
+    loads = []
+    with tempfile.TemporaryDirectory(prefix="carp_", dir=folder) as place:
+        rig = full_size_rig(path, Path(place))
+        for images in ("raw", "jpeg"):
+            load = _measure(rig, images, seconds, Path(place) / "episodes")
+            loads.append(load)
+            print(_row(load), flush=True)
+    content = {**heading(["carp", *sys.argv[1:]], version()), "seconds_each": seconds}
+    write_report(report, {**content, "recorder": [dataclasses.asdict(load) for load in loads]})
+    print(f"report: {report}")
+    return 1 if any(sum(load.lost.values()) or load.refused for load in loads) else 0
+
+
+def _row(load: Load) -> str:
+    line = (
+        f"{load.images:<6}{sum(load.lost.values()):>7}{sum(load.written.values()):>10}"
+        f"{load.refused:>9}{load.most_backlog_mb:>6.1f} MB{load.received_mb_s:>11.1f}"
+        f"{load.written_mb_s:>11.1f}{load.recorder_cpu:>11.0%}{load.writer_cpu:>13.0%}"
+    )
+    return "\n".join([line, *(f"    {load.verdict}: {reason}" for reason in load.reasons)])
+
+
+def _measure(path: Path, images: str, seconds: float, folder: Path) -> Load:
+    from carp_ros.clients.recorder_client import recorder_client  # after `enter`
+
+    nodes = (
+        NodeProcess("synthetic_node", "synthetic_node", {"rig": str(path)}),
+        NodeProcess("recorder_node", "recorder_node", {"rig": str(path), "folder": str(folder)}),
+    )
+    log = NodeLog(verbose=False)
+    try:
+        with RunningSystem(nodes, log) as system, recorder_client() as recorder:
+            recorder.activate()
+            recorder.configure(images=images)
+            time.sleep(_WARM_UP_S)
+            node = system.pid("recorder_node")
+            (writer,) = _children(node)
+            recorder.start()
+            before, begin_s = (_cpu_s(node), _cpu_s(writer)), time.monotonic()
+            time.sleep(seconds)
+            after, wall_s = (_cpu_s(node), _cpu_s(writer)), time.monotonic() - begin_s
+            said = recorder.stop()
+            recorder.discard()
+    except BaseException:
+        log.replay()
+        raise
+    pictures = sum(said["received"][name] for name in load_rig(path).cameras)
+    return _load(images, said, pictures, [(b - a) / wall_s for a, b in zip(before, after)])
+
+
+def _load(images: str, said: dict[str, Any], pictures: int, cpu: list[float]) -> Load:
+    received, expected = said["received"], said["expected"]
+    bytes_in = pictures * WIDTH_PX * HEIGHT_PX * 3
+    return Load(
+        images=images,
+        seconds=said["seconds"],
+        lost={name: expected[name] - received[name] for name in received},
+        written=received,
+        refused=said["lost"],
+        most_backlog_mb=round(said["most_backlog_bytes"] / 1e6, 2),
+        received_mb_s=round(bytes_in / 1e6 / said["seconds"], 2),
+        written_mb_s=round(said["size_bytes"] / 1e6 / said["seconds"], 2),
+        recorder_cpu=round(cpu[0], 3),
+        writer_cpu=round(cpu[1], 3),
+        verdict=said["verdict"],
+        reasons=said["reasons"],
+        load=os.getloadavg()[0],
+    )
+
+
+def _children(pid: int) -> list[int]:
+    return [
+        int(child)
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+    ]
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the processor time that a process, all its threads, has used, in [s]."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

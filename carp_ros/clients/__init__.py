@@ -1,0 +1,1 @@
+"""Nodes that ask a running system for something: trials, replays, recordings."""

@@ -1,0 +1,141 @@
+"""ROS node: commands a recorded episode to the arm, chunk by chunk, as a policy would.
+
+Publishes:
+    chunk (MultiDOFJointTrajectory), gripper_chunk (JointTrajectory).
+Subscribes:
+    tool_pose (PoseStamped): the way that the tool really takes. control/status (String).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
+
+from carp_ros.errors import DeviceError
+from carp_ros.recording.recorded_motion import PoseTrack, RecordedMotion, approach
+from carp_ros.rig import Rig
+from carp_ros.ros.messages import chunk_to_msgs, pose_from_msg, time_from_msg
+from carp_ros.ros.qos import COMMAND, LATCHED, SENSOR
+from carp_ros.ros.spinning_node import ANSWER_S, SpinningNode, taking_part
+from carp_ros.types import Chunk, Pose
+
+_HOME_S = 20.0
+_EVERY_S = 0.1
+_BEGIN_NS = 300_000_000
+_SETTLE_S = 0.3
+_JUDGED_S = 1.0  # until what was let go of lies still
+
+
+def replay_node(rig: Rig) -> AbstractContextManager[ReplayNode]:
+    """Take part in the ROS graph as a `ReplayNode`; the arm is stopped on the way out."""
+    return taking_part(lambda: ReplayNode(rig))
+
+
+class ReplayNode(SpinningNode):
+    """Does an episode again.
+
+    Args:
+        rig: That runs.
+    """
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__("replay_node")
+        self._frame = rig.robot.base_frame
+        self._status: dict[str, Any] = {}
+        self._tool: list[tuple[int, Pose]] = []
+        self._poses = self.create_publisher(MultiDOFJointTrajectory, "chunk", COMMAND)
+        self._grippers = self.create_publisher(JointTrajectory, "gripper_chunk", COMMAND)
+        self.create_subscription(String, "control/status", self._on_status, LATCHED)
+        self.create_subscription(PoseStamped, "tool_pose", self._on_tool, SENSOR)
+
+    def stop(self) -> None:
+        """Stop the arm and listen no more."""
+        with suppress(DeviceError):  # a control node that is gone has stopped it
+            self.switch("control/enable", False)
+        super().stop()
+
+    def excuse(self) -> str:
+        """Return what the control node says of the arm."""
+        return f"; it says {self._status.get('reason') or 'nothing'!r}"
+
+    def prepare(self, first: Pose, gripper: float) -> None:
+        """Go home, and from there to where the episode begins.
+
+        Raises:
+            DeviceError: If the arm does not get there.
+        """
+        self.wait_until(lambda: bool(self._status), ANSWER_S, "say how the arm is")
+        if self._status["fault"] != "NONE":
+            self.trigger("control/reset_fault")
+            self.wait_until(lambda: self._status["fault"] == "NONE", ANSWER_S, "reset its fault")
+        self.trigger("control/home")
+        self.wait_until(lambda: self._status.get("reason") == "home reached", _HOME_S, "reach home")
+        self.trigger("control/select_policy")
+        self.switch("control/enable", True)
+        self.wait_until(lambda: bool(self._tool), ANSWER_S, "say where the tool is")
+        chunk = approach(self._tool[-1][1], first, gripper, self._now_ns())
+        self._publish(chunk)
+        while self._now_ns() < chunk.times_ns[-1]:
+            self._require_enabled()
+            time.sleep(_EVERY_S)
+
+    def replay(
+        self, motion: RecordedMotion, progress: Callable[[str], None]
+    ) -> tuple[PoseTrack, int]:
+        """Do an episode again, from where it begins.
+
+        Args:
+            motion: Of the episode.
+            progress: Called with a few words, several times a second.
+
+        Returns:
+            The way that the tool took, and how much later than recorded, in [ns].
+
+        Raises:
+            DeviceError: If the arm is stopped on the way.
+        """
+        later_ns = self._now_ns() + _BEGIN_NS - motion.start_ns
+        self._tool = self._tool[-1:]
+        seconds = (motion.end_ns - motion.start_ns) * 1e-9
+        while (now_ns := self._now_ns()) < motion.end_ns + later_ns:
+            self._publish(motion.chunk(now_ns, later_ns))
+            self._require_enabled()
+            progress(f"{(now_ns - later_ns - motion.start_ns) * 1e-9:5.1f} of {seconds:.1f} s")
+            time.sleep(_EVERY_S)
+        time.sleep(_SETTLE_S)
+        times_ns = np.array([stamp_ns for stamp_ns, _ in self._tool], dtype=np.int64)
+        return PoseTrack(times_ns, [pose for _, pose in self._tool]), later_ns
+
+    def judge(self) -> str:
+        """Return in words whether the cell's task is done."""
+        time.sleep(_JUDGED_S)
+        answer = self.call(Trigger, "cell/judge", Trigger.Request())
+        return "the task is done" if answer.success else f"the task is not done: {answer.message}"
+
+    def _publish(self, chunk: Chunk) -> None:
+        poses, gripper = chunk_to_msgs(chunk, self._frame)
+        self._grippers.publish(gripper)
+        self._poses.publish(poses)
+
+    def _require_enabled(self) -> None:
+        self.require_listening()
+        if not self._status.get("enabled"):
+            raise DeviceError(f"the replay was stopped: {self._status.get('reason')}")
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+    def _on_status(self, msg: String) -> None:
+        self._status = json.loads(msg.data)
+
+    def _on_tool(self, msg: PoseStamped) -> None:
+        self._tool.append((time_from_msg(msg.header.stamp), pose_from_msg(msg, self._frame)))

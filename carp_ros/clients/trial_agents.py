@@ -1,0 +1,168 @@
+"""Who acts in a trial: how each is let begin, and how one tells that it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from diagnostic_msgs.msg import DiagnosticArray
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from carp_ros.clients.chunk_log import CHUNK_STAGES, ChunkLog
+from carp_ros.evaluation.policy_report import percentiles
+from carp_ros.ros.qos import COMMAND
+from carp_ros.ros.spinning_node import ANSWER_S, SpinningNode
+
+_LET_GO_S = 1.0  # dead-man released for this long ends the trial
+_DONE_S = 1.0  # of success on end does, too
+_JUDGE_S = 0.25
+
+
+@dataclass(frozen=True)
+class ChunkFigures:
+    """What a policy sent in one trial.
+
+    Attributes:
+        chunks: How many.
+        coarse: How many of them were short of scales.
+        latency_ms: By stage, `p50` and `p99`: see `ChunkLog.stages_ms`.
+    """
+
+    chunks: int = 0
+    coarse: int = 0
+    latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+class TrialAgent(Protocol):
+    """Whoever acts."""
+
+    def begin(self, lay_out: Callable[[], None]) -> None:
+        """Have the objects laid out, and let the agent act; the arm is at home and stands.
+
+        Raises:
+            DeviceError: If it may not begin.
+        """
+        ...
+
+    def look(self, now_s: float) -> bool:
+        """Look whether the trial is over; called many times a second.
+
+        Args:
+            now_s: By `time.monotonic`.
+        """
+        ...
+
+    @property
+    def acted_until_s(self) -> float:
+        """When it was last doing what it should, by `time.monotonic`."""
+        ...
+
+    def figures(self) -> ChunkFigures | None:
+        """Return what a policy sent since it began; None for a person."""
+        ...
+
+    def excuse(self) -> str:
+        """Return what it says of why it does nothing."""
+        ...
+
+
+class Hand:
+    """A person, or the scripted operator, who holds the dead-man button while acting.
+
+    Args:
+        node: Whose services and subscriptions to use.
+    """
+
+    def __init__(self, node: SpinningNode) -> None:
+        self._node = node
+        self._deadman = self._acted = False
+        self.acted_until_s = 0.0
+        node.create_subscription(Bool, "teleop/deadman", self._on_deadman, COMMAND)
+
+    def begin(self, lay_out: Callable[[], None]) -> None:
+        """Enable first: new objects are what the scripted operator begins at."""
+        self._node.trigger("control/select_teleop")
+        self._node.switch("control/enable", True)
+        lay_out()
+        self._acted, self.acted_until_s = False, time.monotonic()
+
+    def look(self, now_s: float) -> bool:
+        """Tell whether the button was let go of for good."""
+        if self._deadman:
+            self._acted, self.acted_until_s = True, now_s
+        return self._acted and now_s - self.acted_until_s > _LET_GO_S
+
+    def figures(self) -> None:
+        """Return None: a hand sends no chunks."""
+
+    def excuse(self) -> str:
+        """Return nothing: the control node says what a hand lacks."""
+        return ""
+
+    def _on_deadman(self, msg: Bool) -> None:
+        self._deadman = msg.data
+
+
+class PolicyAtWork:
+    """The policy node, which sends chunks all the time; the trial lets them move the arm.
+
+    Args:
+        node: Whose services and subscriptions to use.
+    """
+
+    def __init__(self, node: SpinningNode) -> None:
+        self._node = node
+        self._log = ChunkLog(node)
+        self._says = ""
+        self._judged_s = self._failed_s = 0.0
+        node.create_subscription(DiagnosticArray, "diagnostics", self._on_diagnostics, 10)
+
+    def begin(self, lay_out: Callable[[], None]) -> None:
+        """Lay out first, and enable once the policy has seen it."""
+        self._node.trigger("control/select_policy")
+        lay_out()
+        laid_out_ns = self._node.get_clock().now().nanoseconds
+        self._node.wait_until(
+            lambda: bool(self._log.sent) and self._log.sent[-1]["stamp_ns"] > laid_out_ns,
+            ANSWER_S,
+            "plan for what was laid out",
+        )
+        self._log.clear()
+        self._node.switch("control/enable", True)
+        self._judged_s = self._failed_s = time.monotonic()
+
+    def look(self, now_s: float) -> bool:
+        """Tell whether the task is done for good."""
+        if now_s - self._judged_s >= _JUDGE_S:
+            self._judged_s = now_s
+            if not self._node.call(Trigger, "cell/judge", Trigger.Request()).success:
+                self._failed_s = now_s
+        return self._judged_s - self._failed_s >= _DONE_S
+
+    @property
+    def acted_until_s(self) -> float:
+        """When the task was last not done: the success that follows is the trial's end."""
+        return self._failed_s
+
+    def figures(self) -> ChunkFigures:
+        """Return what was sent since the beginning."""
+        rows = self._log.stages_ms()
+        latency_ms = {
+            name: percentiles([row[name] for row in rows if name in row])
+            for name in ("image_age", *CHUNK_STAGES)
+        }
+        sent = self._log.sent[: len(rows)]
+        coarse = sum(content["scales_done"] < content["scales"] for content in sent)
+        return ChunkFigures(len(rows), coarse, latency_ms)
+
+    def excuse(self) -> str:
+        """Return what the policy node says."""
+        return self._says
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            if status.name == "policy: chunks":
+                self._says = status.message

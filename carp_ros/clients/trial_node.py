@@ -1,0 +1,229 @@
+"""ROS node: conducts trials on the running simulated cell, as a person with a checklist would.
+
+For each trial: send the arm home, lay the objects out and enable the agent, wait until it is done,
+and judge. Meanwhile it counts what the cameras deliver and how late the servo is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from carp_ros.clients.conductor_node import ConductorNode
+from carp_ros.clients.trial_agents import ChunkFigures, Hand, TrialAgent
+from carp_ros.errors import DeviceError
+from carp_ros.recording.stream_meter import StreamMeter
+from carp_ros.rig import Rig
+from carp_ros.ros.messages import image_from_msg, time_from_msg
+from carp_ros.ros.qos import SENSOR
+from carp_ros.ros.spinning_node import ANSWER_S, SpinningNode, taking_part
+
+Picture = npt.NDArray[np.uint8]
+
+_SETTLE_S = 1.0
+_PICTURE_S = 0.5
+_SCATTERED_S = 0.15  # until the cameras show what was laid out
+
+
+@dataclass(frozen=True)
+class StreamCount:
+    """What a camera delivered in one trial."""
+
+    received: int
+    expected: int
+    out_of_order: int
+
+
+@dataclass(frozen=True)
+class LiveTrial:
+    """One trial in real time.
+
+    Attributes:
+        seed: Of places and looks.
+        success: Whether the task was done, judged on the settled end.
+        reasons: What was wrong, if not.
+        seconds: From the agent's begin until it let go, or the task was done.
+        cameras: By name.
+        ticks: Of the servo.
+        late_half_ms, late_1_ms: How many of them woke later than 0.5 ms and 1 ms.
+        policy: What it sent, if it was one who acted.
+        beginnings: How often it was begun: again if it was stopped before the arm moved.
+    """
+
+    seed: int
+    success: bool
+    reasons: str
+    seconds: float
+    cameras: dict[str, StreamCount]
+    ticks: int
+    late_half_ms: int
+    late_1_ms: int
+    policy: ChunkFigures | None = None
+    beginnings: int = 1
+
+
+class UnmovedError(DeviceError):
+    """A trial that was stopped before the arm moved: it tells nothing of who should have acted."""
+
+
+def stopped_trial(seed: int, reason: str, beginnings: int) -> LiveTrial:
+    """Return a trial that something stopped."""
+    return LiveTrial(seed, False, reason, 0.0, {}, 0, 0, 0, beginnings=beginnings)
+
+
+def trial_node(
+    rig: Rig, make_agent: Callable[[SpinningNode], TrialAgent] = Hand
+) -> AbstractContextManager[TrialNode]:
+    """Take part in the ROS graph as a `TrialNode`; the arm is stopped on the way out."""
+    return taking_part(lambda: TrialNode(rig, make_agent))
+
+
+class TrialNode(ConductorNode):
+    """Conducts trials.
+
+    Args:
+        rig: The simulated rig that runs.
+        make_agent: Returns who acts, given the node to do it with.
+    """
+
+    def __init__(self, rig: Rig, make_agent: Callable[[SpinningNode], TrialAgent] = Hand) -> None:
+        super().__init__("trial_node")
+        self._agent = make_agent(self)
+        self._meters = {name: StreamMeter(c.rate_hz) for name, c in rig.cameras.items()}
+        self._images: dict[str, Image] = {}
+        for name in rig.cameras:
+            self.create_subscription(Image, f"{name}/image_raw", self._image_taker(name), SENSOR)
+        self._moved = False  # since the agent began
+        self._loop: dict[str, str] = {}
+        self.create_subscription(DiagnosticArray, "diagnostics", self._on_diagnostics, 10)
+
+    def excuse(self) -> str:
+        """Return what the control node says of the arm, and the agent of itself."""
+        says = [self.status.get("reason") or "nothing", self._agent.excuse()]
+        return f"; it says {', '.join(text for text in says if text)!r}"
+
+    def conduct(
+        self,
+        seed: int,
+        timeout_s: float,
+        progress: Callable[[str], None],
+        recording: AbstractContextManager[object] | None = None,
+    ) -> tuple[LiveTrial, list[Picture]]:
+        """Run one trial and return it with its first, middle and last picture.
+
+        Args:
+            seed: Of places and looks.
+            timeout_s: When to stop an agent that has not let go.
+            progress: Called with a few words on what happens, several times a second.
+            recording: Entered while the agent acts.
+
+        Raises:
+            UnmovedError: If the arm was not enabled, or stopped before it moved.
+            DeviceError: If it could not be sent home, was stopped on its way, or a service does not
+                answer.
+        """
+        progress("going home")
+        self.go_home()
+        loop, self._moved = dict(self._loop), False
+        try:
+            seconds, pictures = self._let_act(seed, timeout_s, progress, recording)
+        except DeviceError as error:
+            if self._moved:
+                raise
+            raise UnmovedError(str(error)) from error
+        cameras, policy = self._counts(), self._agent.figures()
+        self.switch("control/enable", False)
+        progress("judging")
+        time.sleep(_SETTLE_S)
+        verdict = self.call(Trigger, "cell/judge", Trigger.Request())
+        trial = LiveTrial(
+            seed,
+            verdict.success,
+            verdict.message,
+            round(seconds, 2),
+            cameras,
+            *(
+                int(self._loop.get(key, 0)) - int(loop.get(key, 0))
+                for key in ("ticks", "later_than_0.5_ms", "later_than_1_ms")
+            ),
+            policy=policy,
+        )
+        return trial, [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
+
+    def _let_act(
+        self,
+        seed: int,
+        timeout_s: float,
+        progress: Callable[[str], None],
+        recording: AbstractContextManager[object] | None,
+    ) -> tuple[float, list[Picture]]:
+        """Let the agent begin and wait until it is over, as `_watch`."""
+        self._agent.begin(lambda: self._lay_out(seed))
+        self.wait_until(lambda: bool(self.status["enabled"]), ANSWER_S, "let the agent move")
+        self._images.clear()
+        for meter in self._meters.values():
+            meter.reset()
+        with recording or nullcontext():
+            return self._watch(timeout_s, progress)
+
+    def _lay_out(self, seed: int) -> None:
+        self.set_parameters_of("cell_node", seed=seed)
+        self.trigger("cell/scatter")
+        time.sleep(_SCATTERED_S)
+
+    def _watch(
+        self, timeout_s: float, progress: Callable[[str], None]
+    ) -> tuple[float, list[Picture]]:
+        """Wait until the trial is over; return how long the agent acted, and pictures."""
+        start_s = time.monotonic()
+        pictures: list[Picture] = []
+        while True:
+            now_s = time.monotonic()
+            if self._agent.look(now_s) or now_s - start_s > timeout_s:
+                pictures.append(self._picture())
+                return max(0.0, self._agent.acted_until_s - start_s), pictures
+            if now_s - start_s >= len(pictures) * _PICTURE_S:
+                pictures.append(self._picture())
+                doing = "moving" if self.status.get("moving") else "standing"
+                progress(f"{now_s - start_s:4.1f} s, arm {doing}")
+            self.require_listening()
+            if not self.status.get("enabled"):
+                raise DeviceError(f"the trial was stopped: {self.status.get('reason')}")
+            time.sleep(0.05)
+
+    def _picture(self) -> Picture:
+        """Return what the cameras see, one above the other."""
+        self.wait_until(lambda: len(self._images) == len(self._meters), ANSWER_S, "show an image")
+        return np.vstack([image_from_msg(self._images[name]) for name in self._meters])
+
+    def _counts(self) -> dict[str, StreamCount]:
+        now_ns = self.get_clock().now().nanoseconds
+        return {
+            name: StreamCount(meter.received, meter.expected(now_ns), meter.out_of_order)
+            for name, meter in self._meters.items()
+        }
+
+    def _image_taker(self, name: str) -> Callable[[Image], None]:
+        def take(msg: Image) -> None:
+            self._meters[name].add(time_from_msg(msg.header.stamp))
+            self._images[name] = msg
+
+        return take
+
+    def _on_status(self, msg: String) -> None:
+        super()._on_status(msg)
+        self._moved |= bool(self.status["moving"])
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            if status.name == "control: servo loop":
+                self._loop = {pair.key: pair.value for pair in status.values}

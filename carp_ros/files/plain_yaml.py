@@ -1,0 +1,143 @@
+"""YAML as people mean it: `1e3` is a number, a key stands once, and a small file stays small.
+
+YAML 1.1, which PyYAML reads, takes `1e3` for text, `010` for eight and `1:30` for ninety; the last
+of two equal keys wins in silence; and nine lines of references unfold to a billion values.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from carp_ros.files.given_file import MOST_TEXT_BYTES, given_text
+from carp_ros.refusal import in_words
+
+_FLOAT = re.compile(
+    r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
+)
+_INT = re.compile(r"[-+]?\d+$")
+_FLOAT_TAG, _INT_TAG = "tag:yaml.org,2002:float", "tag:yaml.org,2002:int"
+_MOST_DIGITS = 40
+_DEEPEST = 50
+_MOST_VALUES = 100_000
+
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 10 times faster, where libyaml is
+_Texts: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+class _Loader(_Base):
+    """Reads plain values; ours are the numbers and equal keys."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Refuse a key that stands twice."""
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise _at(key.start_mark, f"the key {key.value!r} stands twice; remove one")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _whole_number(loader: Any, node: Any) -> int:
+    digits = loader.construct_scalar(node)
+    if len(digits) > _MOST_DIGITS:
+        raise _at(
+            node.start_mark,
+            f"a whole number of {len(digits)} digits; expected {_MOST_DIGITS} at most",
+        )
+    return int(digits)
+
+
+def _number(loader: Any, node: Any) -> float:
+    text = loader.construct_scalar(node).lower()
+    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_FLOAT_TAG, _INT_TAG)]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_INT_TAG, _INT, list("-+0123456789"))
+_Loader.add_implicit_resolver(_FLOAT_TAG, _FLOAT, list("-+.0123456789"))
+_Loader.add_constructor(_INT_TAG, _whole_number)
+_Loader.add_constructor(_FLOAT_TAG, _number)
+
+
+def _at(mark: yaml.Mark, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
+def _check_shape(text: str) -> None:
+    """Refuse what would be deep or large once references are followed, before values are made."""
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str | None, int]] = [(None, 0)]  # anchor and size so far, outside first
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            opened.append((event.anchor, 0))
+            if len(opened) > _DEEPEST:
+                raise _at(event.start_mark, f"more than {_DEEPEST} levels of lists and sections")
+            continue
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in sizes:
+                raise _at(event.start_mark, f"*{event.anchor} refers to itself or to nothing")
+            size = sizes[event.anchor]
+        elif isinstance(event, yaml.ScalarEvent):
+            size = 1
+            if event.anchor:
+                sizes[event.anchor] = size
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = opened.pop()
+            if anchor:
+                sizes[anchor] = size
+        else:
+            continue
+        outer, before = opened[-1]
+        opened[-1] = outer, before + size
+        if before + size > _MOST_VALUES:
+            raise _at(event.start_mark, f"more than {_MOST_VALUES} values, references followed")
+
+
+def mapping_from_yaml(text: str, where: str) -> dict[str, Any]:
+    """Return the top level of a YAML text, whose keys are texts.
+
+    Raises:
+        ValueError: If it is not YAML or no mapping, a key stands twice, or a value refers to
+            another. It begins with `where` and says the line.
+    """
+    return _mapping(text, where, _Loader)
+
+
+def texts_from_yaml(text: str, where: str) -> dict[str, Any]:
+    """Return the same with every value as the text that it is, which YAML takes for a number.
+
+    Raises:
+        ValueError: As of `mapping_from_yaml`, but for equal keys.
+    """
+    return _mapping(text, where, _Texts)
+
+
+def _mapping(text: str, where: str, loader: Any) -> dict[str, Any]:
+    try:
+        _check_shape(text)
+        content = yaml.load(text, Loader=loader)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ValueError(f"{where} is not YAML: {line}{error.problem}") from error
+    except Exception as error:  # of the parser, about this text: surrogates, dates of month 13
+        raise ValueError(f"{where} is not YAML: {in_words(error)}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{where} holds {type(content).__name__}; expected keys and values")
+    return content
+
+
+def load_mapping(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> dict[str, Any]:
+    """Return the top level of a YAML file.
+
+    Raises:
+        ValueError: If it is missing, too large or not UTF-8, or as `mapping_from_yaml` says.
+    """
+    return mapping_from_yaml(given_text(path, most_bytes), str(path))

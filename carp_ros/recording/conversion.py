@@ -1,0 +1,236 @@
+"""Recorded episodes into a dataset: which are taken, and why others are not."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from carp_ros.errors import DeviceError, EpisodeError
+from carp_ros.processes.parent import end_worker_with_parent
+from carp_ros.recording.bag import METADATA, UNFINISHED, read_info
+from carp_ros.recording.bag_frames import Way, episode_frames
+from carp_ros.recording.dataset import Dataset
+from carp_ros.recording.episode import EpisodeInfo, Verdict
+from carp_ros.recording.pieces import Piece, write_piece
+from carp_ros.refusal import refusing
+
+_NOT_WHY = "this episode"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which episodes a dataset takes.
+
+    Attributes:
+        success_only: Only those that were done.
+        verdicts: Of which recording quality.
+        task: Only those of this task; empty: of any.
+        unlabelled: Also those of which nobody said whether the task was done.
+    """
+
+    success_only: bool = False
+    verdicts: tuple[Verdict, ...] = ("green", "amber", "unknown")
+    task: str = ""
+    unlabelled: bool = False
+
+    def reason_against(self, info: EpisodeInfo) -> str:
+        """Return why an episode is not wanted, if so."""
+        if self.success_only and not info.success:
+            return "no success" if info.success is False else "success not known"
+        if info.success is None and not self.unlabelled:
+            return "no label, as of one that was cut off: --unlabelled takes it"
+        if info.verdict not in self.verdicts:
+            return f"quality {info.verdict}"
+        if self.task and info.task != self.task:
+            return f"task {info.task}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one episode.
+
+    Attributes:
+        folder: Of the episode.
+        status: `added`; `present`, the dataset had it; `unwanted`; or `refused`, not usable.
+        frames: That it brought.
+        reason: Why not, if so.
+    """
+
+    folder: Path
+    status: Literal["added", "present", "unwanted", "refused"]
+    frames: int = 0
+    reason: str = ""
+
+
+def find_episodes(paths: Sequence[Path]) -> list[Path]:
+    """Return episodes: each path is one, or a folder of some, which come in order of their names.
+
+    Raises:
+        ValueError: If a path is neither.
+    """
+    found: list[Path] = []
+    for path in paths:
+        with refusing(ValueError, str(path)):
+            inside = sorted(path.iterdir()) if path.is_dir() else []
+        episodes = [path] if _is_episode(path) else [p for p in inside if _is_episode(p)]
+        if not episodes:
+            raise ValueError(f"{path} is no episode and holds none; expected folders of recordings")
+        found += episodes
+    return list(dict.fromkeys(found))
+
+
+def convert(
+    folders: Sequence[Path], root: Path, way: Way, wanted: Wanted, workers: int = 1
+) -> Iterator[Outcome]:
+    """Convert episodes into a dataset and yield what becomes of each, in their order.
+
+    The dataset is complete once the last was yielded and the iteration has ended.
+
+    Args:
+        folders: Of the episodes.
+        root: Folder of the dataset.
+        way: How frames are made.
+        wanted: Which episodes are taken.
+        workers: Processes; one works in this one.
+
+    Raises:
+        ValueError: If the dataset's folder holds something else, or another process converts.
+        DeviceError: If the disk does not take it.
+    """
+    with _writing(root):
+        dataset = Dataset(root, str(way))
+        try:
+            with _mapper(workers) as each:
+                yield from _converted(_jobs(folders, dataset, wanted), dataset, way, each)
+        finally:
+            dataset.close()
+
+
+@contextmanager
+def _writing(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        remedy = "make room or repair the disk"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            remedy = "name a folder that you may write, or change its permissions"
+        raise DeviceError(
+            f"cannot write {root}: {error.strerror or error}; {remedy}, then run the same command"
+            " again: it goes on where it stopped"
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Job:
+    """An episode that becomes a piece, or the outcome of one that does not."""
+
+    folder: Path
+    info: EpisodeInfo | None = None
+    piece: Path = Path()
+    outcome: Outcome | None = None
+
+
+def _jobs(folders: Sequence[Path], dataset: Dataset, wanted: Wanted) -> list[_Job]:
+    jobs: list[_Job] = []
+    for folder in folders:
+        try:
+            with refusing(EpisodeError, _NOT_WHY):
+                job = _job(folder, dataset, wanted)
+        except EpisodeError as error:
+            job = _Job(folder, outcome=Outcome(folder, "refused", reason=_why(error)))
+        if job.outcome is None and any(job.piece == other.piece for other in jobs):
+            # the same episode, copied to another folder
+            job = _Job(folder, outcome=Outcome(folder, "present"))
+        jobs.append(job)
+    return jobs
+
+
+def _job(folder: Path, dataset: Dataset, wanted: Wanted) -> _Job:
+    info = read_info(folder)
+    reason = wanted.reason_against(info)
+    if reason:
+        return _Job(folder, outcome=Outcome(folder, "unwanted", reason=reason))
+    if (folder.name, info.started_ns) in dataset.sources:
+        return _Job(folder, outcome=Outcome(folder, "present"))
+    if (folder / UNFINISHED).exists():
+        raise EpisodeError(f"was not finished; `carp recover {folder}` completes it")
+    return _Job(folder, info, dataset.piece_folder(folder.name, info))
+
+
+def _converted(
+    jobs: Sequence[_Job], dataset: Dataset, way: Way, each: Callable[..., Iterator[str]]
+) -> Iterator[Outcome]:
+    """Yield the outcomes, and complete the dataset."""
+    pieces: list[Piece] = []
+    reasons = each(partial(_make_piece, way), [job for job in jobs if job.outcome is None])
+    for job in jobs:
+        if job.outcome:
+            yield job.outcome
+            continue
+        reason = next(reasons)
+        if not reason:
+            try:
+                with refusing(EpisodeError, _NOT_WHY):
+                    pieces.append(dataset.take(job.piece))
+            except EpisodeError as error:
+                reason = _why(error)
+        if reason:
+            yield Outcome(job.folder, "refused", reason=reason)
+        else:
+            yield Outcome(job.folder, "added", pieces[-1].length)
+    dataset.commit(pieces)
+
+
+def _make_piece(way: Way, job: _Job) -> str:
+    """Convert an episode, unless an earlier run did; return why not, if so."""
+    if job.info is None or job.piece.is_dir():
+        return ""
+    try:
+        with refusing(EpisodeError, _NOT_WHY):
+            spec, frames = episode_frames(job.folder, job.info, way)
+            write_piece(job.piece, spec, job.folder.name, job.info, frames)
+    except EpisodeError as error:
+        return _why(error)
+    return ""
+
+
+def _why(error: EpisodeError) -> str:
+    """Return what is wrong with an episode, whose folder stands before it in the outcome."""
+    return str(error).removeprefix(f"{_NOT_WHY}: ")
+
+
+@contextmanager
+def _mapper(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Give a `map` that works in so many processes, and yields in order."""
+    if workers == 1:
+        yield map
+        return
+    # spawned, not forked: the threads of a video encoder do not survive a fork
+    with multiprocessing.get_context("spawn").Pool(workers, _begin_work) as pool:
+        yield pool.imap
+
+
+def _begin_work() -> None:
+    """Leave an interrupt to the parent, who ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_worker_with_parent()
+
+
+def _is_episode(path: Path) -> bool:
+    """Tell whether a folder is one, or what is left of one, to be refused by name."""
+    if path.name.startswith(".") or not path.is_dir():
+        return False
+    try:
+        names = os.listdir(path)
+    except OSError:  # it may be one: why it can't be read is said when it is
+        return True
+    return any(name in (METADATA, UNFINISHED) or name.endswith(".mcap") for name in names)

@@ -1,0 +1,124 @@
+"""The recorder's end of its writer process: never waits for it, and notices its death."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from carp_ros.processes.ring import make_ring
+from carp_ros.recording.writer_process import COMMAND, ITEM
+
+_COMMANDS_BYTES = 1 << 17  # of the ring are for commands alone: a full one can still be stopped
+
+
+class WriterLink:
+    """One writer process and the ring to it.
+
+    Args:
+        rig_path: The rig's file.
+        rig_sha256: Of that file; the process refuses another.
+        buffer_bytes: How far the disk may fall behind before messages are lost.
+    """
+
+    def __init__(self, rig_path: Path, buffer_bytes: int, rig_sha256: str = "") -> None:
+        self._ring = make_ring(buffer_bytes + _COMMANDS_BYTES)
+        command = [sys.executable, "-m", "carp_ros.recording.writer_process"]
+        command += ["--rig", str(rig_path), "--rig-sha256", rig_sha256]
+        command += ["--ring", str(self._ring.descriptor)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[self._ring.descriptor],
+            preexec_fn=_be_ordinary,
+        )
+        self._ring.close()
+        assert self._process.stdout is not None
+        self._output = self._process.stdout.fileno()
+        os.set_blocking(self._output, False)
+        self._text = b""
+        self.begin_count()
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    @property
+    def backlog_bytes(self) -> int:
+        """How much the process has not taken yet."""
+        return self._ring.backlog_bytes
+
+    def begin_count(self) -> None:
+        """Count losses and the backlog anew, for an episode that begins."""
+        self.lost = self._told = 0
+        self.most_backlog_bytes = 0
+
+    def tick(self, now_ns: int) -> None:
+        """Tell the process the time and what was lost meanwhile; it answers how good it all is."""
+        if self.command(now_ns, "tick", lost=self.lost - self._told):
+            self._told = self.lost
+
+    def put(self, topic: int, received_ns: int, cdr: bytes) -> bool:
+        """Pass on a message; return False, and count it, if there is no room.
+
+        Args:
+            topic: Its topic's number among the sources.
+            received_ns: When it came, ROS time.
+            cdr: The serialized message.
+        """
+        head = ITEM.pack(topic, received_ns)
+        if not self._ring.put(head, cdr, reserve_bytes=_COMMANDS_BYTES):
+            self.lost += 1
+            return False
+        self.most_backlog_bytes = max(self.most_backlog_bytes, self._ring.backlog_bytes)
+        return True
+
+    def command(self, now_ns: int, do: str, **content: Any) -> bool:
+        """Tell the process what to do after all that was put so far; return False if it is lost."""
+        text = json.dumps({"do": do, **content}).encode()
+        return self._ring.put(ITEM.pack(COMMAND, now_ns), text)
+
+    def answers(self) -> list[dict[str, Any]]:
+        """Return what the process said since the last call."""
+        try:
+            while chunk := os.read(self._output, 1 << 16):
+                self._text += chunk
+        except BlockingIOError:
+            pass
+        *lines, self._text = self._text.split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def death(self) -> str:
+        """Return how the process ended, empty while it runs."""
+        code = self._process.poll()
+        if code is None:
+            return ""
+        ended = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        return f"the writer process {ended}"
+
+    def stop(self, timeout_s: float) -> bool:
+        """Let the process finish what it was told; return whether it did in time."""
+        self.command(0, "leave")
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False  # it goes on alone, and ends when all is written
+        return True
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._process.wait()
+
+
+def _be_ordinary() -> None:
+    """Give up the node's precedence: compressing and writing may be late, the arm may not."""
+    os.setpriority(os.PRIO_PROCESS, 0, 0)

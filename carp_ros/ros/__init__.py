@@ -1,0 +1,1 @@
+"""What every node and client is made of: messages, parameters, borders, the executor."""

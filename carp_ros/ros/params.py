@@ -1,0 +1,78 @@
+"""ROS parameters. What describes the workstation is in the rig's file, not here."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from rcl_interfaces.msg import ParameterDescriptor
+
+from carp_ros.rig import Rig, load_rig
+from carp_ros.ros.guarded_node import GuardedNode
+from carp_ros.strict import Rule
+
+
+def fixed_parameter(
+    node: GuardedNode, name: str, default: Any, description: str, rule: Rule | None = None
+) -> Any:
+    """Declare a parameter that is read once, at start, and return its value.
+
+    Raises:
+        ValueError: If it was given a value that it may not have.
+    """
+    return node.rules.declare(name, default, description, rule, read_only=True)
+
+
+def rig_parameter(node: GuardedNode) -> tuple[Path, Rig]:
+    """Declare the parameters `rig` and `rig_sha256` and return the path and the rig.
+
+    Raises:
+        ValueError: If `rig` is not given, the file is not a rig, or it is not the one that the rest
+            of the system was started with.
+    """
+    value = fixed_parameter(node, "rig", "", "The rig's YAML file.")
+    sha256 = fixed_parameter(
+        node,
+        "rig_sha256",
+        "",
+        "Of the rig's file, in hex: another is refused; empty: any is taken.",
+    )
+    if not value:
+        raise ValueError("parameter rig is empty; expected the path of a config/<rig>.yaml")
+    path = Path(value)
+    return path, load_rig(path, sha256)
+
+
+def show_limits(node: GuardedNode, rig: Rig) -> None:
+    """Declare the limits in force as parameters `limits.<name>`, to be read by people, never set.
+
+    What somebody gives for them when the node starts is ignored: the rig's file alone decides.
+    """
+    for limit in fields(rig.limits):
+        value = getattr(rig.limits, limit.name)
+        descriptor = ParameterDescriptor(
+            description="Of the rig's file; change it there and start the system anew.",
+            read_only=True,
+        )
+        shown = list(value) if isinstance(value, tuple) else value
+        node.declare_parameter(f"limits.{limit.name}", shown, descriptor, ignore_override=True)
+
+
+def cameras_parameter(node: GuardedNode, rig: Rig) -> tuple[str, ...]:
+    """Return the cameras without whose present images a policy may not move the arm.
+
+    Raises:
+        ValueError: If the rig has no camera of such a name.
+    """
+    given = fixed_parameter(
+        node, "cameras", "all", "Of the policy, between spaces; all: of the rig; none."
+    )
+    known = tuple(rig.cameras)
+    names = {"all": known, "none": ()}.get(given, tuple(given.split()))
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(
+            f"parameter cameras names {', '.join(unknown)}; the rig has"
+            f" {', '.join(known) or 'no cameras'}"
+        )
+    return names

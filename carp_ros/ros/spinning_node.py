@@ -1,0 +1,180 @@
+"""A node for programs that ask and wait: a thread of its own listens meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import rclpy
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client
+from rclpy.executors import ExternalShutdownException
+from rclpy.signals import SignalHandlerOptions
+from std_srvs.srv import SetBool, Trigger
+
+from carp_ros.errors import DeviceError
+from carp_ros.hardware.arm import RECOVERY_S
+from carp_ros.refusal import in_words
+from carp_ros.ros.executor import make_executor
+from carp_ros.ros.guarded_node import GuardedNode
+
+ANSWER_S = 10.0
+# of services that answer when what was asked for is done
+_ANSWERS_S = {"control/reset_fault": RECOVERY_S + ANSWER_S}
+_JOINED_S = 1.0
+
+SomeNode = TypeVar("SomeNode", bound="SpinningNode")
+
+
+@contextmanager
+def taking_part(make_node: Callable[[], SomeNode]) -> Iterator[SomeNode]:
+    """Take part in the ROS graph with a node while the block runs.
+
+    Args:
+        make_node: Returns it; called once ROS is up.
+    """
+    # Ctrl-C is Python's: the node must outlive it to stop what it began
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node = make_node()
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()
+        rclpy.shutdown()
+
+
+class SpinningNode(GuardedNode):
+    """Calls services of other nodes and waits for what they say.
+
+    Args:
+        name: Of the node.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._service_clients: dict[str, Client] = {}
+        self._executor = make_executor(self.get_logger().warning)
+        self._executor.add_node(self)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._deaf_because = ""
+        self._stopping = False
+
+    def start(self) -> None:
+        """Begin to listen, and return once the others know this node.
+
+        A service that answers before it knows its caller waits 100 ms for it, with its node's only
+        thread: that of a node whose silence stops the arm, for one.
+        """
+        self._thread.start()
+        time.sleep(_JOINED_S)
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._stopping = True
+        self._executor.shutdown()
+        self._thread.join(2.0)
+
+    def trigger(self, name: str) -> str:
+        """Call a Trigger service; return its message.
+
+        Raises:
+            DeviceError: If it refuses or does not answer.
+        """
+        return self._accepted(name, self.call(Trigger, name, Trigger.Request()))
+
+    def switch(self, name: str, on: bool) -> str:
+        """Call a SetBool service; return its message.
+
+        Raises:
+            DeviceError: If it refuses or does not answer.
+        """
+        return self._accepted(name, self.call(SetBool, name, SetBool.Request(data=on)))
+
+    def call(self, kind: Any, name: str, request: Any) -> Any:
+        """Call a service and return its answer.
+
+        Args:
+            kind: Type of the service.
+            name: Of the service.
+            request: Of that type.
+
+        Raises:
+            DeviceError: If it does not answer.
+        """
+        self.require_listening()
+        client = self._service_clients.get(name)
+        if client is None:
+            client = self._service_clients[name] = self.create_client(kind, name)
+        if not client.wait_for_service(ANSWER_S):
+            raise DeviceError(f"no service {name} within {ANSWER_S:.0f} s; is its node running?")
+        future = client.call_async(request)
+        self.wait_until(future.done, _ANSWERS_S.get(name, ANSWER_S), f"answer {name}")
+        return future.result()
+
+    def set_parameters_of(self, node: str, **values: str | int) -> None:
+        """Set parameters of another node.
+
+        Raises:
+            DeviceError: If it refuses one or does not answer.
+        """
+        parameters = [Parameter(name=name, value=_value(value)) for name, value in values.items()]
+        request = SetParameters.Request(parameters=parameters)
+        answer = self.call(SetParameters, f"{node}/set_parameters", request)
+        for parameter, result in zip(parameters, answer.results):
+            if not result.successful:
+                raise DeviceError(f"{node} refused {parameter.name}: {result.reason}")
+
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+        """Return once the condition holds.
+
+        Raises:
+            DeviceError: If it does not in time; the message says that nobody did `what`.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            self.require_listening()
+            if time.monotonic() > deadline_s:
+                raise DeviceError(
+                    f"the system did not {what} within {timeout_s:.0f} s{self.excuse()}"
+                )
+            time.sleep(0.01)
+
+    def require_listening(self) -> None:
+        """Return if this node still listens.
+
+        Raises:
+            DeviceError: If the thread that listens has ended: nothing will be heard any more.
+        """
+        if self._deaf_because:
+            raise DeviceError(f"{self.get_name()} hears nothing any more: {self._deaf_because}")
+
+    def excuse(self) -> str:
+        """Return what the system says of itself, to be added to what it did not do."""
+        return ""
+
+    def _accepted(self, name: str, answer: Any) -> str:
+        if not answer.success:
+            raise DeviceError(f"{name} was refused: {answer.message}")
+        return answer.message
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            self._deaf_because = "ROS was shut down"
+        except Exception as error:
+            if self._stopping:
+                return  # what it waited for was taken away
+            self._deaf_because = f"its thread ended: {in_words(error)}"
+            self.get_logger().error(f"{self.get_name()} hears nothing any more: {error!r}")
+
+
+def _value(value: str | int) -> ParameterValue:
+    if isinstance(value, str):
+        return ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
+    return ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=value)

@@ -1,0 +1,1 @@
+"""The servo's process: its loop, its devices, and who keeps it running."""

@@ -1,0 +1,158 @@
+"""Keeps a servo process alive: starts it, notices its death or silence, starts it again.
+
+A new process never moves the arm by itself: what was enabled before it began does not count.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from carp_ros.control.command import Link, Record, ServoState
+from carp_ros.errors import MessageError
+from carp_ros.hardware.arm import RECOVERY_S
+
+SERVO_PROGRAM = (sys.executable, "-m", "carp_ros.servo.servo_process")
+_START_TIMEOUT_NS = 15_000_000_000  # connecting to a robot and starting its program takes seconds
+_SILENCE_NS = 500_000_000
+_RECOVERY_NS = round(RECOVERY_S * 1e9)
+_STEADY_NS = 5_000_000_000  # one that ran this long did not fail in a row
+_BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
+
+
+class ServoKeeper:
+    """One servo process at a time.
+
+    Args:
+        rig_path: The rig's file.
+        link: The mailboxes; a first command must be in them before `watch` is called.
+        program: What to start; `--rig`, `--rig-sha256` and `--link` are added.
+        rig_sha256: Of that file; the process refuses another.
+    """
+
+    def __init__(
+        self,
+        rig_path: Path,
+        link: Link,
+        program: tuple[str, ...] = SERVO_PROGRAM,
+        rig_sha256: str = "",
+    ) -> None:
+        self._rig_sha256 = rig_sha256
+        self._rig_path = rig_path
+        self._program = program
+        self._link = link
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_ns = 0
+        self._start_at_ns = 0
+        self._failures = 0
+        self._states_seen = 0
+        self._notes_seen = 0
+        self._noted = False  # whether the present process left `note`
+        self.state: ServoState | None = None
+        self.note = ""
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number, None while there is none."""
+        return self._process.pid if self._process else None
+
+    @property
+    def waiting_for(self) -> str:
+        """What is not there yet; empty once the servo ticks."""
+        if self.state is not None:
+            return ""
+        return f"the servo process to connect to the arm ({self.note or 'no answer yet'})"
+
+    def watch(self, now_ns: int) -> str:
+        """Start the process if it is due, and take in its newest state.
+
+        Returns:
+            How a servo that ran was lost just now, or nothing. One that could not connect was never
+            in charge of the arm: `waiting_for` says why, and it is started again.
+        """
+        if self._process is None:
+            if now_ns >= self._start_at_ns:
+                self._start(now_ns)
+            return ""
+        self._read_note()
+        if self._link.state.count != self._states_seen:
+            self._states_seen = self._link.state.count
+            record = self._link.state.read()
+            with suppress(MessageError):  # what no servo writes is as good as silence
+                self.state = self.state if record is None else ServoState.from_record(record)
+            if self.state is not None and now_ns - self._started_ns > _STEADY_NS:
+                self._failures = 0
+        code = self._process.poll()
+        if code is not None:
+            return self._lost(now_ns, _death(code, self.note if self._noted else ""))
+        silent = self._silence(now_ns)
+        if silent:
+            self._process.kill()
+            self._process.wait()
+            return self._lost(now_ns, silent)
+        return ""
+
+    def lateness(self) -> Record | None:
+        """Return the newest `LATENESS_DTYPE` record, None before the first."""
+        return self._link.lateness.read()
+
+    def stop(self, timeout_s: float) -> None:
+        """Wait until the process has left, as the last command told it; kill it otherwise."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _start(self, now_ns: int) -> None:
+        self._noted = False
+        self._notes_seen = self._link.note.count
+        self._states_seen = self._link.state.count
+        self._started_ns = now_ns
+        arguments = ["--rig", str(self._rig_path), "--rig-sha256", self._rig_sha256]
+        arguments += ["--link", self._link.name]
+        self._process = subprocess.Popen([*self._program, *arguments])
+
+    def _silence(self, now_ns: int) -> str:
+        """Return how long the process has been silent, if that is too long."""
+        if self.state is None:
+            silent_ns, limit_ns = now_ns - self._started_ns, _START_TIMEOUT_NS
+        else:
+            silent_ns = now_ns - self.state.now_ns
+            limit_ns = _RECOVERY_NS if self.state.busy else _SILENCE_NS
+        if silent_ns <= limit_ns:
+            return ""
+        return f"the servo process was silent for {silent_ns * 1e-9:.1f} s and was killed"
+
+    def _lost(self, now_ns: int, problem: str) -> str:
+        ran = self.state is not None
+        if ran:
+            self.note = ""  # that was said of this one; what the next waits for is another matter
+        self._process = None
+        self.state = None
+        delay_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
+        self._failures += 1
+        self._start_at_ns = now_ns + round(delay_s * 1e9)
+        return problem if ran else ""
+
+    def _read_note(self) -> None:
+        if self._link.note.count == self._notes_seen:
+            return
+        self._notes_seen = self._link.note.count
+        record = self._link.note.read()
+        if record is not None:
+            self._noted = True
+            self.note = record["text"].item().decode(errors="replace")
+
+
+def _death(code: int, note: str) -> str:
+    """Return how a process that ended with `code` ended, in words."""
+    if code < 0:
+        return f"the servo process died of {signal.Signals(-code).name}; a new one is started"
+    return f"the servo process ended: {note or f'exit code {code}'}; a new one is started"

@@ -1,0 +1,197 @@
+"""The servo as a process of its own: robot and mailboxes on one side, `ServoLoop` on the other.
+
+Imports no ROS. `control_node` starts it, watches it, kills and restarts it: the robot's client
+library may hang or crash the whole interpreter when its connection drops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carp_ros.control.command import (
+    LATENESS_DTYPE,
+    NOTE_DTYPE,
+    Command,
+    Fault,
+    Link,
+    chunk_from_record,
+)
+from carp_ros.control.guard import Guard
+from carp_ros.control.kinematics import Kinematics
+from carp_ros.control.realtime import Metronome, request_realtime, starting_pollers
+from carp_ros.control.servo import Servo
+from carp_ros.errors import CarpError, ChunkError, DeviceError, MessageError
+from carp_ros.hardware.arm import RECOVERY_S, Arm
+from carp_ros.processes.mailbox import remove_leftovers
+from carp_ros.processes.parent import end_with_parent
+from carp_ros.rig import Rig, load_rig
+from carp_ros.servo.devices import make_arm, make_kinematics
+from carp_ros.servo.servo_loop import ServoLoop
+from carp_ros.types import ArmState, Chunk
+
+EXIT_DEVICE = 3
+_LATENESS_EVERY = 50  # ticks between two reports of it
+_GIVE_UP_S = 2.0  # without a heartbeat for this long, standing still, the process ends
+# if it hangs for longer than any recovery may take, and nobody is left to kill it
+_HUNG_S = round(RECOVERY_S) + 10
+_ORPHANED_S = 6  # enough to stop the arm and end, or it was not going to
+
+
+class ServoProcess:
+    """Runs a `ServoLoop` on one arm until it is told to leave, or is left alone."""
+
+    def __init__(self, rig: Rig, link: Link, arm: Arm) -> None:
+        self._rig = rig
+        self._link = link
+        self._arm = arm
+        self._chunks_seen = link.chunk.count
+        self._command: Command | None = None
+        self._commands_seen = 0
+
+    def run(self) -> None:
+        """Connect, then tick until told to leave.
+
+        Raises:
+            DeviceError: If the arm or the real-time priority can't be had, or the link breaks.
+        """
+        rig = self._rig
+        config = rig.servo
+        grant = request_realtime(config.priority, config.cpu, required=config.require_realtime)
+        if grant.advice:
+            _leave_note(self._link, grant.advice)
+        kinematics = make_kinematics(rig)
+        signal.alarm(_HUNG_S)
+        with starting_pollers():
+            self._arm.connect()
+        # from here on the robot's watchdog wants targets: lose no time
+        arm = self._arm.read()
+        loop = self._make_loop(kinematics, arm)
+        metronome = Metronome(1.0 / config.rate_hz)
+        lateness = np.zeros((), LATENESS_DTYPE)
+        for tick_number, now_ns in enumerate(metronome):
+            arm = self._arm.read()
+            command = self._newest_command()
+            if command is not None and self._is_over(command, now_ns, loop):
+                return
+            if command is not None and loop.reset_due(command):
+                self._reset(loop, command, arm, now_ns, grant.priority)
+                continue
+            tick = loop.tick(now_ns, arm, command, self._new_chunk())
+            if tick.target is not None:
+                self._send(loop, tick.target.joints, command)
+            state = loop.state(now_ns, arm, tick, grant.priority)
+            self._link.state.write(state.to_record())
+            if tick_number % _LATENESS_EVERY == 0:
+                signal.alarm(_HUNG_S)  # the kernel's: the client library may hang with the GIL
+                lateness["counts"] = metronome.lateness.counts
+                lateness["worst_ns"] = metronome.lateness.worst_ns
+                lateness["skipped"] = metronome.skipped
+                self._link.lateness.write(lateness)
+
+    def _make_loop(self, kinematics: Kinematics, arm: ArmState) -> ServoLoop:
+        rig = self._rig
+        period_s = 1.0 / rig.servo.rate_hz
+        # a process that replaces another goes on holding what its gripper holds
+        command = self._newest_command()
+        gripper = command.gripper if command else 0.0
+        servo = Servo(kinematics, rig.limits, period_s, rig.servo.blend_s, arm.joints, gripper)
+        guard = Guard(
+            rig.limits,
+            rig.arm.state_timeout_s,
+            rig.servo.heartbeat_timeout_s,
+            simulated=rig.cell is not None,
+        )
+        return ServoLoop(kinematics, servo, guard, np.array(rig.home_joints_rad))
+
+    def _newest_command(self) -> Command | None:
+        if self._link.command.count != self._commands_seen:
+            self._commands_seen = self._link.command.count
+            record = self._link.command.read()
+            try:
+                self._command = None if record is None else Command.from_record(record)
+            except MessageError as error:
+                # the one before grows old, and silence of the control node stops the arm
+                _leave_note(self._link, str(error))
+        return self._command
+
+    def _new_chunk(self) -> Chunk | None:
+        if self._link.chunk.count == self._chunks_seen:
+            return None
+        self._chunks_seen = self._link.chunk.count
+        record = self._link.chunk.read()
+        try:
+            return None if record is None else chunk_from_record(record)
+        except ChunkError:
+            return None  # the control node checked it: not written by one
+
+    def _send(self, loop: ServoLoop, joints: np.ndarray[Any, Any], command: Command | None) -> None:
+        try:
+            self._arm.servo(joints)
+        except DeviceError as error:
+            loop.guard.latch(Fault.REFUSED, str(error), command)
+
+    def _reset(
+        self, loop: ServoLoop, command: Command, arm: ArmState, now_ns: int, priority: int
+    ) -> None:
+        """Let the arm recover, which takes seconds, and clear the fault if it could."""
+        tick = loop.tick(now_ns, arm, None, None)
+        self._link.state.write(loop.state(now_ns, arm, tick, priority, busy=True).to_record())
+        problem = ""
+        try:
+            if not (arm.ready and arm.safety_mode.may_move):
+                self._arm.recover()
+        except DeviceError as error:
+            problem = str(error)
+        loop.try_reset(command, self._arm.read(), problem)
+
+    def _is_over(self, command: Command, now_ns: int, loop: ServoLoop) -> bool:
+        """Whether to end: told to, or left alone; never while the arm moves."""
+        alone = (now_ns - command.heartbeat_ns) * 1e-9 > _GIVE_UP_S
+        if not (command.leave or alone):
+            return False
+        loop.guard.latch(Fault.CONTROL_SILENT, "the servo process ends", command)
+        return not loop.moving
+
+
+def _leave_note(link: Link, text: str) -> None:
+    """Tell the control node what is wrong."""
+    note = np.zeros((), NOTE_DTYPE)
+    note["text"] = text.encode()[:320]
+    link.note.write(note)
+
+
+def main() -> None:
+    """Run the servo process; `control_node` gives the arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rig", type=Path, required=True, help="the rig's YAML file")
+    parser.add_argument("--rig-sha256", default="", help="of that file; another is refused")
+    parser.add_argument("--link", required=True, help="name of the control node's mailboxes")
+    arguments = parser.parse_args()
+    # Ctrl-C reaches the whole process group: the control node says when to leave
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # it notices by itself that the control node is gone, unless it waits for the robot meanwhile
+    signal.signal(signal.SIGHUP, lambda *_: signal.alarm(_ORPHANED_S))
+    end_with_parent(signal.SIGHUP)
+    link = Link(arguments.link, create=False)
+    arm: Arm | None = None
+    try:
+        rig = load_rig(arguments.rig, arguments.rig_sha256)
+        arm = make_arm(rig)
+        ServoProcess(rig, link, arm).run()
+    except (CarpError, ValueError) as error:
+        _leave_note(link, str(error))  # whoever started this tells it, once
+        sys.exit(EXIT_DEVICE)
+    finally:
+        if arm is not None:
+            arm.close()
+        remove_leftovers()  # the mailboxes, if the control node died and can not
+
+
+if __name__ == "__main__":
+    main()

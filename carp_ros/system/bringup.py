@@ -1,0 +1,270 @@
+"""The nodes of the system, as data: `ros2 launch` and `carp up` start them both from here."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from carp_ros.hardware.arm import RECOVERY_S
+from carp_ros.inference.bundle import load_bundle
+from carp_ros.rig import CELL_ADDRESS, Rig, load_rig
+from carp_ros.share import share_folder
+
+_ESSENTIAL = ("cell_node", "control_node")
+_NAMESPACE = "(?!.*__)[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*"  # of ROS names
+
+READY_WITHIN_S = RECOVERY_S + 45.0
+"""How long a system may take to be up: a robot may power up and release its brakes first, and a
+policy is loaded and compared with its golden case after that."""
+
+LAUNCH_ARGUMENTS = (
+    ("rig", "ur5e_sim", "a rig's file, or the name of one in config/"),
+    ("mode", "teleop", "who moves the arm: teleop, policy, or demonstrate (simulated cell)"),
+    ("task", "", "what is done, and lies on a simulated table: cup or bowl; empty: as in the rig"),
+    (
+        "bundle",
+        "",
+        "for mode:=policy: the policy's folder or name in models/; empty: the task's own",
+    ),
+    ("record", "false", "true or false: start the recorder, which writes a bag an episode"),
+    ("folder", "episodes", "where it puts them"),
+    ("namespace", "", "of all names, for a second rig in the same ROS domain; empty: none"),
+)
+"""Of the launch files: name, default, and what it is; `describe` takes them."""
+
+Mode = Literal["teleop", "policy", "demonstrate"]
+"""Who moves the arm: a person, a policy, or the scripted operator of the simulated cell."""
+
+
+@dataclass(frozen=True)
+class NodeProcess:
+    """One node, in a process of its own.
+
+    Attributes:
+        name: Of the node in the ROS graph.
+        executable: In `<prefix>/lib/carp_ros`; the module of the same name in `carp_ros.nodes`.
+        parameters: ROS parameters by name.
+        namespace: Of its name and of all its topics and services, without the first slash.
+        environment: Variables beside those of the process that starts it.
+        essential: Whether the arm can not stand safely without it: its end is the system's. The
+            others are started again (`carp_ros.processes.restarts`).
+    """
+
+    name: str
+    executable: str
+    parameters: Mapping[str, str | float | bool]
+    namespace: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    essential: bool = True
+
+
+def describe(
+    rig: str,
+    mode: str = "teleop",
+    *,
+    task: str = "",
+    bundle: str = "",
+    record: bool = False,
+    folder: str = "episodes",
+    namespace: str = "",
+) -> tuple[NodeProcess, ...]:
+    """Return the nodes of one rig in the order in which they start.
+
+    Args:
+        rig: Path of a rig's file, or the name of one in `config/`.
+        mode: A `Mode`.
+        task: What a simulated cell lays on the table and a policy does; empty for what the rig's
+            file says, or for the policy's only one.
+        bundle: Folder of the policy, or the name of one in `models/`; for mode `policy` alone.
+            Empty there: the one that comes with the package for the task.
+        record: Start the recorder, too.
+        folder: Where it puts episodes.
+        namespace: Of all names, for a second system in the same ROS domain; empty: none.
+
+    Raises:
+        ValueError: If the rig's file or the bundle is wrong, or can't do what is asked.
+    """
+    path = rig_path(rig)
+    content = load_rig(path)
+    operator = _operator(mode, bundle, content, path)
+    namespace = _namespace(namespace)
+    environment = {CELL_ADDRESS: content.arm.host} if content.cell else {}
+    common = {"rig": str(path), "rig_sha256": content.sha256}
+
+    def node(name: str, **parameters: str) -> NodeProcess:
+        essential = name in _ESSENTIAL
+        return NodeProcess(name, name, common | parameters, namespace, environment, essential)
+
+    thinker: tuple[NodeProcess, ...] = ()
+    cameras = "none"  # what a replay, say, does not look through need not be there
+    if mode == "policy":
+        thinks, cameras = _policy(bundle, task, content)
+        task = thinks["task"]
+        thinker = (node("policy_node", **thinks),)
+    if content.cell and task:
+        from carp_ros.sim.tasks import task_named  # only a simulated rig has MuJoCo
+
+        task_named(task)
+    staged = {"task": task} if task else {}
+    cell = (node("cell_node", **staged),) if content.cell else ()
+    recorder = (node("recorder_node", **staged, **_recorder(mode, folder)),) if record else ()
+    managed = " ".join(["control_node", *(child.name for child in (*thinker, *recorder))])
+    return (
+        *cell,
+        node("control_node", cameras=cameras),
+        *thinker,
+        node("teleop_node", **staged, device=operator),
+        *recorder,
+        node("supervisor_node", managed=managed, mode=mode),
+    )
+
+
+def launch_values(given: Mapping[str, str], fixed: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `describe` takes, from the texts of a launch file's arguments.
+
+    Args:
+        given: By name, those that were given or have a default.
+        fixed: By name, those that the launch file decides.
+
+    Raises:
+        ValueError: If one is unknown, has another value than the file fixes, or is none.
+    """
+    names = [name for name, _, _ in LAUNCH_ARGUMENTS]
+    for name, value in given.items():
+        if name not in names:
+            close = difflib.get_close_matches(name, names, 1)
+            meant = f"; was {close[0]}:= meant?" if close else ""
+            raise ValueError(
+                f"{name}:={value} is no launch argument; expected {', '.join(names)}{meant}"
+            )
+        if value != fixed.get(name, value):
+            raise ValueError(
+                f"{name}:={value} was given, but this launch file is for {name}:={fixed[name]};"
+                " leave it out, or take another file, such as system.launch.py"
+            )
+    values: dict[str, Any] = {**given, **fixed}
+    if "record" in values:
+        values["record"] = _truth("record", values["record"])
+    return values
+
+
+def rig_path(rig: str) -> Path:
+    """Return the absolute path of a rig's file, given as a path or as a name in `config/`."""
+    if rig.endswith((".yaml", ".yml")):
+        return _absolute(rig)
+    return share_folder() / "config" / f"{rig}.yaml"
+
+
+def bundle_path(bundle: str) -> Path:
+    """Return the absolute path of a bundle's folder, given as a path or as a name in `models/`."""
+    named = share_folder() / "models" / bundle
+    given = _absolute(bundle)
+    return named if named.is_dir() and not given.is_dir() else given
+
+
+def simulated_rig(path: Path) -> Rig:
+    """Return a rig on which a measurement may move the arm by itself: none but a simulated one.
+
+    Raises:
+        ValueError: If it is none, or of hardware.
+    """
+    rig = load_rig(path)
+    if rig.cell is None:
+        raise ValueError(
+            f"{path} has no section cell, so that a real arm would move by itself; expected a"
+            " simulated rig, such as ur5e_sim"
+        )
+    return rig
+
+
+def shipped_bundle(task: str) -> Path:
+    """Return where the package's own policy of a task lies, if there is one."""
+    return share_folder() / "models" / f"carp_{task}_sim"
+
+
+def _absolute(path: str) -> Path:
+    """Return a path that a person typed, from the root on.
+
+    Raises:
+        ValueError: If it begins with a home folder that there is not.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} begins with {path.partition('/')[0]}, and that user has no home folder here;"
+            f" expected a path, or ./{path} for a folder of that name"
+        ) from error
+
+
+def _policy(bundle: str, task: str, rig: Rig) -> tuple[dict[str, str], str]:
+    """Return the parameters of `policy_node`, which loads the bundle once more, and its cameras.
+
+    Raises:
+        ValueError: If the bundle is none, or not one for this rig and task.
+    """
+    if bundle:
+        folder = bundle_path(bundle)
+    else:
+        task = task or (rig.cell.task if rig.cell else "")
+        folder = shipped_bundle(task)
+        if not folder.is_dir():
+            raise ValueError(
+                "mode is policy, but bundle is empty; expected a policy's folder, for none comes"
+                f" with this version {f'for the task {task}' if task else 'where no task is named'}"
+            )
+    loaded = load_bundle(folder)
+    loaded.require_rig(rig)
+    cameras = " ".join(loaded.manifest.cameras)
+    return {"bundle": str(loaded.folder), "task": loaded.task_named(task)}, cameras
+
+
+def _truth(name: str, text: str) -> bool:
+    """Return the truth value that a launch argument has, as launch itself reads them."""
+    values = {"true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in values:
+        raise ValueError(f"{name}:={text} was given; expected true or false")
+    return values[text.lower()]
+
+
+def _namespace(text: str) -> str:
+    """Return a namespace without slashes around it.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    namespace = text.strip("/")
+    if namespace and not re.fullmatch(_NAMESPACE, namespace):
+        raise ValueError(
+            f"namespace is {text!r}; expected letters, digits and single _, not beginning with a"
+            " digit, such as left or lab/left"
+        )
+    return namespace
+
+
+def _recorder(mode: str, folder: str) -> dict[str, str]:
+    """Return the parameters of `recorder_node`; a person's name is found there."""
+    place = {"folder": str(_absolute(folder))}
+    return place | ({"operator": "demonstrator"} if mode == "demonstrate" else {})
+
+
+def _operator(mode: str, bundle: str, rig: Rig, path: Path) -> str:
+    """Return the pointer that `teleop_node` reads in this mode."""
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode is {mode!r}; expected one of {', '.join(get_args(Mode))}")
+    if mode == "policy":
+        return "spacemouse"  # a person can take over
+    if bundle:
+        raise ValueError(f"bundle is {bundle!r}, but mode is {mode}; it belongs to mode policy")
+    if mode == "teleop":
+        return "spacemouse"
+    if rig.cell is None:
+        raise ValueError(
+            f"mode is demonstrate, but {path} has no simulated cell, and only there does the"
+            " scripted operator know where things lie: use teleop"
+        )
+    return "demonstrator"

@@ -1,0 +1,105 @@
+"""What a system has alone on its machine: its place on the ROS graph, and its robot's address.
+
+A second one beside it is refused before it starts anything. A simulated robot takes another
+loopback address where its own is taken; every process of the system learns of it by its
+environment, and `carp_ros.rig.load_rig` obeys.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import socket
+from collections.abc import Iterator
+
+from carp_ros.errors import DeviceError
+from carp_ros.processes.claim import Claim, TakenError, domain
+from carp_ros.rig import CELL_ADDRESS
+from carp_ros.system.bringup import NodeProcess
+
+_ADDRESSES = 200  # are tried
+_PORTS = (29999, 30003, 30004, 63352)  # of an emulated controller; its fault port goes with them
+
+
+class Identity:
+    """Holds what the system of these nodes has alone, until `release` or this process's end.
+
+    Args:
+        nodes: As `carp_ros.system.bringup.describe` gives them.
+
+    Attributes:
+        nodes: The same, with the address in their environment where the robot is simulated.
+        remark: What is not as the rig's file says; empty if nothing.
+
+    Raises:
+        DeviceError: If there is such a system already.
+    """
+
+    def __init__(self, nodes: tuple[NodeProcess, ...]) -> None:
+        self.remark = ""
+        place = f"namespace /{nodes[0].namespace} of ROS domain {domain()}"
+        try:
+            self._claims = [Claim(f"system in {place}")]
+        except TakenError as error:
+            raise DeviceError(
+                f"a system runs already in {place} ({error.who}): stop it, or start"
+                " this one under another namespace or ROS_DOMAIN_ID"
+            ) from None
+        wanted = nodes[0].environment.get(CELL_ADDRESS)
+        if wanted:
+            try:
+                address = self._take_address(wanted)
+            except DeviceError:
+                self.release()
+                raise
+            nodes = tuple(
+                dataclasses.replace(node, environment={**node.environment, CELL_ADDRESS: address})
+                for node in nodes
+            )
+        self.nodes = nodes
+
+    def release(self) -> None:
+        """Let another system be here."""
+        for claim in self._claims:
+            claim.release()
+
+    def _take_address(self, wanted: str) -> str:
+        for address in _candidates(wanted):
+            try:
+                claim = Claim(f"simulated robot at {address}")
+            except TakenError:
+                continue
+            if _is_free(address):
+                self._claims.append(claim)
+                if address != wanted:
+                    self.remark = f"{wanted} is taken: the simulated robot is at {address}"
+                return address
+            claim.release()
+        raise DeviceError(
+            f"the address {wanted} of the simulated robot is taken by another program, and no"
+            " loopback address after it is free: set arm.host and gripper.host of the rig to a"
+            " free one, such as 127.1.0.1"
+        )
+
+
+def _candidates(wanted: str) -> Iterator[str]:
+    """Yield the address, and the loopback addresses that follow it if it is one."""
+    yield wanted
+    try:
+        first = ipaddress.IPv4Address(wanted)
+    except ValueError:
+        return
+    for number in range(1, _ADDRESSES):
+        address = first + number
+        if first.is_loopback and address.is_loopback:
+            yield str(address)
+
+
+def _is_free(address: str) -> bool:
+    """Tell whether an emulated controller could listen there now."""
+    try:
+        for port in _PORTS:
+            socket.create_server((address, port)).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,206 @@
+import shutil
+import threading
+
+import numpy as np
+import pytest
+
+from carp_ros.inference.layout import vector_from_tool
+from carp_ros.recording import messages
+from carp_ros.recording.bag import mcap_file, read_info
+from carp_ros.recording.bag_frames import Way, episode_frames
+from carp_ros.recording.conversion import Wanted, convert, find_episodes
+from carp_ros.recording.dataset import Dataset
+from carp_ros.recording.dataset_files import data_path, read_episodes, video_path
+from carp_ros.recording.tables import read_columns
+from carp_ros.recording.video import read_video
+from carp_ros.types import Pose
+
+CAMERAS = ("wrist_cam", "third_cam")
+
+
+def run(folders, root, way=Way(), wanted=Wanted()):  # noqa: B008 frozen
+    return list(convert(folders, root, way, wanted))
+
+
+@pytest.fixture(scope="module")
+def bags(tmp_path_factory, make_recording):
+    """Three good episodes of different lengths, the last of another task."""
+    folder = tmp_path_factory.mktemp("bags")
+    for seed, seconds in enumerate((1.5, 2.0, 1.2)):
+        words = "Put the bowl into the pot." if seed == 2 else "Put the cup on the right."
+        recording = make_recording(seed=seed, seconds=seconds, instruction=words)
+        recording.write(folder / f"episode_{seed}")
+    return folder
+
+
+def test_the_dataset_holds_what_the_episodes_showed(bags, tmp_path):
+    folders = find_episodes([bags])
+    outcomes = run(folders, tmp_path / "set")
+    assert [outcome.status for outcome in outcomes] == ["added"] * 3
+    columns = read_columns(tmp_path / "set" / data_path(0))
+    videos = {name: list(read_video(tmp_path / "set" / video_path(name, 0))) for name in CAMERAS}
+    index = 0
+    for folder in folders:
+        _, frames = episode_frames(folder, read_info(folder), Way())
+        start_ns = 0
+        for number, frame in enumerate(frames):
+            seen = frame.observation
+            start_ns = start_ns or seen.stamp_ns
+            state = vector_from_tool(seen.tool, seen.gripper).astype(np.float32)
+            assert columns["observation.state"][index].tolist() == state.tolist()
+            assert columns["action"][index].tolist() == frame.action.astype(np.float32).tolist()
+            joints = seen.joints.astype(np.float32)
+            assert columns["observation.joints"][index].tolist() == joints.tolist()
+            assert columns["stamp_ns"][index, 0] == seen.stamp_ns - start_ns
+            assert columns["timestamp"][index, 0] == np.float32(number / 10)
+            for name in CAMERAS:
+                stamp_ns = seen.image_stamps_ns[name] - start_ns
+                assert columns[f"stamp_ns.{name}"][index, 0] == stamp_ns
+                difference = videos[name][index].astype(int) - seen.images[name]
+                assert np.abs(difference).mean() < 3.0  # levels of 255, from the video's encoding
+            index += 1
+    assert index == len(columns["index"]) == len(videos["wrist_cam"])
+    assert columns["index"][:, 0].tolist() == list(range(index))
+
+
+def test_episodes_know_their_frames_their_task_and_their_source(bags, tmp_path):
+    run(find_episodes([bags]), tmp_path / "set")
+    rows = read_episodes(tmp_path / "set")
+    columns = read_columns(tmp_path / "set" / data_path(0))
+    for number, row in enumerate(rows):
+        mine = columns["episode_index"][:, 0] == number
+        assert mine.sum() == row["length"] == row["dataset_to_index"] - row["dataset_from_index"]
+        assert columns["index"][mine][0, 0] == row["dataset_from_index"]
+        start_s = row["videos/observation.images.wrist_cam/from_timestamp"]
+        assert round(start_s * 10) == row["dataset_from_index"]
+        assert set(columns["task_index"][mine][:, 0]) == {number // 2}
+        assert (row["source"], row["seed"], row["success"]) == (f"episode_{number}", number, True)
+    words = ["Put the cup on the right."] * 2 + ["Put the bowl into the pot."]
+    assert [row["tasks"] for row in rows] == [[text] for text in words]
+
+
+def test_images_are_resized_when_asked(bags, tmp_path):
+    run(find_episodes([bags])[:1], tmp_path / "set", Way(image_size_px=(32, 32)))
+    image = next(read_video(tmp_path / "set" / video_path("wrist_cam", 0)))
+    assert image.shape == (32, 32, 3)
+
+
+def test_bad_episodes_are_refused_with_the_reason_and_the_rest_is_converted(
+    bags, tmp_path, make_recording
+):
+    spoilt = tmp_path / "bags"
+    good = make_recording(seed=7)
+    bad_pose = messages.encode_pose(
+        Pose(np.full(3, np.nan), np.array([1.0, 0.0, 0.0, 0.0])), 0, "base_link"
+    )
+    make_recording(seed=7).write(spoilt / "a_good")
+    good.without("/target_pose").write(spoilt / "b_no_target")
+    good.with_message(1.2, "/target_pose", bad_pose).write(spoilt / "c_nan")
+    good.write_unfinished(spoilt / "d_unfinished")
+    cut = mcap_file(good.write(spoilt / "e_cut"))
+    with cut.open("r+b") as file:
+        file.truncate(cut.stat().st_size * 2 // 3)
+    make_recording(seed=8, rig="other_rig").write(spoilt / "f_other_rig")
+    make_recording(seed=9, size_px=(80, 48)).write(spoilt / "g_other_size")
+    good.without(*(m[1] for m in good.messages)).write(spoilt / "h_empty")
+    make_recording(seed=10).write(spoilt / "i_good")
+
+    outcomes = run(find_episodes([spoilt]), tmp_path / "set")
+
+    reasons = {o.folder.name: o.reason for o in outcomes if o.status == "refused"}
+    assert reasons["b_no_target"] == "no message on /target_pose"
+    assert reasons["c_nan"].startswith("/target_pose at 1.20 s: pose is [nan, nan, nan")
+    assert reasons["d_unfinished"].startswith("was not finished; `carp recover ")
+    assert "is cut off after" in reasons["e_cut"]
+    assert reasons["f_other_rig"] == "its rig is 'other_rig'; the dataset's is 'ur5e_test'"
+    assert "its cameras is" in reasons["g_other_size"]
+    assert "(80, 48)" in reasons["g_other_size"]
+    assert reasons["h_empty"].startswith("no message on /gripper_command, /gripper_state, /joint")
+    added = [o.folder.name for o in outcomes if o.status == "added"]
+    assert added == ["a_good", "i_good"]
+    assert [row["source"] for row in read_episodes(tmp_path / "set")] == added
+
+
+def test_a_run_without_one_good_episode_leaves_no_dataset(tmp_path, make_recording):
+    make_recording().without("/tool_pose").write(tmp_path / "bags" / "bad")
+    assert run([tmp_path / "bags" / "bad"], tmp_path / "set")[0].status == "refused"
+    assert [path for path in (tmp_path / "set").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("info", "wanted", "reason"),
+    [
+        ({"success": False}, Wanted(success_only=True), "no success"),
+        ({"success": None}, Wanted(success_only=True), "success not known"),
+        ({"verdict": "red"}, Wanted(), "quality red"),
+        ({"verdict": "amber"}, Wanted(verdicts=("green",)), "quality amber"),
+        ({"task": "cup"}, Wanted(task="bowl"), "task cup"),
+    ],
+)
+def test_an_episode_that_is_not_wanted_is_left_out(tmp_path, make_recording, info, wanted, reason):
+    folder = make_recording(**info).write(tmp_path / "episode")
+    (outcome,) = run([folder], tmp_path / "set", wanted=wanted)
+    assert (outcome.status, outcome.reason) == ("unwanted", reason)
+
+
+def test_many_processes_make_the_same_bytes_as_one(bags, tmp_path):
+    for root, workers in ((tmp_path / "one", 1), (tmp_path / "two", 2)):
+        for outcome in convert(find_episodes([bags]), root, Way(), Wanted(), workers):
+            assert outcome.status == "added"
+    one, two = (
+        {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*.*") if p.is_file()}
+        for root in (tmp_path / "one", tmp_path / "two")
+    )
+    assert one == two
+
+
+def test_converting_again_adds_only_what_is_new(bags, tmp_path):
+    folders = find_episodes([bags])
+    run(folders[:2], tmp_path / "set")
+    outcomes = run(folders, tmp_path / "set")
+    assert [outcome.status for outcome in outcomes] == ["present", "present", "added"]
+    rows = read_episodes(tmp_path / "set")
+    assert [row["episode_index"] for row in rows] == [0, 1, 2]
+    assert [row["data/file_index"] for row in rows] == [0, 0, 1]
+    assert len(list(read_video(tmp_path / "set" / video_path("third_cam", 1)))) == rows[2]["length"]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*.*")}
+    assert {outcome.status for outcome in run(folders, tmp_path / "set")} == {"present"}
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*.*")} == before
+
+
+def test_a_copy_of_an_episode_counts_once(bags, tmp_path):
+    copy = shutil.copytree(bags / "episode_0", tmp_path / "episode_0")
+    outcomes = run([bags / "episode_0", copy], tmp_path / "set")
+    assert [outcome.status for outcome in outcomes] == ["added", "present"]
+
+
+def test_another_rate_does_not_fit_a_dataset_that_has_one(bags, tmp_path):
+    folders = find_episodes([bags])
+    run(folders[:1], tmp_path / "set")
+    (outcome,) = run(folders[1:2], tmp_path / "set", Way(rate_hz=15))
+    assert outcome.reason == "its rate_hz is 15; the dataset's is 10"
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(bags, tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(ValueError, match="holds something that carp did not convert"):
+        run([bags / "episode_0"], tmp_path)
+
+
+def test_two_processes_do_not_write_one_dataset(bags, tmp_path):
+    first = convert(find_episodes([bags]), tmp_path / "set", Way(), Wanted())
+    next(first)
+    with pytest.raises(ValueError, match="another process converts into"):
+        run([bags / "episode_0"], tmp_path / "set")
+    assert len(list(first)) == 2
+
+
+def test_a_lock_that_is_left_for_a_moment_is_waited_for(bags, tmp_path):
+    other = Dataset(tmp_path / "set", str(Way()))
+    threading.Timer(0.2, other.close).start()
+    assert [o.status for o in run([bags / "episode_0"], tmp_path / "set")] == ["added"]
+
+
+def test_a_folder_without_episodes_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="is no episode and holds none"):
+        find_episodes([tmp_path])

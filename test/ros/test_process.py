@@ -1,0 +1,93 @@
+"""A node's process and its end."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("rclpy", reason="nodes need rclpy: pip install 'carp_ros[ros]'")
+
+from carp_ros.ros.process import full_name
+
+NODE = """
+import time
+from carp_ros.ros.process import run_node
+
+def make():
+    from rclpy.node import Node
+
+    class Careful(Node):
+        def __init__(self):
+            super().__init__("careful")
+            self.create_timer(0.01, self._say)
+
+        def _say(self):
+            print("up", flush=True)
+
+        def destroy_node(self):
+            time.sleep(0.5)
+            print("left in good order", flush=True)
+            super().destroy_node()
+
+    return Careful()
+
+run_node(make)
+"""
+
+
+def test_many_interrupts_do_not_cut_its_end_short(tmp_path):
+    (tmp_path / "node.py").write_text(NODE)
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "node.py")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "up\n"
+        for _ in range(5):
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(0.05)
+            except subprocess.TimeoutExpired:
+                continue
+        out, err = process.communicate(timeout=10.0)
+    assert out.endswith("left in good order\n"), err
+    assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["/x/control_node.py"], "/control_node"),
+        (["/bin/control_node", "--ros-args", "-r", "__node:=other"], "/other"),
+        (
+            ["control_node", "--ros-args", "-r", "__ns:=/lab/left", "-p", "a:=b"],
+            "/lab/left/control_node",
+        ),
+        (["a", "--ros-args", "--remap", "__node:=n", "-r", "a:__ns:=left"], "/left/n"),
+    ],
+)
+def test_a_node_is_known_by_its_full_name_before_it_is_made(arguments, name):
+    assert full_name(arguments) == name
+
+
+def test_a_second_process_of_the_same_node_is_refused(tmp_path):
+    (tmp_path / "node.py").write_text(NODE)
+    command = [sys.executable, str(tmp_path / "node.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout
+        assert first.stdout.readline() == "up\n"
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+        third = subprocess.Popen(
+            [*command, "--ros-args", "-r", "__ns:=/left"], stdout=subprocess.PIPE, text=True
+        )
+        assert third.stdout
+        assert third.stdout.readline() == "up\n"
+        for process in (first, third):
+            process.send_signal(signal.SIGINT)
+        third.communicate(timeout=20.0)
+    assert second.returncode == 1
+    assert f"process {first.pid} is /node of ROS domain" in second.stderr
+    assert "stop it, or start this one in another namespace" in second.stderr
