@@ -238,6 +238,7 @@ class Observation:
         tool: `base_from_tcp`, interpolated to `stamp_ns`.
         gripper: Measured opening at `stamp_ns`, 0 open to 1 closed.
         joints: Measured, interpolated to `stamp_ns`, of shape (J,) in [rad].
+        numbers: Of a state that no arm here has, for policies of a free layout; else None.
     """
 
     stamp_ns: int
@@ -246,3 +247,4 @@ class Observation:
     tool: Pose
     gripper: float
     joints: Array
+    numbers: Array | None = None

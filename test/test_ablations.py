@@ -87,7 +87,7 @@ def test_a_run_is_trained_once_and_makes_a_bundle(training, capsys):
     assert "1 of 1 runs are done already" in capsys.readouterr().out
     folder = training.folder("joint", 1)
     export_run(folder / "policy", folder / "bundle", {})
-    assert load_bundle(folder / "bundle").manifest.scales == (1, 2, 4)
+    assert load_bundle(folder / "bundle").section == {"scales": [1, 2, 4]}
 
 
 def test_variants_are_validated_on_the_same_episodes(training, monkeypatch):

@@ -15,10 +15,10 @@ import onnx
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from carp_ros.inference.bundle import graph_names
-from carp_ros.inference.layout import NAMES, UNITS
+from carp_ros.inference.layout import TOOL_NAMES, TOOL_UNITS
+from carp_ros.policies.carp_section import graph_names
 
-DIMENSIONS = len(NAMES)
+DIMENSIONS = len(TOOL_NAMES)
 HORIZON = 16
 STEP_S = 0.1
 SCALES = (1, 2, 4)
@@ -82,16 +82,17 @@ def manifest(folder: Path, tasks: tuple[str, ...] = ("cup",)) -> dict[str, Any]:
     """Return what belongs into policy.yaml for the files that lie in the folder."""
     low = [0.1, -0.5, 0.0, *[-1.0] * 6, 0.0]
     high = [0.8, 0.5, 0.6, *[1.0] * 6, 1.0]
-    layout = {"names": list(NAMES), "units": list(UNITS), "frame": "base", "low": low, "high": high}
+    facts = {"kind": "tool", "names": list(TOOL_NAMES), "units": list(TOOL_UNITS)}
+    layout = {**facts, "low": low, "high": high}
     return {
-        "format": 2,
+        "format": 3,
         "kind": "carp",
         "tasks": list(tasks),
         "rig": "ur5e_sim",
         "horizon": HORIZON,
         "step_s": STEP_S,
         "followed": 2,
-        "scales": list(SCALES),
+        "observation": {"reference": "wrist_cam"},
         "cameras": SIZES,
         "state": dict(layout),
         "action": dict(layout),
@@ -104,6 +105,7 @@ def manifest(folder: Path, tasks: tuple[str, ...] = ("cup",)) -> dict[str, Any]:
             "gripper_tolerance": 0.02,
         },
         "made": {"command": "by hand", "seed": 0},
+        "carp": {"scales": list(SCALES)},
     }
 
 

@@ -26,7 +26,7 @@ from bench.ablations.words import command_line
 from carp_ros.cli.train_progress import TrainProgress
 from carp_ros.console.progress import Progress
 from carp_ros.evaluation.report import machine, write_report
-from carp_ros.inference.bundle import ImageSize
+from carp_ros.inference.policy_spec import ImageSize
 from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.share import version

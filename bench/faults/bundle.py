@@ -79,7 +79,7 @@ class BundleCampaign:
         """Load and warm the policy."""
         bundle = load_bundle(folder / _NAME)
         bundle.require_rig(self._rig)
-        task = bundle.task_named("")
+        task = bundle.spec.task_named("")
         return bundle, load_policy(folder / _NAME, task, lambda: 0)
 
     def dangers(self, taken: Any, spoilt: Spoilt, folder: Path) -> Sequence[str]:

@@ -18,7 +18,7 @@ from bench.faults.files import copy_files, replace_file, spoil_bytes, write_anew
 from bench.faults.hostile import NAMES, hostile_value, shown
 from bench.faults.recording import CAMERAS, MS, RATE_HZ, record, said_by, start_of
 from bench.faults.trees import spoil_text, spoil_tree, text_of
-from carp_ros.inference.bundle import ImageSize
+from carp_ros.inference.policy_spec import ImageSize
 from carp_ros.recording.bag_frames import Way
 from carp_ros.recording.conversion import Wanted, convert, find_episodes
 from carp_ros.recording.dataset_reader import DatasetReader

@@ -26,12 +26,12 @@ import numpy as np
 from carp_ros.errors import CarpError, DeviceError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.layout import tool_from_vector
+from carp_ros.inference.policy_spec import PolicySpec
 from carp_ros.policies.load import load_policy
-from carp_ros.policies.policy import INFERENCE_STAGES
 from carp_ros.processes.parent import end_worker_with_parent
 from carp_ros.refusal import in_words, refusing
 from carp_ros.runtimes import RuntimeName, choose_runtime
-from carp_ros.types import Observation
+from carp_ros.types import Array, Observation, Pose
 
 _CAMERA_PX = (480, 640)  # what is resized for the network
 _PRODUCT = 768  # rows and columns of the matrices that the peak is measured with
@@ -244,12 +244,10 @@ def _work(case: BundleCase, parent: Connection) -> None:
         made = bundle.manifest.made
         parent.send(Started(seconds, memory_mb, _count(made.get("parameters")), _gflop(made)))
         rng = np.random.default_rng(0)
-        images = {c: rng.integers(0, 256, (*_CAMERA_PX, 3), np.uint8) for c in policy.cameras}
-        tool, gripper = tool_from_vector(bundle.golden()["state"][0])
-        seen = Observation(0, images, dict.fromkeys(images, 0), tool, gripper, np.zeros(6))
+        seen = [_observation(policy.spec, bundle.golden()["state"][0], rng)]
         while True:
             stages = [policy.infer(seen).stages for _ in range(parent.recv())]
-            named = [{name: getattr(stage, name) for name in INFERENCE_STAGES} for stage in stages]
+            named = [{**stage, "total": sum(stage.values())} for stage in stages]
             parent.send(Turn(named, _peak_gflop_s()))
     except EOFError:
         return
@@ -257,6 +255,21 @@ def _work(case: BundleCase, parent: Connection) -> None:
         parent.send(error)
     except Exception as error:
         parent.send(DeviceError(f"{case.name} by {case.runtime}: {in_words(error)}"))
+
+
+def _observation(spec: PolicySpec, state: Array, rng: np.random.Generator) -> Observation:
+    """Return an observation with a known state and pictures of noise."""
+    images = {c: rng.integers(0, 256, (*_CAMERA_PX, 3), np.uint8) for c in spec.cameras}
+    stamps_ns = dict.fromkeys(images, 0)
+    tool, gripper, joints = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])), 0.0, np.zeros(6)
+    numbers = None
+    if spec.state.kind == "tool":
+        tool, gripper = tool_from_vector(state)
+    elif spec.state.kind == "joints":
+        joints, gripper = state[:-1], float(state[-1])
+    else:
+        numbers = state
+    return Observation(0, images, stamps_ns, tool, gripper, joints, numbers)
 
 
 def _gflop(made: Mapping[str, Any]) -> float | None:

@@ -22,7 +22,8 @@ from carp_ros.system.bringup import NodeProcess, describe
 from carp_ros.system.running_system import RunningSystem
 
 _REPLAN_S = 0.2  # as often as a policy is asked that is in a hurry
-_INFERENCE = ("vision", "decode")
+_BESIDE = ("transport", "wait", "image_age", "preprocess", "schedule", "total")
+"""What is no inference: the other stages are."""
 
 
 def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
@@ -45,20 +46,20 @@ def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
     except DeviceError:
         log.replay()
         raise
-    from carp_ros.clients.chunk_log import CHUNK_STAGES
-
     followed = [row for row in rows if "total" in row]
     if not followed:
         raise DeviceError(f"the arm followed none of {len(rows)} plans; --verbose of demo says why")
-    stages = {name: percentiles([row[name] for row in followed]) for name in CHUNK_STAGES}
-    beyond = [row["total"] - sum(row[name] for name in _INFERENCE) for row in followed]
+    names = [name for name in followed[0] if name != "image_age"]
+    stages = {name: percentiles([row[name] for row in followed]) for name in names}
+    inference = [sum(ms for name, ms in row.items() if name not in _BESIDE) for row in followed]
+    beyond = [row["total"] - thinking for row, thinking in zip(followed, inference)]
     own = [extra - row["wait"] for extra, row in zip(beyond, followed)]
     stages |= {"beyond_inference": percentiles(beyond), "without_wait": percentiles(own)}
     print(f"{len(followed)} plans followed of {len(rows)}; images seen before asked: {seen:.0%}")
     print(f"{'ms':<18}{'p50':>8}{'p99':>8}")
     for name, figures in stages.items():
         print(f"{name:<18}{figures['p50']:>8.1f}{figures['p99']:>8.1f}")
-    parts = sum(stages[name]["p50"] for name in CHUNK_STAGES if name != "total")
+    parts = sum(stages[name]["p50"] for name in names if name != "total")
     print(f"{'sum of the parts':<18}{parts:>8.1f}")
     content = {
         **heading(["carp", *sys.argv[1:]], version()),
@@ -90,7 +91,7 @@ def _rows(
         with taking_part(PathNode) as node:
             node.measure(seconds, progress.show)
             load, rows = os.getloadavg()[0], node.chunks.stages_ms()
-            seen = np.mean([sent["seen_before"] for sent in node.chunks.sent])
+            seen = np.mean([sent.seen_before for sent in node.chunks.sent])
     return rows, float(seen) / len(load_rig(rig).cameras), load
 
 

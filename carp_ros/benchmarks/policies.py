@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,11 +12,10 @@ from typing import Any
 
 from carp_ros.benchmarks.bench_process import BundleCase, PeerCase
 from carp_ros.benchmarks.peers import peer_cases, preset_cases
-from carp_ros.benchmarks.policy_bench import Case, CaseFigures, measure_cases
+from carp_ros.benchmarks.policy_bench import Case, CaseFigures, measure_cases, stage_names
 from carp_ros.console.progress import Progress
 from carp_ros.errors import DeviceError
 from carp_ros.evaluation.report import heading, require_writable, write_report
-from carp_ros.policies.policy import INFERENCE_STAGES
 from carp_ros.runtimes import RUNTIMES, RuntimeName, choose_runtime
 from carp_ros.share import share_folder, version
 from carp_ros.system.bringup import bundle_path
@@ -57,13 +57,14 @@ def measure_policies(
         print(f"not measured: {reason}")
     print(f"{chunks} chunks of each, in turn; ms, p50/p99/max")
     width = max(len(case.name) for case in cases)
+    stages = stage_names([row.stages_ms for row in figures])
     print(
         f"{'policy':<{width}}{'runtime':>8}{'threads':>8}{'start':>8}{'memory':>9}{'weights':>9}"
-        + "".join(f"{name:>18}" for name in INFERENCE_STAGES)
+        + "".join(f"{name:>18}" for name in stages)
         + f"{'chunks/s':>10}{'GFLOP':>8}{'of floor':>10}"
     )
     for row in figures:
-        print(_row(row, width))
+        print(_row(row, width, stages))
     content = {
         **heading(["carp", *sys.argv[1:]], version()),
         "onnxruntime": metadata.version("onnxruntime"),
@@ -113,8 +114,8 @@ def _compared(environment: Path, published_carp: Path | None, folder: Path) -> l
     return [*preset_cases(folder), *theirs]
 
 
-def _row(row: CaseFigures, width: int) -> str:
-    stages = "".join(f"{_times(row.stages_ms.get(name)):>18}" for name in INFERENCE_STAGES)
+def _row(row: CaseFigures, width: int, names: Sequence[str]) -> str:
+    stages = "".join(f"{_times(row.stages_ms.get(name)):>18}" for name in names)
     started, share = row.started, row.share_of_floor
     memory = "-" if started.memory_mb is None else f"{started.memory_mb:.0f} MB"
     weights = "-" if started.parameters is None else f"{1e-6 * started.parameters:.1f} M"

@@ -6,13 +6,12 @@ be compared, those of two can't.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from carp_ros.benchmarks.bench_process import BundleCase, PeerCase, Started, Turn
 from carp_ros.evaluation.policy_report import percentiles
-from carp_ros.policies.policy import INFERENCE_STAGES
 
 Case = BundleCase | PeerCase
 
@@ -93,9 +92,15 @@ def measure_cases(
 def _figures(case: Case, started: Started, turns: list[Turn]) -> CaseFigures:
     seconds = [chunk for turn in turns for chunk in turn.seconds]
     stages_ms: dict[str, dict[str, float]] = {}
-    for name in INFERENCE_STAGES:
+    for name in stage_names(seconds):
         times_ms = [1e3 * chunk[name] for chunk in seconds if name in chunk]
         if times_ms:
             stages_ms[name] = percentiles(times_ms) | {"max": round(max(times_ms), 3)}
     peaks = [turn.peak_gflop_s for turn in turns if turn.peak_gflop_s is not None]
     return CaseFigures(case, started, len(seconds), stages_ms, max(peaks, default=None))
+
+
+def stage_names(rows: Iterable[Mapping[str, object]]) -> list[str]:
+    """Return the names of all stages, in the order in which they run, `total` last."""
+    names = dict.fromkeys(name for row in rows for name in row if name != "total")
+    return [*names, "total"]

@@ -62,8 +62,8 @@ class EvalCommand:
             bundle says.
         latency_s: A plan reaches the servo so much after its observation, in simulated time; give
             what the robot's computer takes.
-        last_scale: The policy stops after this scale, from 0 for the coarsest, to see what early
-            stopping costs; without: after the finest.
+        options: Of the bundle's kind of policy, as `last_scale 1`: a carp policy then stops after
+            that scale, from 0 for the coarsest, to see what early stopping costs.
     """
 
     agent: Literal["demonstrator", "policy"] | None = None
@@ -79,7 +79,7 @@ class EvalCommand:
     rig: Text = "ur5e_sim"
     replan_s: Annotated[float, Between(0.01, 60.0)] | None = None
     latency_s: Annotated[float, Between(0.0, 10.0)] = Pace.latency_s
-    last_scale: Annotated[int, Between(0, 31)] | None = None
+    options: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -183,11 +183,8 @@ def _bundle(command: EvalCommand) -> Bundle | None:
     if not command.bundle:
         return None
     bundle = load_bundle(bundle_path(command.bundle))
-    bundle.task_number(command.task)
+    bundle.spec.task_named(command.task)
     bundle.require_rig(load_rig(rig_path(command.rig)))
-    count = len(bundle.manifest.scales)
-    if command.last_scale is not None and not 0 <= command.last_scale < count:
-        raise ValueError(f"--last-scale is {command.last_scale}; expected 0 to {count - 1}")
     return bundle
 
 
@@ -203,7 +200,11 @@ def _run(command: EvalCommand, bundle: Bundle | None) -> _Done:
         command.level,
         command.timeout_s,
         FollowPolicy(
-            bundle.folder, command.task, command.replan_s, command.latency_s, command.last_scale
+            bundle.folder,
+            command.task,
+            command.replan_s,
+            command.latency_s,
+            tuple(sorted(command.options.items())),
         )
         if bundle
         else demonstrate,
@@ -249,9 +250,9 @@ def _report(
     if bundle:
         policy = {
             "bundle": {"name": bundle.name, "sha256": bundle.sha256},
-            "replan_s": command.replan_s or bundle.manifest.replan_s,
+            "replan_s": command.replan_s or bundle.spec.replan_s,
             "latency_s": command.latency_s,
-            "last_scale": command.last_scale,
+            "options": command.options,
             **policy_summary([trial.policy for trial in trials if trial.policy]),
         }
     return {
@@ -275,6 +276,6 @@ def _row(trial: Trial) -> dict[str, Any]:
     row = dataclasses.asdict(trial)
     figures = row.pop("policy")
     if figures:
-        names = ("followed", "coarse", "refusals", "out_of_range")
+        names = ("followed", "reduced", "refusals", "notes")
         row |= {name: figures[name] for name in names}
     return row

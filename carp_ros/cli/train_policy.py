@@ -10,7 +10,7 @@ from carp_ros.cli.export import provenance
 from carp_ros.cli.train_progress import TrainProgress
 from carp_ros.console.progress import Progress
 from carp_ros.export.training_run import export_run
-from carp_ros.inference.bundle import ImageSize
+from carp_ros.inference.policy_spec import ImageSize
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.share import cache_folder
 from carp_ros.system.bringup import bundle_path

@@ -39,7 +39,7 @@ def run(command: TokenizerCommand) -> int:
         train(trainee, recipe.loop, folder, TrainProgress(quiet=rank() > 0).show)
         if rank() == 0:
             draw_curves(folder.figures(), command.out / CURVES)
-            if still := still_numbers(network):
+            if still := still_numbers(network, data):
                 print(f"never changes, and will be said as it is: {', '.join(still)}")
             print(f"tokenizer: {command.out}")
     return 0

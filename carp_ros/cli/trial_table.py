@@ -31,7 +31,7 @@ def header(cameras: list[str], *, policy: bool) -> str:
     text = f"trial   seed  success  seconds  {frames}   {servo}"
     if policy:
         stages = "".join(f"{name:>{_STAGE_WIDTH}}" for name in _STAGES.values())
-        text += f"  chunks coarse{stages}   ms, p50/p99"
+        text += f"  chunks reduced{stages}   ms, p50/p99"
     return text
 
 
@@ -62,7 +62,7 @@ def _chunks(figures: ChunkFigures | None) -> str:
     stages = "".join(
         f"{_pair(figures.latency_ms.get(name, {})):>{_STAGE_WIDTH}}" for name in _STAGES
     )
-    return f"{figures.chunks:>8}{figures.coarse:>7}{stages}"
+    return f"{figures.chunks:>8}{figures.reduced:>8}{stages}"
 
 
 def _pair(percentiles: dict[str, float]) -> str:

@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from carp_ros.clients.chunk_log import CHUNK_STAGES, ChunkLog
+from carp_ros.clients.chunk_log import ChunkLog
 from carp_ros.evaluation.policy_report import percentiles
 from carp_ros.ros.qos import COMMAND
 from carp_ros.ros.spinning_node import ANSWER_S, SpinningNode
@@ -27,12 +27,12 @@ class ChunkFigures:
 
     Attributes:
         chunks: How many.
-        coarse: How many of them were short of scales.
+        reduced: How many of them lacked details for want of time.
         latency_ms: By stage, `p50` and `p99`: see `ChunkLog.stages_ms`.
     """
 
     chunks: int = 0
-    coarse: int = 0
+    reduced: int = 0
     latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
@@ -126,7 +126,7 @@ class PolicyAtWork:
         lay_out()
         laid_out_ns = self._node.get_clock().now().nanoseconds
         self._node.wait_until(
-            lambda: bool(self._log.sent) and self._log.sent[-1]["stamp_ns"] > laid_out_ns,
+            lambda: bool(self._log.sent) and self._log.sent[-1].stamp_ns > laid_out_ns,
             ANSWER_S,
             "plan for what was laid out",
         )
@@ -152,11 +152,11 @@ class PolicyAtWork:
         rows = self._log.stages_ms()
         latency_ms = {
             name: percentiles([row[name] for row in rows if name in row])
-            for name in ("image_age", *CHUNK_STAGES)
+            for name in dict.fromkeys(name for row in rows for name in row)
         }
         sent = self._log.sent[: len(rows)]
-        coarse = sum(content["scales_done"] < content["scales"] for content in sent)
-        return ChunkFigures(len(rows), coarse, latency_ms)
+        reduced = sum(report.reduced for report in sent)
+        return ChunkFigures(len(rows), reduced, latency_ms)
 
     def excuse(self) -> str:
         """Return what the policy node says."""

@@ -99,6 +99,11 @@ class Servo:
         return self._mode
 
     @property
+    def pose(self) -> Pose:
+        """The commanded `base_from_tcp`."""
+        return self._reference.pose
+
+    @property
     def gripper(self) -> float:
         """The commanded opening, 0 open to 1 closed."""
         return self._gripper

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from carp_ros.control.servo import Servo
-from carp_ros.errors import CarpError, ChunkError
+from carp_ros.errors import ChunkError
+from carp_ros.policies.asking import Asking, NoChunk, Question, Refusal
 from carp_ros.policies.policy import Policy, Prediction
+from carp_ros.rig import LimitsConfig
 from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cell import Cell
-from carp_ros.types import Observation
+from carp_ros.types import Chunk, Observation
 
 _JUDGE_NS = 100_000_000
-_RETRY_NS = 200_000_000  # after a plan that came to nothing
 _DONE_NS = 1_000_000_000  # of success without a break
 _REFUSALS_UNTIL_STOP = 5  # in a row, as control/arbiter.py
 
@@ -37,12 +39,12 @@ class Pace:
     """When a policy plans, in simulated [s].
 
     Attributes:
-        replan_s: From one observation to the next.
+        replan_s: From one observation to the next; None as the policy's execution horizon says.
         latency_s: From an observation to its chunk at the servo; the next observation waits for
             it.
     """
 
-    replan_s: float
+    replan_s: float | None = None
     latency_s: float = 0.1
 
 
@@ -53,6 +55,7 @@ class PolicyAgent:
 
     Args:
         policy: Makes the plans.
+        limits: Of the rig: how old images and chunks may be.
         observe: Returns the observation of now.
         succeeded: Tells whether the task is done now.
         pace: When it plans.
@@ -68,23 +71,28 @@ class PolicyAgent:
     def __init__(
         self,
         policy: Policy,
+        limits: LimitsConfig,
         observe: Callable[[], Observation],
         succeeded: Callable[[], bool],
         pace: Pace,
     ) -> None:
-        self._policy = policy
         self._observe = observe
         self._succeeded = succeeded
-        self._replan_ns = round(pace.replan_s * 1e9)
         self._latency_ns = round(pace.latency_s * 1e9)
-        self._next_ns: int | None = None
-        self._coming: Prediction | None = None
+        self._now_ns = 0
+        # simulated time stands while the policy thinks; its chunk arrives `latency_s` later
+        self._asking = Asking(policy, limits, pace.replan_s, 0.0, self._time_ns, self._time_ns)
+        shown = policy.spec.observation
+        self._history, self._history_step_ns = shown.history, round(shown.history_step_s * 1e9)
+        self._past: deque[Observation] = deque(maxlen=shown.history - 1)
+        self._coming: Chunk | None = None
+        self._began = False
         self._judged_ns = self._failed_ns = 0
         self._refused_in_a_row = 0
         self._done = False
         self.predictions: list[Prediction] = []
         self.arrivals_ns: list[int] = []
-        self.refusals: list[str] = []
+        self.refusals: list[Refusal] = []
 
     @property
     def done(self) -> bool:
@@ -96,46 +104,70 @@ class PolicyAgent:
         """Why the policy was given up; empty if it was not."""
         if self._refused_in_a_row < _REFUSALS_UNTIL_STOP:
             return ""
-        return f"{self._refused_in_a_row} chunks refused in a row: {self.refusals[-1]}"
+        return f"{self._refused_in_a_row} chunks refused in a row: {self.refusals[-1].text}"
 
     def act(self, servo: Servo, now_ns: int) -> None:
         """Do what is due: hand over a chunk, plan the next one, judge."""
-        if self._next_ns is None:
-            self._next_ns = self._judged_ns = self._failed_ns = now_ns
+        self._now_ns = now_ns
+        if not self._began:
+            self._began = True
+            self._asking.restart()
+            self._judged_ns = self._failed_ns = now_ns
+        if self._asking.executed is not None:
+            self._asking.executed.take_target(now_ns, servo.pose)
+            self._asking.executed.take_gripper(now_ns, servo.gripper)
         self._deliver(servo, now_ns)
-        if self._coming is None and now_ns >= self._next_ns:
-            self._next_ns = max(self._next_ns + self._replan_ns, now_ns)
-            self._plan(now_ns)
+        if self._coming is None and self._asking.is_due(now_ns):
+            self._plan()
             self._deliver(servo, now_ns)
+        elif self._belongs_to_history(now_ns):
+            self._past.append(self._observe())
         if now_ns >= self._judged_ns + _JUDGE_NS:
             self._judged_ns = now_ns
             if not self._succeeded():
                 self._failed_ns = now_ns
             self._done = now_ns - self._failed_ns >= _DONE_NS
 
-    def _plan(self, now_ns: int) -> None:
-        try:
-            self._coming = self._policy.infer(self._observe())
-        except CarpError as error:
-            self._refuse(str(error), now_ns)
+    def _plan(self) -> None:
+        newest = self._observe()
+        past = list(self._past)
+        # before an episode's begin, its first observation: as in a dataset's windows
+        missing = [past[0] if past else newest] * (self._history - 1 - len(past))
+        question = self._asking.question([*missing, *past, newest], "")
+        if isinstance(question, Question):
+            answer = self._asking.answer(question)
+            if answer.prediction is not None:
+                self.predictions.append(answer.prediction)
+            if answer.chunk is None:
+                self._refuse(answer.refusal or Refusal(NoChunk.POLICY_FAILED, "moves no arm"))
+            self._coming = answer.chunk
         else:
-            self.predictions.append(self._coming)
+            self._refuse(question)
+
+    def _belongs_to_history(self, now_ns: int) -> bool:
+        """Tell whether the next plan will be made of an observation of now, too."""
+        before_ns = self._asking.due_ns - now_ns
+        steps, rest_ns = divmod(before_ns, self._history_step_ns)
+        return rest_ns < self.period_ns and 1 <= steps < self._history
 
     def _deliver(self, servo: Servo, now_ns: int) -> None:
         """Hand the servo the chunk that arrives now, if one does."""
         coming = self._coming
-        if coming is None or now_ns < coming.chunk.stamp_ns + self._latency_ns:
+        if coming is None or now_ns < coming.stamp_ns + self._latency_ns:
             return
         self._coming = None
         try:
-            servo.follow_chunk(coming.chunk, now_ns)
+            servo.follow_chunk(coming, now_ns)
         except ChunkError as error:
-            self._refuse(str(error), now_ns)
+            self._refuse(Refusal(NoChunk.REFUSED, str(error)))
         else:
             self._refused_in_a_row = 0
             self.arrivals_ns.append(now_ns)
 
-    def _refuse(self, why: str, now_ns: int) -> None:
-        self.refusals.append(why)
+    def _refuse(self, refusal: Refusal) -> None:
+        self.refusals.append(refusal)
         self._refused_in_a_row += 1
-        self._next_ns = now_ns + _RETRY_NS
+        self._asking.failed()
+
+    def _time_ns(self) -> int:
+        return self._now_ns

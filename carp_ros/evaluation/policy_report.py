@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from carp_ros.evaluation.trials import PolicyFigures
-from carp_ros.policies.policy import INFERENCE_STAGES, StageSeconds
 
 
 def policy_summary(trials: Sequence[PolicyFigures]) -> dict[str, Any]:
     """Return counts of chunks, their latency by stage, and how the arm took their switches."""
     stages = [stage for trial in trials for stage in trial.stages]
     jumps = [jump for trial in trials for jump in trial.velocity_jumps_m_s]
-    confidences = [confidence for trial in trials for confidence in trial.confidences]
+    figures = [figures for trial in trials for figures in trial.figures]
+    names = dict.fromkeys(name for row in figures for name in row)
     return {
         "chunks": {
             "planned": len(stages),
             "followed": sum(trial.followed for trial in trials),
             "refused": sum(len(trial.refusals) for trial in trials),
-            "coarse": sum(trial.coarse for trial in trials),
+            "reduced": sum(trial.reduced for trial in trials),
         },
         "inference_ms": stage_percentiles_ms(stages),
-        "confidence": _mean(confidences),
+        **{name: _mean([row[name] for row in figures if name in row]) for name in names},
         "velocity_jump_m_s": percentiles(jumps),
     }
 
 
-def stage_percentiles_ms(stages: Sequence[StageSeconds]) -> dict[str, dict[str, float]]:
-    """Return `p50` and `p99` in [ms] of each stage and of the total."""
-    return {
-        name: percentiles([1e3 * getattr(stage, name) for stage in stages])
-        for name in INFERENCE_STAGES
-    }
+def stage_percentiles_ms(stages: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Return `p50` and `p99` in [ms] of each stage and of their sum, `total`."""
+    rows = [{**row, "total": sum(row.values())} for row in stages]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: percentiles([1e3 * row[name] for row in rows if name in row]) for name in names}
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:

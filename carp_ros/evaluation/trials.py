@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,8 @@ from carp_ros.errors import DeviceError
 from carp_ros.evaluation.each_in_process import Lost, each_in_process
 from carp_ros.evaluation.policy_agent import Pace, PolicyAgent, see
 from carp_ros.evaluation.smoothness import ToolPath
-from carp_ros.policies.carp import CarpPolicy
 from carp_ros.policies.load import load_policy
-from carp_ros.policies.policy import StageSeconds
+from carp_ros.policies.policy import Policy
 from carp_ros.rig import Rig
 from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cell import Cell
@@ -57,21 +56,21 @@ class PolicyFigures:
     """How a policy did in one trial.
 
     Attributes:
-        stages: Of each inference, on the machine as it was.
-        confidences: Of each, the mean log-likelihood of its tokens.
+        stages: Of each inference, the seconds by stage, on the machine as it was.
+        figures: Of each inference, what the policy said of itself.
         followed: How many chunks the servo took.
         refusals: Why each of the others came to nothing.
-        coarse: How many were short of scales.
-        out_of_range: Which numbers of the state went beyond training, each once.
+        reduced: How many lacked details for want of time.
+        notes: What was unusual, each once.
         velocity_jumps_m_s: By how much the tool's velocity changed at each switch of chunks.
     """
 
-    stages: tuple[StageSeconds, ...]
-    confidences: tuple[float, ...]
+    stages: tuple[Mapping[str, float], ...]
+    figures: tuple[Mapping[str, float], ...]
     followed: int
     refusals: tuple[str, ...]
-    coarse: int
-    out_of_range: tuple[str, ...]
+    reduced: int
+    notes: tuple[str, ...]
     velocity_jumps_m_s: tuple[float, ...]
 
 
@@ -114,33 +113,35 @@ class FollowPolicy:
         task: Which of its tasks.
         replan_s: From one observation to the next; None as the bundle says.
         latency_s: From an observation to its chunk at the servo.
-        last_scale: Stop after this scale, from 0; None for the finest.
+        options: Of its kind of policy, by name.
     """
 
     bundle: Path
     task: str
     replan_s: float | None = None
     latency_s: float = Pace.latency_s
-    last_scale: int | None = None
+    options: tuple[tuple[str, int], ...] = ()
 
     def __call__(self, cell: Cell, cameras: Cameras | None) -> PolicyAgent:
         """Return the agent for a cell."""
         assert cameras is not None, "a policy sees: Conditions.sees must be true"
         policy = self.load()
+        policy.reset(self.task)
         return PolicyAgent(
             policy,
-            lambda: see(cell, cameras, policy.cameras),
+            cell.rig.limits,
+            lambda: see(cell, cameras, tuple(policy.spec.cameras)),
             lambda: cell.judge().success,
-            Pace(self.replan_s or policy.manifest.replan_s, self.latency_s),
+            Pace(self.replan_s, self.latency_s),
         )
 
-    def load(self) -> CarpPolicy:
+    def load(self) -> Policy:
         """Return the policy, loaded once in this process.
 
         Raises:
             ValueError: If anything in the bundle is not as it should be.
         """
-        return _policy(self.bundle, self.task, self.last_scale)
+        return _policy(self.bundle, self.task, self.options)
 
 
 class Stage:
@@ -249,8 +250,8 @@ def _open_stage(
 
 
 @functools.cache
-def _policy(bundle: Path, task: str, last_scale: int | None) -> CarpPolicy:
-    return load_policy(bundle, task, time.perf_counter_ns, last_scale=last_scale)
+def _policy(bundle: Path, task: str, options: tuple[tuple[str, int], ...]) -> Policy:
+    return load_policy(bundle, task, time.perf_counter_ns, options=dict(options))
 
 
 def _figures(agent: PolicyAgent, path: ToolPath) -> PolicyFigures:
@@ -258,10 +259,10 @@ def _figures(agent: PolicyAgent, path: ToolPath) -> PolicyFigures:
     jumps = path.velocity_jumps_m_s(agent.arrivals_ns)
     return PolicyFigures(
         stages=tuple(prediction.stages for prediction in predictions),
-        confidences=tuple(prediction.confidence for prediction in predictions),
+        figures=tuple(prediction.figures for prediction in predictions),
         followed=len(agent.arrivals_ns),
-        refusals=tuple(agent.refusals),
-        coarse=sum(prediction.is_coarse for prediction in predictions),
-        out_of_range=tuple(dict.fromkeys(r for p in predictions for r in p.out_of_range)),
+        refusals=tuple(refusal.text for refusal in agent.refusals),
+        reduced=sum(prediction.reduced for prediction in predictions),
+        notes=tuple(dict.fromkeys(note for p in predictions for note in p.notes)),
         velocity_jumps_m_s=tuple(jumps.tolist()),
     )

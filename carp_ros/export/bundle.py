@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,11 +24,11 @@ from carp_ros.inference.bundle import (
     MANIFEST,
     WEIGHTS,
     WeightPrecision,
-    graph_names,
     sha256_of,
 )
-from carp_ros.inference.layout import NAMES, UNITS
+from carp_ros.inference.layout import VectorLayout
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
+from carp_ros.policies.carp_section import graph_names
 from carp_ros.refusal import in_words, refusing
 from carp_ros.training.bundled_network import NETWORK, write_network
 
@@ -55,8 +56,9 @@ class Facts:
         rig: Name of the rig.
         tasks: Names, in the order of their indices.
         step_s: Time between two steps of a chunk.
-        state_low, state_high: Range of measured states in training, each of 10 numbers.
-        action_low, action_high: Range of actions in training.
+        observation: Which moments the policy is shown, as the manifest has it.
+        dataset_px: Width and height of the dataset's images by camera, if they were resized.
+        state, action: What the numbers mean, and their range in training.
         made: Provenance, free.
         config: Of the training, for who trains on from the bundle.
     """
@@ -64,10 +66,10 @@ class Facts:
     rig: str
     tasks: tuple[str, ...]
     step_s: float
-    state_low: tuple[float, ...]
-    state_high: tuple[float, ...]
-    action_low: tuple[float, ...]
-    action_high: tuple[float, ...]
+    observation: Mapping[str, Any]
+    dataset_px: Mapping[str, tuple[int, int]]
+    state: VectorLayout
+    action: VectorLayout
     made: Mapping[str, Any]
     config: Mapping[str, Any]
 
@@ -177,7 +179,6 @@ def _manifest(
     precision: WeightPrecision,
 ) -> dict[str, Any]:
     vq = network.tokenizer.vq.config
-    size = {"width_px": eyes.image_px[0], "height_px": eyes.image_px[1]}
     files = {name: f"{name}.onnx" for name in graph_names(tuple(network.eyes), len(vq.scales))}
     return {
         "format": FORMAT,
@@ -187,21 +188,30 @@ def _manifest(
         "horizon": vq.horizon,
         "step_s": facts.step_s,
         "followed": vq.horizon // 2,  # as the paper has it
-        "scales": list(vq.scales),
-        "cameras": {camera: dict(size) for camera in network.eyes},
-        "state": _layout(facts.state_low, facts.state_high),
-        "action": _layout(facts.action_low, facts.action_high),
+        "observation": dict(facts.observation),
+        "cameras": {camera: _camera(eyes, facts.dataset_px.get(camera)) for camera in network.eyes},
+        "state": _layout(facts.state),
+        "action": _layout(facts.action),
         "graphs": {name: _entry(folder, file) for name, file in files.items()},
         "weights": _entry(folder, WEIGHTS),
         "golden": {**_entry(folder, _GOLDEN), **_TOLERANCES[precision]},
         "network": _entry(folder, NETWORK),
         "made": dict(facts.made),
+        "carp": {"scales": list(vq.scales)},
     }
 
 
-def _layout(low: tuple[float, ...], high: tuple[float, ...]) -> dict[str, Any]:
-    numbers = {"low": [round(x, 5) for x in low], "high": [round(x, 5) for x in high]}
-    return {"names": list(NAMES), "units": list(UNITS), "frame": "base", **numbers}
+def _camera(eyes: EyesConfig, dataset_px: tuple[int, int] | None) -> dict[str, Any]:
+    size = {"width_px": eyes.image_px[0], "height_px": eyes.image_px[1]}
+    if dataset_px is None:
+        return size
+    return {**size, "dataset": {"width_px": dataset_px[0], "height_px": dataset_px[1]}}
+
+
+def _layout(layout: VectorLayout) -> dict[str, Any]:
+    content = {name: list(value) for name, value in dataclasses.asdict(layout).items()}
+    numbers = {name: [round(x, 5) for x in content[name]] for name in ("low", "high")}
+    return {**content, **numbers, "kind": layout.kind}
 
 
 def _entry(folder: Path, file: str) -> dict[str, str]:

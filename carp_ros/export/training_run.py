@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from carp_ros.inference.bundle import MANIFEST, WeightPrecision, load_bundle
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.training.build import load_network
 from carp_ros.training.example import Inputs, read_example
+from carp_ros.training.policy_config import read_policy_config
 from carp_ros.training.run_folder import RunFolder
 
 
@@ -100,11 +102,15 @@ def export_network(
         precision: Of the graphs.
     """
     known = ("dataset", "demonstrations", "seed", "start_from", "recipe")
+    known_config = read_policy_config(config, "the training")
     facts = Facts(
-        config["rig"],
-        tuple(config["tasks"]),
-        config["step_s"],
-        **{name: tuple(numbers) for name, numbers in config["ranges"].items()},
+        known_config.rig,
+        known_config.tasks,
+        known_config.step_s,
+        dataclasses.asdict(known_config.observation),
+        known_config.dataset_px,
+        known_config.state,
+        known_config.action,
         made={**{name: config[name] for name in known if name in config}, **made},
         config=config,
     )

@@ -13,12 +13,11 @@ import yaml
 from carp_ros.export.training_run import export_network
 from carp_ros.files.plain_yaml import load_mapping
 from carp_ros.inference.bundle import MANIFEST, WeightPrecision, load_bundle, sha256_of
-from carp_ros.inference.layout import NAMES
+from carp_ros.inference.layout import TOOL
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.carp_policy import EyesConfig
-from carp_ros.policies.carp import CarpPolicy
-from carp_ros.policies.carp_passes import CarpPasses
+from carp_ros.policies.carp import load_carp
 from carp_ros.training.build import make_policy
 from carp_ros.training.presets import POLICIES, TOKENIZERS
 from carp_ros.training.windows import Windows
@@ -46,8 +45,8 @@ def write_untrained(
     recipe, tokens = POLICIES[preset], TOKENIZERS[preset]
     rng = np.random.default_rng(seed)
     horizon = tokens.network.vq.horizon
-    states = rng.normal(0.4, 0.1, (_WINDOWS, len(NAMES))).astype(np.float32)
-    actions = rng.normal(0.4, 0.1, (_WINDOWS, horizon, len(NAMES))).astype(np.float32)
+    states = rng.normal(0.4, 0.1, (_WINDOWS, len(TOOL))).astype(np.float32)
+    actions = rng.normal(0.4, 0.1, (_WINDOWS, horizon, len(TOOL))).astype(np.float32)
     zeros = np.zeros(_WINDOWS, np.int64)
     data = Windows(states, actions, zeros, zeros, ("cup",))
     torch.manual_seed(seed)
@@ -65,7 +64,7 @@ def write_untrained(
         for name in (cameras if recipe.eyes else ())
     }
     example["state"] = states[:1]
-    bounds = {"low": (-1.0,) * len(NAMES), "high": (1.0,) * len(NAMES)}
+    layout = TOOL.spanning((-1.0,) * len(TOOL), (1.0,) * len(TOOL))
     config = {
         "kind": "policy",
         "seed": seed,
@@ -73,7 +72,7 @@ def write_untrained(
         "step_s": 0.1,
         "cameras": list(cameras),
         "tasks": ["cup"],
-        "ranges": {f"{what}_{end}": b for what in ("state", "action") for end, b in bounds.items()},
+        **{what: dataclasses.asdict(layout) for what in ("state", "action")},
         "tokenizer": dataclasses.asdict(tokenizer.config),
         "recipe": dataclasses.asdict(recipe),
     }
@@ -90,7 +89,7 @@ def _agree_with_itself(folder: Path) -> None:
     """
     bundle = load_bundle(folder)
     golden: dict[str, Any] = {**bundle.golden()}
-    policy = CarpPolicy(bundle.manifest, CarpPasses(bundle, OnnxRuntime()), 0, lambda: 0)
+    policy = load_carp(bundle, OnnxRuntime(), lambda: 0, {}, None)
     decoded = policy.decode({name: golden[name] for name in bundle.input_names})
     golden |= {"tokens": decoded.tokens, "actions": decoded.actions.astype(np.float32)}
     archive = folder / bundle.manifest.golden.file

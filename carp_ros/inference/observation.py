@@ -13,11 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from carp_ros.geometry import slerp
+from carp_ros.inference.policy_spec import SKEW_S
 from carp_ros.inference.track import Track
 from carp_ros.types import Array, Observation, Pose
-
-SKEW_S = 0.05
-"""Default of how far an image may lie from its observation's time: more than one lost at 30 Hz."""
 
 STATE_GAP_S = 0.2
 """Measurements farther apart are not interpolated: what the arm did between is unknown."""
@@ -75,9 +73,9 @@ class ObservationBuffer:
 
     @property
     def newest_ns(self) -> int:
-        """The capture time of the reference camera's latest image that all have passed who must.
+        """Stamp of the newest reference image that every awaited stream has caught up with.
 
-        0 if there is none. That is when the newest observation is of, unless a stream has a gap.
+        0 if there is none. The newest observation is of that moment, unless a stream has a gap.
         """
         known_ns = min(self._newest_of_each_ns)
         captures_ns = self._images[self.reference].stamps_ns
@@ -90,6 +88,24 @@ class ObservationBuffer:
         """
         captures_ns = self._images[self.reference].stamps_ns
         return self.at(self.newest_ns or (captures_ns or [0])[-1])
+
+    def recent(self, count: int, step_ns: int) -> list[Observation] | str:
+        """Return the newest observation and those before it, the newest last, or why not.
+
+        Args:
+            count: How many.
+            step_ns: From one to the next.
+        """
+        newest = self.newest()
+        if isinstance(newest, str):
+            return newest
+        found = [newest]
+        for back in range(1, count):
+            earlier = self.at(newest.stamp_ns - back * step_ns)
+            if isinstance(earlier, str):
+                return earlier
+            found.insert(0, earlier)
+        return found
 
     @property
     def slowest(self) -> str:

@@ -6,62 +6,99 @@ number has one home.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
 
 from carp_ros.errors import PolicyError
-from carp_ros.inference.bundle import ImageSize, Manifest, Tensor, image_name
-from carp_ros.inference.layout import vector_from_tool
+from carp_ros.inference.bundle import Tensor, image_name
+from carp_ros.inference.layout import VectorLayout, vector_from_tool
 from carp_ros.inference.observation import Image
-from carp_ros.types import Observation
+from carp_ros.inference.policy_spec import CameraInput, ImageSize, PolicySpec
+from carp_ros.types import Array, Observation
 
 
-def network_image(image: Image, size: ImageSize) -> Image:
-    """Return a camera's image as the network sees it.
+def resized(image: Image, size: ImageSize) -> Image:
+    """Return an image of another size.
 
     Args:
-        image: RGB of shape (H, W, 3), as the camera gives it.
-        size: Wanted, in [px]; each pixel becomes the mean of the area that it covers.
+        image: RGB of shape (H, W, 3).
+        size: Wanted; each pixel becomes the mean of the area that it covers.
     """
     if image.shape[:2] == (size.height_px, size.width_px):
         return np.ascontiguousarray(image)
-    resized = cv2.resize(image, (size.width_px, size.height_px), interpolation=cv2.INTER_AREA)
-    return np.asarray(resized, np.uint8)
+    smaller = cv2.resize(image, (size.width_px, size.height_px), interpolation=cv2.INTER_AREA)
+    return np.asarray(smaller, np.uint8)
 
 
-def image_input(image: Image, size: ImageSize) -> Tensor:
+def image_input(image: Image, camera: CameraInput) -> Tensor:
     """Return the input of a camera's image, uint8 of shape (1, h, w, 3).
 
     Args:
         image: RGB of shape (H, W, 3), as the camera gives it.
-        size: What the policy takes.
+        camera: What the policy takes, and what became of the dataset's images on the way.
     """
-    return network_image(image, size)[None]
+    if camera.dataset is not None:
+        image = resized(image, camera.dataset)
+    return resized(image, camera.size)[None]
+
+
+def state_vector(observation: Observation, layout: VectorLayout) -> Array:
+    """Return the numbers of a state, of shape (S,).
+
+    Raises:
+        PolicyError: If the observation has not the numbers of the layout.
+    """
+    if layout.kind == "free":
+        vector = observation.numbers
+        what = "free numbers"
+    elif layout.kind == "joints":
+        vector = np.append(observation.joints, observation.gripper)
+        what = "joints and a gripper"
+    else:
+        vector = vector_from_tool(observation.tool, observation.gripper)
+        what = "a tool and a gripper"
+    if vector is None or len(vector) != len(layout):
+        count = "none" if vector is None else f"{len(vector)} numbers"
+        raise PolicyError(
+            f"observation has {count} for {what}; expected {len(layout)}: {', '.join(layout.names)}"
+        )
+    return vector
 
 
 def policy_inputs(
-    observation: Observation, manifest: Manifest, task: int, cameras: Iterable[str]
+    observations: Sequence[Observation], spec: PolicySpec, task: int, cameras: Iterable[str]
 ) -> dict[str, Tensor]:
-    """Return what a policy takes of an observation.
+    """Return what a policy's graphs take: T observations, the newest last.
 
     Args:
-        observation: Of one moment.
-        manifest: Of the bundle.
-        task: Its number, from `Bundle.task_number`.
+        observations: T of them.
+        spec: Of the policy.
+        task: Its number, from `PolicySpec.task_number`.
         cameras: Whose images are wanted; state and task always are.
 
+    Returns:
+        `image_<camera>`, uint8 of shape (T, h, w, 3); `state`, float32 of shape (1, T S); `task`,
+        int64 of shape (1,), if there are several tasks.
+
     Raises:
-        PolicyError: If a camera's image is missing.
+        PolicyError: If a camera's image is missing, or the state is of another layout.
     """
-    images, sizes = observation.images, manifest.cameras
-    missing = [name for name in sizes if name not in images]
-    if missing:
-        raise PolicyError(f"observation lacks images of {missing}; it has {list(images)}")
-    inputs = {image_name(name): image_input(images[name], sizes[name]) for name in cameras}
-    state = vector_from_tool(observation.tool, observation.gripper)
-    inputs["state"] = state.astype(np.float32)[None]
-    if len(manifest.tasks) > 1:
+    for observation in observations:
+        missing = [name for name in spec.cameras if name not in observation.images]
+        if missing:
+            raise PolicyError(
+                f"observation lacks images of {missing}; it has {list(observation.images)}"
+            )
+    inputs = {
+        image_name(name): np.concatenate(
+            [image_input(o.images[name], spec.cameras[name]) for o in observations]
+        )
+        for name in cameras
+    }
+    states = [state_vector(observation, spec.state) for observation in observations]
+    inputs["state"] = np.concatenate(states).astype(np.float32)[None]
+    if len(spec.tasks) > 1:
         inputs["task"] = np.array([task], np.int64)
     return inputs

@@ -20,13 +20,17 @@ _TOOL_WITHIN_M, _TOOL_WITHIN_RAD = 0.001, 0.01
 _ASPECT_WITHIN = 0.01
 
 
-def why_unlike(rig: Rig, trained_on: str, cameras: Iterable[str]) -> str:
+def why_unlike(
+    rig: Rig, trained_on: str, cameras: Iterable[str], reference: str | None = None
+) -> str:
     """Return why a policy may not run on a rig; empty if it may.
 
     Args:
         rig: It shall run on.
         trained_on: Name of the rig that it was trained on.
         cameras: That it sees with, all of which `rig` has.
+        reference: The camera at whose captures observations are made; None for the rig's first,
+            which must then be the one of the training.
     """
     path = share_folder() / "config" / f"{trained_on}.yaml"
     if not path.is_file():
@@ -36,10 +40,13 @@ def why_unlike(rig: Rig, trained_on: str, cameras: Iterable[str]) -> str:
             f"rig is {rig.name!r}; expected {trained_on!r}, as no {path} says which robot, tool and"
             " cameras that has: put that rig's file there"
         )
-    return next(_differences(rig, load_rig(path), frozenset(cameras)), "")
+    found = _differences(rig, load_rig(path), frozenset(cameras), first_counts=reference is None)
+    return next(found, "")
 
 
-def _differences(rig: Rig, trained: Rig, cameras: frozenset[str]) -> Iterator[str]:
+def _differences(
+    rig: Rig, trained: Rig, cameras: frozenset[str], *, first_counts: bool
+) -> Iterator[str]:
     if rig.robot.name != trained.robot.name:
         yield f"robot is {rig.robot.name}; expected {trained.robot.name}: poses are in its base"
     if (rig.cell is None) != (trained.cell is None):
@@ -67,7 +74,7 @@ def _differences(rig: Rig, trained: Rig, cameras: frozenset[str]) -> Iterator[st
     first, expected_first = (
         next((name for name in of.cameras if name in cameras), "") for of in (rig, trained)
     )
-    if first != expected_first:
+    if first_counts and first != expected_first:
         yield (
             f"the first camera is {first}; expected {expected_first}, whose captures observations"
             " are made at: change the order of cameras"

@@ -2,14 +2,13 @@
 
 Subscribes:
     <camera>/image_raw (Image), for each camera that the bundle sees with; joint_states
-    (JointState), tool_pose (PoseStamped), gripper_state (Float64).
+    (JointState), tool_pose (PoseStamped), gripper_state (Float64); target_pose and gripper_command
+    if the policy wants to know what the arm was sent.
 Publishes:
     gripper_chunk (JointTrajectory), then chunk (MultiDOFJointTrajectory): the plan; both stamped
         with the observation's capture time.
-    policy/confidence (Float64): mean log-likelihood of the plan's tokens, 0 at best.
-    policy/inference (String): JSON a chunk: schema, stamp_ns, seconds (by stage), transport_s (from
-        capture until the last of its images was here), confidence, scales_done, scales,
-        out_of_range, seen_before (images looked at before it was asked).
+    policy/confidence (Float64): how sure the policy is, if it says so.
+    policy/inference (String): JSON a chunk, `carp_ros.policies.inference_report.InferenceReport`.
     /diagnostics (DiagnosticArray): `policy: chunks`, 1 Hz: latencies, counts, and why no chunk is
         sent.
 Parameters:
@@ -24,7 +23,6 @@ refused ends the process.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -44,10 +42,11 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 from carp_ros.errors import CarpError, DeviceError, MessageError, UsageError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.observation import ObservationBuffer
-from carp_ros.policies.cadence import Cadence
-from carp_ros.policies.carp import CarpPolicy
-from carp_ros.policies.live import Answer, InferenceLog, LivePolicy, kind_of
+from carp_ros.policies.asking import Answer, Asking, NoChunk, Question, Refusal
+from carp_ros.policies.inference_log import InferenceLog
+from carp_ros.policies.inference_report import InferenceReport
 from carp_ros.policies.load import load_policy
+from carp_ros.policies.policy import Policy
 from carp_ros.ros.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.ros.managed_node import ManagedNode
 from carp_ros.ros.messages import (
@@ -63,11 +62,9 @@ from carp_ros.ros.process import run_node
 from carp_ros.ros.qos import COMMAND, SENSOR
 from carp_ros.runtimes import AUTO, RUNTIMES, choose_runtime
 from carp_ros.strict import Between
-from carp_ros.types import Observation
+from carp_ros.types import Chunk, Observation
 
 _TICK_S = 0.02
-_PATIENCE_NS = 100_000_000  # three frames of 30 Hz
-_RETRY_NS = 200_000_000  # after an attempt that came to nothing, as evaluation/policy_agent.py
 _HISTORY_S = 0.5  # twice what a camera may be late
 _INFERENCE_S = 10.0  # longer than any
 _REPLY_S = 0.3  # until the reply to a transition has been sent, and again if that was needed
@@ -76,7 +73,7 @@ _SOON_NS = 50_000_000  # a frame of 30 Hz may be this old when a plan becomes du
 
 
 class PolicyNode(ManagedNode):
-    """Feeds messages to an `ObservationBuffer`, and a `LivePolicy` with what it holds."""
+    """Feeds messages to an `ObservationBuffer`, and asks a policy about what it holds."""
 
     def __init__(self) -> None:
         super().__init__("policy_node")
@@ -103,8 +100,8 @@ class PolicyNode(ManagedNode):
         )
         self._was_configured = False
         self._fatal: Exception | None = None
-        self._said = ""
-        self._asking: Future[None] | None = None
+        self._said: NoChunk | None = None
+        self._thinking: Future[None] | None = None
         self._looking: dict[str, Future[None]] = {}  # by camera
         self._arrived_ns: dict[str, dict[int, int]] = {}  # by camera and capture
         self._lock = threading.Lock()  # of the log, which the asking thread writes
@@ -117,16 +114,22 @@ class PolicyNode(ManagedNode):
             DeviceError: If the bundle is refused.
         """
         policy = self._loaded()
-        cameras = policy.cameras
-        # as in a dataset, whose frames have the capture times of the rig's first camera
-        reference = next(name for name in self._rig.cameras if name in cameras)
-        self._buffer = ObservationBuffer(cameras, reference, history_s=_HISTORY_S)
-        self._live = LivePolicy(
-            policy, self._rig.limits, self._deadline_s, time.monotonic_ns, self._now_ns
+        spec, shown = policy.spec, policy.spec.observation
+        cameras = tuple(spec.cameras)
+        # older bundles do not say; then frames had the capture times of the rig's first camera
+        reference = shown.reference or next(name for name in self._rig.cameras if name in cameras)
+        history_s = _HISTORY_S + (shown.history - 1) * shown.history_step_s
+        self._buffer = ObservationBuffer(cameras, reference, shown.skew_s, history_s)
+        self._shown = shown
+        self._asking = Asking(
+            policy,
+            self._rig.limits,
+            self._replan_s or None,
+            self._deadline_s,
+            time.monotonic_ns,
+            self._now_ns,
         )
-        period_ns = round((self._replan_s or policy.manifest.replan_s) * 1e9)
-        self._cadence = Cadence(period_ns, _PATIENCE_NS, _RETRY_NS)
-        self._log = InferenceLog(self._rig.limits, policy.manifest.step_s)
+        self._log = InferenceLog(self._rig.limits, spec.step_s)
         self._gripper_chunks = self.create_publisher(JointTrajectory, "gripper_chunk", COMMAND)
         self._chunks = self.create_publisher(MultiDOFJointTrajectory, "chunk", COMMAND)
         self._confidence = self.create_publisher(Float64, "policy/confidence", SENSOR)
@@ -146,7 +149,7 @@ class PolicyNode(ManagedNode):
 
     def activate(self) -> None:
         """Begin to send chunks."""
-        self._cadence.restart(time.monotonic_ns())
+        self._asking.restart()
 
     def deactivate(self) -> None:
         """Send no more chunks; returns once the policy is not being asked."""
@@ -159,7 +162,7 @@ class PolicyNode(ManagedNode):
             looking.exception(_INFERENCE_S)
         self._looking.clear()
         self._arrived_ns.clear()
-        for name in ("_live", "_buffer"):
+        for name in ("_asking", "_buffer"):
             self.__dict__.pop(name, None)
 
     def destroy_node(self) -> None:
@@ -167,7 +170,7 @@ class PolicyNode(ManagedNode):
         self._thinker.shutdown()
         super().destroy_node()
 
-    def _loaded(self) -> CarpPolicy:
+    def _loaded(self) -> Policy:
         """Return the policy.
 
         Raises:
@@ -180,10 +183,10 @@ class PolicyNode(ManagedNode):
             self._fatal = None if self._was_configured else error
             raise DeviceError(str(error)) from error
 
-    def _load(self) -> CarpPolicy:
+    def _load(self) -> Policy:
         bundle = load_bundle(self._folder)
         bundle.require_rig(self._rig)
-        task = bundle.task_named(self._task)
+        task = bundle.spec.task_named(self._task)
         began_s = time.monotonic()
         choice = choose_runtime(self._runtime, self._threads)
         self.get_logger().info(f"runtime {choice}")
@@ -192,6 +195,7 @@ class PolicyNode(ManagedNode):
             task,
             time.monotonic_ns,
             runtime=choice.runtime,
+            rig=self._rig,
         )
         self.get_logger().info(
             f"bundle {bundle.name} ({bundle.sha256[:12]}) for {task} computes its"
@@ -206,6 +210,9 @@ class PolicyNode(ManagedNode):
         subscribe(JointState, "joint_states", self._take_joints, SENSOR)
         subscribe(PoseStamped, "tool_pose", self._take_tool, SENSOR)
         subscribe(Float64, "gripper_state", self._take_gripper, SENSOR)
+        if self._asking.executed:
+            subscribe(PoseStamped, "target_pose", self._take_target, SENSOR)
+            subscribe(Float64, "gripper_command", self._take_command, SENSOR)
 
     def _image_taker(self, name: str) -> Callable[[Image], None]:
         arrived_ns = self._arrived_ns[name] = {}
@@ -239,50 +246,60 @@ class PolicyNode(ManagedNode):
         self._buffer.take_gripper(self._now_ns(), msg.data)
         self._ask_if_new()
 
+    def _take_target(self, msg: PoseStamped) -> None:
+        assert self._asking.executed
+        target = pose_from_msg(msg, self._rig.robot.base_frame)
+        stamp_ns = recent_stamp_ns(msg.header.stamp, self._now_ns())
+        self._asking.executed.take_target(stamp_ns, target)
+
+    def _take_command(self, msg: Float64) -> None:
+        assert self._asking.executed
+        if not 0.0 <= msg.data <= 1.0:  # also false for NaN
+            raise MessageError(f"gripper is {msg.data}; expected 0 (open) to 1 (closed)")
+        self._asking.executed.take_gripper(self._now_ns(), msg.data)
+
     def _see_if_soon(self, camera: str, stamp_ns: int, image: npt.NDArray[np.uint8]) -> None:
         """Look at an image right away if a plan is about to be made of it.
 
         Its observation is whole when measurements from after it have come; until then there is
         time. Of a camera whose image is still being looked at none is queued.
         """
-        if not self._is_idle() or not self._cadence.is_near(time.monotonic_ns(), _SOON_NS):
+        if not self._is_idle() or not self._asking.is_near(_SOON_NS):
             return
         looking = self._looking.get(camera)
         if looking is None or looking.done():
             if looking is not None:
                 looking.result()  # raises what a bug raised
-            look = self._live.see
+            look = self._asking.see
             self._looking[camera] = self._thinker.submit(look, camera, stamp_ns, image)
 
     def _ask_if_new(self) -> None:
         """Ask about the newest observation if what just arrived completed it, and a plan is due."""
-        if self._cadence.offer(time.monotonic_ns(), self._buffer.newest_ns) and self._is_idle():
+        if self._asking.is_due(self._buffer.newest_ns) and self._is_idle():
             self._consider()
 
     def _on_tick(self) -> None:
-        if self._cadence.is_overdue(time.monotonic_ns()) and self._is_idle():
+        if self._asking.is_overdue() and self._is_idle():
             self._consider()
 
     def _is_idle(self) -> bool:
         """Tell whether the policy may be asked: it is active, and does not think."""
-        if self._asking is not None and self._asking.done():
-            asking, self._asking = self._asking, None
-            asking.result()  # raises what a bug raised
-        return self.is_active and self._asking is None
+        if self._thinking is not None and self._thinking.done():
+            thinking, self._thinking = self._thinking, None
+            thinking.result()  # raises what a bug raised
+        return self.is_active and self._thinking is None
 
     def _consider(self) -> None:
         """Ask about the newest observation, or say why not."""
-        now_ns = time.monotonic_ns()
-        observation = self._buffer.newest()
-        refusal = self._live.refusal(observation, self._buffer.slowest)
-        if isinstance(observation, str) or refusal:
-            self._cadence.failed(now_ns)
+        history_step_ns = round(self._shown.history_step_s * 1e9)
+        observations = self._buffer.recent(self._shown.history, history_step_ns)
+        question = self._asking.question(observations, self._buffer.slowest)
+        if isinstance(question, Refusal):
             with self._lock:
-                self._log.refuse(refusal)
+                self._log.refuse(question)
             return
-        self._cadence.asked(now_ns)
-        ages_s = self._live.age_s(observation), self._transport_s(observation)
-        self._asking = self._thinker.submit(self._ask, observation, *ages_s)
+        transport_s = self._transport_s(question.observations[-1])
+        self._thinking = self._thinker.submit(self._ask, question, transport_s)
 
     def _transport_s(self, observation: Observation) -> float:
         """Return how long after its moment the last of an observation's images was here."""
@@ -290,59 +307,47 @@ class PolicyNode(ManagedNode):
         last_ns = max(self._arrived_ns[name].get(stamp_ns, 0) for name, stamp_ns in captures_ns)
         return 1e-9 * (last_ns - observation.stamp_ns)
 
-    def _ask(self, observation: Observation, age_s: float, transport_s: float) -> None:
+    def _ask(self, question: Question, transport_s: float) -> None:
         """Ask the policy and publish what it says; in a thread, as it takes its time."""
-        answer = self._live.ask(observation, age_s)
+        answer = self._asking.answer(question)
         with self._lock:
             self._log.take(answer)
-        if self.is_active and answer.prediction is not None and not answer.refusal:
-            self._publish(answer, transport_s)
+        if self.is_active and answer.chunk is not None:
+            self._publish(answer, answer.chunk, transport_s)
         else:
-            self._cadence.failed(time.monotonic_ns())
+            self._asking.failed()
 
-    def _publish(self, answer: Answer, transport_s: float) -> None:
-        prediction = answer.prediction
-        assert prediction is not None
-        chunk = prediction.chunk
+    def _publish(self, answer: Answer, chunk: Chunk, transport_s: float) -> None:
         poses, gripper = chunk_to_msgs(chunk, self._rig.robot.base_frame)
         self._gripper_chunks.publish(gripper)  # first: the chunk is what is acted on
         self._chunks.publish(poses)
-        self._confidence.publish(Float64(data=prediction.confidence))
-        content = {
-            "schema": 1,
-            "stamp_ns": chunk.stamp_ns,
-            "seconds": answer.stage_seconds,
-            "transport_s": transport_s,
-            "confidence": prediction.confidence,
-            "scales_done": prediction.scales_done,
-            "scales": prediction.scales,
-            "out_of_range": prediction.out_of_range,
-            "seen_before": prediction.seen_before,
-        }
-        self._inference.publish(String(data=json.dumps(content)))
+        report = InferenceReport.of(answer, transport_s)
+        if "confidence" in report.figures:
+            self._confidence.publish(Float64(data=report.figures["confidence"]))
+        self._inference.publish(String(data=report.to_json()))
 
     def _on_second(self) -> None:
         with self._lock:
             refusal, figures = self._log.refusal, self._log.figures()
-            beyond = self._log.out_of_range
+            notes = self._log.notes
         if not self.is_active:
             level, message = OK, "not active"
         elif refusal:
-            level, message = ERROR, f"no chunk: {refusal}"
-            if kind_of(refusal) != self._said:
-                self.get_logger().info(f"no chunk: {refusal}")
-        elif beyond:
-            level, message = WARN, f"beyond training: {'; '.join(beyond)}"
+            level, message = ERROR, f"no chunk: {refusal.text}"
+            if refusal.code != self._said:
+                self.get_logger().info(f"no chunk: {refusal.text}")
+        elif notes:
+            level, message = WARN, "; ".join(notes)
         else:
             level, message = OK, "sending chunks" if self._log.sent else "asks the policy"
-        self._said = kind_of(refusal)
+        self._said = refusal.code if refusal else None
         self._diagnostics.publish([status("policy: chunks", level, message, figures)])
 
     def _rest(self) -> None:
         """Return once the policy is not being asked."""
-        if self._asking is not None:
-            self._asking.exception(_INFERENCE_S)
-            self._asking = None
+        if self._thinking is not None:
+            self._thinking.exception(_INFERENCE_S)
+            self._thinking = None
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds

@@ -25,6 +25,11 @@ class Cadence:
         self._due_ns = 0
         self._newest_ns = 0
 
+    @property
+    def due_ns(self) -> int:
+        """When the next plan is due."""
+        return self._due_ns
+
     def restart(self, now_ns: int) -> None:
         """Let a plan be due now."""
         self._due_ns = now_ns

@@ -7,24 +7,25 @@ whole trajectory, so that a loop that is short of time can stop early.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from carp_ros.inference.bundle import Manifest, Tensor, image_name
+from carp_ros.inference.bundle import MANIFEST, Bundle, Tensor, image_name
 from carp_ros.inference.observation import Image
+from carp_ros.inference.policy_spec import PolicySpec
 from carp_ros.inference.preprocess import image_input, policy_inputs
-from carp_ros.inference.session import Run
+from carp_ros.inference.session import Run, Runtime
 from carp_ros.policies.carp_passes import CarpPasses
+from carp_ros.policies.carp_section import carp_section
+from carp_ros.policies.graphs import fitting
 from carp_ros.policies.latency import RollingQuantile
-from carp_ros.policies.policy import (
-    Prediction,
-    StageSeconds,
-    beyond_training,
-    chunk_from_actions,
-)
-from carp_ros.types import Array, Observation
+from carp_ros.policies.plan import PlanReader
+from carp_ros.policies.policy import VISION, Prediction, beyond_training
+from carp_ros.rig import Rig
+from carp_ros.types import Array, Chunk, Observation
 
 _PESSIMISM = 0.9  # this quantile of recent times is what a stage is expected to take
 _RECENT = 20
@@ -34,10 +35,10 @@ _TRUST = 0.95  # an old measurement counts this much less with each time that it
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What the graphs say.
+    """What the graphs compute.
 
     Attributes:
-        actions: Of shape (H, 10).
+        actions: Of shape (H, A).
         tokens: Of all scales that were run, of shape (N,), int64.
         log_likelihood: Sum over these tokens.
         scales_done: How many scales were run.
@@ -57,11 +58,11 @@ class CarpPolicy:
     """Runs a CARP bundle.
 
     Args:
-        manifest: Of the bundle.
+        spec: What the bundle says of it.
         passes: Its graphs.
-        task: Number of the task.
         now_ns: The clock that deadlines are given by.
         last_scale: Stop after this scale, from 0, always; None for the finest.
+        rig: Whose kinematics read actions of joints.
 
     Raises:
         ValueError: If there is no such scale.
@@ -69,29 +70,30 @@ class CarpPolicy:
 
     def __init__(
         self,
-        manifest: Manifest,
+        spec: PolicySpec,
         passes: CarpPasses,
-        task: int,
         now_ns: Callable[[], int],
         last_scale: int | None = None,
+        rig: Rig | None = None,
     ) -> None:
-        self.manifest = manifest
-        count = len(manifest.scales)
+        self.spec = spec
+        count = len(passes.scales)
         if last_scale is not None and not 0 <= last_scale < count:
-            raise ValueError(f"last scale is {last_scale}; expected 0 to {count - 1}")
-        self._task = task
+            raise ValueError(f"last_scale is {last_scale}; expected 0 to {count - 1}")
+        self._task = 0
         self._now_ns = now_ns
         self._last = count - 1 if last_scale is None else last_scale
         self._passes = passes
+        self._plans = PlanReader(spec.action, spec.step_s, rig)
         self._scales = [_Stopwatch(now_ns) for _ in range(count)]
         self._decoder = _Stopwatch(now_ns)
         self._seen_ns: dict[str, int] = {}
         """Capture times of images whose features are there, and were not used yet."""
 
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        """Names of the cameras that it sees with."""
-        return tuple(self.manifest.cameras)
+    def reset(self, task: str, instruction: str = "") -> None:
+        """Begin an episode of a task; see `Policy.reset`."""
+        self._task = self.spec.task_number(task)
+        self._seen_ns.clear()
 
     def see(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Look at an image that the policy is likely to be asked about soon.
@@ -107,42 +109,48 @@ class CarpPolicy:
             DeviceError: If the runtime fails.
         """
         self._seen_ns.pop(camera, None)
-        size = self.manifest.cameras[camera]
-        self._passes.write({image_name(camera): image_input(image, size)})
+        self._passes.write({image_name(camera): image_input(image, self.spec.cameras[camera])})
         self._passes.see[camera]()
         self._seen_ns[camera] = stamp_ns
 
-    def infer(self, observation: Observation, deadline_ns: int | None = None) -> Prediction:
+    def infer(
+        self, observations: Sequence[Observation], deadline_ns: int | None = None
+    ) -> Prediction:
         """Return the plan for an observation; coarser than it could be if a deadline demands it.
 
-        Args:
-            observation: Of one moment.
-            deadline_ns: When the plan shall be there, by the clock `now_ns`; the coarsest scale
-                is run whatever the time.
-
-        Raises:
-            PolicyError: If there is no plan that an arm could follow.
-            DeviceError: If the runtime fails.
+        The coarsest scale is run whatever the time; see `Policy.infer`.
         """
-        begin_ns = self._now_ns()
+        begin_ns, cameras = self._now_ns(), self.spec.cameras
+        observation = observations[-1]
         stamps_ns, seen_ns = observation.image_stamps_ns, self._seen_ns
-        unseen = [name for name in self.cameras if seen_ns.get(name) != stamps_ns.get(name, -1)]
+        unseen = [name for name in cameras if seen_ns.get(name) != stamps_ns.get(name, -1)]
         seen_ns.clear()  # stamps tell images apart within one run of a clock, and no longer
-        inputs = policy_inputs(observation, self.manifest, self._task, unseen)
+        inputs = policy_inputs(observations, self.spec, self._task, unseen)
         preprocess_s = (self._now_ns() - begin_ns) * 1e-9
         decoded = self.decode(inputs, deadline_ns)
         return Prediction(
-            chunk_from_actions(decoded.actions, observation.stamp_ns, self.manifest.step_s),
-            decoded.log_likelihood / max(1, len(decoded.tokens)),
-            decoded.scales_done,
-            len(self.manifest.scales),
-            StageSeconds(preprocess_s, decoded.vision_s, decoded.decode_s),
-            beyond_training(inputs["state"][0].astype(np.float64), self.manifest.state),
-            len(self.cameras) - len(unseen),
+            observation.stamp_ns,
+            decoded.actions,
+            self._plans.chunk(decoded.actions, observation.stamp_ns),
+            {"preprocess": preprocess_s, VISION: decoded.vision_s, "decode": decoded.decode_s},
+            {
+                "confidence": decoded.log_likelihood / max(1, len(decoded.tokens)),
+                "scales_done": decoded.scales_done,
+            },
+            decoded.scales_done < len(self._scales),
+            beyond_training(inputs["state"][0].astype(np.float64), self.spec.state),
+            len(cameras) - len(unseen),
         )
 
+    def executed(self, chunk: Chunk) -> None:
+        """Take no note: each plan is made of observations alone."""
+
+    def replay(self, inputs: Mapping[str, Tensor]) -> Array:
+        """Return the actions of inputs of the graphs; see `Policy.replay`."""
+        return self.decode(inputs).actions
+
     def decode(self, inputs: Mapping[str, Tensor], deadline_ns: int | None = None) -> Decoded:
-        """Return what the graphs say to inputs, and to what was there before of those left out.
+        """Run the graphs on `inputs`; inputs that are not given keep their previous values.
 
         Raises:
             DeviceError: If the inputs are not what the policy takes, or the runtime fails.
@@ -205,3 +213,38 @@ class _Stopwatch:
 
     def doubt(self) -> None:
         self._doubts += 1
+
+
+def load_carp(
+    bundle: Bundle,
+    runtime: Runtime,
+    now_ns: Callable[[], int],
+    options: Mapping[str, Any],
+    rig: Rig | None,
+) -> CarpPolicy:
+    """Return the policy of a CARP bundle.
+
+    Args:
+        bundle: The bundle.
+        runtime: Computes its graphs.
+        now_ns: The clock that deadlines are given by.
+        options: `last_scale`: stop after this scale, from 0, always.
+        rig: Whose kinematics read actions of joints.
+
+    Raises:
+        ValueError: If the bundle is not what a CARP bundle is, or there is no such option.
+        DeviceError: If the runtime is not here.
+    """
+    section = carp_section(bundle)
+    history = bundle.manifest.observation.history
+    if history != 1:
+        raise ValueError(
+            f"{bundle.folder / MANIFEST}: observation.history is {history}; expected 1, as a CARP"
+            " plan is made of one observation"
+        )
+    unknown = sorted(options.keys() - {"last_scale"})
+    if unknown:
+        raise ValueError(f"{unknown} is no option of a carp policy; expected last_scale")
+    with fitting(bundle):
+        passes = CarpPasses(bundle, section, runtime)
+    return CarpPolicy(bundle.spec, passes, now_ns, options.get("last_scale"), rig)

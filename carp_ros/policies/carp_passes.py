@@ -10,8 +10,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from carp_ros.inference.bundle import Bundle, ImageSize, Tensor, image_name
+from carp_ros.inference.bundle import Bundle, Tensor, image_name
+from carp_ros.inference.policy_spec import CameraInput
 from carp_ros.inference.session import Buffer, Run, Runtime, Session, TensorSpec, write_inputs
+from carp_ros.policies.carp_section import CarpSection
 
 _NEXT = "next_"
 
@@ -21,6 +23,7 @@ class CarpPasses:
 
     Args:
         bundle: Has the graphs.
+        section: Says which.
         runtime: Computes them.
 
     Attributes:
@@ -33,7 +36,7 @@ class CarpPasses:
         ValueError: If graphs do not fit together, or to the manifest.
     """
 
-    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
+    def __init__(self, bundle: Bundle, section: CarpSection, runtime: Runtime) -> None:
         self._runtime = runtime
         self._inputs: dict[str, Buffer] = {}
         self.see: dict[str, Run] = {}
@@ -52,7 +55,7 @@ class CarpPasses:
         self._log_likelihoods: list[Buffer] = []
         latents: list[Buffer] = []
         before = given
-        for k in range(len(bundle.manifest.scales)):
+        for k in range(len(section.scales)):
             session = runtime.session(bundle.graph(f"scale_{k}"))
             before = self._bind_scale(f"scale_{k}", session, {**given, **before})
             latents.append(before["latent"])
@@ -83,7 +86,7 @@ class CarpPasses:
 
     @property
     def actions(self) -> Tensor:
-        """What was decoded, (1, H, 10); valid until the next time."""
+        """What was decoded, (1, H, A); valid until the next time."""
         return self._actions.read()
 
     def tokens(self, k: int) -> Tensor:
@@ -122,7 +125,7 @@ class CarpPasses:
         }
 
 
-def _require_size(session: Session, camera: str, size: ImageSize) -> None:
+def _require_size(session: Session, camera: str, size: CameraInput) -> None:
     """Refuse a graph that takes other images than those that the manifest has made."""
     name = image_name(camera)
     wanted = TensorSpec((1, size.height_px, size.width_px, 3), np.dtype(np.uint8))

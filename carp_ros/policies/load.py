@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
-from carp_ros.errors import DeviceError
 from carp_ros.geometry import rotation_between
 from carp_ros.inference.bundle import Bundle, load_bundle
+from carp_ros.inference.layout import VectorLayout, tool_from_vector
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.inference.session import Runtime
-from carp_ros.policies.carp import CarpPolicy
-from carp_ros.policies.carp_passes import CarpPasses
-from carp_ros.policies.policy import chunk_from_actions
-from carp_ros.refusal import in_words, refusing
-from carp_ros.types import Chunk
+from carp_ros.policies.carp import load_carp
+from carp_ros.policies.plan import PlanReader
+from carp_ros.policies.policy import Policy
+from carp_ros.refusal import refusing
+from carp_ros.rig import Rig
+from carp_ros.types import Array
 
 _WARM_UP = 5
+
+
+class Loader(Protocol):
+    """Makes the policy of a bundle of one kind."""
+
+    def __call__(
+        self,
+        bundle: Bundle,
+        runtime: Runtime,
+        now_ns: Callable[[], int],
+        options: Mapping[str, Any],
+        rig: Rig | None,
+    ) -> Policy:
+        """Return the policy; what is wrong with the bundle or an option is a ValueError."""
+        ...
+
+
+KINDS: dict[str, Loader] = {"carp": load_carp}
+"""Every kind of policy, and the module that reads its section of the manifest."""
 
 
 def load_policy(
@@ -27,16 +48,18 @@ def load_policy(
     now_ns: Callable[[], int],
     *,
     runtime: Runtime | None = None,
-    last_scale: int | None = None,
-) -> CarpPolicy:
+    options: Mapping[str, Any] | None = None,
+    rig: Rig | None = None,
+) -> Policy:
     """Return the policy of a bundle: checked, compared with its golden case, and warm.
 
     Args:
         folder: Of the bundle.
-        task: Which of its tasks.
+        task: Which of its tasks; empty for the only one.
         now_ns: The clock that deadlines will be given by.
         runtime: Computes the graphs; None for ONNX Runtime with one thread of the CPU.
-        last_scale: Stop after this scale, from 0, always; None for the finest.
+        options: Of this kind of policy, see its own loader.
+        rig: That it shall move: only policies whose actions are joints need one.
 
     Raises:
         ValueError: If anything in the bundle is not as it should be, or it computes something else
@@ -44,59 +67,47 @@ def load_policy(
         DeviceError: If the runtime is not here.
     """
     bundle = load_bundle(folder)
-    number = bundle.task_number(task)
-    passes = _passes(bundle, runtime or OnnxRuntime())
-    check_golden(bundle, CarpPolicy(bundle.manifest, passes, number, now_ns))
-    policy = CarpPolicy(bundle.manifest, passes, number, now_ns, last_scale)
+    spec = bundle.spec
+    if spec.kind not in KINDS:
+        raise ValueError(
+            f"bundle {bundle.name} is of kind {spec.kind!r}; expected {', '.join(KINDS)}"
+        )
+    task = spec.task_named(task)
+    policy = KINDS[spec.kind](bundle, runtime or OnnxRuntime(), now_ns, options or {}, rig)
+    check_golden(bundle, policy)
     golden = bundle.golden()
     inputs = {name: golden[name] for name in bundle.input_names}
     for _ in range(_WARM_UP):
-        policy.decode(inputs)
+        policy.replay(inputs)
+    policy.reset(task)
     return policy
 
 
-def _passes(bundle: Bundle, runtime: Runtime) -> CarpPasses:
-    """Return the graphs, bound; what any library says of their insides is about this bundle."""
-    try:
-        return CarpPasses(bundle, runtime)
-    except DeviceError:
-        raise  # of the runtime: the bundle may be right
-    except Exception as error:
-        problem = in_words(error)
-    raise ValueError(f"bundle {bundle.name}: its graphs don't fit, export anew: {problem}")
-
-
-def check_golden(bundle: Bundle, policy: CarpPolicy) -> None:
+def check_golden(bundle: Bundle, policy: Policy) -> None:
     """Refuse a bundle that computes something else on this runtime than on its trainer's.
 
     Args:
         bundle: Has the golden case.
-        policy: Runs all scales of the bundle.
+        policy: Runs all of the bundle.
 
     Raises:
         ValueError: If a step is farther off than the manifest allows, or nothing comes out.
     """
     golden = bundle.golden()
-    manifest, limits = bundle.manifest, bundle.manifest.golden
-    expected_shape = (manifest.horizon, len(manifest.action.names))
+    spec, limits = bundle.spec, bundle.manifest.golden
+    expected_shape = (spec.horizon, len(spec.action))
     if golden["actions"].shape != expected_shape:
         raise ValueError(
             f"{bundle.folder / limits.file}: actions have shape {golden['actions'].shape};"
             f" expected {expected_shape}: export anew"
         )
     with refusing(ValueError, f"bundle {bundle.name} can't compute its golden case, export anew"):
-        decoded = policy.decode({name: golden[name] for name in bundle.input_names})
-        computed = chunk_from_actions(decoded.actions, 0, manifest.step_s)
-        expected = chunk_from_actions(golden["actions"].astype(np.float64), 0, manifest.step_s)
-    for what, off, limit in (
-        ("position [m]", _position_error_m(computed, expected), limits.position_tolerance_m),
-        ("rotation [rad]", _rotation_error_rad(computed, expected), limits.rotation_tolerance_rad),
-        (
-            "gripper",
-            float(np.abs(decoded.actions[:, 9] - golden["actions"][:, 9]).max()),
-            limits.gripper_tolerance,
-        ),
-    ):
+        expected = golden["actions"].astype(np.float64)
+        computed = policy.replay({name: golden[name] for name in bundle.input_names})
+        for actions in (computed, expected):  # finite, and rotations are rotations
+            PlanReader(spec.action, spec.step_s).chunk(actions, 0)
+        deviations = _deviations(bundle, computed, expected)
+    for what, off, limit in deviations:
         if not off <= limit:
             raise ValueError(
                 f"bundle {bundle.name} computes its golden case {off:.4g} off in {what}; expected"
@@ -105,10 +116,40 @@ def check_golden(bundle: Bundle, policy: CarpPolicy) -> None:
             )
 
 
-def _position_error_m(computed: Chunk, expected: Chunk) -> float:
-    return float(np.linalg.norm(computed.positions - expected.positions, axis=1).max())
+def _deviations(bundle: Bundle, computed: Array, expected: Array) -> list[tuple[str, float, float]]:
+    """Return how far off each part of the actions is, and how far it may be."""
+    layout, limits = bundle.manifest.action, bundle.manifest.golden
+    off = np.abs(computed - expected)
+    if layout.kind == "tool":
+        position_m = float(np.linalg.norm((computed - expected)[:, :3], axis=1).max())
+        return [
+            ("position [m]", position_m, limits.position_tolerance_m),
+            (
+                "rotation [rad]",
+                _rotation_error_rad(computed, expected),
+                limits.rotation_tolerance_rad,
+            ),
+            ("gripper", float(off[:, -1].max()), limits.gripper_tolerance),
+        ]
+    if layout.kind == "joints":
+        return [
+            ("joints [rad]", float(off[:, :-1].max()), limits.joint_tolerance_rad),
+            ("gripper", float(off[:, -1].max()), limits.gripper_tolerance),
+        ]
+    shares = off.max(axis=0) / _spans(layout)
+    worst = int(np.argmax(shares))
+    return [
+        (f"{layout.names[worst]}, of its range", float(shares[worst]), limits.share_tolerance),
+    ]
 
 
-def _rotation_error_rad(computed: Chunk, expected: Chunk) -> float:
-    pairs = zip(computed.quaternions, expected.quaternions)
+def _spans(layout: VectorLayout) -> Array:
+    """Return the range of each number in training; one that never changed counts as 1."""
+    spans = np.array(layout.high) - np.array(layout.low)
+    return np.where(spans > 0.0, spans, 1.0)
+
+
+def _rotation_error_rad(computed: Array, expected: Array) -> float:
+    turns = [tool_from_vector(vector)[0].quaternion for vector in (*computed, *expected)]
+    pairs = zip(turns[: len(computed)], turns[len(computed) :])
     return max(float(np.linalg.norm(rotation_between(a, b))) for a, b in pairs)

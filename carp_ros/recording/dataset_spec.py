@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from carp_ros.inference.layout import NAMES
+from carp_ros.inference.layout import TOOL, Layout
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.robots import ROBOTS, Robot
 from carp_ros.strict import NAME, Between, Name, Sized, read_strictly
@@ -27,6 +27,8 @@ class DatasetSpec:
         reference: The camera whose capture times are the frames'.
         rate_hz: Frames per second.
         skew_s: How far from a frame's time an image may have been captured.
+        resized: Whether the images are of another size than the cameras gave.
+        state, action: What their numbers mean.
     """
 
     rig: _Words
@@ -36,6 +38,9 @@ class DatasetSpec:
     reference: str
     rate_hz: Annotated[int, Between(1, 1000)]
     skew_s: Annotated[float, Between(0.0, 10.0)]
+    resized: bool = False
+    state: Layout = TOOL
+    action: Layout = TOOL
 
     @classmethod
     def from_json(cls, content: dict[str, Any], where: str) -> DatasetSpec:
@@ -68,9 +73,9 @@ class DatasetSpec:
         the policy and the other for a picture.
         """
         numbers = {
-            "observation.state": _feature("float32", NAMES),
+            "observation.state": _feature("float32", self.state.names),
             "observation.joints": _feature("float32", self.joint_names),
-            "action": _feature("float32", NAMES),
+            "action": _feature("float32", self.action.names),
             "stamp_ns": _feature("int64", ()),
             **{f"stamp_ns.{camera}": _feature("int64", ()) for camera in self.cameras},
         }

@@ -220,7 +220,7 @@ def _policy(bundle: str, task: str, rig: Rig) -> tuple[dict[str, str], str]:
     loaded = load_bundle(folder)
     loaded.require_rig(rig)
     cameras = " ".join(loaded.manifest.cameras)
-    return {"bundle": str(loaded.folder), "task": loaded.task_named(task)}, cameras
+    return {"bundle": str(loaded.folder), "task": loaded.spec.task_named(task)}, cameras
 
 
 def _truth(name: str, text: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from carp_ros.inference.layout import NAMES
 from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.scaling import LEAST_RANGE
 from carp_ros.training.windows import Windows
@@ -13,10 +12,10 @@ from carp_ros.training.windows import Windows
 _MOST = 10.0  # of a number that spans -1 to 1 where it was trained
 
 
-def still_numbers(network: ActionTokenizer) -> list[str]:
+def still_numbers(network: ActionTokenizer, data: Windows) -> list[str]:
     """Return the names of those numbers of an action that never changed where it was trained."""
     still = _is_still(network).tolist()
-    return [_name(number) for number, is_still in enumerate(still) if is_still]
+    return [name for name, is_still in zip(data.action.names, still) if is_still]
 
 
 def require_range(network: ActionTokenizer, data: Windows) -> None:
@@ -32,15 +31,11 @@ def require_range(network: ActionTokenizer, data: Windows) -> None:
     for number in np.flatnonzero(beyond).tolist():
         low, high = data.actions[..., number].min(), data.actions[..., number].max()
         raise ValueError(
-            f"{_name(number)} of the actions is {low:.4g} to {high:.4g}, but never changed in the"
-            " demonstrations that the tokenizer was trained on; expected a tokenizer that can say"
-            " it: train one on this dataset (carp train tokenizer)"
+            f"{data.action.names[number]} of the actions is {low:.4g} to {high:.4g}, but never"
+            " changed in the demonstrations that the tokenizer was trained on; expected a tokenizer"
+            " that can say it: train one on this dataset (carp train tokenizer)"
         )
 
 
 def _is_still(network: ActionTokenizer) -> torch.Tensor:
     return network.scaling.scale.cpu() > 1.9 / LEAST_RANGE
-
-
-def _name(number: int) -> str:
-    return NAMES[number] if number < len(NAMES) else f"number {number}"

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carp_ros.inference.layout import NAMES
 from carp_ros.networks.action_tokenizer import ActionConfig, ActionTokenizer
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig, condition_size
 from carp_ros.networks.carp_transformer import TransformerConfig
@@ -91,7 +90,7 @@ def make_policy(
     torch.manual_seed(seed)
     network = _policy(recipe, tokenizer, cameras, data.states.shape[1], len(data.task_names))
     states = torch.from_numpy(data.states)
-    rot6d = torch.tensor([name.startswith("rot6d") for name in NAMES])
+    rot6d = torch.tensor(data.state.is_rotation)
     network.state_scaling.fit(states.amin(0), states.amax(0), rot6d)
     return network
 
@@ -114,22 +113,26 @@ def policy_config(
         demonstrations: Of each task, as many were trained on; 0 for all.
         seed: Of weights, order and augmentation.
     """
-    ranges = {
-        "state_low": data.states.min(0),
-        "state_high": data.states.max(0),
-        "action_low": data.actions.min((0, 1)),
-        "action_high": data.actions.max((0, 1)),
+    spec = reader.spec
+    layouts = {
+        "state": (data.state, data.states.min(0), data.states.max(0)),
+        "action": (data.action, data.actions.min((0, 1)), data.actions.max((0, 1))),
     }
     return {
         "kind": "policy",
         "dataset": reader.root.name,
         "demonstrations": demonstrations or len(reader.episodes),
         "seed": seed,
-        "rig": reader.spec.rig,
-        "step_s": 1.0 / reader.spec.rate_hz,
-        "cameras": list(reader.spec.cameras),
+        "rig": spec.rig,
+        "step_s": 1.0 / spec.rate_hz,
+        "cameras": list(spec.cameras),
+        "observation": {"reference": spec.reference, "skew_s": spec.skew_s},
+        "dataset_px": {name: list(px) for name, px in spec.cameras.items() if spec.resized},
         "tasks": list(data.task_names),
-        "ranges": {name: numbers.tolist() for name, numbers in ranges.items()},
+        **{
+            name: dataclasses.asdict(layout.spanning(low.tolist(), high.tolist()))
+            for name, (layout, low, high) in layouts.items()
+        },
         "tokenizer": dataclasses.asdict(tokenizer.config),
         "recipe": dataclasses.asdict(recipe),
     }
@@ -208,7 +211,9 @@ def load_network(folder: Path) -> tuple[CarpPolicyNetwork, PolicyRecipe, dict[st
 
         def make() -> CarpPolicyNetwork:
             tokenizer = ActionTokenizer(config.tokenizer)
-            return _policy(config.recipe, tokenizer, config.cameras, len(NAMES), len(config.tasks))
+            return _policy(
+                config.recipe, tokenizer, config.cameras, len(config.state), len(config.tasks)
+            )
 
         network = network_with(make, weights, str(folder))
     return network.eval(), config.recipe, content

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from carp_ros.files.whole_file import whole_file
-from carp_ros.inference.bundle import ImageSize
-from carp_ros.inference.preprocess import network_image
+from carp_ros.inference.policy_spec import ImageSize
+from carp_ros.inference.preprocess import resized
 from carp_ros.recording.dataset_reader import DatasetReader
 
 Images = dict[str, npt.NDArray[np.uint8]]
@@ -38,11 +38,11 @@ def read_images(
         kept = _kept(path, shape)
         if kept is None:
             with whole_file(path) as draft:
-                resized = np.lib.format.open_memmap(draft, "w+", np.uint8, shape)
+                table = np.lib.format.open_memmap(draft, "w+", np.uint8, shape)
                 for place, image in enumerate(reader.images(camera)):
-                    resized[place] = network_image(image, size)
+                    table[place] = resized(image, size)
                     progress(done + place + 1)
-                resized.flush()
+                table.flush()
             kept = np.load(path, mmap_mode="r")
         done += reader.frames
         images[camera] = kept

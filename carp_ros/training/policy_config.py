@@ -5,27 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
-from carp_ros.inference.layout import NAMES
+from carp_ros.inference.layout import TOOL_NAMES, TOOL_UNITS, VectorLayout
+from carp_ros.inference.policy_spec import ObservationSpec
 from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.strict import Between, Name, Sized, read_strictly
 from carp_ros.training.presets import PolicyRecipe
 
 Recipe = TypeVar("Recipe")
 
-_Vector = Annotated[tuple[float, ...], Sized(len(NAMES), len(NAMES))]
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """Least and greatest states and actions of the dataset, of each of the 10 numbers."""
-
-    state_low: _Vector
-    state_high: _Vector
-    action_low: _Vector
-    action_high: _Vector
+_Pixels = Annotated[int, Between(1, 16384)]
 
 
 @dataclass(frozen=True)
@@ -40,7 +31,10 @@ class PolicyConfig:
         recipe: How the policy was made.
         rig: Of the dataset.
         step_s: Between two actions.
-        ranges: Of states and actions.
+        state, action: What the dataset's numbers mean, and their ranges.
+        observation: How the dataset was cut.
+        dataset_px: Width and height of the dataset's images by camera, if `carp convert` resized
+            them.
     """
 
     kind: Literal["policy"]
@@ -50,7 +44,10 @@ class PolicyConfig:
     recipe: PolicyRecipe
     rig: Annotated[str, Sized(1, 200)]
     step_s: Annotated[float, Between(1e-3, 10.0)]
-    ranges: Ranges
+    state: VectorLayout
+    action: VectorLayout
+    observation: ObservationSpec = field(default_factory=ObservationSpec)
+    dataset_px: dict[Name, tuple[_Pixels, _Pixels]] = field(default_factory=dict)
 
 
 def read_policy_config(config: Mapping[str, Any], where: str) -> PolicyConfig:
@@ -67,7 +64,18 @@ def read_policy_config(config: Mapping[str, Any], where: str) -> PolicyConfig:
         raise ValueError(f"{where} holds a {config.get('kind')}; expected a policy's training")
     names = [item.name for item in dataclasses.fields(PolicyConfig)]
     known = {name: config[name] for name in names if name in config}
+    ranges = config.get("ranges")
+    if isinstance(ranges, Mapping):  # of a time that knew one layout
+        known = {**_tool_layouts(ranges), **known}
     return read_strictly(PolicyConfig, known, where)
+
+
+def _tool_layouts(ranges: Mapping[str, Any]) -> dict[str, Any]:
+    facts = {"kind": "tool", "names": list(TOOL_NAMES), "units": list(TOOL_UNITS)}
+    return {
+        what: {**facts, **{end: ranges.get(f"{what}_{end}") for end in ("low", "high")}}
+        for what in ("state", "action")
+    }
 
 
 def checked(recipe: Recipe, where: str) -> Recipe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from carp_ros.inference.layout import NAMES
+from carp_ros.inference.layout import TOOL
 from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.networks.carp_policy import EyesConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
@@ -60,7 +60,7 @@ _VQ_OPTIMIZER = OptimizerConfig(
 )
 # Absolute poses, as published: only positions and gripper are scaled, rot6d is within -1 to 1.
 _PAPER_ACTIONS = ActionConfig(
-    TokenizerConfig(), scaled=tuple(not name.startswith("rot6d") for name in NAMES)
+    TokenizerConfig(), scaled=tuple(not rotation for rotation in TOOL.is_rotation)
 )
 _PAPER_VQ = LoopConfig(400, 256, validate_every=20, precision="fp32", optimizer=_VQ_OPTIMIZER)
 # Half of the paper's code is dead after a short training: averages and restarts keep it in use.

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from carp_ros.inference.layout import TOOL, Layout
+
 if TYPE_CHECKING:  # a loop over arrays needs no codecs
     from carp_ros.recording.dataset_reader import DatasetReader
 
@@ -24,12 +26,13 @@ class Windows:
     """F frames of all episodes, each the beginning of a window.
 
     Attributes:
-        states: Measured tool and gripper of each frame, of shape (F, 10), `inference.layout`.
-        actions: What was commanded from each frame on, of shape (F, H, 10).
+        states: What was measured at each frame, of shape (F, S).
+        actions: What was commanded from each frame on, of shape (F, H, A).
         tasks: Index of each frame's task, of shape (F,).
         episodes: Index of each frame's episode, of shape (F,).
         task_names: By index.
         source: Names the dataset in what is refused.
+        state, action: What the numbers mean.
     """
 
     states: npt.NDArray[np.float32]
@@ -38,6 +41,8 @@ class Windows:
     episodes: Indices
     task_names: tuple[str, ...]
     source: str = "the dataset"
+    state: Layout = TOOL
+    action: Layout = TOOL
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -77,6 +82,8 @@ def read_windows(reader: DatasetReader, horizon: int) -> Windows:
         reader.columns["episode_index"][:, 0].astype(np.int64),
         names,
         str(reader.root),
+        reader.spec.state,
+        reader.spec.action,
     )
 
 

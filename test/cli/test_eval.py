@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import os
@@ -43,7 +44,12 @@ def test_no_trials_are_refused():
 def test_a_bundle_is_measured_and_named_by_its_hash(tmp_path, capsys, tiny_bundle):
     report = tmp_path / "r.json"
     command = EvalCommand(
-        bundle=tiny_bundle, trials=1, timeout_s=1.0, report=report, last_scale=2, replan_s=0.25
+        bundle=tiny_bundle,
+        trials=1,
+        timeout_s=1.0,
+        report=report,
+        options={"last_scale": 2},
+        replan_s=0.25,
     )
     assert verb.main(command) == 0
     assert "tiny, cup, normal: 0 of 1 trials succeeded" in capsys.readouterr().out
@@ -51,8 +57,8 @@ def test_a_bundle_is_measured_and_named_by_its_hash(tmp_path, capsys, tiny_bundl
     assert read["agent"] == "policy"
     sha256 = hashlib.sha256((tiny_bundle / "policy.yaml").read_bytes()).hexdigest()
     assert read["bundle"] == {"name": "tiny", "sha256": sha256}
-    assert (read["replan_s"], read["latency_s"], read["last_scale"]) == (0.25, 0.1, 2)
-    assert read["chunks"] == {"planned": 4, "followed": 4, "refused": 0, "coarse": 0}
+    assert (read["replan_s"], read["latency_s"], read["options"]) == (0.25, 0.1, {"last_scale": 2})
+    assert read["chunks"] == {"planned": 4, "followed": 4, "refused": 0, "reduced": 0}
     total = read["inference_ms"]["total"]
     assert 0.0 < total["p50"] <= total["p99"]
     assert set(read["inference_ms"]) == {"preprocess", "vision", "decode", "total"}
@@ -110,9 +116,10 @@ def test_ctrl_c_reports_the_trials_that_were_done(tmp_path):
 
 def test_early_stopping_is_counted(tmp_path, tiny_bundle):
     report = tmp_path / "r.json"
-    verb.main(EvalCommand(bundle=tiny_bundle, trials=1, timeout_s=0.5, report=report, last_scale=0))
+    command = EvalCommand(bundle=tiny_bundle, trials=1, timeout_s=0.5, report=report)
+    verb.main(dataclasses.replace(command, options={"last_scale": 0}))
     read = json.loads(report.read_text())
-    assert read["chunks"]["coarse"] == read["chunks"]["planned"] > 0
+    assert read["chunks"]["reduced"] == read["chunks"]["planned"] > 0
 
 
 @pytest.mark.parametrize(
@@ -120,7 +127,11 @@ def test_early_stopping_is_counted(tmp_path, tiny_bundle):
     [
         ({"agent": "demonstrator"}, "--agent demonstrator and --bundle exclude each other"),
         ({"agent": "policy", "bundle": None}, "--agent policy needs --bundle"),
-        ({"last_scale": 3}, "--last-scale is 3; expected 0 to 2"),
+        ({"options": {"last_scale": 3}}, "last_scale is 3; expected 0 to 2"),
+        (
+            {"options": {"scale": 3}},
+            r"\['scale'\] is no option of a carp policy; expected last_scale",
+        ),
         ({"replan_s": 0.0}, "--replan-s is 0.0; expected at least 0.01"),
         ({"replan_s": float("nan")}, "--replan-s is nan"),
         ({"latency_s": float("inf")}, r"--latency-s is inf; .* 10.0 at most"),

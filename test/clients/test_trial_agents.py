@@ -5,7 +5,6 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_msgs.msg import Bool, String
 
-from carp_ros.clients.chunk_log import CHUNK_STAGES
 from carp_ros.clients.trial_agents import Hand, PolicyAtWork
 from carp_ros.errors import DeviceError
 
@@ -48,13 +47,16 @@ class FakeNode:
         content = {"stamp_ns": stamp_ns, "begun_ns": begun_ns}
         self.takers["control/followed"](String(data=json.dumps(content)))
 
-    def hears_of_chunk(self, stamp_ns, total=0.1, scales_done=3):
+    def hears_of_chunk(self, stamp_ns, total=0.1, reduced=False):
         content = {
+            "schema": 2,
             "stamp_ns": stamp_ns,
             "seconds": dict.fromkeys(STAGES, total),
             "transport_s": 0.6 * total,
-            "scales_done": scales_done,
-            "scales": 3,
+            "figures": {},
+            "reduced": reduced,
+            "notes": [],
+            "seen_before": 2,
         }
         self.takers["policy/inference"](String(data=json.dumps(content)))
 
@@ -122,10 +124,10 @@ def test_the_task_is_judged_four_times_a_second(node, policy):
 def test_the_figures_are_those_of_this_trial(node, policy):
     node.hears_of_chunk(900, total=9.0)
     begun(node, policy)
-    for scales_done, each_s in ((3, 0.008), (2, 0.012)):
-        node.hears_of_chunk(3_000, each_s, scales_done)
+    for reduced, each_s in ((False, 0.008), (True, 0.012)):
+        node.hears_of_chunk(3_000, each_s, reduced)
     figures = policy.figures()
-    assert (figures.chunks, figures.coarse) == (2, 1)
+    assert (figures.chunks, figures.reduced) == (2, 1)
     assert figures.latency_ms["vision"]["p50"] == pytest.approx(10.0)
     assert figures.latency_ms["total"] == {}
 
@@ -138,7 +140,7 @@ def test_a_chunks_stages_are_those_from_the_image_to_the_first_target(node, poli
     latency_ms = policy.figures().latency_ms
     assert latency_ms["total"] == {"p50": 45.0, "p99": 45.0}
     assert latency_ms["schedule"]["p50"] == pytest.approx(45.0 - 4 * 8.0)
-    assert list(latency_ms) == ["image_age", *CHUNK_STAGES]
+    assert list(latency_ms) == ["transport", "wait", *STAGES[:-1], "schedule", "total"]
 
 
 def test_a_policy_says_why_it_does_nothing(node, policy):

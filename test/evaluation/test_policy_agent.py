@@ -7,8 +7,11 @@ import carp_ros.sim  # noqa: F401  chooses the OpenGL before mujoco is imported
 from carp_ros.errors import PolicyError
 from carp_ros.evaluation.policy_agent import Pace, PolicyAgent, see
 from carp_ros.geometry import rotation_between
+from carp_ros.inference.layout import TOOL
+from carp_ros.inference.policy_spec import ObservationSpec, PolicySpec
+from carp_ros.policies.asking import NoChunk
 from carp_ros.policies.load import load_policy
-from carp_ros.policies.policy import Prediction, StageSeconds
+from carp_ros.policies.policy import Prediction
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder
 from carp_ros.sim.cameras import Cameras
@@ -35,14 +38,22 @@ def cameras(cell):
     cameras.close()
 
 
+SHOWN = ObservationSpec()
+LAYOUT = TOOL.spanning((-1.0,) * 10, (1.0,) * 10)
+
+
 class Planner:
     """A policy that moves the tool by so much over its 1.6 s, or fails."""
 
-    def __init__(self, by=(0.0, 0.0, 0.0), fails=False):
+    def __init__(self, by=(0.0, 0.0, 0.0), fails=False, shown=SHOWN):
+        self.histories = []
         self.by, self.fails = np.array(by), fails
         self.seen = []
+        self.spec = PolicySpec("b", "k", ("cup",), {}, shown, LAYOUT, LAYOUT, 0.1, 16, 8)
 
-    def infer(self, observation, deadline_ns=None):
+    def infer(self, observations, deadline_ns=None):
+        self.histories.append(observations)
+        observation = observations[-1]
         self.seen.append(observation)
         if self.fails:
             raise PolicyError("no idea")
@@ -54,7 +65,7 @@ class Planner:
             np.tile(observation.tool.quaternion, (16, 1)),
             np.full(16, 0.6),
         )
-        return Prediction(chunk, -0.5, 3, 3, StageSeconds(0.0, 0.0, 0.0), ())
+        return Prediction(observation.stamp_ns, np.zeros((16, 10)), chunk, {})
 
 
 def blind(cell):
@@ -66,7 +77,7 @@ def blind(cell):
 
 def run(cell, policy, seconds, pace=None, succeeded=lambda: False):
     cell.reset(0, "none")
-    agent = PolicyAgent(policy, blind(cell), succeeded, pace or Pace(0.8))
+    agent = PolicyAgent(policy, cell.rig.limits, blind(cell), succeeded, pace or Pace(0.8))
     return agent, run_episode(cell, agent, seconds)
 
 
@@ -95,6 +106,14 @@ def test_a_plan_waits_for_the_one_before(cell):
     assert stamps_ns == [n * 250 * MS for n in range(4)]
 
 
+def test_a_history_is_observed_a_step_apart_and_begins_with_the_episode(cell):
+    shown = ObservationSpec(history=3, history_step_s=0.1)
+    planner = Planner(shown=shown)
+    run(cell, planner, 1.0, Pace(replan_s=0.4, latency_s=0.05))
+    stamps_ms = [[seen.stamp_ns // MS for seen in history] for history in planner.histories]
+    assert stamps_ms == [[0, 0, 0], [200, 300, 400], [600, 700, 800]]
+
+
 def test_without_latency_a_chunk_is_there_at_once(cell):
     agent, _ = run(cell, Planner(), 0.5, Pace(replan_s=0.25, latency_s=0.0))
     assert agent.arrivals_ns == [0, 250 * MS]
@@ -116,7 +135,7 @@ def test_the_timeout_ends_what_never_succeeds(cell):
 
 def test_a_policy_without_a_plan_five_times_in_a_row_is_given_up(cell):
     agent, outcome = run(cell, Planner(fails=True), 5.0)
-    assert agent.refusals == ["no idea"] * 5
+    assert [refusal.text for refusal in agent.refusals] == ["no idea"] * 5
     assert agent.given_up == "5 chunks refused in a row: no idea"
     assert outcome.seconds == pytest.approx(0.8, abs=0.02)
     assert agent.predictions == []
@@ -125,7 +144,8 @@ def test_a_policy_without_a_plan_five_times_in_a_row_is_given_up(cell):
 def test_chunks_that_the_servo_refuses_are_counted_with_its_reason(cell):
     agent, _ = run(cell, Planner(by=(9.0, 0.0, 0.0)), 5.0)
     assert len(agent.refusals) == 5
-    assert "outside the workspace" in agent.refusals[0]
+    assert "outside the workspace" in agent.refusals[0].text
+    assert agent.refusals[0].code is NoChunk.REFUSED
     assert agent.arrivals_ns == []
 
 
@@ -148,7 +168,11 @@ def test_a_bundle_moves_the_arm_as_its_graphs_say(cell, cameras, tiny_bundle):
     cell.reset(0, "none")
     before = cell.tcp_pose.position
     agent = PolicyAgent(
-        policy, lambda: see(cell, cameras, policy.cameras), lambda: False, Pace(0.2, 0.02)
+        policy,
+        cell.rig.limits,
+        lambda: see(cell, cameras, tuple(policy.spec.cameras)),
+        lambda: False,
+        Pace(0.2, 0.02),
     )
     run_episode(cell, agent, 1.0)
     moved = cell.tcp_pose.position - before

@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from carp_ros.errors import DeviceError, PolicyError
-from carp_ros.evaluation.policy_agent import Pace, PolicyAgent
+from carp_ros.evaluation.policy_agent import Pace, PolicyAgent, see
 from carp_ros.evaluation.trials import Conditions, FollowPolicy, Stage, demonstrate, run_trials
+from carp_ros.inference.layout import TOOL
+from carp_ros.inference.policy_spec import ObservationSpec, PolicySpec
 from carp_ros.rig import load_rig
+
+LAYOUT = TOOL.spanning((-1.0,) * 10, (1.0,) * 10)
 
 
 @pytest.fixture
@@ -56,8 +60,8 @@ def test_a_policy_is_measured_in_every_trial(conditions, tiny_bundle):
         assert trial.policy is not None
         assert len(trial.policy.stages) == len(trial.policy.confidences) == 5
         assert trial.policy.followed == 5
-        assert trial.policy.coarse == 0
-        assert trial.policy.refusals == trial.policy.out_of_range == ()
+        assert trial.policy.reduced == 0
+        assert trial.policy.refusals == trial.policy.notes == ()
         assert 0.0 < trial.policy.stages[0].total < 1.0
         assert max(trial.policy.velocity_jumps_m_s) < 0.1
 
@@ -95,10 +99,14 @@ def give_up(cell, cameras):
     """Return an agent whose policy never has a plan."""
 
     class Clueless:
-        def infer(self, observation, deadline_ns=None):
+        spec = PolicySpec("b", "k", ("cup",), {}, ObservationSpec(), LAYOUT, LAYOUT, 0.1, 16, 8)
+
+        def infer(self, observations, deadline_ns=None):
             raise PolicyError("no idea")
 
-    return PolicyAgent(Clueless(), lambda: None, lambda: False, Pace(0.8))
+    return PolicyAgent(
+        Clueless(), cell.rig.limits, lambda: see(cell, None, ()), lambda: False, Pace(0.8)
+    )
 
 
 def test_a_policy_that_was_given_up_is_the_first_reason(conditions):

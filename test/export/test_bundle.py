@@ -20,7 +20,7 @@ from carp_ros.export.verify import verify_bundle
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.networks.carp_policy import CarpPolicyNetwork
-from carp_ros.policies.carp_passes import CarpPasses
+from carp_ros.policies.carp import load_carp
 from carp_ros.policies.load import load_policy
 from carp_ros.training.build import load_tokenizer
 from carp_ros.training.example import encoder_example
@@ -81,7 +81,7 @@ def _liven(network: CarpPolicyNetwork) -> None:
 
 def run_graphs(folder: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, float]:
     """Return tokens, actions and log-likelihood of the graphs."""
-    passes = CarpPasses(load_bundle(folder), OnnxRuntime())
+    passes = load_carp(load_bundle(folder), OnnxRuntime(), lambda: 0, {}, None)._passes
     passes.write(inputs)
     passes.see["cam"]()
     passes.condition()
@@ -123,7 +123,11 @@ def test_a_bundle_stays_until_there_is_another(tmp_path, monkeypatch):
 def test_a_bundle_is_accepted_by_who_runs_it(tmp_path, choices):
     write(tmp_path / "bundle", **choices)
     manifest = load_bundle(tmp_path / "bundle").manifest
-    assert (manifest.scales, manifest.horizon, manifest.made["seed"]) == ((1, 2), 8, 0)
+    assert (
+        load_bundle(tmp_path / "bundle").section["scales"],
+        manifest.horizon,
+        manifest.made["seed"],
+    ) == ([1, 2], 8, 0)
     assert manifest.made["flops"].keys() == manifest.graphs.keys()
     assert all(count > 0 for count in manifest.made["flops"].values())
     load_policy(tmp_path / "bundle", "cup", lambda: 0)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carp_ros.control.command import MAX_STEPS
-from carp_ros.inference.bundle import MOST_STEPS, Manifest, load_bundle
-from carp_ros.inference.layout import FARTHEST
+from carp_ros.inference.bundle import Manifest, load_bundle
+from carp_ros.inference.policy_spec import MOST_STEPS
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder
 
@@ -31,10 +31,24 @@ def rig():
 def test_a_bundle_says_what_it_is(folder):
     bundle = load_bundle(folder)
     assert bundle.name == "tiny"
-    assert bundle.manifest.scales == (1, 2, 4)
+    assert bundle.section == {"scales": [1, 2, 4]}
     assert bundle.manifest.cameras["wrist_cam"].width_px == 32
     assert bundle.graph("scale_2") == folder / "scale_2.onnx"
     assert bundle.golden()["actions"].shape == (16, 10)
+
+
+def test_a_manifest_of_format_2_is_read_as_one_of_today(folder):
+    now = load_bundle(folder)
+    content = manifest(folder)
+    content |= {"format": 2, **content.pop("carp")}
+    del content["observation"]
+    for name in ("state", "action"):
+        content[name] = {k: v for k, v in content[name].items() if k != "kind"} | {"frame": "base"}
+    write_manifest(folder, content)
+    then = load_bundle(folder)
+    assert then.section == now.section
+    assert (then.manifest.state, then.manifest.action) == (now.manifest.state, now.manifest.action)
+    assert then.manifest.observation.reference is None  # the rig's first camera, as it was
 
 
 def test_its_hash_changes_with_any_of_its_files(folder):
@@ -51,7 +65,7 @@ def test_an_unknown_key_is_refused_by_name(folder):
         load_bundle(folder)
 
 
-@pytest.mark.parametrize("key", ["format", "scales", "golden", "made"])
+@pytest.mark.parametrize("key", ["format", "observation", "golden", "made"])
 def test_a_missing_key_is_refused_by_name(folder, key):
     content = manifest(folder)
     del content[key]
@@ -63,13 +77,11 @@ def test_a_missing_key_is_refused_by_name(folder, key):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"format": 1}, "format is 1; expected 2"),
-        ({"kind": "par"}, "kind is 'par'; expected 'carp'"),
+        ({"format": 4}, "format is 4; expected 3: export anew"),
         ({"tasks": []}, r"tasks is \[\]; expected 1 to 100 of them, not 0"),
         ({"horizon": 0}, "horizon is 0"),
         ({"step_s": -0.1}, "step_s is -0.1"),
         ({"step_s": "fast"}, "step_s is 'fast'; expected a float"),
-        ({"scales": [1, 2]}, "graphs are .*; expected .* scale_0, scale_1, decoder: export anew"),
     ],
 )
 def test_what_this_version_can_not_run_is_refused_with_what_it_can(folder, changes, reason):
@@ -78,21 +90,11 @@ def test_what_this_version_can_not_run_is_refused_with_what_it_can(folder, chang
         load_bundle(folder)
 
 
-def test_a_missing_graph_is_refused(folder):
-    content = manifest(folder)
-    del content["graphs"]["scale_1"]
-    write_manifest(folder, content)
-    with pytest.raises(
-        ValueError, match=r"expected vision_wrist_cam, .*, scale_1, scale_2, decoder"
-    ):
-        load_bundle(folder)
-
-
 def test_another_layout_is_refused(folder):
     content = manifest(folder)
-    content["action"]["frame"] = "tool"
+    content["action"]["units"][0] = "mm"
     write_manifest(folder, content)
-    with pytest.raises(ValueError, match=r"action is .*frame 'tool'; expected .*frame 'base'"):
+    with pytest.raises(ValueError, match=r"a tool's layout is .*'mm'.*; expected .*'m'"):
         load_bundle(folder)
 
 
@@ -100,7 +102,7 @@ def test_a_range_that_is_none_is_refused(folder):
     content = manifest(folder)
     content["state"]["low"][2] = 7.0
     write_manifest(folder, content)
-    with pytest.raises(ValueError, match=r"state spans .* low not above high"):
+    with pytest.raises(ValueError, match=r"state: z spans 7 to .*; expected low not above high"):
         load_bundle(folder)
 
 
@@ -154,7 +156,7 @@ def test_a_rig_like_that_of_the_training_is_taken_under_any_name(folder, rig, tm
 
 
 def test_a_policy_that_sees_nothing_is_for_no_arm(folder, rig):
-    content = manifest(folder) | {"cameras": {}}
+    content = manifest(folder) | {"cameras": {}, "observation": {}}
     for camera in rig.cameras:
         del content["graphs"][f"vision_{camera}"]
     write_manifest(folder, content)
@@ -178,10 +180,6 @@ CAMERA = {"driver": "cell", "width_px": 320, "height_px": 240}
             {"cameras": {"wrist_cam": CAMERA | {"height_px": 180}, "third_cam": CAMERA}},
             "cameras.wrist_cam has images of 320x180 px; expected the shape of 320x240",
         ),
-        (
-            {"cameras": {"third_cam": CAMERA, "wrist_cam": CAMERA}},
-            "the first camera is third_cam; expected wrist_cam",
-        ),
     ],
 )
 def test_a_rig_that_is_otherwise_is_refused_whatever_its_name(
@@ -189,6 +187,42 @@ def test_a_rig_that_is_otherwise_is_refused_whatever_its_name(
 ):
     with pytest.raises(ValueError, match=f"bundle tiny was trained for, ur5e_sim: {reason}"):
         load_bundle(folder).require_rig(other_rig(tmp_path, name, **changes))
+
+
+def test_where_a_bundle_names_no_reference_the_first_camera_must_be_that_of_the_training(
+    folder, tmp_path
+):
+    content = manifest(folder) | {"observation": {}}
+    rig = other_rig(tmp_path, "kitchen", cameras={"third_cam": CAMERA, "wrist_cam": CAMERA})
+    load_bundle(folder).require_rig(rig)  # it names wrist_cam
+    write_manifest(folder, content)
+    with pytest.raises(ValueError, match="the first camera is third_cam; expected wrist_cam"):
+        load_bundle(folder).require_rig(rig)
+
+
+def test_cameras_too_slow_for_the_skew_of_the_dataset_are_refused(folder, tmp_path):
+    slow = {**CAMERA, "rate_hz": 8.0}
+    rig = other_rig(tmp_path, "kitchen", cameras={"wrist_cam": slow, "third_cam": slow})
+    with pytest.raises(ValueError, match=r"wrist_cam .* 8 images a second, up to 0\.062 s from"):
+        load_bundle(folder).require_rig(rig)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"kind": "free", "names": list("abcdefghij"), "units": ["?"] * 10}, "moves no arm"),
+        (
+            {"kind": "joints", "names": [*"abcdefghi", "gripper"], "units": ["rad"] * 9 + ["1"]},
+            r"has the action \['a', .*; rig ur5e_sim has \['shoulder_pan_joint",
+        ),
+    ],
+)
+def test_numbers_that_do_not_move_this_arm_are_refused(folder, rig, changes, reason):
+    content = manifest(folder)
+    content["action"] |= changes
+    write_manifest(folder, content)
+    with pytest.raises(ValueError, match=reason):
+        load_bundle(folder).require_rig(rig)
 
 
 def test_of_a_rig_that_nothing_is_known_of_the_name_must_be_the_same(folder, tmp_path):
@@ -256,8 +290,12 @@ def manifests(draw):
     sizes = st.fixed_dictionaries(
         {"width_px": st.integers(1, 4096), "height_px": st.integers(1, 4096)}
     )
-    low = draw(st.tuples(*(st.floats(-most, 0.0) for most in FARTHEST)).map(list))
-    high = draw(st.tuples(*(st.floats(0.0, most) for most in FARTHEST)).map(list))
+    low = draw(
+        st.tuples(*(st.floats(-most, 0.0) for most in (3.0, 3.0, 3.0, *[1.01] * 7))).map(list)
+    )
+    high = draw(
+        st.tuples(*(st.floats(0.0, most) for most in (3.0, 3.0, 3.0, *[1.01] * 7))).map(list)
+    )
     return {
         "horizon": horizon,
         "followed": draw(st.integers(1, horizon - 1)),
@@ -303,8 +341,8 @@ def test_a_right_manifest_loads_as_it_stands_and_none_of_its_wrong_neighbours_do
         (("weights", "file"), "..", "expected a name in its folder"),
         (("cameras",), {"wrist cam": {"width_px": 8, "height_px": 8}}, "expected a name of lower"),
         (("action", "low"), [float("nan")] * 10, "expected a finite number"),
-        (("action", "low"), [-4.0] * 10, "action spans -4 to 0.8 in x; expected -3 to 3 m"),
-        (("state", "high"), [1.0] * 5 + [12.5] * 5, "12.5 in rot6d_2; expected -1.01 to 1.01 1"),
+        (("action", "low"), [-4.0] * 10, "action: x spans -4 to 0.8; expected -3 to 3 m"),
+        (("state", "high"), [1.0] * 5, "low and high have 10 and 5 numbers; expected 10 each"),
     ],
 )
 def test_a_name_or_a_pair_that_may_not_be_is_refused(folder, path, value, reason):

@@ -59,7 +59,7 @@ def test_a_policy_plans_on_the_gpu_what_it_plans_on_the_cpu(
         assert found.log_likelihood == expected.log_likelihood
     assert len(built) == len(bundle.manifest.graphs)
     # the decoder is bound to each scale's latent; TensorRT-RTX records by itself
-    bound = len(built) + len(bundle.manifest.scales) - 1
+    bound = len(built) + len(bundle.section["scales"]) - 1
     assert len(cuda.graphs) == (bound if library == "tensorrt" else 0)
 
 

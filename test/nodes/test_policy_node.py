@@ -210,7 +210,7 @@ def test_a_chunk_comes_with_how_long_each_stage_took(running):
     assert set(said["seconds"]) == {"image_age", "preprocess", "vision", "decode", "total"}
     assert said["seconds"]["total"] < 0.5
     assert 0.0 < said["transport_s"] <= said["seconds"]["image_age"]
-    assert (said["scales_done"], said["scales"], said["out_of_range"]) == (3, 3, [])
+    assert (said["figures"]["scales_done"], said["reduced"], said["notes"]) == (3, False, [])
     assert said["stamp_ns"] in running.rig.stamps_ns
 
 

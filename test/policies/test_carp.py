@@ -12,6 +12,7 @@ from carp_ros.inference.layout import vector_from_tool
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.policies.carp import CarpPolicy
 from carp_ros.policies.carp_passes import CarpPasses
+from carp_ros.policies.carp_section import carp_section
 from carp_ros.policies.load import load_policy
 from carp_ros.types import Observation, Pose
 
@@ -82,12 +83,12 @@ class Bench:
         }
         self.runtime = SlowRuntime(self.clock, self.takes_ms)
         bundle = load_bundle(folder)
-        self.passes = CarpPasses(bundle, self.runtime)
-        self.policy = CarpPolicy(bundle.manifest, self.passes, 0, self.clock, **options)
+        self.passes = CarpPasses(bundle, carp_section(bundle), self.runtime)
+        self.policy = CarpPolicy(bundle.spec, self.passes, self.clock, **options)
 
     def infer(self, within_ms=None):
         deadline_ns = None if within_ms is None else self.clock.now_ns + within_ms * MS
-        return self.policy.infer(observation(), deadline_ns)
+        return self.policy.infer([observation()], deadline_ns)
 
     def learn(self):
         for _ in range(10):
@@ -112,7 +113,7 @@ def test_a_chunk_is_what_the_graphs_say(bench):
     np.testing.assert_allclose(np.abs(chunk.quaternions @ TOOL.quaternion), 1.0, atol=1e-6)
     np.testing.assert_allclose(chunk.gripper, 0.5, atol=1e-6)
     assert (chunk.stamp_ns, chunk.times_ns[3]) == (7_000, 7_000 + 300 * MS)
-    assert (prediction.scales_done, prediction.scales, prediction.is_coarse) == (3, 3, False)
+    assert (prediction.figures["scales_done"], prediction.reduced) == (3, False)
 
 
 INPUTS = {
@@ -123,7 +124,7 @@ INPUTS = {
 
 
 def test_keys_and_values_of_each_scale_reach_the_next(bench):
-    assert bench.infer().confidence == pytest.approx(log_likelihood(3))
+    assert bench.infer().figures["confidence"] == pytest.approx(log_likelihood(3))
 
 
 def test_tokens_come_in_the_order_of_the_scales(bench):
@@ -132,13 +133,13 @@ def test_tokens_come_in_the_order_of_the_scales(bench):
 
 def test_the_stages_are_timed(bench):
     stages = bench.infer().stages
-    assert (stages.preprocess, stages.vision, stages.decode) == pytest.approx((0.0, 0.02, 0.035))
-    assert stages.total == pytest.approx(0.055)
+    assert stages == pytest.approx({"preprocess": 0.0, "vision": 0.02, "decode": 0.035})
+    assert bench.infer().seconds == pytest.approx(0.055)
 
 
 def test_all_scales_are_run_when_the_deadline_allows(bench):
     bench.learn()
-    assert bench.infer(within_ms=60).scales_done == 3
+    assert bench.infer(within_ms=60).figures["scales_done"] == 3
 
 
 @pytest.mark.parametrize(("within_ms", "done"), [(50, 2), (44, 1), (10, 1)])
@@ -146,8 +147,8 @@ def test_a_deadline_ends_the_loop_in_time_with_what_there_is(bench, within_ms, d
     bench.learn()
     begin_ns = bench.clock.now_ns
     prediction = bench.infer(within_ms)
-    assert (prediction.scales_done, prediction.is_coarse) == (done, True)
-    assert prediction.confidence == pytest.approx(log_likelihood(done))
+    assert (prediction.figures["scales_done"], prediction.reduced) == (done, True)
+    assert prediction.figures["confidence"] == pytest.approx(log_likelihood(done))
     expected = actions_for(STATE, sum(SHARES[:done]))
     np.testing.assert_allclose(prediction.chunk.positions, expected[:, :3], atol=1e-6)
     if within_ms > 35:  # what cameras, one scale and decoder take can't be saved
@@ -155,15 +156,15 @@ def test_a_deadline_ends_the_loop_in_time_with_what_there_is(bench, within_ms, d
 
 
 def test_a_scale_whose_time_is_unknown_is_run(bench):
-    assert bench.infer(within_ms=40).scales_done == 3
+    assert bench.infer(within_ms=40).figures["scales_done"] == 3
 
 
 def test_a_scale_that_was_slow_once_is_tried_again_and_kept_when_it_is_fast(bench):
     bench.takes_ms["scale_2"] = 100
     bench.learn()
-    assert bench.infer(within_ms=60).scales_done == 2
+    assert bench.infer(within_ms=60).figures["scales_done"] == 2
     bench.takes_ms["scale_2"] = 10
-    done = [bench.infer(within_ms=60).scales_done for _ in range(100)]
+    done = [bench.infer(within_ms=60).figures["scales_done"] for _ in range(100)]
     first = done.index(3)
     assert 10 < first < 60
     assert done[first:] == [3] * (100 - first)
@@ -172,18 +173,18 @@ def test_a_scale_that_was_slow_once_is_tried_again_and_kept_when_it_is_fast(benc
 def test_a_scale_that_stays_slow_is_tried_seldom(bench):
     bench.takes_ms["scale_2"] = 100
     bench.learn()
-    done = [bench.infer(within_ms=60).scales_done for _ in range(200)]
+    done = [bench.infer(within_ms=60).figures["scales_done"] for _ in range(200)]
     assert 0 < done.count(3) < 10
 
 
 def test_a_last_scale_is_kept_to_whatever_the_time(tiny_bundle):
     bench = Bench(tiny_bundle, last_scale=1)
-    assert bench.infer().scales_done == 2
+    assert bench.infer().figures["scales_done"] == 2
     assert bench.runtime.runs["scale_2"] == 0
 
 
 def test_a_last_scale_that_does_not_exist_is_refused(tiny_bundle):
-    with pytest.raises(ValueError, match="last scale is 3; expected 0 to 2"):
+    with pytest.raises(ValueError, match="last_scale is 3; expected 0 to 2"):
         Bench(tiny_bundle, last_scale=3)
 
 
@@ -255,7 +256,7 @@ def test_what_is_read_is_there_until_the_next_run(bench):
 
 def seen(bench, brightness=0, stamp_ns=7_000):
     image = observation(brightness).images["wrist_cam"]
-    for camera in bench.policy.cameras:
+    for camera in bench.policy.spec.cameras:
         bench.policy.see(camera, stamp_ns, image)
 
 
@@ -263,9 +264,9 @@ def test_images_that_were_seen_before_are_not_looked_at_again(bench):
     seen(bench)
     looked = dict(bench.runtime.runs)
     prediction = bench.infer()
-    assert prediction.stages.vision == pytest.approx(0.004)
+    assert prediction.stages["vision"] == pytest.approx(0.004)
     assert prediction.seen_before == 2
-    for camera in bench.policy.cameras:
+    for camera in bench.policy.spec.cameras:
         assert bench.runtime.runs[f"vision_{camera}"] == looked[f"vision_{camera}"] == 1
 
 
@@ -273,36 +274,36 @@ def test_images_that_were_seen_before_are_not_looked_at_again(bench):
 def test_an_image_of_another_moment_is_looked_at_again(bench, stamp_ns):
     seen(bench, stamp_ns=stamp_ns)
     prediction = bench.infer()
-    assert prediction.stages.vision == pytest.approx(0.02)
+    assert prediction.stages["vision"] == pytest.approx(0.02)
     assert prediction.seen_before == 0
 
 
 def test_only_the_cameras_that_were_not_seen_are_looked_at(bench):
     bench.policy.see("third_cam", 7_000, observation().images["third_cam"])
-    assert bench.infer().stages.vision == pytest.approx(0.012)
+    assert bench.infer().stages["vision"] == pytest.approx(0.012)
 
 
 def test_what_was_seen_is_used_once(bench):
     """Time begins anew with a trial of the simulated cell, and stamps come again."""
     seen(bench)
     bench.infer()
-    assert bench.infer().stages.vision == pytest.approx(0.02)
+    assert bench.infer().stages["vision"] == pytest.approx(0.02)
 
 
 def test_a_plan_is_the_same_whenever_its_images_are_seen():
     policy = load_policy(MODELS / "carp_cup_sim", "cup", Clock())
     rng = np.random.default_rng(0)
-    images = {name: rng.integers(0, 256, (480, 640, 3), np.uint8) for name in policy.cameras}
+    images = {name: rng.integers(0, 256, (480, 640, 3), np.uint8) for name in policy.spec.cameras}
     observed = dataclasses.replace(observation(), images=images)
-    at_once = policy.infer(observed).chunk
+    at_once = policy.infer([observed]).chunk
     other = rng.integers(0, 256, (480, 640, 3), np.uint8)
     for camera, image in observed.images.items():
         policy.see(camera, 7_000, image)
-    before = policy.infer(observed).chunk
+    before = policy.infer([observed]).chunk
     np.testing.assert_array_equal(before.positions, at_once.positions)
     for camera in observed.images:
         policy.see(camera, 7_000, other)
-    misled = policy.infer(observed).chunk  # it trusts the stamp, and so this test can fail
+    misled = policy.infer([observed]).chunk  # it trusts the stamp, and so this test can fail
     assert not np.array_equal(misled.positions, at_once.positions)
 
 
@@ -316,20 +317,20 @@ def test_a_look_that_failed_is_repeated_when_asked(bench, monkeypatch):
         patch.setitem(bench.passes.see, "wrist_cam", fail)
         with pytest.raises(DeviceError):
             bench.policy.see("wrist_cam", 7_000, observation().images["wrist_cam"])
-    assert bench.infer().stages.vision == pytest.approx(0.012)
+    assert bench.infer().stages["vision"] == pytest.approx(0.012)
 
 
 def test_a_state_beyond_training_is_flagged(bench):
-    assert bench.infer().out_of_range == ()
+    assert bench.infer().notes == ()
     far = dataclasses.replace(observation(), tool=Pose(np.array([1.2, 0.1, 0.3]), TOOL.quaternion))
-    prediction = bench.policy.infer(far)
-    assert prediction.out_of_range == ("x is 1.200, in training 0.100 to 0.800",)
+    prediction = bench.policy.infer([far])
+    assert prediction.notes == ("x is 1.200; training saw 0.100 to 0.800",)
 
 
 def test_the_number_of_the_task_reaches_the_condition(tmp_path):
     folder = write_tiny_bundle(tmp_path / "tiny", tasks=("cup", "bowl"))
     chunks = [
-        load_policy(folder, task, Clock()).infer(observation()).chunk for task in ("cup", "bowl")
+        load_policy(folder, task, Clock()).infer([observation()]).chunk for task in ("cup", "bowl")
     ]
     # the second task's number, 1, is what its latent begins with
     np.testing.assert_allclose(chunks[1].positions - chunks[0].positions, 1.0, atol=1e-6)

@@ -24,7 +24,7 @@ def change_golden(folder, **arrays):
 
 
 def test_a_bundle_loads_when_it_computes_its_golden_case(tiny_bundle):
-    assert load(tiny_bundle).cameras == ("wrist_cam", "third_cam")
+    assert tuple(load(tiny_bundle).spec.cameras) == ("wrist_cam", "third_cam")
 
 
 @pytest.mark.parametrize(

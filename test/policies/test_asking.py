@@ -5,14 +5,19 @@ import numpy as np
 import pytest
 
 from carp_ros.errors import DeviceError, PolicyError
-from carp_ros.policies.live import InferenceLog, LivePolicy
-from carp_ros.policies.policy import Prediction, StageSeconds
+from carp_ros.inference.layout import TOOL
+from carp_ros.inference.policy_spec import ObservationSpec, PolicySpec
+from carp_ros.policies.asking import Asking, NoChunk, Question, Refusal
+from carp_ros.policies.inference_log import InferenceLog
+from carp_ros.policies.policy import Prediction
 from carp_ros.rig import LimitsConfig
 from carp_ros.types import Chunk, Observation, Pose
 
 MS = 1_000_000
 LIMITS = LimitsConfig((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 START_NS = 5_000 * MS
+LAYOUT = TOOL.spanning((-1.0,) * 10, (1.0,) * 10)
+SPEC = PolicySpec("b", "k", ("cup",), {}, ObservationSpec(), LAYOUT, LAYOUT, 0.1, 16, 8)
 
 
 class Clock:
@@ -35,14 +40,20 @@ class Thinker:
         self.clock, self.takes_ms, self.deadlines_ns = clock, takes_ms, []
         self.error = None
         self.seen = []
-        self.scales_done = 3
+        self.told = []
+        self.reduced = False
+        self.spec = SPEC
 
     def see(self, camera, stamp_ns, image):
         self.seen.append((camera, stamp_ns, image.shape))
         if self.error:
             raise self.error
 
-    def infer(self, observation, deadline_ns=None):
+    def executed(self, chunk):
+        self.told.append(chunk)
+
+    def infer(self, observations, deadline_ns=None):
+        observation = observations[-1]
         self.deadlines_ns.append(deadline_ns)
         self.clock.now_ns += self.takes_ms * MS
         if self.error:
@@ -54,8 +65,10 @@ class Thinker:
             np.tile([0.0, 0.0, 0.0, 1.0], (2, 1)),
             np.zeros(2),
         )
-        stages = StageSeconds(0.001, 0.02, 0.03)
-        return Prediction(chunk, -0.5, self.scales_done, 3, stages, ())
+        stages = {"preprocess": 0.001, "vision": 0.02, "decode": 0.03}
+        return Prediction(
+            observation.stamp_ns, np.zeros((2, 10)), chunk, stages, {}, reduced=self.reduced
+        )
 
 
 class Desk:
@@ -64,8 +77,8 @@ class Desk:
     def __init__(self, takes_ms=50, deadline_s=0.0):
         self.clock = Clock()
         self.policy = Thinker(self.clock, takes_ms)
-        self.live = LivePolicy(
-            self.policy, LIMITS, deadline_s, self.clock.monotonic, self.clock.ros
+        self.asking = Asking(
+            self.policy, LIMITS, None, deadline_s, self.clock.monotonic, self.clock.ros
         )
         self.log = InferenceLog(LIMITS, 0.1)
 
@@ -75,48 +88,61 @@ class Desk:
         return Observation(stamp_ns, {}, {}, pose, 0.0, np.zeros(6))
 
     def answer(self, age_ms=40):
-        answer = self.live.ask(self.observation(age_ms))
+        question = self.asking.question([self.observation(age_ms)], "tool pose")
+        assert isinstance(question, Question)
+        answer = self.asking.answer(question)
         self.log.take(answer)
         return answer
+
+    def refusal(self, observation, slowest="tool pose"):
+        """Return why the policy is not asked about this; None if it is."""
+        observations = observation if isinstance(observation, str) else [observation]
+        question = self.asking.question(observations, slowest)
+        return question if isinstance(question, Refusal) else None
 
 
 def test_an_observation_of_the_present_is_not_refused():
     desk = Desk()
-    assert desk.live.refusal(desk.observation(), "") == ""
+    assert desk.refusal(desk.observation()) is None
 
 
 @pytest.mark.parametrize(
-    ("age_ms", "reason"),
+    ("age_ms", "code", "reason"),
     [
         (
             260,
+            NoChunk.STALE_OBSERVATION,
             r"newest observation is 0\.26 s old \(limit 0\.25 s, .*\): there is no newer tool pose",
         ),
-        (-20, r"0\.020 s in the future: synchronise the clocks"),
+        (-20, NoChunk.FUTURE_OBSERVATION, r"0\.020 s in the future: synchronise the clocks"),
     ],
 )
-def test_the_past_and_the_future_are_refused(age_ms, reason):
+def test_the_past_and_the_future_are_refused(age_ms, code, reason):
     desk = Desk()
-    assert re.search(reason, desk.live.refusal(desk.observation(age_ms), "tool pose"))
+    refusal = desk.refusal(desk.observation(age_ms))
+    assert refusal.code is code
+    assert re.search(reason, refusal.text)
 
 
 def test_why_there_is_no_observation_is_why_there_is_no_chunk():
-    assert Desk().live.refusal("no image of wrist_cam yet", "") == "no image of wrist_cam yet"
+    refusal = Desk().refusal("no image of wrist_cam yet")
+    assert refusal == Refusal(NoChunk.NO_OBSERVATION, "no image of wrist_cam yet")
 
 
 def test_the_same_image_is_not_asked_about_twice():
     desk = Desk(takes_ms=1)
     observation = desk.observation()
-    desk.live.ask(observation)
-    why = desk.live.refusal(observation, "tool pose")
-    assert why == "nothing new since the last chunk: there is no newer tool pose"
+    assert desk.refusal(observation) is None
+    refusal = desk.refusal(observation)
+    assert refusal.code is NoChunk.NOTHING_NEW
+    assert refusal.text == "nothing new since the last chunk: there is no newer tool pose"
     newer = dataclasses.replace(observation, stamp_ns=observation.stamp_ns + 1)
-    assert desk.live.refusal(newer, "") == ""
+    assert desk.refusal(newer) is None
 
 
 def test_an_answer_counts_its_time_from_the_capture_on():
     answer = Desk(takes_ms=50).answer(age_ms=40)
-    assert answer.refusal == ""
+    assert answer.refusal is None
     assert (answer.image_age_s, answer.latency_s) == pytest.approx((0.04, 0.09))
     assert answer.stage_seconds == pytest.approx(
         {"image_age": 0.04, "preprocess": 0.001, "vision": 0.02, "decode": 0.03, "total": 0.09}
@@ -127,16 +153,16 @@ def test_a_look_ahead_that_fails_is_no_matter_before_the_policy_is_asked():
     desk = Desk()
     image = np.zeros((4, 6, 3), np.uint8)
     desk.policy.error = DeviceError("the graph can't be run")
-    desk.live.see("wrist_cam", 7, image)
+    desk.asking.see("wrist_cam", 7, image)
     assert desk.policy.seen == [("wrist_cam", 7, (4, 6, 3))]
-    assert desk.answer().refusal == "the graph can't be run"
+    assert desk.answer().refusal == Refusal(NoChunk.POLICY_FAILED, "the graph can't be run")
 
 
 def test_what_it_was_still_looking_at_when_an_observation_was_chosen_counts_as_vision():
     desk = Desk(takes_ms=50)
-    observation = desk.observation(age_ms=40)
+    question = desk.asking.question([desk.observation(age_ms=40)], "")
     desk.clock.now_ns += 6 * MS
-    answer = desk.live.ask(observation, age_s=0.04)
+    answer = desk.asking.answer(question)
     assert answer.stage_seconds == pytest.approx(
         {"image_age": 0.04, "preprocess": 0.001, "vision": 0.026, "decode": 0.03, "total": 0.096}
     )
@@ -158,7 +184,10 @@ def test_a_chunk_that_is_there_too_late_is_refused_and_over_budget():
     desk = Desk(takes_ms=600)
     answer = desk.answer()
     assert answer.prediction is not None
-    assert "0.64 s after its observation (limit 0.5 s, limits.chunk_timeout_s)" in answer.refusal
+    assert (
+        "0.64 s after its observation (limit 0.5 s, limits.chunk_timeout_s)" in answer.refusal.text
+    )
+    assert answer.refusal.code is NoChunk.TOO_LATE
     assert desk.log.figures()["over_budget"] == "1"
     assert desk.log.sent == 0
 
@@ -167,16 +196,17 @@ def test_a_policy_without_a_plan_says_why():
     desk = Desk()
     desk.policy.error = PolicyError("action 3 of step 0 is nan")
     answer = desk.answer()
-    assert (answer.prediction, answer.refusal) == (None, "action 3 of step 0 is nan")
-    assert desk.log.refusal == "action 3 of step 0 is nan"
+    refusal = Refusal(NoChunk.POLICY_FAILED, "action 3 of step 0 is nan")
+    assert (answer.prediction, answer.refusal) == (None, refusal)
+    assert desk.log.refusal == refusal
     assert answer.stage_seconds == {}
 
 
 def test_a_chunk_that_was_sent_clears_the_reason():
     desk = Desk()
-    desk.log.refuse("no image of wrist_cam yet")
+    desk.log.refuse(Refusal(NoChunk.NO_OBSERVATION, "no image of wrist_cam yet"))
     desk.answer()
-    assert (desk.log.refusal, desk.log.sent) == ("", 1)
+    assert (desk.log.refusal, desk.log.sent) == (None, 1)
 
 
 def test_the_log_has_latencies_by_stage_and_what_is_past_on_arrival():
@@ -187,21 +217,35 @@ def test_the_log_has_latencies_by_stage_and_what_is_past_on_arrival():
     assert (figures["image_age_ms_p50"], figures["total_ms_p99"]) == ("40.0", "150.0")
     assert (figures["vision_ms_p50"], figures["decode_ms_p50"]) == ("20.0", "30.0")
     assert (figures["latency_ms_p95"], figures["steps_past_on_arrival"]) == ("150.0", "2")
-    assert (figures["sent"], figures["over_budget"], figures["coarse"]) == ("20", "0", "0")
+    assert (figures["sent"], figures["over_budget"], figures["reduced"]) == ("20", "0", "0")
 
 
-def test_coarse_chunks_are_counted():
+def test_reduced_chunks_are_counted():
     desk = Desk()
-    desk.policy.scales_done = 1
+    desk.policy.reduced = True
     desk.answer()
-    assert desk.log.figures()["coarse"] == "1"
+    assert desk.log.figures()["reduced"] == "1"
 
 
 def test_reasons_of_one_kind_are_counted_together():
     log = Desk().log
-    for age in (0.26, 0.31):
-        log.refuse(f"newest observation is {age} s old (limit 0.25 s): there is no newer tool pose")
-    log.refuse("no image of wrist_cam yet")
+    for age_s in (0.26, 0.31):
+        log.refuse(Refusal(NoChunk.STALE_OBSERVATION, f"newest observation is {age_s} s old"))
+    log.refuse(Refusal(NoChunk.NO_OBSERVATION, "no image of wrist_cam yet"))
     figures = log.figures()
-    assert figures["no chunk: newest observation is ... s old"] == "2"
-    assert figures["no chunk: no image of wrist_cam yet"] == "1"
+    assert figures["no chunk: the newest observation is too old"] == "2"
+    assert figures["no chunk: no observation"] == "1"
+
+
+def test_what_was_sent_is_told_to_a_policy_that_wants_to_know():
+    desk = Desk()
+    desk.policy.spec = dataclasses.replace(SPEC, wants_executed=True)
+    asking = Asking(desk.policy, LIMITS, None, 0.0, desk.clock.monotonic, desk.clock.ros)
+    for tick in range(100):
+        desk.clock.now_ns += 10 * MS
+        pose = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+        asking.executed.take_target(desk.clock.ros(), pose)
+        asking.executed.take_gripper(desk.clock.ros(), 0.5)
+        if tick in (49, 99):  # half a second apart
+            asking.answer(asking.question([desk.observation()], ""))
+    assert [len(chunk.times_ns) for chunk in desk.policy.told] == [1, 5]

@@ -1,0 +1,72 @@
+"""What a policy's answers were like, for whoever watches."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from carp_ros.policies.asking import Answer, NoChunk, Refusal
+from carp_ros.policies.latency import LatencyTracker, RollingQuantile
+from carp_ros.rig import LimitsConfig
+
+_WINDOW = 100
+
+
+class InferenceLog:
+    """Keeps counts, and quantiles of the recent past.
+
+    Args:
+        limits: How late a chunk may be.
+        step_s: Between two steps of a chunk.
+    """
+
+    def __init__(self, limits: LimitsConfig, step_s: float) -> None:
+        self._step_s = step_s
+        self._latency = LatencyTracker(limits.chunk_timeout_s)
+        self._quantiles: dict[str, tuple[RollingQuantile, RollingQuantile]] = {}
+        self._refusals: Counter[NoChunk] = Counter()
+        self.refusal: Refusal | None = None
+        """Why the newest attempt led to no chunk; None if it did."""
+        self.sent = 0
+        self.reduced = 0
+        self.notes: tuple[str, ...] = ()
+
+    def take(self, answer: Answer) -> None:
+        """Take note of an answer; it was sent unless it was refused."""
+        if answer.prediction is not None:
+            self._latency.add(answer.latency_s)
+            for name, seconds in answer.stage_seconds.items():
+                for quantile in self._of(name):
+                    quantile.add(seconds)
+            self.reduced += answer.prediction.reduced
+            self.notes = answer.prediction.notes
+        if answer.refusal:
+            self.refuse(answer.refusal)
+        else:
+            self.sent += 1
+            self.refusal = None
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Take note of why there is no chunk."""
+        self.refusal = refusal
+        self._refusals[refusal.code] += 1
+
+    def figures(self) -> dict[str, str]:
+        """Return what there is to say, as text by name."""
+        latency = self._latency
+        figures = {"sent": str(self.sent)}
+        for name, (p50, p99) in self._quantiles.items():
+            if p50.value is not None and p99.value is not None:
+                figures[f"{name}_ms_p50"] = f"{p50.value * 1e3:.1f}"
+                figures[f"{name}_ms_p99"] = f"{p99.value * 1e3:.1f}"
+        if latency.p95_s is not None:
+            figures["latency_ms_p95"] = f"{latency.p95_s * 1e3:.1f}"
+            figures["steps_past_on_arrival"] = str(latency.late_steps(self._step_s))
+        figures |= {"over_budget": str(latency.over_budget), "reduced": str(self.reduced)}
+        return figures | {
+            f"no chunk: {code.value}": str(count) for code, count in self._refusals.most_common()
+        }
+
+    def _of(self, stage: str) -> tuple[RollingQuantile, RollingQuantile]:
+        return self._quantiles.setdefault(
+            stage, (RollingQuantile(0.5, _WINDOW, 3), RollingQuantile(0.99, _WINDOW, 3))
+        )
