@@ -31,13 +31,14 @@ from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.share import version
 from carp_ros.training.action_error import action_errors
-from carp_ros.training.build import load_tokenizer, make_policy, make_tokenizer, policy_config
+from carp_ros.training.build import load_tokenizer, make_tokenizer, policy_config
+from carp_ros.training.carp import CarpFamily
 from carp_ros.training.device import training_device
 from carp_ros.training.example import encoder_example, write_example
+from carp_ros.training.family import Samples
 from carp_ros.training.image_store import ImageStore
 from carp_ros.training.images import Images, read_images
 from carp_ros.training.loop import LoopConfig, train
-from carp_ros.training.policy import PolicyTrainee
 from carp_ros.training.run_folder import RunFolder
 from carp_ros.training.tokenizer import TokenizerTrainee
 from carp_ros.training.windows import Indices, Windows, read_windows, split_episodes
@@ -160,7 +161,9 @@ def reconstruction_errors(
     states = torch.from_numpy(data.states[windows])
     actions = torch.from_numpy(data.actions[windows])
     latent = tokenizer.vq.latents_from_tokens(tokenizer.tokenize(actions, states))[:, -1]
-    return action_errors(tokenizer.decode(latent, states).numpy(), data.actions[windows])
+    return action_errors(
+        tokenizer.decode(latent, states).numpy(), data.actions[windows], data.action
+    )
 
 
 def _train_tokenizer(variant: Variant, m: _Material, folder: Path, *, quiet: bool) -> RunFolder:
@@ -177,20 +180,14 @@ def _train_policy(
 ) -> tuple[nn.Module, RunFolder]:
     recipe, seed = variant.policy, variant.policy.loop.seed
     assert recipe.eyes is not None, "bundles are of policies that see"
-    network = make_policy(recipe, tokenizer, tuple(m.reader.spec.cameras), m.data, seed)
-    config = policy_config(recipe, tokenizer, m.reader, m.data, 0, seed)
+    family = CarpFamily()
+    network = family.make(recipe, tokenizer, tuple(m.reader.spec.cameras), m.data, seed)
+    config = policy_config(family, recipe, tokenizer, m.reader, m.data, 0, seed)
     run = RunFolder(folder / "policy", config)
     write_example(run.path, encoder_example(m.data, m.images, int(m.held_out[0])))
-    trainee = PolicyTrainee(
-        network,
-        m.data,
-        ImageStore(m.images, recipe.eyes.crop_px, training_device()),
-        m.trained,
-        m.held_out,
-        recipe.noise,
-        recipe.jitter,
-        recipe.code_spread,
-    )
+    store = ImageStore(m.images, recipe.eyes.crop_px, training_device())
+    samples = Samples(m.data, store, m.trained, m.held_out)
+    trainee = family.trainee(network, recipe, samples, None)
     train(trainee, recipe.loop, run, TrainProgress(quiet=quiet).show)
     return network, run
 

@@ -149,7 +149,7 @@ class BundleCampaign:
             ("cameras", "third_cam", "height_px"),
             ("state", "low", int(chance.integers(10))),
             ("action", "high", int(chance.integers(10))),
-            ("scales", int(chance.integers(3))),
+            ("carp", "scales", int(chance.integers(3))),
         )
         place = places[int(chance.integers(len(places)))]
         holder = content

@@ -56,7 +56,7 @@ class CheckpointCampaign:
 
         import carp_ros.export.published_checkpoint
         import carp_ros.export.training_run
-        import carp_ros.training.policy  # noqa: F401
+        import carp_ros.training.carp  # noqa: F401
 
         torch.set_num_threads(1)
         trainee, _, _ = small_training()
@@ -306,12 +306,14 @@ def small_training() -> tuple[Any, dict[str, Any], Any]:
     from carp_ros.networks.action_tokenizer import ActionConfig
     from carp_ros.networks.carp_policy import EyesConfig
     from carp_ros.networks.carp_tokenizer import TokenizerConfig
-    from carp_ros.training.augmentation import ColourJitter, StateNoise
-    from carp_ros.training.build import make_policy, make_tokenizer, policy_config
+    from carp_ros.recording.dataset_spec import DatasetSpec
+    from carp_ros.training.augmentation import StateNoise
+    from carp_ros.training.build import make_tokenizer, policy_config
+    from carp_ros.training.carp import CarpFamily
     from carp_ros.training.device import training_device
+    from carp_ros.training.family import Samples
     from carp_ros.training.image_store import ImageStore
     from carp_ros.training.loop import LoopConfig
-    from carp_ros.training.policy import PolicyTrainee
     from carp_ros.training.presets import PolicyRecipe
     from carp_ros.training.windows import Windows
 
@@ -327,19 +329,18 @@ def small_training() -> tuple[Any, dict[str, Any], Any]:
     states[:, 3:9] += chance.normal(0, 0.01, (_FRAMES, 6)).astype(np.float32)
     data = Windows(states, actions, np.zeros(_FRAMES, np.int64), np.arange(_FRAMES) // 8, ("cup",))
     eyes = EyesConfig(image_px=(20, 16), crop_px=(16, 12), width=8)
-    recipe = PolicyRecipe(16, 2, 2, 0.0, eyes, LoopConfig(1, 8), fusion=12)
+    recipe = PolicyRecipe(16, 2, 2, 0.0, eyes, LoopConfig(1, 8), code_spread=0.5, fusion=12)
     vq = TokenizerConfig(horizon=_HORIZON, scales=(1, 2), codes=16, code_width=4)
     tokenizer = make_tokenizer(ActionConfig(vq, relative=True), StateNoise(0.01), data, 0)
-    network = make_policy(recipe, tokenizer.eval(), ("cam",), data, 0)
-    spec = SimpleNamespace(rig="ur5e_sim", rate_hz=10, cameras=("cam",))
+    family = CarpFamily()
+    network = family.make(recipe, tokenizer.eval(), ("cam",), data, 0)
+    spec = DatasetSpec("ur5e_sim", "ur5e", ("j0",), {"cam": (20, 16)}, "cam", 10, 0.05)
     reader = SimpleNamespace(root=Path("cups"), episodes=[0] * 4, spec=spec)
-    config = policy_config(recipe, tokenizer, cast(Any, reader), data, 0, 0)
+    config = policy_config(family, recipe, tokenizer, cast(Any, reader), data, 0, 0)
     store = ImageStore(images, eyes.crop_px, training_device())
     windows = np.arange(_FRAMES)
-    trainee = PolicyTrainee(
-        network, data, store, windows[:-8], windows[-8:], StateNoise(), ColourJitter(), 0.5
-    )
-    return trainee, config, recipe
+    samples = Samples(data, store, windows[:-8], windows[-8:])
+    return family.trainee(network, recipe, samples, None), config, recipe
 
 
 def digest(weights: dict[str, Any]) -> str:
@@ -425,7 +426,12 @@ def _rehash(folder: Path) -> None:
 
 def _insane(config: Any) -> list[str]:
     """Return what a configuration may not say of a policy."""
-    ranges = config["ranges"]
+    # configurations of earlier trainings have ranges instead of layouts
+    ranges = config.get("ranges") or {
+        f"{what}_{end}": config[what][end]
+        for what in ("state", "action")
+        for end in ("low", "high")
+    }
     numbers = [number for name in ranges for number in ranges[name]]
     wrongs = {
         f"step_s {config['step_s']}": not 0.01 <= config["step_s"] <= 1.0,

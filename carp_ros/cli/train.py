@@ -53,9 +53,10 @@ class PolicyCommand:
 
     Attributes:
         dataset: Folder of `carp convert`.
-        tokenizer: Folder of `carp train tokenizer`; or a bundle or its name in models/, for the
-            tokenizer that it has.
         out: Folder of the training.
+        policy: Its kind.
+        tokenizer: Folder of `carp train tokenizer`; or a bundle or its name in models/, for the
+            tokenizer that it has. Of kinds with tokens, such as carp.
         preset: The recipe; what else is given here replaces that part of it.
         start_from: Folder of an earlier training or of a bundle, of the same tokenizer and sizes,
             whose weights this one begins with: to go on with more or other demonstrations, for
@@ -71,8 +72,9 @@ class PolicyCommand:
     """
 
     dataset: tyro.conf.Positional[Path]
-    tokenizer: Path
     out: Path
+    policy: Literal["carp"] = "carp"
+    tokenizer: Path | None = None
     preset: Preset = "cpu-small"
     start_from: Path | None = None
     demonstrations: Annotated[int, ZeroOr(1, 1_000_000)] = 0

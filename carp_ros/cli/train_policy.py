@@ -11,20 +11,21 @@ from carp_ros.cli.train_progress import TrainProgress
 from carp_ros.console.progress import Progress
 from carp_ros.export.training_run import export_run
 from carp_ros.inference.policy_spec import ImageSize
+from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.share import cache_folder
 from carp_ros.system.bringup import bundle_path
 from carp_ros.training.action_range import require_range
-from carp_ros.training.build import load_tokenizer, make_policy, policy_config, start_from
+from carp_ros.training.build import load_tokenizer, policy_config, start_from
 from carp_ros.training.curves import draw_curves
 from carp_ros.training.device import training_device
 from carp_ros.training.example import encoder_example, write_example
+from carp_ros.training.families import family_named
+from carp_ros.training.family import Family, Recipe, Rollout, Samples
 from carp_ros.training.image_store import ImageStore
 from carp_ros.training.images import Images, read_images
 from carp_ros.training.loop import train
-from carp_ros.training.policy import PolicyTrainee, Rollout
 from carp_ros.training.policy_config import checked, read_policy_config
-from carp_ros.training.presets import POLICIES, PolicyRecipe
 from carp_ros.training.ranks import rank, rank_0_first, ranks
 from carp_ros.training.run_folder import CURVES, RunFolder
 from carp_ros.training.windows import read_windows, split_episodes
@@ -37,7 +38,8 @@ _HELD_OUT = 0.02
 
 def run(command: PolicyCommand) -> int:
     """Train and export; return 0."""
-    recipe = checked(recipe_of(command), "carp train policy")
+    family = family_named(command.policy, "carp train policy")
+    recipe = recipe_of(command, family)
     for name, count in (
         ("demonstrations", command.demonstrations),
         ("rollouts", command.rollouts),
@@ -45,14 +47,16 @@ def run(command: PolicyCommand) -> int:
         if count < 0:
             raise ValueError(f"--{name} is {count}; expected 0 or more")
     reader = DatasetReader(command.dataset)
-    tokenizer = load_tokenizer(bundle_path(str(command.tokenizer)))
-    data = read_windows(reader, tokenizer.vq.config.horizon)
-    require_range(tokenizer, data)
+    tokenizer = _tokenizer(command, family)
+    data = read_windows(reader, family.horizon(recipe, tokenizer))
+    if tokenizer is not None:
+        require_range(tokenizer, data)
     trained, held_out = split_episodes(data, _HELD_OUT, command.demonstrations, command.seed)
-    network = make_policy(recipe, tokenizer, tuple(reader.spec.cameras), data, command.seed)
+    network = family.make(recipe, tokenizer, tuple(reader.spec.cameras), data, command.seed)
     if command.start_from:
         start_from(network, bundle_path(str(command.start_from)), data.task_names)
-    config = policy_config(recipe, tokenizer, reader, data, command.demonstrations, command.seed)
+    demonstrations = command.demonstrations
+    config = policy_config(family, recipe, tokenizer, reader, data, demonstrations, command.seed)
     read_policy_config(json.loads(json.dumps(config)), str(command.dataset))
     config["start_from"] = command.start_from.name if command.start_from else ""
     with ranks():
@@ -63,18 +67,8 @@ def run(command: PolicyCommand) -> int:
             write_example(command.out, encoder_example(data, images, int(held_out[0])))
         crop_px = recipe.eyes.crop_px if recipe.eyes else (0, 0)
         store = ImageStore(images, crop_px, training_device())
-        rollout = _rollout(command, recipe, config)
-        trainee = PolicyTrainee(
-            network,
-            data,
-            store,
-            trained,
-            held_out,
-            recipe.noise,
-            recipe.jitter,
-            recipe.code_spread,
-            rollout,
-        )
+        samples = Samples(data, store, trained, held_out)
+        trainee = family.trainee(network, recipe, samples, _rollout(command, recipe, config))
         show = TrainProgress(quiet=rank() > 0).show
         train(trainee, recipe.loop, folder, show, by_chance=command.start_from is None)
         if rank() == 0:
@@ -82,9 +76,18 @@ def run(command: PolicyCommand) -> int:
     return 0
 
 
-def recipe_of(command: PolicyCommand) -> PolicyRecipe:
-    """Return the preset's recipe with what the command replaces."""
-    recipe = POLICIES[command.preset]
+def recipe_of(command: PolicyCommand, family: Family) -> Any:
+    """Return the preset's recipe with what the command replaces.
+
+    Raises:
+        ValueError: If this kind of policy has no such preset, or a number is out of its range.
+    """
+    if command.preset not in family.presets:
+        raise ValueError(
+            f"--preset is {command.preset}; expected one of {family.kind}:"
+            f" {', '.join(family.presets)}"
+        )
+    recipe = family.presets[command.preset]
     loop = dataclasses.replace(
         recipe.loop,
         epochs=command.epochs or recipe.loop.epochs,
@@ -96,10 +99,24 @@ def recipe_of(command: PolicyCommand) -> PolicyRecipe:
             learning_rate=command.learning_rate or recipe.loop.optimizer.learning_rate,
         ),
     )
-    return dataclasses.replace(recipe, loop=loop)
+    return checked(dataclasses.replace(recipe, loop=loop), "carp train policy")
 
 
-def _images(recipe: PolicyRecipe, reader: DatasetReader) -> Images:
+def _tokenizer(command: PolicyCommand, family: Family) -> ActionTokenizer | None:
+    """Return the tokenizer that a kind of policy needs; None for one without tokens.
+
+    Raises:
+        ValueError: If it is missing, or given to a kind without tokens.
+    """
+    if family.takes_tokenizer == (command.tokenizer is None):
+        wanted = "a folder of `carp train tokenizer`" if family.takes_tokenizer else "none"
+        raise ValueError(
+            f"--tokenizer is {command.tokenizer}; expected {wanted}, as --policy is {family.kind}"
+        )
+    return load_tokenizer(bundle_path(str(command.tokenizer))) if command.tokenizer else None
+
+
+def _images(recipe: Recipe, reader: DatasetReader) -> Images:
     """Return the dataset's images as the network takes them; decoded once, showing progress."""
     if recipe.eyes is None:
         return {}
@@ -108,9 +125,7 @@ def _images(recipe: PolicyRecipe, reader: DatasetReader) -> Images:
     return read_images(reader, size, cache_folder() / "images", progress.show)
 
 
-def _rollout(
-    command: PolicyCommand, recipe: PolicyRecipe, config: dict[str, Any]
-) -> Rollout | None:
+def _rollout(command: PolicyCommand, recipe: Recipe, config: dict[str, Any]) -> Rollout | None:
     """Return what tries a network out, if that is asked for."""
     if not command.rollouts:
         return None
@@ -119,7 +134,7 @@ def _rollout(
     return rollout(command, recipe, config)
 
 
-def _finish(command: PolicyCommand, recipe: PolicyRecipe, folder: RunFolder) -> None:
+def _finish(command: PolicyCommand, recipe: Recipe, folder: RunFolder) -> None:
     """Draw the curves and write the bundle."""
     draw_curves(folder.figures(), command.out / CURVES)
     if recipe.eyes:

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 from carp_ros.cli.export import provenance
 from carp_ros.evaluation.trials import Conditions, FollowPolicy, run_trials
 from carp_ros.export.training_run import export_network
-from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.rig import load_rig
 from carp_ros.system.bringup import rig_path
 from carp_ros.training.example import read_example
-from carp_ros.training.policy import Rollout
-from carp_ros.training.presets import PolicyRecipe
+from carp_ros.training.family import Recipe, Rollout
 
 if TYPE_CHECKING:
     from carp_ros.cli.train import PolicyCommand
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 _ROLLOUT_SEED, _ROLLOUT_S = 5000, 40.0
 
 
-def rollout(command: PolicyCommand, recipe: PolicyRecipe, config: dict[str, Any]) -> Rollout:
+def rollout(command: PolicyCommand, recipe: Recipe, config: dict[str, Any]) -> Rollout:
     """Return what tries a network out in the simulated cell, on seeds of validation alone.
 
     Raises:
@@ -35,7 +33,7 @@ def rollout(command: PolicyCommand, recipe: PolicyRecipe, config: dict[str, Any]
             " no simulated cell to see; expected 0"
         )
 
-    def try_out(network: CarpPolicyNetwork) -> dict[str, float]:
+    def try_out(network: Any) -> dict[str, float]:
         bundle = command.out / "bundle"
         example = read_example(command.out)
         export_network(network, eyes, example, config, bundle, provenance())

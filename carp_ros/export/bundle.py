@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from torch import Tensor
+from torch import Tensor, nn
 
+from carp_ros.export.families import EXPORTS
+from carp_ros.export.family import ExportFamily
 from carp_ros.export.int8 import quantize_products
 from carp_ros.export.onnx_export import export_onnx
-from carp_ros.export.policy_graphs import policy_graphs
 from carp_ros.export.shared_weights import share_weights
 from carp_ros.files.whole_file import remove_folder, whole_folder
 from carp_ros.inference.bundle import (
@@ -27,12 +28,12 @@ from carp_ros.inference.bundle import (
     sha256_of,
 )
 from carp_ros.inference.layout import VectorLayout
-from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
-from carp_ros.policies.carp_section import graph_names
+from carp_ros.networks.carp_policy import EyesConfig
 from carp_ros.refusal import in_words, refusing
 from carp_ros.training.bundled_network import NETWORK, write_network
 
 _GOLDEN = "golden.npz"
+_VISION = "vision_"  # before a camera's name
 _TOLERANCES = {
     "float32": {
         "position_tolerance_m": 0.001,
@@ -53,6 +54,7 @@ class Facts:
     """What the manifest says beside what the network is.
 
     Attributes:
+        kind: Of policy.
         rig: Name of the rig.
         tasks: Names, in the order of their indices.
         step_s: Time between two steps of a chunk.
@@ -63,6 +65,7 @@ class Facts:
         config: Of the training, for who trains on from the bundle.
     """
 
+    kind: str
     rig: str
     tasks: tuple[str, ...]
     step_s: float
@@ -76,7 +79,7 @@ class Facts:
 
 def write_bundle(
     folder: Path,
-    network: CarpPolicyNetwork,
+    network: nn.Module,
     eyes: EyesConfig,
     facts: Facts,
     example: Mapping[str, Tensor],
@@ -97,10 +100,11 @@ def write_bundle(
     """
     folder = folder.resolve()
     require_replaceable(folder)
+    family = EXPORTS[facts.kind]
     with _written(folder) as draft:
-        golden, flops = _write_graphs(draft, network, eyes, example)
+        golden, flops = _write_graphs(draft, family, network, eyes, example)
         if precision == "int8":
-            for path in (*draft.glob("vision_*.onnx"), *draft.glob("scale_*.onnx")):
+            for path in (path for name in family.quantized for path in draft.glob(f"{name}*.onnx")):
                 with refusing(ValueError, f"{path.name} in 8 bits"):
                     quantize_products(path)
         arrays = {name: value.numpy() for name, value in (*example.items(), *golden.items())}
@@ -108,7 +112,7 @@ def write_bundle(
         places = share_weights(sorted(draft.glob("*.onnx")), weights, draft / WEIGHTS)
         write_network(draft, facts.config, places)
         np.savez_compressed(draft / _GOLDEN, allow_pickle=False, **arrays)
-        manifest = _manifest(draft, network, eyes, facts, precision)
+        manifest = _manifest(draft, family, network, eyes, facts, precision, golden, list(flops))
         manifest["made"]["precision"] = precision
         manifest["made"]["flops"] = flops
         manifest["made"]["parameters"] = sum(x.numel() for x in network.parameters())
@@ -153,51 +157,55 @@ def _written(folder: Path) -> Iterator[Path]:
 
 def _write_graphs(
     folder: Path,
-    network: CarpPolicyNetwork,
+    family: ExportFamily,
+    network: nn.Module,
     eyes: EyesConfig,
     example: Mapping[str, Tensor],
 ) -> tuple[dict[str, Tensor], dict[str, int]]:
-    """Write every graph; return tokens and actions of the example, and each graph's FLOPs."""
+    """Write every graph; return the example's actions and tokens, if any, and each one's FLOPs."""
     flops: dict[str, int] = {}
     tokens: list[Tensor] = []
-    actions: dict[str, Tensor] = {}
-    for graph in policy_graphs(network, eyes, example):
+    golden: dict[str, Tensor] = {}
+    for graph in family.graphs(network, eyes, example):
         path = folder / f"{graph.name}.onnx"
         flops[graph.name] = export_onnx(graph.module, graph.inputs, tuple(graph.outputs), path)
         if "tokens" in graph.outputs:
             tokens.append(graph.outputs["tokens"])
         if "actions" in graph.outputs:
-            actions["actions"] = graph.outputs["actions"][0]
-    return {"tokens": torch.cat(tokens), **actions}, flops
+            golden["actions"] = graph.outputs["actions"][0]
+    return golden | ({"tokens": torch.cat(tokens)} if tokens else {}), flops
 
 
 def _manifest(
     folder: Path,
-    network: CarpPolicyNetwork,
+    family: ExportFamily,
+    network: nn.Module,
     eyes: EyesConfig,
     facts: Facts,
     precision: WeightPrecision,
+    golden: Mapping[str, Tensor],
+    graphs: Sequence[str],
 ) -> dict[str, Any]:
-    vq = network.tokenizer.vq.config
-    files = {name: f"{name}.onnx" for name in graph_names(tuple(network.eyes), len(vq.scales))}
+    horizon = len(golden["actions"])
+    cameras = [name.removeprefix(_VISION) for name in graphs if name.startswith(_VISION)]
     return {
         "format": FORMAT,
-        "kind": "carp",
+        "kind": facts.kind,
         "tasks": list(facts.tasks),
         "rig": facts.rig,
-        "horizon": vq.horizon,
+        "horizon": horizon,
         "step_s": facts.step_s,
-        "followed": vq.horizon // 2,  # as the paper has it
+        "followed": horizon // 2,  # as CARP's paper has it
         "observation": dict(facts.observation),
-        "cameras": {camera: _camera(eyes, facts.dataset_px.get(camera)) for camera in network.eyes},
+        "cameras": {camera: _camera(eyes, facts.dataset_px.get(camera)) for camera in cameras},
         "state": _layout(facts.state),
         "action": _layout(facts.action),
-        "graphs": {name: _entry(folder, file) for name, file in files.items()},
+        "graphs": {name: _entry(folder, f"{name}.onnx") for name in graphs},
         "weights": _entry(folder, WEIGHTS),
         "golden": {**_entry(folder, _GOLDEN), **_TOLERANCES[precision]},
         "network": _entry(folder, NETWORK),
         "made": dict(facts.made),
-        "carp": {"scales": list(vq.scales)},
+        facts.kind: family.section(network),
     }
 
 

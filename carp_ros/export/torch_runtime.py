@@ -16,11 +16,13 @@ import torch
 from torch import nn
 
 from carp_ros.errors import DeviceError
-from carp_ros.export.policy_graphs import PolicyGraph, policy_graphs
+from carp_ros.export.families import EXPORTS
+from carp_ros.export.policy_graph import PolicyGraph
 from carp_ros.inference.bundle import Tensor, load_bundle
 from carp_ros.inference.session import Buffer, Run, TensorSpec
 from carp_ros.networks.carp_policy import EyesConfig
 from carp_ros.training.build import load_network
+from carp_ros.training.families import family_named
 
 _WARM_UP = 3  # torch asks for as much before it records: libraries choose kernels, take memory
 
@@ -69,14 +71,16 @@ class TorchRuntime:
                 f"{folder} has not the network that its graphs are of; choose another runtime, or"
                 " export the training anew"
             )
-        network, recipe, _ = load_network(folder)
+        network, config, _ = load_network(folder)
+        recipe = family_named(config.policy, str(folder)).recipe(config.recipe, str(folder))
         golden = bundle.golden()
         example = {
             name: torch.from_numpy(golden[name]).to(self._device) for name in bundle.input_names
         }
         network = network.to(self._device).eval()
         eyes = recipe.eyes or EyesConfig()
-        return {graph.name: graph for graph in policy_graphs(network, eyes, example)}
+        graphs = EXPORTS[config.policy].graphs(network, eyes, example)
+        return {graph.name: graph for graph in graphs}
 
 
 class TorchBuffer:

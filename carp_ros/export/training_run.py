@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from carp_ros.export.bundle import Facts, require_replaceable, write_bundle
 from carp_ros.inference.bundle import MANIFEST, WeightPrecision, load_bundle
-from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
+from carp_ros.networks.carp_policy import EyesConfig
 from carp_ros.training.build import load_network
 from carp_ros.training.example import Inputs, read_example
-from carp_ros.training.policy_config import read_policy_config
+from carp_ros.training.families import family_named
+from carp_ros.training.policy_config import PolicyConfig, read_policy_config
 from carp_ros.training.run_folder import RunFolder
 
 
@@ -36,7 +38,8 @@ def export_run(
     """
     _require_outside(run, folder)
     require_replaceable(folder.resolve())
-    network, recipe, config = load_network(run)
+    network, known, config = load_network(run)
+    recipe = family_named(known.policy, str(run)).recipe(known.recipe, f"{run}: recipe")
     if recipe.eyes is None:
         raise ValueError(f"{run} holds a policy of the state alone; bundles are of those that see")
     if (run / MANIFEST).is_file():
@@ -49,7 +52,7 @@ def export_run(
         rows = RunFolder(run, config).figures()
         figures = {name: round(value, 6) for row in rows[-1:] for name, value in row.items()}
         made = {**made, "last_epoch": figures}
-    _require_example(example, network, recipe.eyes, len(config["tasks"]), str(run))
+    _require_example(example, recipe.eyes, known, str(run))
     export_network(network, recipe.eyes, example, config, folder, made, precision)
 
 
@@ -59,15 +62,14 @@ def _require_outside(run: Path, folder: Path) -> None:
         raise ValueError(f"{folder} is inside {run}; expected the bundle itself, or another place")
 
 
-def _require_example(
-    example: Inputs, network: CarpPolicyNetwork, eyes: EyesConfig, tasks: int, where: str
-) -> None:
+def _require_example(example: Inputs, eyes: EyesConfig, config: PolicyConfig, where: str) -> None:
     """Refuse a moment that is not one that the network can be given."""
     width_px, height_px = eyes.image_px
+    tasks = len(config.tasks)
     expected: dict[str, tuple[str, tuple[int, ...]]] = {
-        f"image_{camera}": ("uint8", (1, height_px, width_px, 3)) for camera in network.eyes
+        f"image_{camera}": ("uint8", (1, height_px, width_px, 3)) for camera in config.cameras
     }
-    expected["state"] = ("float32", (1, len(network.state_scaling.scale)))
+    expected["state"] = ("float32", (1, len(config.state)))
     if tasks > 1:
         expected["task"] = ("int64", (1,))
     found = {name: (str(value.dtype), value.shape) for name, value in example.items()}
@@ -82,7 +84,7 @@ def _require_example(
 
 
 def export_network(
-    network: CarpPolicyNetwork,
+    network: nn.Module,
     eyes: EyesConfig,
     example: Inputs,
     config: Mapping[str, Any],
@@ -104,6 +106,7 @@ def export_network(
     known = ("dataset", "demonstrations", "seed", "start_from", "recipe")
     known_config = read_policy_config(config, "the training")
     facts = Facts(
+        known_config.policy,
         known_config.rig,
         known_config.tasks,
         known_config.step_s,

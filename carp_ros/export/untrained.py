@@ -18,7 +18,7 @@ from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.carp_policy import EyesConfig
 from carp_ros.policies.carp import load_carp
-from carp_ros.training.build import make_policy
+from carp_ros.training.carp import make_policy
 from carp_ros.training.presets import POLICIES, TOKENIZERS
 from carp_ros.training.windows import Windows
 
@@ -67,6 +67,7 @@ def write_untrained(
     layout = TOOL.spanning((-1.0,) * len(TOOL), (1.0,) * len(TOOL))
     config = {
         "kind": "policy",
+        "policy": "carp",
         "seed": seed,
         "rig": "none",
         "step_s": 0.1,

@@ -5,22 +5,36 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from carp_ros.inference.layout import Layout
+
 
 def action_errors(
-    predicted: npt.NDArray[np.floating], true: npt.NDArray[np.floating]
+    predicted: npt.NDArray[np.floating], true: npt.NDArray[np.floating], layout: Layout
 ) -> dict[str, float]:
-    """Return mean errors over all steps, of actions (B, H, 10) as `inference.layout` has them.
+    """Return mean errors over all steps, of actions (B, H, A).
+
+    Args:
+        predicted: What a policy says.
+        true: What was commanded.
+        layout: What the numbers mean.
 
     Returns:
-        `position_error_m`, `rotation_error_rad` (the angle between the two) and `gripper_error`.
+        Of a tool `position_error_m`, `rotation_error_rad` (the angle between the two) and
+        `gripper_error`; of joints `joint_error_rad` and `gripper_error`; else `action_error`.
     """
+    off = np.abs(predicted - true)
+    if layout.kind == "free":
+        return {"action_error": float(off.mean())}
+    gripper = {"gripper_error": float(off[..., -1].mean())}
+    if layout.kind == "joints":
+        return {"joint_error_rad": float(off[..., :-1].mean()), **gripper}
     position = np.linalg.norm(predicted[..., :3] - true[..., :3], axis=-1)
     turn = np.einsum("...ij,...ij->...", _frames(predicted), _frames(true))  # trace of the product
     angle = np.arccos(np.clip((turn - 1.0) / 2.0, -1.0, 1.0))
     return {
         "position_error_m": float(position.mean()),
         "rotation_error_rad": float(angle.mean()),
-        "gripper_error": float(np.abs(predicted[..., 9] - true[..., 9]).mean()),
+        **gripper,
     }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from carp_ros.inference.layout import Layout
 from carp_ros.strict import Between
 from carp_ros.training.device import to_device
 
@@ -22,7 +23,7 @@ States = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class StateNoise:
-    """How far a measured state is moved from where it was.
+    """How far a measured pose of a tool is moved from where it was; other states stay.
 
     True actions, seen from a state that is a little off, lead back: that is what the policy learns.
     The tokenizer is trained with noise, too, for it must have seen what the policy is to say.
@@ -35,9 +36,9 @@ class StateNoise:
     position_m: Annotated[float, Between(0.0, 1.0)] = 0.0
     rot6d: Annotated[float, Between(0.0, 1.0)] = 0.0
 
-    def moved(self, states: States, generator: np.random.Generator) -> States:
-        """Return states (B, 10), moved; the very ones if there is no noise."""
-        if not self.position_m and not self.rot6d:
+    def moved(self, states: States, generator: np.random.Generator, layout: Layout) -> States:
+        """Return states (B, S), moved; the very ones if there is no noise, or no tool in them."""
+        if layout.kind != "tool" or not (self.position_m or self.rot6d):
             return states
         states = states.copy()
         noise = generator.standard_normal((len(states), 9)).astype(np.float32)

@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from carp_ros.networks.action_tokenizer import ActionConfig, ActionTokenizer
-from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig, condition_size
-from carp_ros.networks.carp_transformer import TransformerConfig
 from carp_ros.networks.weights import network_with, require_weights
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.refusal import refusing
 from carp_ros.strict import read_strictly
 from carp_ros.training.augmentation import StateNoise
-from carp_ros.training.policy_config import read_policy_config
-from carp_ros.training.presets import PolicyRecipe
+from carp_ros.training.families import family_named
+from carp_ros.training.family import Family
+from carp_ros.training.policy_config import PolicyConfig, read_policy_config
 from carp_ros.training.run_folder import read_weights
 from carp_ros.training.windows import Windows
 
@@ -39,10 +38,26 @@ def make_tokenizer(
         seed: Of the weights.
     """
     torch.manual_seed(seed)
-    network = ActionTokenizer(config)
-    states = noise.moved(data.states, np.random.default_rng(seed))
+    network = ActionTokenizer(fitting(config, data))
+    states = noise.moved(data.states, np.random.default_rng(seed), data.state)
     network.fit(torch.from_numpy(data.actions), torch.from_numpy(states))
     return network
+
+
+def fitting(config: ActionConfig, data: Windows) -> ActionConfig:
+    """Return what is tokenized of a dataset whose actions may have any layout.
+
+    Poses of a tool can be seen from the measured tool, and rotations are never scaled.
+    """
+    both_tools = data.state.kind == data.action.kind == "tool"
+    rotations = data.action.is_rotation
+    scaled = tuple(not rotation for rotation in rotations) if any(config.scaled) else ()
+    return dataclasses.replace(
+        config,
+        vq=dataclasses.replace(config.vq, dimensions=len(data.action)),
+        relative=config.relative and both_tools,
+        scaled=scaled if any(rotations) else (),
+    )
 
 
 def load_tokenizer(folder: Path) -> ActionTokenizer:
@@ -71,33 +86,10 @@ def load_tokenizer(folder: Path) -> ActionTokenizer:
         return network_with(lambda: ActionTokenizer(size), weights, str(folder)).eval()
 
 
-def make_policy(
-    recipe: PolicyRecipe,
-    tokenizer: ActionTokenizer,
-    cameras: tuple[str, ...],
-    data: Windows,
-    seed: int,
-) -> CarpPolicyNetwork:
-    """Return a policy with its initial weights, fitted to the states of a dataset.
-
-    Args:
-        recipe: Its sizes.
-        tokenizer: Trained.
-        cameras: Of the dataset; those of a recipe without eyes are not looked at.
-        data: The dataset's windows.
-        seed: Of the weights.
-    """
-    torch.manual_seed(seed)
-    network = _policy(recipe, tokenizer, cameras, data.states.shape[1], len(data.task_names))
-    states = torch.from_numpy(data.states)
-    rot6d = torch.tensor(data.state.is_rotation)
-    network.state_scaling.fit(states.amin(0), states.amax(0), rot6d)
-    return network
-
-
 def policy_config(
-    recipe: PolicyRecipe,
-    tokenizer: ActionTokenizer,
+    family: Family,
+    recipe: Any,
+    tokenizer: ActionTokenizer | None,
     reader: DatasetReader,
     data: Windows,
     demonstrations: int,
@@ -106,8 +98,9 @@ def policy_config(
     """Return all that a policy and its bundle must be made of again, for its training's folder.
 
     Args:
+        family: Its kind.
         recipe: How it is made.
-        tokenizer: Trained.
+        tokenizer: Trained; None for a kind without one.
         reader: The dataset.
         data: The dataset's windows.
         demonstrations: Of each task, as many were trained on; 0 for all.
@@ -120,6 +113,7 @@ def policy_config(
     }
     return {
         "kind": "policy",
+        "policy": family.kind,
         "dataset": reader.root.name,
         "demonstrations": demonstrations or len(reader.episodes),
         "seed": seed,
@@ -133,12 +127,12 @@ def policy_config(
             name: dataclasses.asdict(layout.spanning(low.tolist(), high.tolist()))
             for name, (layout, low, high) in layouts.items()
         },
-        "tokenizer": dataclasses.asdict(tokenizer.config),
+        "tokenizer": dataclasses.asdict(tokenizer.config) if tokenizer else None,
         "recipe": dataclasses.asdict(recipe),
     }
 
 
-def start_from(network: CarpPolicyNetwork, folder: Path, tasks: Sequence[str]) -> None:
+def start_from(network: nn.Module, folder: Path, tasks: Sequence[str]) -> None:
     """Give a policy the weights of an earlier training, to go on with other data or another course.
 
     A policy of one task can go on from one of several, this among them: it begins as what that one
@@ -199,8 +193,11 @@ def _alike(a: dict[str, Any], b: dict[str, Any], name: str) -> bool:
     return name in a and name in b and a[name].shape == b[name].shape
 
 
-def load_network(folder: Path) -> tuple[CarpPolicyNetwork, PolicyRecipe, dict[str, Any]]:
-    """Return the policy that `carp train policy` left in a folder, its recipe and what it is of.
+def load_network(folder: Path) -> tuple[nn.Module, PolicyConfig, dict[str, Any]]:
+    """Return the policy that `carp train policy` left in a folder, and its configuration.
+
+    Returns:
+        The network, its configuration, and that as JSON has it, with what else stands there.
 
     Raises:
         ValueError: If the folder holds none.
@@ -208,39 +205,6 @@ def load_network(folder: Path) -> tuple[CarpPolicyNetwork, PolicyRecipe, dict[st
     content, weights = read_weights(folder)
     with refusing(ValueError, str(folder)):
         config = read_policy_config(content, str(folder))
-
-        def make() -> CarpPolicyNetwork:
-            tokenizer = ActionTokenizer(config.tokenizer)
-            return _policy(
-                config.recipe, tokenizer, config.cameras, len(config.state), len(config.tasks)
-            )
-
-        network = network_with(make, weights, str(folder))
-    return network.eval(), config.recipe, content
-
-
-def _policy(
-    recipe: PolicyRecipe,
-    tokenizer: ActionTokenizer,
-    cameras: tuple[str, ...],
-    state_size: int,
-    tasks: int,
-) -> CarpPolicyNetwork:
-    vq = tokenizer.vq.config
-    seen = cameras if recipe.eyes else ()
-    eyes = recipe.eyes or EyesConfig()
-    transformer = TransformerConfig(
-        recipe.fusion or condition_size(seen, eyes, state_size),
-        vq.groups,
-        vq.scales,
-        vq.codes,
-        vq.code_width,
-        recipe.width,
-        recipe.depth,
-        recipe.heads,
-        tasks=tasks if tasks > 1 else 0,
-        drop_path=recipe.drop_path,
-    )
-    return CarpPolicyNetwork(
-        seen, eyes, state_size, tokenizer, transformer, recipe.fusion, recipe.sharpness
-    )
+        family = family_named(config.policy, str(folder))
+        network = network_with(lambda: family.remake(config), weights, str(folder))
+    return network.eval(), config, content

@@ -12,7 +12,6 @@ from carp_ros.inference.layout import TOOL_NAMES, TOOL_UNITS, VectorLayout
 from carp_ros.inference.policy_spec import ObservationSpec
 from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.strict import Between, Name, Sized, read_strictly
-from carp_ros.training.presets import PolicyRecipe
 
 Recipe = TypeVar("Recipe")
 
@@ -25,10 +24,11 @@ class PolicyConfig:
 
     Attributes:
         kind: Of training.
+        policy: Kind of policy, see `carp_ros.training.families`.
         cameras: Names of those that the dataset has, which become part of file names.
         tasks: Names, by index.
-        tokenizer: What is tokenized.
-        recipe: How the policy was made.
+        tokenizer: What is tokenized; None for a kind of policy without tokens.
+        recipe: How the policy was made, which its kind reads.
         rig: Of the dataset.
         step_s: Between two actions.
         state, action: What the dataset's numbers mean, and their ranges.
@@ -40,12 +40,13 @@ class PolicyConfig:
     kind: Literal["policy"]
     cameras: Annotated[tuple[Name, ...], Sized(0, 16)]
     tasks: Annotated[tuple[Annotated[str, Sized(1, 200)], ...], Sized(1, 1000)]
-    tokenizer: ActionConfig
-    recipe: PolicyRecipe
+    tokenizer: ActionConfig | None
+    recipe: dict[str, Any]
     rig: Annotated[str, Sized(1, 200)]
     step_s: Annotated[float, Between(1e-3, 10.0)]
     state: VectorLayout
     action: VectorLayout
+    policy: Name = "carp"
     observation: ObservationSpec = field(default_factory=ObservationSpec)
     dataset_px: dict[Name, tuple[_Pixels, _Pixels]] = field(default_factory=dict)
 

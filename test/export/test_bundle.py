@@ -18,6 +18,7 @@ from carp_ros.export.training_run import export_run
 from carp_ros.export.untrained import write_untrained
 from carp_ros.export.verify import verify_bundle
 from carp_ros.inference.bundle import load_bundle
+from carp_ros.inference.layout import TOOL
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.policies.carp import load_carp
@@ -32,10 +33,10 @@ FACTS = Facts(
     rig="ur5e_sim",
     tasks=("cup",),
     step_s=0.1,
-    state_low=(0.0,) * 10,
-    state_high=(1.0,) * 10,
-    action_low=(0.0,) * 10,
-    action_high=(1.0,) * 10,
+    observation={"reference": "cam"},
+    dataset_px={},
+    state=TOOL.spanning((0.0,) * 10, (1.0,) * 10),
+    action=TOOL.spanning((0.0,) * 10, (1.0,) * 10),
     made={"seed": 0},
     config={},
 )

@@ -13,12 +13,14 @@ from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
 from carp_ros.training.augmentation import ColourJitter, StateNoise
-from carp_ros.training.build import make_policy, make_tokenizer
+from carp_ros.training.build import make_tokenizer
+from carp_ros.training.carp import make_policy
+from carp_ros.training.carp_trainee import CarpTrainee
 from carp_ros.training.device import training_device
+from carp_ros.training.family import Samples
 from carp_ros.training.image_store import ImageStore
 from carp_ros.training.images import Images
 from carp_ros.training.loop import LoopConfig
-from carp_ros.training.policy import PolicyTrainee
 from carp_ros.training.presets import PolicyRecipe
 from carp_ros.training.windows import Windows
 
@@ -59,19 +61,18 @@ def make_network(
 
 def make_trainee(
     frames: int = 64, tasks: int = 1, *, seed: int = 0, joint: bool = False
-) -> PolicyTrainee:
+) -> CarpTrainee:
     data, images = make_world(frames, tasks)
     windows = np.arange(frames)
-    return PolicyTrainee(
-        make_network(data, seed=seed, joint=joint),
-        data,
-        ImageStore(images, EYES.crop_px, training_device()),
-        windows[:-8],
-        windows[-8:],
-        StateNoise(position_m=0.01),
-        ColourJitter(0.1, 0.1, 0.05),
+    store = ImageStore(images, EYES.crop_px, training_device())
+    samples = Samples(data, store, windows[:-8], windows[-8:])
+    recipe = dataclasses.replace(
+        make_recipe(),
+        noise=StateNoise(position_m=0.01),
+        jitter=ColourJitter(0.1, 0.1, 0.05),
         code_spread=0.5,
     )
+    return CarpTrainee(make_network(data, seed=seed, joint=joint), recipe, samples)
 
 
 def make_run_config(network: CarpPolicyNetwork) -> dict[str, Any]:

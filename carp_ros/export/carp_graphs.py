@@ -1,38 +1,34 @@
-"""All graphs of a policy in the order in which they run, each with an example of what it computes.
-
-What writes them down (`export.bundle`) and what runs them as they are (`export.torch_runtime`) go
-by the same names.
-"""
+"""CARP's graphs: image encoders, condition, scales, decoder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from carp_ros.export.graphs import ConditionGraph, DecoderGraph, VisionGraph
+from carp_ros.export.policy_graph import PolicyGraph, computed
 from carp_ros.export.scale_graph import ScaleGraph
 from carp_ros.inference.bundle import image_name
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
 
 
-@dataclass(frozen=True)
-class PolicyGraph:
-    """A graph of a policy.
+class CarpExport:
+    """The kind `carp`; see `family.ExportFamily`."""
 
-    Attributes:
-        name: As in the manifest.
-        module: Computes it; arguments are positional, in the order of `inputs`.
-        inputs: An example, by name.
-        outputs: What the module makes of it, by name and in its order.
-    """
+    quantized = ("vision_", "scale_")
 
-    name: str
-    module: nn.Module
-    inputs: dict[str, Tensor]
-    outputs: dict[str, Tensor]
+    def graphs(
+        self, network: CarpPolicyNetwork, eyes: EyesConfig, example: Mapping[str, Tensor]
+    ) -> Iterator[PolicyGraph]:
+        """Yield the graphs in the order in which they run."""
+        return policy_graphs(network, eyes, example)
+
+    def section(self, network: CarpPolicyNetwork) -> dict[str, Any]:
+        """Return the section `carp` of the manifest."""
+        return {"scales": list(network.tokenizer.vq.config.scales)}
 
 
 @torch.no_grad()
@@ -50,28 +46,20 @@ def policy_graphs(
     for camera in network.eyes:
         module, image = VisionGraph(network, camera, eyes.crop_px), image_name(camera)
         inputs = {image: example[image]}
-        graph = _computed(f"vision_{camera}", module, inputs, [f"features_{camera}"])
+        graph = computed(f"vision_{camera}", module, inputs, [f"features_{camera}"])
         yield graph
         seen |= graph.outputs
     measured = {name: example[name] for name in ("state", "task") if name in example}
     module = ConditionGraph(network, several_tasks="task" in measured)
-    condition = _computed("condition", module, {**seen, **measured}, module.outputs)
+    condition = computed("condition", module, {**seen, **measured}, module.outputs)
     yield condition
     vectors = dict(condition.outputs)
     before, cached = {"start": vectors.pop("start")}, {}
     for k in range(len(network.tokenizer.vq.slices)):
         module = ScaleGraph(network, k)
-        graph = _computed(f"scale_{k}", module, {**before, **vectors, **cached}, module.outputs)
+        graph = computed(f"scale_{k}", module, {**before, **vectors, **cached}, module.outputs)
         yield graph
         before = {"latent": graph.outputs["next_latent"]}
         cached = {name.removeprefix("next_"): graph.outputs[name] for name in module.cached}
     inputs = {**before, "state": example["state"]}
-    yield _computed("decoder", DecoderGraph(network), inputs, ["actions"])
-
-
-def _computed(
-    name: str, module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str]
-) -> PolicyGraph:
-    found = module.eval()(*inputs.values())
-    found = found if isinstance(found, tuple) else (found,)
-    return PolicyGraph(name, module, inputs, dict(zip(outputs, found)))
+    yield computed("decoder", DecoderGraph(network), inputs, ["actions"])

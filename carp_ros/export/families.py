@@ -1,0 +1,8 @@
+"""Every kind of policy that can be exported: an explicit table."""
+
+from __future__ import annotations
+
+from carp_ros.export.carp_graphs import CarpExport
+from carp_ros.export.family import ExportFamily
+
+EXPORTS: dict[str, ExportFamily] = {"carp": CarpExport()}

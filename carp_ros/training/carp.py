@@ -1,0 +1,115 @@
+"""CARP as training sees it: how its network is made of a recipe, and what is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from carp_ros.networks.action_tokenizer import ActionTokenizer
+from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig, condition_size
+from carp_ros.networks.carp_transformer import TransformerConfig
+from carp_ros.strict import read_strictly
+from carp_ros.training.carp_trainee import CarpTrainee
+from carp_ros.training.family import Rollout, Samples
+from carp_ros.training.policy_config import PolicyConfig
+from carp_ros.training.presets import POLICIES, PolicyRecipe
+from carp_ros.training.windows import Windows
+
+
+class CarpFamily:
+    """The kind `carp`; see `family.Family`."""
+
+    kind = "carp"
+    presets = POLICIES
+    takes_tokenizer = True
+
+    def recipe(self, content: Mapping[str, Any], where: str) -> PolicyRecipe:
+        """Return a recipe that JSON holds."""
+        return read_strictly(PolicyRecipe, dict(content), where)
+
+    def horizon(self, recipe: PolicyRecipe, tokenizer: ActionTokenizer | None) -> int:
+        """Return how many steps a chunk has: as many as the tokenizer's."""
+        assert tokenizer is not None
+        return tokenizer.vq.config.horizon
+
+    def make(
+        self,
+        recipe: PolicyRecipe,
+        tokenizer: ActionTokenizer | None,
+        cameras: tuple[str, ...],
+        data: Windows,
+        seed: int,
+    ) -> CarpPolicyNetwork:
+        """Return a network with its initial weights, fitted to the numbers of a dataset."""
+        assert tokenizer is not None
+        return make_policy(recipe, tokenizer, cameras, data, seed)
+
+    def remake(self, config: PolicyConfig) -> CarpPolicyNetwork:
+        """Return the network of a training, to be given its weights."""
+        assert config.tokenizer is not None
+        tokenizer = ActionTokenizer(config.tokenizer)
+        recipe = self.recipe(config.recipe, "recipe")
+        return _policy(recipe, tokenizer, config.cameras, len(config.state), len(config.tasks))
+
+    def trainee(
+        self,
+        network: CarpPolicyNetwork,
+        recipe: PolicyRecipe,
+        samples: Samples,
+        rollout: Rollout | None,
+    ) -> CarpTrainee:
+        """Return what the training loop trains."""
+        return CarpTrainee(network, recipe, samples, rollout)
+
+
+def make_policy(
+    recipe: PolicyRecipe,
+    tokenizer: ActionTokenizer,
+    cameras: tuple[str, ...],
+    data: Windows,
+    seed: int,
+) -> CarpPolicyNetwork:
+    """Return a policy with its initial weights, fitted to the states of a dataset.
+
+    Args:
+        recipe: Its sizes.
+        tokenizer: Trained.
+        cameras: Of the dataset; those of a recipe without eyes are not looked at.
+        data: The dataset's windows.
+        seed: Of the weights.
+    """
+    torch.manual_seed(seed)
+    network = _policy(recipe, tokenizer, cameras, data.states.shape[1], len(data.task_names))
+    states = torch.from_numpy(data.states)
+    rot6d = torch.tensor(data.state.is_rotation)
+    network.state_scaling.fit(states.amin(0), states.amax(0), rot6d)
+    return network
+
+
+def _policy(
+    recipe: PolicyRecipe,
+    tokenizer: ActionTokenizer,
+    cameras: tuple[str, ...],
+    state_size: int,
+    tasks: int,
+) -> CarpPolicyNetwork:
+    vq = tokenizer.vq.config
+    seen = cameras if recipe.eyes else ()
+    eyes = recipe.eyes or EyesConfig()
+    transformer = TransformerConfig(
+        recipe.fusion or condition_size(seen, eyes, state_size),
+        vq.groups,
+        vq.scales,
+        vq.codes,
+        vq.code_width,
+        recipe.width,
+        recipe.depth,
+        recipe.heads,
+        tasks=tasks if tasks > 1 else 0,
+        drop_path=recipe.drop_path,
+    )
+    return CarpPolicyNetwork(
+        seen, eyes, state_size, tokenizer, transformer, recipe.fusion, recipe.sharpness
+    )

@@ -1,0 +1,82 @@
+"""CARP's second stage: the policy, on images, states and the tokens of the true actions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from carp_ros.networks.carp_policy import CarpPolicyNetwork
+from carp_ros.training.action_error import action_errors
+from carp_ros.training.family import Rollout, Samples
+from carp_ros.training.gradients import Inputs
+from carp_ros.training.presets import PolicyRecipe
+from carp_ros.training.soft_targets import soft_cross_entropy, soft_targets
+from carp_ros.training.visuomotor_trainee import VisuomotorTrainee, crops_of
+
+
+class CarpTrainee(VisuomotorTrainee):
+    """The network with its trained tokenizer; a `loop.Trainee`.
+
+    Args:
+        network: To be trained, fitted to the states' range, with a trained tokenizer.
+        recipe: Noise, jitter, and how far a token's target spreads, see `soft_targets`.
+        samples: The dataset.
+        rollout: Tries the policy out at each validation; None does not.
+    """
+
+    network: CarpPolicyNetwork
+
+    def __init__(
+        self,
+        network: CarpPolicyNetwork,
+        recipe: PolicyRecipe,
+        samples: Samples,
+        rollout: Rollout | None = None,
+    ) -> None:
+        super().__init__(network, recipe, samples, rollout)
+        network.tokenizer.to(self.device)
+        codebook = network.tokenizer.vq.quantizer.codebook.detach().to(self.device)
+        self._targets = soft_targets(codebook, recipe.code_spread)
+
+    def losses(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Return the tokens' mean cross-entropy and how many greedy tokens are right."""
+        logits, tokens = self._logits(inputs, self._condition(inputs))
+        loss = soft_cross_entropy(logits, tokens, self._targets)
+        accuracy = (logits.argmax(-1) == tokens).float().mean()
+        return {"loss": loss, "token_accuracy": accuracy}
+
+    def validated(self, inputs: Inputs) -> dict[str, float]:
+        """Return token accuracy by scale, and how far generated actions are from the true ones.
+
+        The error is also that of the plan after each scale, which anytime decoding would follow.
+        """
+        network = self.network
+        condition = self._condition(inputs)
+        logits, tokens = self._logits(inputs, condition)
+        right = (logits.argmax(-1) == tokens).float().mean(0)
+        figures = {"loss": float(F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()))}
+        for k, part in enumerate(network.tokenizer.vq.slices):
+            figures[f"token_accuracy_{k}"] = float(right[part].mean())
+        latents = network.generate(condition).latents
+        true = inputs["actions"].cpu().numpy()
+        for k in range(latents.shape[1]):
+            actions = network.tokenizer.decode(latents[:, k].float(), inputs["states"]).cpu()
+            errors = action_errors(actions.numpy(), true, self.data.action)
+            figures |= {f"{name}_{k}": value for name, value in errors.items()}
+        return figures
+
+    def _condition(self, inputs: Inputs) -> Tensor:
+        return self.network.condition(crops_of(inputs), inputs["states"], inputs.get("task"))
+
+    def _logits(self, inputs: Inputs, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (B, N, V) of the true tokens' successors, and the true tokens (B, N).
+
+        Tokens are made anew for the states that are given: seen from a place that is a little off,
+        the true actions lead back.
+        """
+        tokenizer, vq = self.network.tokenizer, self.network.tokenizer.vq
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            tokens = tokenizer.tokenize(inputs["actions"], inputs["states"])
+            scale_inputs = vq.scale_inputs(vq.latents_from_tokens(tokens))
+        return self.network.transformer(condition, scale_inputs), tokens

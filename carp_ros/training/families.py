@@ -1,0 +1,19 @@
+"""Every kind of policy that can be trained: an explicit table."""
+
+from __future__ import annotations
+
+from carp_ros.training.carp import CarpFamily
+from carp_ros.training.family import Family
+
+FAMILIES: dict[str, Family] = {family.kind: family for family in (CarpFamily(),)}
+
+
+def family_named(kind: object, where: str) -> Family:
+    """Return a kind of policy.
+
+    Raises:
+        ValueError: If there is none of that name; begins with `where`.
+    """
+    if not isinstance(kind, str) or kind not in FAMILIES:
+        raise ValueError(f"{where}: policy is {kind!r}; expected {', '.join(FAMILIES)}")
+    return FAMILIES[kind]
