@@ -66,11 +66,11 @@ def decode_image(kind: str, cdr: bytes) -> Picture:
     """Return an image as RGB of shape (H, W, 3).
 
     Args:
-        kind: `IMAGE` or `JPEG`.
+        kind: `IMAGE`, or `JPEG`, which may hold a PNG, too.
         cdr: The serialized message.
 
     Raises:
-        MessageError: If its encoding is not rgb8, bgr8 or mono8, or it is cut short or no picture.
+        MessageError: If its encoding is none of `rgb_from_rows`, or it is cut short or no picture.
     """
     msg = decode(kind, cdr)
     if kind == JPEG:
@@ -131,7 +131,15 @@ def decode_joints(cdr: bytes, names: tuple[str, ...]) -> Array:
     Raises:
         MessageError: If a name is missing or a number is not finite.
     """
-    msg = decode(JOINTS, cdr)
+    return joints_of(decode(JOINTS, cdr), names)
+
+
+def joints_of(msg: Any, names: tuple[str, ...]) -> Array:
+    """Return joint positions of a decoded message in the order of `names`, of shape (J,) in [rad].
+
+    Raises:
+        MessageError: If a name is missing or a number is not finite.
+    """
     positions = dict(zip(msg.name, msg.position))
     missing = [name for name in names if name not in positions]
     if missing:
@@ -159,8 +167,13 @@ def decode_pose(cdr: bytes, frame: str) -> Pose:
         MessageError: If it is in another frame.
     """
     msg = decode(POSE, cdr)
-    _require_frame(msg, frame, "pose")
-    p, q = msg.pose.position, msg.pose.orientation
+    require_frame(msg, frame, "pose")
+    return pose_of(msg.pose.position, msg.pose.orientation)
+
+
+def pose_of(position: Any, orientation: Any) -> Pose:
+    """Return a pose from a point or vector and a quaternion of a decoded message."""
+    p, q = position, orientation
     return Pose(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
 
 
@@ -182,7 +195,7 @@ def decode_twist(cdr: bytes, frame: str) -> Twist:
         TwistError: If a number is not finite.
     """
     msg = decode(TWIST, cdr)
-    _require_frame(msg, frame, "twist")
+    require_frame(msg, frame, "twist")
     linear, angular = msg.twist.linear, msg.twist.angular
     return Twist(
         np.array([linear.x, linear.y, linear.z]), np.array([angular.x, angular.y, angular.z])
@@ -323,6 +336,11 @@ def _quaternion(quaternion: Array) -> Any:
     return _make("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
 
 
-def _require_frame(msg: Any, frame: str, what: str) -> None:
+def require_frame(msg: Any, frame: str, what: str) -> None:
+    """Refuse a decoded message whose header names another frame.
+
+    Raises:
+        MessageError: If it does.
+    """
     if msg.header.frame_id != frame:
         raise MessageError(f"{what} is in frame {msg.header.frame_id!r}; expected {frame!r}")

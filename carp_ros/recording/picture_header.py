@@ -44,6 +44,7 @@ def no_picture(data: Any, said: str) -> MessageError:
     """Return what is wrong with bytes that are no picture."""
     return MessageError(
         f"image of format {said!r} with {len(data)} bytes is no picture; expected a whole JPEG"
+        " or PNG"
     )
 
 

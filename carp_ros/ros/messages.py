@@ -255,7 +255,7 @@ def image_from_msg(msg: Image) -> npt.NDArray[np.uint8]:
     """Return an image as RGB of shape (H, W, 3); it may share the message's memory.
 
     Raises:
-        MessageError: If the encoding is not rgb8, bgr8 or mono8, a side is absurd, or the data is
+        MessageError: If the encoding is none of `rgb_from_rows`, a side is absurd, or the data is
             cut short.
     """
     if not (0 < msg.height <= _MOST_SIDE_PX and 0 < msg.width <= _MOST_SIDE_PX):

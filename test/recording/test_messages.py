@@ -1,10 +1,12 @@
 """Our bytes against the messages of `ros/messages.py`, as ROS's own serializer knows them."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from rosbags.typesys import Stores, get_typestore
 
 from carp_ros.errors import MessageError
 from carp_ros.recording import messages
@@ -111,6 +113,35 @@ def test_a_jpeg_is_the_image_but_for_little():
     back = messages.decode_image(messages.JPEG, ours).astype(int)
     assert np.abs(back - image).mean() < 2.0
     assert messages.decode(messages.JPEG, ours).format == "rgb8; jpeg compressed bgr8"
+
+
+@given(IMAGES, st.sampled_from(["colour", "alpha", "grey"]))
+def test_a_png_comes_back_as_it_was(image, form):
+    bgr = np.ascontiguousarray(image[:, :, ::-1])
+    pixels = {
+        "colour": bgr,
+        "alpha": np.dstack([bgr, image[:, :, :1]]),
+        "grey": np.ascontiguousarray(image[:, :, 0]),
+    }[form]
+    _, png = cv2.imencode(".png", pixels)
+    cdr = messages._encode(
+        messages.JPEG, header=messages._header(STAMP_NS, "cam"), format="png", data=png.reshape(-1)
+    )
+    expected = image[:, :, [0, 0, 0]] if form == "grey" else image
+    assert (messages.decode_image(messages.JPEG, cdr) == expected).all()
+
+
+@given(IMAGES, st.sampled_from([0, 1]))
+def test_the_byte_order_of_an_image_of_bytes_changes_nothing(image, big):
+    """Neither the message's flag nor that of its serialization."""
+    cdr = messages.encode_image(image, STAMP_NS, "cam")
+    msg = messages.decode(messages.IMAGE, cdr)
+    msg.is_bigendian = big
+    store = get_typestore(Stores.ROS2_JAZZY)
+    other = bytes(store.serialize_cdr(msg, messages.IMAGE, little_endian=False))
+    assert other[1] == 0
+    assert (messages.decode_image(messages.IMAGE, other) == image).all()
+    assert messages.stamp_ns(messages.IMAGE, other) == STAMP_NS
 
 
 def test_the_stamp_is_the_headers_where_there_is_one():

@@ -330,13 +330,13 @@ def test_joints_that_are_missing_are_named():
         joints_from_msg(msg, NAMES)
 
 
-@pytest.mark.parametrize("encoding", ["", "yuv422", "16UC1", "rgba8"])
+@pytest.mark.parametrize("encoding", ["", "yuv422", "16UC1", "bayer_rggb8"])
 def test_an_image_of_an_unknown_encoding_is_refused(encoding):
     msg = image_to_msg(np.zeros((2, 3, 3), np.uint8), 0, "cam")
     msg.encoding = encoding
 
     with pytest.raises(
-        MessageError, match=f"encoded as '{encoding}'; expected rgb8, bgr8 or mono8"
+        MessageError, match=f"encoded as '{encoding}'; expected rgb8, bgr8, mono8, rgba8, bgra8 or"
     ):
         image_from_msg(msg)
 
