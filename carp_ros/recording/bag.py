@@ -25,6 +25,7 @@ from rosbags.typesys import Stores, get_typestore
 from carp_ros.errors import DeviceError, MessageError
 from carp_ros.files.given_file import given_text
 from carp_ros.files.plain_yaml import texts_from_yaml
+from carp_ros.recording.bag_metadata import METADATA, SECTION, metadata_section
 from carp_ros.recording.episode import EpisodeInfo, Topic
 from carp_ros.recording.mcap_scan import McapScan, Message
 from carp_ros.recording.mcap_storage import FlushableWriter, sync
@@ -32,9 +33,7 @@ from carp_ros.recording.offered_qos import offered_qos
 from carp_ros.refusal import refusing
 from carp_ros.strict import read_strictly
 
-METADATA = "metadata.yaml"
 UNFINISHED = "unfinished.yaml"
-_BAG_SECTION = "rosbag2_bagfile_information"
 _CUSTOM = "custom_data"
 _STAMPS_END_NS = 1 << 63
 _MOST_METADATA_BYTES = 1_000_000
@@ -189,11 +188,17 @@ def _require_open(folder: Path) -> None:
 
 def _section(folder: Path) -> Any:
     if not os.path.lexists(folder / METADATA):
-        raise ValueError(
-            f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}; if there is an"
-            f" MCAP file, `carp recover {folder}` makes one of it"
-        )
-    return _texts_of(folder / METADATA).get(_BAG_SECTION)
+        raise ValueError(missing_metadata(folder))
+    return metadata_section(folder)
+
+
+def missing_metadata(folder: Path) -> str:
+    """Return what is to be said of a folder that has no metadata of either kind."""
+    return (
+        f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}; if there is an MCAP"
+        f" file, `carp recover {folder}` makes one of it (of a bag of `ros2 bag record`: `ros2 bag"
+        " reindex`)"
+    )
 
 
 def _texts_of(path: Path) -> dict[str, Any]:
@@ -217,7 +222,7 @@ def write_info(folder: Path, info: EpisodeInfo) -> None:
     if path.name == METADATA:
         read_info(folder)  # else it is of another program, or damaged
         whole = yaml.safe_load(given_text(path, _MOST_METADATA_BYTES))
-        whole[_BAG_SECTION][_CUSTOM] = content
+        whole[SECTION][_CUSTOM] = content
         content = whole
     with disk_errors(folder):
         _replace(path, content)

@@ -15,14 +15,18 @@ from typing import Any, Literal
 
 from carp_ros.errors import DeviceError, EpisodeError
 from carp_ros.processes.parent import end_worker_with_parent
-from carp_ros.recording.bag import METADATA, UNFINISHED, read_info
+from carp_ros.recording.bag import UNFINISHED
 from carp_ros.recording.bag_frames import Way, episode_frames
+from carp_ros.recording.bag_metadata import METADATA
 from carp_ros.recording.dataset import Dataset
 from carp_ros.recording.episode import EpisodeInfo, Verdict
+from carp_ros.recording.mcap_scan import PACKED
 from carp_ros.recording.pieces import Piece, write_piece
+from carp_ros.recording.recorded_episode import RecordedEpisode, open_episode
 from carp_ros.refusal import refusing
 
 _NOT_WHY = "this episode"
+_STORED = (".mcap", ".db3", f".mcap{PACKED}", f".db3{PACKED}")
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ def convert(
         dataset = Dataset(root, str(way))
         try:
             with _mapper(workers) as each:
-                yield from _converted(_jobs(folders, dataset, wanted), dataset, way, each)
+                yield from _converted(_jobs(folders, dataset, way, wanted), dataset, way, each)
         finally:
             dataset.close()
 
@@ -134,17 +138,17 @@ class _Job:
     """An episode that becomes a piece, or the outcome of one that does not."""
 
     folder: Path
-    info: EpisodeInfo | None = None
+    episode: RecordedEpisode | None = None
     piece: Path = Path()
     outcome: Outcome | None = None
 
 
-def _jobs(folders: Sequence[Path], dataset: Dataset, wanted: Wanted) -> list[_Job]:
+def _jobs(folders: Sequence[Path], dataset: Dataset, way: Way, wanted: Wanted) -> list[_Job]:
     jobs: list[_Job] = []
     for folder in folders:
         try:
             with refusing(EpisodeError, _NOT_WHY):
-                job = _job(folder, dataset, wanted)
+                job = _job(folder, dataset, way, wanted)
         except EpisodeError as error:
             job = _Job(folder, outcome=Outcome(folder, "refused", reason=_why(error)))
         if job.outcome is None and any(job.piece == other.piece for other in jobs):
@@ -154,16 +158,16 @@ def _jobs(folders: Sequence[Path], dataset: Dataset, wanted: Wanted) -> list[_Jo
     return jobs
 
 
-def _job(folder: Path, dataset: Dataset, wanted: Wanted) -> _Job:
-    info = read_info(folder)
+def _job(folder: Path, dataset: Dataset, way: Way, wanted: Wanted) -> _Job:
+    episode = open_episode(folder, way.topics)
+    info = episode.info
     reason = wanted.reason_against(info)
     if reason:
         return _Job(folder, outcome=Outcome(folder, "unwanted", reason=reason))
     if (folder.name, info.started_ns) in dataset.sources:
         return _Job(folder, outcome=Outcome(folder, "present"))
-    if (folder / UNFINISHED).exists():
-        raise EpisodeError(f"was not finished; `carp recover {folder}` completes it")
-    return _Job(folder, info, dataset.piece_folder(folder.name, info))
+    episode.reader()  # what the map says and the bag lacks is known before anything is read
+    return _Job(folder, episode, dataset.piece_folder(folder.name, info))
 
 
 def _converted(
@@ -192,12 +196,12 @@ def _converted(
 
 def _make_piece(way: Way, job: _Job) -> str:
     """Convert an episode, unless an earlier run did; return why not, if so."""
-    if job.info is None or job.piece.is_dir():
+    if job.episode is None or job.piece.is_dir():
         return ""
     try:
         with refusing(EpisodeError, _NOT_WHY):
-            spec, frames = episode_frames(job.folder, job.info, way)
-            write_piece(job.piece, spec, job.folder.name, job.info, frames)
+            spec, frames = episode_frames(job.episode, way)
+            write_piece(job.piece, spec, job.folder.name, job.episode.info, frames)
     except EpisodeError as error:
         return _why(error)
     return ""
@@ -233,4 +237,4 @@ def _is_episode(path: Path) -> bool:
         names = os.listdir(path)
     except OSError:  # it may be one: why it can't be read is said when it is
         return True
-    return any(name in (METADATA, UNFINISHED) or name.endswith(".mcap") for name in names)
+    return any(name in (METADATA, UNFINISHED) or name.endswith(_STORED) for name in names)

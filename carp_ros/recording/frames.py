@@ -21,7 +21,7 @@ from carp_ros.inference.observation import (
 from carp_ros.inference.track import Track
 from carp_ros.recording.frame_grid import FrameGrid
 from carp_ros.recording.mcap_scan import Message
-from carp_ros.recording.message_reader import MessageReader
+from carp_ros.recording.message_reader import MessageReader, Reader
 from carp_ros.robots import Robot
 from carp_ros.types import Array, Observation, Pose
 
@@ -51,12 +51,19 @@ class FrameMaker:
         reference: The camera whose capture times are the frames'.
         rate_hz: Frames per second.
         skew_s: How far from a frame's time an image may have been captured.
+        reader: Of the messages; None reads those of `carp record`.
     """
 
     def __init__(
-        self, robot: Robot, cameras: tuple[str, ...], reference: str, rate_hz: float, skew_s: float
+        self,
+        robot: Robot,
+        cameras: tuple[str, ...],
+        reference: str,
+        rate_hz: float,
+        skew_s: float,
+        reader: Reader | None = None,
     ) -> None:
-        self._reader = MessageReader(robot, cameras)
+        self._reader = reader or MessageReader(robot, cameras)
         self._buffer = ObservationBuffer(cameras, reference, skew_s, _HISTORY_S)
         self._targets = Track[Pose]("target pose", _HISTORY_S, STATE_GAP_S)
         self._openings = Track[float]("gripper command", _HISTORY_S, STATE_GAP_S)
@@ -90,15 +97,16 @@ class FrameMaker:
                 continue
             start_ns = start_ns or stamp_ns
             try:
-                value = self._reader.read(topic, cdr)
+                readings = list(self._reader.readings(topic, stamp_ns, cdr))
             except MessageError as error:
                 after_s = (stamp_ns - start_ns) * 1e-9
                 raise EpisodeError(f"{topic} at {after_s:.2f} s: {error}") from error
-            yield from self.take(topic, stamp_ns, value)
+            for reading in readings:
+                yield from self.take(*reading)
         yield from self._ended(self._grid)
 
     def take(self, topic: str, stamp_ns: int, value: Any) -> Iterator[Frame]:
-        """Add what a `MessageReader` read, and yield the frames of which all has been said.
+        """Add what a `Reader` read, and yield the frames of which all has been said.
 
         Raises:
             EpisodeError: If a moment between two frames has none.
@@ -122,7 +130,8 @@ class FrameMaker:
 
     def _ended(self, grid: FrameGrid[Frame]) -> Iterator[Frame]:
         if self._missing:
-            raise EpisodeError(f"no message on {', '.join(sorted(self._missing))}")
+            missing = map(self._reader.named, sorted(self._missing))
+            raise EpisodeError(f"no message on {', '.join(missing)}")
         made = self._made
         for frame in grid.last_frames():
             made += 1

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from zlib import crc32
 
 import lz4.frame
@@ -23,6 +23,9 @@ from carp_ros.recording.episode import Topic
 from carp_ros.refusal import refusing
 
 _MOST_BYTES = 300_000_000  # of a chunk; ours have 1 MB
+PACKED = ".zstd"
+"""Ends the name of a file that `ros2 bag record --compression-mode file` packed as a whole."""
+
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _METADATA, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0C, 0x0F
 
@@ -56,10 +59,10 @@ class McapScan:
         """
         if not self.path.is_file():  # opening a pipe would wait for ever
             raise ValueError(f"{self.path} is no file; expected an MCAP file")
-        with self.path.open("rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
+        with _opened(self.path) as file:
+            if _read(file, len(_MAGIC)) != _MAGIC:
                 return
-            for opcode, content in _records(file, os.fstat(file.fileno()).st_size):
+            for opcode, content in _records(file, _longest_bytes(self.path)):
                 if opcode == _DATA_END:
                     return
                 try:
@@ -72,6 +75,8 @@ class McapScan:
 
     def _take(self, opcode: int, content: bytes) -> list[Message] | None:
         """Return a record's messages; None if it is not what was written."""
+        if opcode == _MESSAGE:  # in no chunk: storage preset `fastwrite` of `ros2 bag record`
+            return [self._message(content)]
         if opcode != _CHUNK:
             self._learn(opcode, content)
             return []
@@ -105,10 +110,13 @@ class McapScan:
     def _messages(self, records: bytes) -> Iterator[Message]:
         for opcode, content in _records(BytesIO(records), len(records)):
             if opcode == _MESSAGE:
-                channel, _, stamp_ns = struct.unpack_from("<HIQ", content)
-                yield self.topics[channel].name, stamp_ns, content[22:]
+                yield self._message(content)
             else:
                 self._learn(opcode, content)
+
+    def _message(self, content: bytes) -> Message:
+        channel, _, stamp_ns = struct.unpack_from("<HIQ", content)
+        return self.topics[channel].name, stamp_ns, content[22:]
 
     def _learn(self, opcode: int, content: bytes) -> None:
         """Remember a schema, a channel or metadata."""
@@ -116,7 +124,8 @@ class McapScan:
             self._schemas[struct.unpack_from("<H", content)[0]] = _Fields(content, 2).text()
         elif opcode == _CHANNEL:
             channel, schema = struct.unpack_from("<HH", content)
-            self.topics[channel] = Topic(_Fields(content, 4).text(), self._schemas[schema])
+            kind = self._schemas[schema] if schema else ""  # 0: the channel has none
+            self.topics[channel] = Topic(_Fields(content, 4).text(), kind)
         elif opcode == _METADATA:
             reader = _Fields(content, 0)
             name = reader.text()
@@ -135,17 +144,43 @@ def ends_whole(path: Path) -> bool:
         return file.read() == _MAGIC and file.tell() > len(_MAGIC)
 
 
-def _records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield opcode and content of each record up to the first that is cut off."""
+def _opened(path: Path) -> BinaryIO:
+    """Return a file's content, unpacked if `ros2 bag record` packed the whole file."""
+    return cast(BinaryIO, zstd.open(path)) if path.suffix == PACKED else path.open("rb")
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    """Return as much as there is."""
+    try:
+        return file.read(size)
+    except (EOFError, zstd.ZstdError):  # a packed file that is cut off or damaged ends here
+        return b""
+
+
+def _longest_bytes(path: Path) -> int:
+    """Return what no record of a file is longer than; a packed file does not say its size."""
+    return 2 * _MOST_BYTES if path.suffix == PACKED else path.stat().st_size
+
+
+def _records(file: BinaryIO, longest: int) -> Iterator[tuple[int, bytes]]:
+    """Yield opcode and content of each record up to the first that is cut off.
+
+    Args:
+        file: Whose next byte begins a record.
+        longest: In bytes; a record that says it is longer is damaged.
+    """
     while True:
-        head = file.read(9)
+        head = _read(file, 9)
         if len(head) < 9:
             return
         opcode, length = struct.unpack("<BQ", head)
         # A power cut may leave zeros where data was to be.
-        if opcode == 0 or length > size - file.tell():
+        if opcode == 0 or length > longest:
             return
-        yield opcode, file.read(length)
+        content = _read(file, length)
+        if len(content) < length:
+            return
+        yield opcode, content
 
 
 class _Fields:

@@ -72,7 +72,11 @@ def decode_image(kind: str, cdr: bytes) -> Picture:
     Raises:
         MessageError: If its encoding is none of `rgb_from_rows`, or it is cut short or no picture.
     """
-    msg = decode(kind, cdr)
+    return image_of(kind, decode(kind, cdr))
+
+
+def image_of(kind: str, msg: Any) -> Picture:
+    """Return the image of a decoded message, as `decode_image` does."""
     if kind == JPEG:
         require_picture(msg.data, msg.format)
         bgr = cv2.imdecode(msg.data, cv2.IMREAD_COLOR)

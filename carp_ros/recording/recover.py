@@ -14,7 +14,6 @@ from typing import Literal
 
 from carp_ros.files.plain_yaml import texts_from_yaml
 from carp_ros.recording.bag import (
-    METADATA,
     UNFINISHED,
     BagWriter,
     disk_errors,
@@ -23,6 +22,7 @@ from carp_ros.recording.bag import (
     read_count,
     read_info,
 )
+from carp_ros.recording.bag_metadata import METADATA, read_metadata
 from carp_ros.recording.episode import EpisodeInfo, Topic
 from carp_ros.recording.mcap_scan import McapScan, ends_whole
 from carp_ros.recording.mcap_storage import sync
@@ -124,10 +124,9 @@ def _is_whole(folder: Path, file: Path) -> bool:
         return False
     try:
         read_info(folder)
-        read_count(folder)
+        return read_metadata(folder).files == (file.name,)
     except ValueError:
         return False
-    return True
 
 
 def _is_of_another(folder: Path) -> bool:

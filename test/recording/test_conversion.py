@@ -6,11 +6,12 @@ import pytest
 
 from carp_ros.inference.layout import vector_from_tool
 from carp_ros.recording import messages
-from carp_ros.recording.bag import mcap_file, read_info
+from carp_ros.recording.bag import mcap_file
 from carp_ros.recording.bag_frames import Way, episode_frames
 from carp_ros.recording.conversion import Wanted, convert, find_episodes
 from carp_ros.recording.dataset import Dataset
 from carp_ros.recording.dataset_files import data_path, read_episodes, video_path
+from carp_ros.recording.recorded_episode import open_episode
 from carp_ros.recording.tables import read_columns
 from carp_ros.recording.video import read_video
 from carp_ros.types import Pose
@@ -41,7 +42,7 @@ def test_the_dataset_holds_what_the_episodes_showed(bags, tmp_path):
     videos = {name: list(read_video(tmp_path / "set" / video_path(name, 0))) for name in CAMERAS}
     index = 0
     for folder in folders:
-        _, frames = episode_frames(folder, read_info(folder), Way())
+        _, frames = episode_frames(open_episode(folder), Way())
         start_ns = 0
         for number, frame in enumerate(frames):
             seen = frame.observation

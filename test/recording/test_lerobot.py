@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carp_ros.recording.bag import read_info
 from carp_ros.recording.bag_frames import Way, episode_frames
 from carp_ros.recording.conversion import Wanted, convert
 from carp_ros.recording.dataset_reader import DatasetReader
+from carp_ros.recording.recorded_episode import open_episode
 
 CAMERAS = ("wrist_cam", "third_cam")
 ENVIRONMENT = Path(os.environ.get("CARP_LEROBOT", "~/.cache/carp_ros/lerobot-0.4.4")).expanduser()
@@ -43,7 +43,7 @@ def read_by_lerobot(tmp_path_factory, make_recording):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    shown = [frame for bag in bags for frame in episode_frames(bag, read_info(bag), Way())[1]]
+    shown = [frame for bag in bags for frame in episode_frames(open_episode(bag), Way())[1]]
     return DatasetReader(folder / "set"), shown, np.load(folder / "found.npz")
 
 
