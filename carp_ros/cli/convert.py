@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Sequence
@@ -15,9 +16,14 @@ from carp_ros.cli.options import Text, Workers
 from carp_ros.console.progress import Progress
 from carp_ros.inference.observation import SKEW_S
 from carp_ros.recording.bag_frames import Way
+from carp_ros.recording.bag_metadata import metadata_section
 from carp_ros.recording.conversion import Outcome, Wanted, convert, find_episodes
 from carp_ros.recording.dataset_files import INFO
 from carp_ros.recording.frames import DEFAULT_RATE_HZ
+from carp_ros.recording.recorded_episode import is_foreign
+from carp_ros.recording.topic_map import read_topic_map
+from carp_ros.recording.topic_suggestion import suggest_topics
+from carp_ros.refusal import refusing
 from carp_ros.strict import Between
 
 _Quality = Literal["green", "amber", "red"]
@@ -32,9 +38,14 @@ class ConvertCommand:
     for the live policy. True times are kept in the columns stamp_ns. Stop it at any time and run
     the same command again: it goes on where it stopped, and adds episodes that came since.
 
+    Bags of `ros2 bag record` become episodes, too, if a file says what their topics mean.
+
     Attributes:
         bags: Episodes, or folders of episodes.
         out: Folder of the dataset.
+        topics: A YAML file that says what the topics mean of bags that carp did not record;
+            doc/dataset.md has one.
+        suggest_topics: Print such a file, guessed from the first of the bags, and convert nothing.
         rate_hz: Frames per second; not above the rate of the cameras.
         image_size_px: Width and height to resize images to; without it they stay as they are.
         reference: The camera whose captures are the frames; empty takes the rig's first.
@@ -49,7 +60,9 @@ class ConvertCommand:
     """
 
     bags: tyro.conf.Positional[tuple[Path, ...]]
-    out: Path
+    out: Path | None = None
+    topics: Path | None = None
+    suggest_topics: bool = False
     rate_hz: Annotated[int, Between(1, 240)] = DEFAULT_RATE_HZ
     image_size_px: Annotated[tuple[int, int], Between(16, 4096)] | None = None
     reference: Text = ""
@@ -68,8 +81,14 @@ def main(command: ConvertCommand) -> int:
     if not command.bags:
         raise ValueError("no episodes; name their folders: carp convert recordings --out dataset")
     folders = find_episodes(command.bags)
+    if command.suggest_topics:
+        print(suggestion(folders[0]), end="")
+        return 0
+    if command.out is None:
+        raise ValueError("--out is missing; name the dataset's folder: --out datasets/cups")
+    topics = read_topic_map(command.topics) if command.topics else None
     workers = min(command.workers or len(os.sched_getaffinity(0)), len(folders))
-    way = Way(command.rate_hz, command.skew_s, command.reference, command.image_size_px)
+    way = Way(command.rate_hz, command.skew_s, command.reference, command.image_size_px, topics)
     begin_s = time.monotonic()
     progress = Progress(len(folders), "episodes")
     outcomes: list[Outcome] = []
@@ -85,7 +104,29 @@ def main(command: ConvertCommand) -> int:
     print(summary(outcomes, command.rate_hz, time.monotonic() - begin_s))
     if (command.out / INFO).is_file():
         print(f"dataset: {command.out}")
+    if topics is None:
+        refused = [outcome.folder for outcome in outcomes if outcome.status == "refused"]
+        for folder in itertools.islice(filter(_is_foreign, refused), 1):
+            print(f"a map to begin with (--suggest-topics prints it alone):\n{suggestion(folder)}")
     return 1 if any(outcome.status == "refused" for outcome in outcomes) else 0
+
+
+def suggestion(folder: Path) -> str:
+    """Return a topic map to begin with.
+
+    Raises:
+        ValueError: If nothing can be read of the bag.
+    """
+    with refusing(ValueError, str(folder)):
+        return suggest_topics(folder)
+
+
+def _is_foreign(folder: Path) -> bool:
+    """Tell whether a folder is a bag that can be read, and that carp did not record."""
+    try:
+        return is_foreign(metadata_section(folder)) and bool(suggestion(folder))
+    except ValueError:  # what is wrong with it has been said
+        return False
 
 
 def summary(outcomes: Sequence[Outcome], rate_hz: int, wall_s: float) -> str:

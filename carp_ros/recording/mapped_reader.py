@@ -30,7 +30,6 @@ from carp_ros.recording.messages import (
     image_of,
     joints_of,
     pose_of,
-    require_frame,
     stamp_ns,
 )
 from carp_ros.recording.topic_map import (
@@ -241,8 +240,11 @@ def _pose_of(types: Mapping[str, str], part: PoseTopic, frame: str) -> Callable[
     tool = part.tool.pose if part.tool != type(part.tool)() else None
 
     def pose(msg: Any) -> Pose:
-        if kind != BARE_POSE:
-            require_frame(msg, frame, "pose")
+        if kind != BARE_POSE and msg.header.frame_id != frame:
+            raise MessageError(
+                f"pose is in frame {msg.header.frame_id!r}; expected {frame!r}: say so in the map,"
+                " by frame and base_from_frame"
+            )
         if kind == TRANSFORM:
             found = pose_of(msg.transform.translation, msg.transform.rotation)
         else:

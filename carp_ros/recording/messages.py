@@ -171,7 +171,7 @@ def decode_pose(cdr: bytes, frame: str) -> Pose:
         MessageError: If it is in another frame.
     """
     msg = decode(POSE, cdr)
-    require_frame(msg, frame, "pose")
+    _require_frame(msg, frame, "pose")
     return pose_of(msg.pose.position, msg.pose.orientation)
 
 
@@ -199,7 +199,7 @@ def decode_twist(cdr: bytes, frame: str) -> Twist:
         TwistError: If a number is not finite.
     """
     msg = decode(TWIST, cdr)
-    require_frame(msg, frame, "twist")
+    _require_frame(msg, frame, "twist")
     linear, angular = msg.twist.linear, msg.twist.angular
     return Twist(
         np.array([linear.x, linear.y, linear.z]), np.array([angular.x, angular.y, angular.z])
@@ -340,11 +340,6 @@ def _quaternion(quaternion: Array) -> Any:
     return _make("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
 
 
-def require_frame(msg: Any, frame: str, what: str) -> None:
-    """Refuse a decoded message whose header names another frame.
-
-    Raises:
-        MessageError: If it does.
-    """
+def _require_frame(msg: Any, frame: str, what: str) -> None:
     if msg.header.frame_id != frame:
         raise MessageError(f"{what} is in frame {msg.header.frame_id!r}; expected {frame!r}")

@@ -5,8 +5,9 @@ Storage, compression and how many files there are make no difference to what is 
 
 from __future__ import annotations
 
+import heapq
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from carp_ros.refusal import refusing
 
 _OURS = {"rig_file", "started_ns", "verdict"}  # keys that only `carp record` writes
 _MOST_BYTES = 300_000_000  # of a message
+_DISORDER_NS = 200_000_000
 _YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 
 
@@ -70,7 +72,8 @@ class RecordedEpisode:
             ValueError: If a file is missing.
         """
         count = 0
-        for chunk in stored_messages(self.folder, self._bag):
+        chunks = stored_messages(self.folder, self._bag)
+        for chunk in chunks if self.topic_map is None else _as_arrived(chunks):
             count += len(chunk)
             yield chunk
         if count < self._bag.count:
@@ -145,6 +148,29 @@ def stored_messages(folder: Path, metadata: BagMetadata) -> Iterator[list[Messag
         else:
             chunks = sqlite_chunks(path)
         yield from map(_unpacked, chunks) if metadata.packed == "message" else chunks
+
+
+def _as_arrived(chunks: Iterable[list[Message]]) -> Iterator[list[Message]]:
+    """Yield messages sorted by when they were received, as far as they are out of order by 0.2 s.
+
+    `ros2 bag record --compression-mode message` compresses in many threads, and stores what is done
+    first.
+    """
+    waiting: list[tuple[int, int, str, bytes]] = []
+    number = newest_ns = 0
+    for chunk in chunks:
+        for topic, received_ns, cdr in chunk:
+            number += 1  # of equal times, the first stored comes first
+            heapq.heappush(waiting, (received_ns, number, topic, cdr))
+            newest_ns = max(newest_ns, received_ns)
+        yield list(_until(newest_ns - _DISORDER_NS, waiting))
+    yield list(_until(newest_ns, waiting))
+
+
+def _until(end_ns: int, waiting: list[tuple[int, int, str, bytes]]) -> Iterator[Message]:
+    while waiting and waiting[0][0] <= end_ns:
+        received_ns, _, topic, cdr = heapq.heappop(waiting)
+        yield topic, received_ns, cdr
 
 
 def _unpacked(messages: list[Message]) -> list[Message]:

@@ -1,4 +1,4 @@
-"""Bags as `ros2 bag record` leaves them: its storages, its metadata, other topics, no word of carp."""
+"""Bags as `ros2 bag record` leaves them: its storages and metadata, a lab's own topics."""
 
 from __future__ import annotations
 
@@ -186,7 +186,10 @@ def write_metadata(
                 },
                 "message_count": count,
             }
-            for (topic, kind), count in [*counts.items(), (("/rosout", "rcl_interfaces/msg/Log"), 0)]
+            for (topic, kind), count in [
+                *counts.items(),
+                (("/rosout", "rcl_interfaces/msg/Log"), 0),
+            ]
         ],
         "compression_format": "zstd" if packed else "",
         "compression_mode": packed,

@@ -112,6 +112,16 @@ def test_mcap_files_that_only_other_writers_make_are_read(chunks, stored, ours, 
     assert_same_rows(tmp_path / "set", ours)
 
 
+@pytest.mark.parametrize("variant", ["mcap", "sqlite3, messages in zstd"])
+def test_messages_that_many_threads_packed_are_put_in_order(variant, stored, ours, tmp_path):
+    chance = np.random.default_rng(1)
+    places = np.argsort([m[0] + int(chance.integers(0, 100 * MS)) for m in stored], kind="stable")
+    assert sum(places != np.arange(len(stored))) > len(stored) // 2
+    write_bag(tmp_path / "bag", [stored[place] for place in places], variant, files=2)
+    assert run([tmp_path / "bag"], tmp_path / "set", the_map(tmp_path))[0].reason == ""
+    assert_same_rows(tmp_path / "set", ours)
+
+
 @pytest.mark.parametrize("version", [4, 5, 6, 7, 8, 9])
 def test_metadata_of_every_version_are_understood(version, stored, tmp_path):
     folder = write_bag(tmp_path / "bag", stored, version=version)
