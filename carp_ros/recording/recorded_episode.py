@@ -116,9 +116,9 @@ def open_episode(folder: Path, topic_map: TopicMap | None = None) -> RecordedEpi
     metadata = metadata_of(section, folder / METADATA)
     if topic_map is None:
         raise EpisodeError(
-            f"was not recorded by carp; expected a map of its {len(metadata.topics)} topics:"
-            f" `carp convert {folder} --suggest-topics > topics.yaml` writes one to begin with,"
-            " `--topics topics.yaml` uses it"
+            "does not say what the episode is, as bags of other programs don't; expected a map of its"
+            f" {len(metadata.topics)} topics: --topics (--suggest-topics prints one to begin"
+            f" with); of an episode of carp, `carp recover {folder}` finds it"
         )
     return RecordedEpisode(folder, _mapped_info(folder, metadata, topic_map), metadata, topic_map)
 

@@ -195,7 +195,7 @@ def test_a_bag_without_a_map_is_refused_with_the_way_to_one(stored, tmp_path):
     folder = write_bag(tmp_path / "bag", stored)
     (outcome,) = convert([folder], tmp_path / "set", Way(), Wanted())
     assert outcome.status == "refused"
-    assert "was not recorded by carp; expected a map of its 7 topics" in outcome.reason
+    assert "expected a map of its 7 topics: --topics" in outcome.reason
     assert "--suggest-topics" in outcome.reason
 
 
