@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 
 from carp_ros.cli.main import EXTRAS
 from carp_ros.processes.ros_environment import this_environment
-from carp_ros.sim.ur.faults import FaultClient
+from carp_ros.sim.faults import FaultClient
 
 from .loopback_rig import write_rig
 

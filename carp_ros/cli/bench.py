@@ -32,6 +32,7 @@ from carp_ros.files.plain_yaml import load_mapping
 from carp_ros.processes.ros_environment import enter
 from carp_ros.rig import Rig, load_rig
 from carp_ros.share import cache_folder, version
+from carp_ros.sim.controllers import controller_command
 from carp_ros.strict import Between, Matching, Sized
 from carp_ros.system.bringup import describe, rig_path, simulated_rig
 from carp_ros.system.running_system import RunningSystem
@@ -247,8 +248,7 @@ def _round_trip(path: Path, rig: Rig) -> dict[str, Any]:
     Raises:
         DeviceError: If the measuring process failed.
     """
-    command = [sys.executable, "-m", "carp_ros.sim.ur", "--rig", str(path), "--fault-port", "0"]
-    command += ["--priority", str(rig.servo.priority)]
+    command = [*controller_command(rig, path), "--fault-port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as controller:
         try:
             assert controller.stdout is not None

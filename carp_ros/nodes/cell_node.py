@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from sensor_msgs.msg import CameraInfo, Image
@@ -32,10 +31,11 @@ from carp_ros.ros.process import run_node
 from carp_ros.ros.qos import SENSOR
 from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cameras import Image as Picture
+from carp_ros.sim.controllers import controller_command
+from carp_ros.sim.faults import FaultClient
 from carp_ros.sim.levels import LEVELS
 from carp_ros.sim.live_cell import LiveCell, snapshot_name
 from carp_ros.sim.tasks import TASKS, task_named
-from carp_ros.sim.ur.faults import FaultClient
 from carp_ros.strict import Between
 
 _LEAVE_S = 4.5  # the controller lets whoever commands the arm bring it to rest
@@ -161,11 +161,9 @@ def _frame(camera: str) -> str:
 def _start_controller(path: Path, rig: Rig, task: str) -> subprocess.Popen[str]:
     """Start the process that owns the physics."""
     cell: CellConfig = rig.cell or CellConfig()
-    command = [sys.executable, "-m", "carp_ros.sim.ur", "--rig", str(path), "--task", task]
-    command += ["--rig-sha256", rig.sha256, "--seed", str(cell.seed), "--level", cell.level]
+    command = [*controller_command(rig, path), "--task", task]
+    command += ["--seed", str(cell.seed), "--level", cell.level]
     command += ["--fault-port", str(cell.fault_port), "--snapshot", snapshot_name(rig)]
-    # a robot's controller is punctual whatever this machine does: give it what the servo has
-    command += ["--priority", str(rig.servo.priority)]
     environment = {**os.environ, **known_parent()}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 

@@ -18,7 +18,6 @@ from carp_ros.rig import CELL_ADDRESS
 from carp_ros.system.bringup import NodeProcess
 
 _ADDRESSES = 200  # are tried
-_PORTS = (29999, 30003, 30004, 63352)  # of an emulated controller; its fault port goes with them
 
 
 class Identity:
@@ -97,8 +96,10 @@ def _candidates(wanted: str) -> Iterator[str]:
 
 def _is_free(address: str) -> bool:
     """Tell whether an emulated controller could listen there now."""
+    from carp_ros.sim.controllers import PORTS  # only a simulated rig has the package's `sim`
+
     try:
-        for port in _PORTS:
+        for port in PORTS:
             socket.create_server((address, port)).close()
     except OSError:
         return False

@@ -32,9 +32,9 @@ from carp_ros.ros.executor import KeptExecutor
 from carp_ros.ros.messages import chunk_to_msgs, header, twist_to_msg
 from carp_ros.ros.qos import COMMAND, LATCHED, SENSOR
 from carp_ros.servo.devices import make_kinematics
+from carp_ros.sim.faults import FaultClient
 from carp_ros.sim.live_cell import LiveCell, snapshot_name
 from carp_ros.sim.tasks import task_named
-from carp_ros.sim.ur.faults import FaultClient
 from carp_ros.types import Chunk, Twist
 
 from ..loopback_rig import write_rig

@@ -1,4 +1,4 @@
-"""The client of the controller's fault port: for tests, the cell's node and evaluations."""
+"""The client of an emulated controller's fault port: for tests, the cell's node and evaluations."""
 
 from __future__ import annotations
 
