@@ -24,11 +24,10 @@ from carp_ros.chain import longest_reach_m, tcp_pose
 from carp_ros.files.given_file import given_text
 from carp_ros.files.plain_yaml import mapping_from_yaml
 from carp_ros.refusal import named
+from carp_ros.rig_devices import ArmConfig, GripperConfig
 from carp_ros.rig_sections import (
-    ArmConfig,
     CameraConfig,
     CellConfig,
-    GripperConfig,
     LimitsConfig,
     RigName,
     ServoConfig,
@@ -45,16 +44,12 @@ system has that. Whoever starts a system sets it for all of its processes."""
 CELL_CAMERAS = ("wrist_cam", "third_cam")
 """What a simulated cell can draw: the cameras of `sim/scene.py`."""
 
-_PORTS_OF_UR = (29999, *range(30001, 30005), 30011, 30012, 30013)
 _OWN_NAMES = re.compile(
     "cell|chunk|clock|control|diagnostics|episode|gripper_(chunk|command|state)|joint_states"
     "|markers|parameter_events|path|policy|recorder|replay|robot_description|rosout|supervisor"
     "|synthetic|target_pose|teleop|tf|tf_static|tool_pose|trial|.*_node"
 )
 """Where this package's own topics and services begin: no camera may be called so."""
-
-_ROBOTS_OF_DRIVER = {"ur": ("ur5e",)}
-_FASTEST_OF_DRIVER_HZ = {"ur": 500.0}
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,7 @@ class Rig:
 
     def contradictions(self) -> Iterator[str]:
         """Yield which sections do not fit each other."""
-        yield from self._of_the_arm()
+        yield from self.arm.unfit_for(self.robot.name, self.servo.rate_hz)
         yield from self._of_home()
         yield from self._of_times()
         yield from self._of_cameras()
@@ -91,20 +86,6 @@ class Rig:
                 yield "teleop.device is demonstrator, but there is no cell; expected spacemouse"
         else:
             yield from self._of_the_cell(self.cell)
-
-    def _of_the_arm(self) -> Iterator[str]:
-        driver = self.arm.driver
-        robots, fastest_hz = _ROBOTS_OF_DRIVER[driver], _FASTEST_OF_DRIVER_HZ[driver]
-        if self.robot.name not in robots:
-            yield (
-                f"robot is {self.robot.name}, but arm.driver is {driver}, which moves"
-                f" {', '.join(robots)} alone; expected a robot and its own driver"
-            )
-        if self.servo.rate_hz > fastest_hz:
-            yield (
-                f"servo.rate_hz is {self.servo.rate_hz:g}; arm.driver {driver} takes"
-                f" {fastest_hz:g} targets a second at most"
-            )
 
     def _of_home(self) -> Iterator[str]:
         robot, limits, home = self.robot, self.limits, self.home_joints_rad
@@ -139,16 +120,7 @@ class Rig:
 
     def _of_times(self) -> Iterator[str]:
         """Yield what would be late without anything being wrong."""
-        rate_hz, arm, teleop = self.servo.rate_hz, self.arm, self.teleop
-        for name, at_most_hz in (
-            ("arm.watchdog_hz", arm.watchdog_hz),
-            ("1 / arm.state_timeout_s", 1.0 / arm.state_timeout_s),
-        ):
-            if at_most_hz * 5.0 > rate_hz * (1.0 + 1e-9):
-                yield (
-                    f"{name} is {at_most_hz:g} Hz; expected a fifth of servo.rate_hz at most,"
-                    f" {rate_hz / 5.0:g} Hz: a few late ticks would stop the arm"
-                )
+        teleop = self.teleop
         if self.limits.twist_timeout_s * teleop.rate_hz < 2.0 - 1e-9:
             yield (
                 f"limits.twist_timeout_s is {self.limits.twist_timeout_s:g}; expected two periods"
@@ -188,7 +160,7 @@ class Rig:
                 f"gripper.host is {self.gripper.host}, but the cell's gripper is at arm.host;"
                 f" expected {host}"
             )
-        if cell.fault_port in (*_PORTS_OF_UR, self.gripper.port):
+        if cell.fault_port in (*self.arm.ports, self.gripper.port):
             yield f"cell.fault_port is {cell.fault_port}, which another service has; expected 30999"
 
 

@@ -1,7 +1,8 @@
 """The sections of a rig's file, one frozen dataclass each: what each number is, and may be.
 
 What a value may be stands beside it; what values of one section may be together, in its
-`contradictions`. How sections must fit each other stands in `rig.py`.
+`contradictions`. The sections of arms and grippers, which differ by driver, are in
+`rig_devices.py`; how sections must fit each other stands in `rig.py`.
 """
 
 from __future__ import annotations
@@ -25,57 +26,11 @@ TaskName = Literal["cup", "bowl"]
 LevelName = Literal["none", "normal", "hard"]
 """How much of a simulated cell changes: the names of `sim/levels.py`."""
 
-_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-Host = Annotated[
-    str,
-    Matching(
-        rf"{_OCTET}(\.{_OCTET}){{3}}|(?=.{{1,253}}$)(?![0-9.]+$){_LABEL}(\.{_LABEL})*",
-        "an IPv4 address or a host name, as 192.168.1.10",
-    ),
-]
 RigName = Annotated[
     str,
     Matching(r"\w[\w .()+-]{0,62}", "a file name of letters, digits, spaces and _ - . + ( )"),
 ]
-Port = Annotated[int, Between(1, 65535)]
 Seed = Annotated[int, Between(0, 2**31 - 1)]
-
-
-@dataclass(frozen=True)
-class UrConfig:
-    """How to reach a UR arm and how it follows joint targets (servoJ).
-
-    Attributes:
-        driver: `ur` (ur-rtde).
-        host: Address of the controller.
-        gain: servoJ proportional gain; higher follows stiffer, and a real arm hums at 2000.
-        lookahead_s: servoJ smoothing; the arm lags by about this much.
-        watchdog_hz: The robot stops its program when commands come slower than this.
-        state_timeout_s: Robot state older than this stops the arm and latches a fault.
-    """
-
-    driver: Literal["ur"] = "ur"
-    host: Host = "127.0.0.2"
-    gain: Annotated[float, Between(100.0, 2000.0)] = 2000.0
-    lookahead_s: Annotated[float, Between(0.03, 0.2)] = 0.03
-    watchdog_hz: Annotated[float, Between(10.0, 100.0)] = 20.0
-    state_timeout_s: Annotated[float, Between(0.02, 0.5)] = 0.1
-
-
-ArmConfig = UrConfig
-"""Of all drivers, told apart by `driver`; another one's section joins here: `UrConfig | ...`."""
-
-
-@dataclass(frozen=True)
-class GripperConfig:
-    """How to reach the gripper. `speed`, `force`: 0 to 1 of the device's range, never nothing."""
-
-    driver: Literal["robotiq"] = "robotiq"
-    host: Host = "127.0.0.2"
-    port: Port = 63352
-    speed: Annotated[float, Between(0.0, 1.0)] = 1.0
-    force: Annotated[float, Between(0.0, 1.0)] = 0.2
 
 
 @dataclass(frozen=True)

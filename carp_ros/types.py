@@ -161,24 +161,31 @@ class Chunk:
             )
 
 
-class SafetyMode(IntEnum):
-    """What the arm's own safety controller says, in the numbering of UR's RTDE `safety_mode`."""
+class SafetyState(IntEnum):
+    """What an arm's own safety controller says, whoever made it; each driver maps its codes to it.
+
+    The numbers are those of a record in shared memory and mean nothing else.
+    """
 
     UNKNOWN = 0
+    """A code that the driver does not know: counts as a stop."""
     NORMAL = 1
     REDUCED = 2
+    """Slower or weaker limits of the safety controller's own are in force; motion is allowed."""
     PROTECTIVE_STOP = 3
-    RECOVERY = 4
-    SAFEGUARD_STOP = 5
-    SYSTEM_EMERGENCY_STOP = 6
-    ROBOT_EMERGENCY_STOP = 7
-    VIOLATION = 8
-    FAULT = 9
+    """The controller stopped the arm because of what it met or was commanded."""
+    SAFEGUARD_STOP = 4
+    """A fence, a light curtain or an enabling switch stopped the arm."""
+    EMERGENCY_STOP = 5
+    RECOVERY = 6
+    """A person leads the arm back into its limits by hand."""
+    FAULT = 7
+    """The safety controller itself does not work, or saw a limit broken."""
 
     @property
     def may_move(self) -> bool:
-        """Whether the arm accepts motion in this mode."""
-        return self in (SafetyMode.NORMAL, SafetyMode.REDUCED)
+        """Whether the arm accepts motion in this state."""
+        return self in (SafetyState.NORMAL, SafetyState.REDUCED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,17 +196,20 @@ class ArmState:
         robot_time_s: The controller's own clock in [s]; it stands still when the link is dead.
         joints: Measured joint positions of shape (J,) in [rad].
         velocities: Measured joint velocities of shape (J,) in [rad/s].
-        safety_mode: What the arm's safety controller says.
-        ready: Whether the arm now executes streamed joint targets (on a UR: our program runs).
+        safety: What the arm's safety controller says.
+        ready: Whether the arm now executes streamed joint targets.
         speed_scaling: The fraction of commanded speed that the arm executes, 0 to 1.
+        explanation: Where it is not ready: why, and what a person does about it, in the words of
+            this make of arm; empty otherwise.
     """
 
     robot_time_s: float
     joints: Array
     velocities: Array
-    safety_mode: SafetyMode
+    safety: SafetyState
     ready: bool
     speed_scaling: float
+    explanation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from carp_ros.errors import CarpError, ChunkError, TwistError
-from carp_ros.types import Chunk, SafetyMode, Twist
+from carp_ros.types import Chunk, SafetyState, Twist
 
 
 def chunk(**changes):
@@ -87,7 +87,10 @@ def test_refusals_are_errors_that_a_running_system_survives():
 
 
 def test_the_arm_may_move_in_normal_and_reduced_mode_alone():
-    assert [mode for mode in SafetyMode if mode.may_move] == [SafetyMode.NORMAL, SafetyMode.REDUCED]
+    assert [mode for mode in SafetyState if mode.may_move] == [
+        SafetyState.NORMAL,
+        SafetyState.REDUCED,
+    ]
 
 
 def times(kind):

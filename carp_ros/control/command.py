@@ -18,7 +18,7 @@ from carp_ros.control.servo import Mode
 from carp_ros.errors import ChunkError, MessageError
 from carp_ros.processes.mailbox import Mailbox, remove_leftovers
 from carp_ros.refusal import refusing
-from carp_ros.types import Array, Chunk, Pose, SafetyMode, Twist
+from carp_ros.types import Array, Chunk, Pose, SafetyState, Twist
 
 MAX_JOINTS = 8
 MAX_STEPS = 128
@@ -64,7 +64,7 @@ STATE_DTYPE = np.dtype(
         ("moving", np.bool_),
         ("ready", np.bool_),
         ("busy", np.bool_),
-        ("safety_mode", np.int64),
+        ("safety", np.int64),
         ("fault", np.int64),
         ("fault_text", _TEXT),
         ("resets_done", np.int64),
@@ -201,7 +201,7 @@ class ServoState:
         moving: Whether the commanded joints move.
         ready: Whether the arm executes commands.
         busy: Whether the loop pauses now for the arm's recovery, seconds long.
-        safety_mode: What the arm's safety controller says.
+        safety: What the arm's safety controller says.
         fault, fault_text: Why the arm stands and stays; NONE and empty when it does not.
         resets_done: Up to which of `Command.resets` faults were reset.
         chunk_stamp_ns, chunk_begun_ns: When what the newest chunk is a plan for was seen, and when
@@ -224,7 +224,7 @@ class ServoState:
     moving: bool
     ready: bool
     busy: bool
-    safety_mode: SafetyMode
+    safety: SafetyState
     fault: Fault
     fault_text: str
     resets_done: int
@@ -279,7 +279,7 @@ class ServoState:
             name: record[name].item().decode(errors="replace") for name in ("fault_text", "refusal")
         }
         values["mode"] = Mode(values["mode"])
-        values["safety_mode"] = SafetyMode(values["safety_mode"])
+        values["safety"] = SafetyState(values["safety"])
         values["fault"] = Fault(values["fault"])
         return cls(**values)
 

@@ -119,16 +119,12 @@ class Guard:
                 f"no new robot state for {silent_s:.2f} s (limit {self._state_timeout_s} s):"
                 f" {self._if_silent}, then reset"
             )
-        if not arm.safety_mode.may_move:
-            return Fault.SAFETY_STOP, (
-                f"the robot is in {arm.safety_mode.name}: clear its cause, release the e-stop,"
-                " then reset"
-            )
+        if not arm.safety.may_move:
+            remedy = arm.explanation or "clear its cause"
+            return Fault.SAFETY_STOP, (f"the robot is in {arm.safety.name}: {remedy}, then reset")
         if not arm.ready:
-            return Fault.NOT_READY, (
-                "the robot does not run our program (stopped at the pendant, or our commands came"
-                " too late): reset"
-            )
+            why = f" ({arm.explanation})" if arm.explanation else ""
+            return Fault.NOT_READY, f"the robot follows no joint targets{why}: reset"
         return None
 
     def _heartbeat(self, now_ns: int, command: Command) -> tuple[Fault, str] | None:

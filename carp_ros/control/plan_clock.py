@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-_MOST = 1024  # ticks of a slowed robot that are remembered: two seconds of 500 Hz
+_MOST = 2048  # ticks of a slowed robot that are remembered: two seconds at 1 kHz
 
 
 class PlanClock:

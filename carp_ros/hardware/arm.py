@@ -6,14 +6,12 @@ from typing import Protocol
 
 from carp_ros.types import ArmState, Array
 
-RECOVERY_S = 75.0
-"""The longest that any driver's `recover` may take: whoever watches it waits at least as long."""
-
 
 class Arm(Protocol):
     """One arm that follows streamed joint targets. One thread, one process, may use it.
 
-    A driver never moves the arm by itself: not on connect, not after a fault, not on recovery.
+    A driver never moves the arm by itself: not on connect, not after a fault, not on recovery. It
+    maps what its controller says to a `SafetyState`, and explains it beside that in its own words.
     """
 
     def connect(self) -> None:
@@ -43,8 +41,9 @@ class Arm(Protocol):
     def recover(self) -> None:
         """Clear a stop that the arm's own safety raised and make it ready again, without motion.
 
-        Blocks for up to `RECOVERY_S`. It may power the arm up and release its brakes. The caller
-        then seeds its reference from `read`.
+        Blocks for up to `recovery_s` of its section (`rig_devices.py`): whoever watches it waits
+        that long. It may power the arm up and release its brakes. The caller then seeds its
+        reference from `read`.
 
         Raises:
             DeviceError: If the arm refuses, with its reason (too early, e-stop still pressed).

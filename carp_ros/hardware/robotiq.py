@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from carp_ros.errors import DeviceError
-from carp_ros.rig import GripperConfig
+from carp_ros.rig_devices import RobotiqConfig
 from carp_ros.types import GripperState
 
 _TIMEOUT_S = 1.0
@@ -35,7 +35,7 @@ class RobotiqGripper:
     """
 
     def __init__(
-        self, config: GripperConfig, *, open_counts: int = 3, closed_counts: int = 230
+        self, config: RobotiqConfig, *, open_counts: int = 3, closed_counts: int = 230
     ) -> None:
         self._config = config
         self._open_counts = open_counts

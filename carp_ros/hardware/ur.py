@@ -25,8 +25,9 @@ from carp_ros.errors import DeviceError
 from carp_ros.hardware import ur_dashboard
 from carp_ros.hardware.ur_dashboard import Dashboard, wait_for
 from carp_ros.hardware.ur_ports import REAL_TIME, RTDE, closed_port
-from carp_ros.rig import ArmConfig
-from carp_ros.types import ArmState, Array, SafetyMode
+from carp_ros.hardware.ur_safety import safety_of
+from carp_ros.rig_devices import UrArmConfig
+from carp_ros.types import ArmState, Array
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,10 @@ _VARIABLES = [
 ]
 _NO_LINK = "connect first; after a lost link, from a new process"
 _PLAYING = 2  # RTDE runtime_state
-_SAFETY_NUMBERS = frozenset(SafetyMode)
+_NOT_PLAYING = (
+    "our program does not run on its controller: stopped at the pendant, or our commands came too"
+    " late"
+)
 _PROGRAM_TIMEOUT_S = 5.0
 _FRESH_TIMEOUT_S = 0.1
 _ANSWERS_S = 5.0  # what the controller's answers take beside what is waited for
@@ -63,7 +67,7 @@ class UrArm:
         ValueError: If gain or look-ahead is outside what servoJ takes.
     """
 
-    def __init__(self, config: ArmConfig, rate_hz: float = 1.0 / _CYCLE_S) -> None:
+    def __init__(self, config: UrArmConfig, rate_hz: float = 1.0 / _CYCLE_S) -> None:
         if not 100.0 <= config.gain <= 2000.0:
             raise ValueError(f"arm.gain is {config.gain:g}; servoJ takes 100 to 2000")
         if not 0.03 <= config.lookahead_s <= 0.2:
@@ -99,15 +103,18 @@ class UrArm:
                 f"the arm at {self._config.host} reports joints {joints} rad, {velocities} rad/s;"
                 " expected finite numbers"
             )
-        safety_mode = _safety_mode(receive.getSafetyMode())
+        safety, explanation = safety_of(receive.getSafetyMode())
         playing = receive.getRuntimeState() == _PLAYING
+        if safety.may_move:
+            explanation = "" if playing else _NOT_PLAYING
         return ArmState(
             robot_time_s=receive.getTimestamp(),
             joints=np.array(joints),
             velocities=np.array(velocities),
-            safety_mode=safety_mode,
-            ready=playing and safety_mode.may_move,
+            safety=safety,
+            ready=playing and safety.may_move,
             speed_scaling=receive.getSpeedScaling() * receive.getTargetSpeedFraction(),
+            explanation=explanation,
         )
 
     def servo(self, joints: Array) -> None:
@@ -210,8 +217,3 @@ class UrArm:
                 return False
             time.sleep(_CYCLE_S)
         return True
-
-
-def _safety_mode(number: int) -> SafetyMode:
-    """Return the mode; newer controllers know numbers beyond ours, none of which allow motion."""
-    return SafetyMode(number) if number in _SAFETY_NUMBERS else SafetyMode.UNKNOWN

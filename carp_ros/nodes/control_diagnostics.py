@@ -38,7 +38,7 @@ def arm_status(
         message = arbiter.fault_text or f"waiting for {keeper.waiting_for}"
         return status(name, ERROR, message, values)
     values |= {
-        "safety_mode": state.safety_mode.name,
+        "safety": state.safety.name,
         "speed_scaling": f"{state.speed_scaling:.2f}",
         "chunks_followed": state.chunks_followed,
         "chunks_refused": state.chunks_refused,

@@ -47,7 +47,6 @@ from carp_ros.control.command import Link, ServoState, chunk_to_record, link_nam
 from carp_ros.control.realtime import prefer_process
 from carp_ros.control.ros_clock import ClockMapping
 from carp_ros.errors import CarpError, DeviceError, MessageError
-from carp_ros.hardware.arm import RECOVERY_S
 from carp_ros.nodes.chunk_intake import ChunkIntake
 from carp_ros.nodes.control_diagnostics import arm_status, gripper_status, loop_status
 from carp_ros.nodes.control_log import ControlLog
@@ -106,14 +105,14 @@ class ControlNode(ManagedNode):
             rig.limits,
             self._cameras,
             watch_take_over=rig.teleop.watch_during_policy,
-            reset_s=RECOVERY_S + _RESET_MARGIN_S,
+            reset_s=rig.arm.recovery_s + _RESET_MARGIN_S,
         )
         log = self.get_logger()
         self._log = ControlLog(log.error, log.info)
         self._intake = ChunkIntake(rig.robot.base_frame, self._take_chunk, self._refuse_chunk)
         self._link = Link(link_name(os.getpid()), create=True)
         self._keeper = ServoKeeper(
-            self._rig_path, self._link, self._servo_program, self._rig.sha256
+            self._rig_path, self._link, rig.arm.recovery_s, self._servo_program, rig.sha256
         )
         self._gripper = GripperFollower(make_gripper(rig))
         self._diagnostics = DiagnosticsPublisher(self)

@@ -17,14 +17,14 @@ from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
 from carp_ros.errors import DeviceError
-from carp_ros.hardware.arm import RECOVERY_S
 from carp_ros.refusal import in_words
+from carp_ros.rig_devices import LONGEST_RECOVERY_S
 from carp_ros.ros.executor import make_executor
 from carp_ros.ros.guarded_node import GuardedNode
 
 ANSWER_S = 10.0
 # of services that answer when what was asked for is done
-_ANSWERS_S = {"control/reset_fault": RECOVERY_S + ANSWER_S}
+_ANSWERS_S = {"control/reset_fault": LONGEST_RECOVERY_S + ANSWER_S}
 _JOINED_S = 1.0
 
 SomeNode = TypeVar("SomeNode", bound="SpinningNode")

@@ -1,4 +1,7 @@
-"""Which driver a rig's file asks for."""
+"""Which driver a rig's file asks for: the one table of arms and grippers.
+
+A second driver joins with a section in `rig_devices.py`, a module in `hardware/` and a branch here.
+"""
 
 from __future__ import annotations
 

@@ -13,12 +13,10 @@ from pathlib import Path
 
 from carp_ros.control.command import Link, Record, ServoState
 from carp_ros.errors import MessageError
-from carp_ros.hardware.arm import RECOVERY_S
 
 SERVO_PROGRAM = (sys.executable, "-m", "carp_ros.servo.servo_process")
 _START_TIMEOUT_NS = 15_000_000_000  # connecting to a robot and starting its program takes seconds
 _SILENCE_NS = 500_000_000
-_RECOVERY_NS = round(RECOVERY_S * 1e9)
 _STEADY_NS = 5_000_000_000  # one that ran this long did not fail in a row
 _BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 
@@ -29,6 +27,7 @@ class ServoKeeper:
     Args:
         rig_path: The rig's file.
         link: The mailboxes; a first command must be in them before `watch` is called.
+        recovery_s: How long the arm's driver may take to recover: a silence no longer is none.
         program: What to start; `--rig`, `--rig-sha256` and `--link` are added.
         rig_sha256: Of that file; the process refuses another.
     """
@@ -37,6 +36,7 @@ class ServoKeeper:
         self,
         rig_path: Path,
         link: Link,
+        recovery_s: float,
         program: tuple[str, ...] = SERVO_PROGRAM,
         rig_sha256: str = "",
     ) -> None:
@@ -44,6 +44,7 @@ class ServoKeeper:
         self._rig_path = rig_path
         self._program = program
         self._link = link
+        self._recovery_ns = round(recovery_s * 1e9)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_ns = 0
         self._start_at_ns = 0
@@ -125,7 +126,7 @@ class ServoKeeper:
             silent_ns, limit_ns = now_ns - self._started_ns, _START_TIMEOUT_NS
         else:
             silent_ns = now_ns - self.state.now_ns
-            limit_ns = _RECOVERY_NS if self.state.busy else _SILENCE_NS
+            limit_ns = self._recovery_ns if self.state.busy else _SILENCE_NS
         if silent_ns <= limit_ns:
             return ""
         return f"the servo process was silent for {silent_ns * 1e-9:.1f} s and was killed"

@@ -47,7 +47,8 @@ class _Yield:
     under_way: bool = False
     done: bool = False
     left: int = 1  # how often they may yet go there
-    waited: int = 0  # ticks since a reset was asked for
+    asked_ns: int | None = None  # when a reset was first seen to be asked for
+    waited_s: float = 0.0  # since then
 
 
 @dataclass
@@ -96,11 +97,11 @@ class ServoLoop:
             self._obey(command, chunk, now_ns)
         elif self.servo.mode is not Mode.HOLD and not (self._yield and self._yield.under_way):
             self.servo.stop()
-        self._sends = arm.ready and arm.safety_mode.may_move
+        self._sends = arm.ready and arm.safety.may_move
         if self.guard.fault is Fault.NONE:
             self._yield = None
         elif self._sends:
-            self._yield_to(arm, command)
+            self._yield_to(now_ns, arm, command)
         else:
             # nothing that is sent now is executed: stand where the arm stands
             self._yield = None
@@ -116,8 +117,9 @@ class ServoLoop:
         if not self.guard.reset_asked(command) or self.moving:
             return False
         state = self._yield
-        settled = state is None or (state.done and state.waited > 0)  # looked at since it was asked
-        return settled or (state is not None and state.waited >= _MOST_WAITED)
+        # looked at since it was asked for
+        settled = state is None or (state.done and state.asked_ns is not None)
+        return settled or (state is not None and state.waited_s >= _MOST_WAITED_S)
 
     def try_reset(self, command: Command, arm: ArmState, problem: str) -> None:
         """Clear the fault, or keep it. Either way nothing moves.
@@ -142,8 +144,9 @@ class ServoLoop:
 
     def _hindrance(self, arm: ArmState) -> str:
         """Return why the fault can't be cleared now; empty if it can."""
-        if not (arm.ready and arm.safety_mode.may_move):
-            return f"the robot is in {arm.safety_mode.name}, program not running"
+        if not (arm.ready and arm.safety.may_move):
+            why = f": {arm.explanation}" if arm.explanation else ""
+            return f"the robot is in {arm.safety.name} and follows no joint targets{why}"
         if not _rests(arm):
             fastest = float(np.abs(arm.velocities).max())
             return f"the arm still moves at {fastest:.2f} rad/s; wait until it stands"
@@ -158,7 +161,7 @@ class ServoLoop:
                 )
         return ""
 
-    def _yield_to(self, arm: ArmState, command: Command | None) -> None:
+    def _yield_to(self, now_ns: int, arm: ArmState, command: Command | None) -> None:
         """After a fault, once both stand, lead the commanded joints to an arm that is elsewhere.
 
         It could not follow. Left where they are, they press on what is in its way, and the arm
@@ -167,9 +170,10 @@ class ServoLoop:
         """
         state = self._yield = self._yield or _Yield()
         asked = self.guard.reset_asked(command)
-        if asked and not state.waited:  # where it stands may have changed
+        if asked and state.asked_ns is None:  # where it stands may have changed
             state.left, state.done = 2, False
-        state.waited = state.waited + 1 if asked else 0
+        state.asked_ns = (state.asked_ns or now_ns) if asked else None
+        state.waited_s = 0.0 if state.asked_ns is None else (now_ns - state.asked_ns) * 1e-9
         if state.under_way:
             state.under_way = self.servo.mode is not Mode.HOLD
         elif not state.done and not self.moving and self._target is not None and _rests(arm):
@@ -201,7 +205,7 @@ class ServoLoop:
             moving=target.moving if target else False,
             ready=arm.ready,
             busy=busy,
-            safety_mode=arm.safety_mode,
+            safety=arm.safety,
             fault=self.guard.fault,
             fault_text=self.guard.text,
             resets_done=self.guard.resets_done,
@@ -240,7 +244,7 @@ class ServoLoop:
 
 _YIELD_SHARE = 0.1  # of what is a tracking fault; nearer than this the arm is where it was sent
 _RESTING_RAD_S = 0.02
-_MOST_WAITED = 1500  # ticks; three seconds at 500 Hz for the arm to come to rest
+_MOST_WAITED_S = 3.0  # for the arm to come to rest
 
 
 def _rests(arm: ArmState) -> bool:

@@ -7,6 +7,7 @@ library may hang or crash the whole interpreter when its connection drops.
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ from carp_ros.control.kinematics import Kinematics
 from carp_ros.control.realtime import Metronome, request_realtime, starting_pollers
 from carp_ros.control.servo import Servo
 from carp_ros.errors import CarpError, ChunkError, DeviceError, MessageError
-from carp_ros.hardware.arm import RECOVERY_S, Arm
+from carp_ros.hardware.arm import Arm
 from carp_ros.processes.mailbox import remove_leftovers
 from carp_ros.processes.parent import end_with_parent
 from carp_ros.rig import Rig, load_rig
@@ -38,8 +39,7 @@ from carp_ros.types import ArmState, Chunk
 EXIT_DEVICE = 3
 _LATENESS_EVERY = 50  # ticks between two reports of it
 _GIVE_UP_S = 2.0  # without a heartbeat for this long, standing still, the process ends
-# if it hangs for longer than any recovery may take, and nobody is left to kill it
-_HUNG_S = round(RECOVERY_S) + 10
+_HUNG_MARGIN_S = 10  # beside what a recovery may take: nobody may be left to kill a hung process
 _ORPHANED_S = 6  # enough to stop the arm and end, or it was not going to
 
 
@@ -50,6 +50,7 @@ class ServoProcess:
         self._rig = rig
         self._link = link
         self._arm = arm
+        self._hung_s = math.ceil(rig.arm.recovery_s) + _HUNG_MARGIN_S
         self._chunks_seen = link.chunk.count
         self._command: Command | None = None
         self._commands_seen = 0
@@ -66,7 +67,7 @@ class ServoProcess:
         if grant.advice:
             _leave_note(self._link, grant.advice)
         kinematics = make_kinematics(rig)
-        signal.alarm(_HUNG_S)
+        signal.alarm(self._hung_s)
         with starting_pollers():
             self._arm.connect()
         # from here on the robot's watchdog wants targets: lose no time
@@ -88,7 +89,7 @@ class ServoProcess:
             state = loop.state(now_ns, arm, tick, grant.priority)
             self._link.state.write(state.to_record())
             if tick_number % _LATENESS_EVERY == 0:
-                signal.alarm(_HUNG_S)  # the kernel's: the client library may hang with the GIL
+                signal.alarm(self._hung_s)  # the kernel's: the client library may hang with the GIL
                 lateness["counts"] = metronome.lateness.counts
                 lateness["worst_ns"] = metronome.lateness.worst_ns
                 lateness["skipped"] = metronome.skipped
@@ -144,7 +145,7 @@ class ServoProcess:
         self._link.state.write(loop.state(now_ns, arm, tick, priority, busy=True).to_record())
         problem = ""
         try:
-            if not (arm.ready and arm.safety_mode.may_move):
+            if not (arm.ready and arm.safety.may_move):
                 self._arm.recover()
         except DeviceError as error:
             problem = str(error)

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from carp_ros.hardware.arm import RECOVERY_S
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.rig import CELL_ADDRESS, Rig, load_rig
+from carp_ros.rig_devices import LONGEST_RECOVERY_S
 from carp_ros.share import share_folder
 
 _ESSENTIAL = ("cell_node", "control_node")
 _NAMESPACE = "(?!.*__)[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*"  # of ROS names
 
-READY_WITHIN_S = RECOVERY_S + 45.0
+READY_WITHIN_S = LONGEST_RECOVERY_S + 45.0
 """How long a system may take to be up: a robot may power up and release its brakes first, and a
 policy is loaded and compared with its golden case after that."""
 

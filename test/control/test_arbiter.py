@@ -9,7 +9,7 @@ from carp_ros.control.arbiter import Arbiter, Source, Status
 from carp_ros.control.command import Fault, ServoState
 from carp_ros.control.servo import Mode
 from carp_ros.rig import load_rig
-from carp_ros.types import Pose, SafetyMode, Twist
+from carp_ros.types import Pose, SafetyState, Twist
 
 LIMITS = load_rig(Path(__file__).parents[2] / "config" / "ur5e_sim.yaml").limits
 NOW_NS = 50_000_000_000
@@ -33,7 +33,7 @@ def servo_state(**changes):
         "moving": False,
         "ready": True,
         "busy": False,
-        "safety_mode": SafetyMode.NORMAL,
+        "safety": SafetyState.NORMAL,
         "fault": Fault.NONE,
         "fault_text": "",
         "resets_done": 0,

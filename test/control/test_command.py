@@ -20,7 +20,7 @@ from carp_ros.control.command import (
 )
 from carp_ros.control.servo import Mode
 from carp_ros.errors import ChunkError, DeviceError
-from carp_ros.types import Chunk, Pose, SafetyMode, Twist
+from carp_ros.types import Chunk, Pose, SafetyState, Twist
 
 up_to_20 = st.integers(1, 20)
 fast = settings(max_examples=30, deadline=None)
@@ -66,7 +66,7 @@ def states(draw):
         moving=draw(st.booleans()),
         ready=draw(st.booleans()),
         busy=draw(st.booleans()),
-        safety_mode=draw(st.sampled_from(SafetyMode)),
+        safety=draw(st.sampled_from(SafetyState)),
         fault=draw(st.sampled_from(Fault)),
         fault_text=draw(texts),
         resets_done=draw(integers),

@@ -14,7 +14,7 @@ from carp_ros.control.guard import Guard
 from carp_ros.control.servo import Mode
 from carp_ros.geometry import quaternion_from_rotvec
 from carp_ros.rig import load_rig
-from carp_ros.types import ArmState, Pose, SafetyMode, Twist
+from carp_ros.types import ArmState, Pose, SafetyState, Twist
 
 LIMITS = load_rig(Path(__file__).parents[2] / "config" / "ur5e_sim.yaml").limits
 START_NS = 3_000_000_000
@@ -22,7 +22,7 @@ MS = 1_000_000
 HERE = Pose(np.array([0.4, 0.0, 0.3]), np.array([0.0, 0.0, 0.0, 1.0]))
 STILL = Twist(np.zeros(3), np.zeros(3))
 COMMAND = Command(START_NS, Mode.TWIST, 4, 2, False, STILL, 0, 0.0)
-ARM = ArmState(1.0, np.zeros(6), np.zeros(6), SafetyMode.NORMAL, True, 1.0)
+ARM = ArmState(1.0, np.zeros(6), np.zeros(6), SafetyState.NORMAL, True, 1.0)
 
 
 class Watched:
@@ -75,12 +75,14 @@ def silence_the_control_node(watched):
 
 
 def stop_the_program(watched):
-    watched.arm = dataclasses.replace(watched.arm, ready=False)
+    watched.arm = dataclasses.replace(watched.arm, ready=False, explanation="halted by hand")
     watched.pass_ms()
 
 
 def trip_safety(watched):
-    watched.arm = dataclasses.replace(watched.arm, safety_mode=SafetyMode.PROTECTIVE_STOP)
+    watched.arm = dataclasses.replace(
+        watched.arm, safety=SafetyState.PROTECTIVE_STOP, explanation="push the green button"
+    )
     watched.pass_ms()
 
 
@@ -108,8 +110,11 @@ CAUSES = {
         Fault.CONTROL_SILENT,
         r"no heartbeat of the control node for 0.20 s \(limit 0.2 s\)",
     ),
-    stop_the_program: (Fault.NOT_READY, r"does not run our program .*reset"),
-    trip_safety: (Fault.SAFETY_STOP, r"robot is in PROTECTIVE_STOP: .*then reset"),
+    stop_the_program: (Fault.NOT_READY, r"follows no joint targets \(halted by hand\): reset"),
+    trip_safety: (
+        Fault.SAFETY_STOP,
+        r"robot is in PROTECTIVE_STOP: push the green button, then reset",
+    ),
     block_the_tool: (Fault.TRACKING, r"tool is 0.060 m and 0.00 rad from .*limits 0.05 m, 0.3 rad"),
     twist_the_tool: (Fault.TRACKING, r"tool is 0.000 m and 0.40 rad from"),
     lose_the_pose: (Fault.TRACKING, r"tool is nan m"),
@@ -119,7 +124,7 @@ causes = pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.__name
 
 def end_cause(watched):
     watched.robot_runs = watched.control_runs = True
-    watched.arm = dataclasses.replace(watched.arm, ready=True, safety_mode=SafetyMode.NORMAL)
+    watched.arm = dataclasses.replace(watched.arm, ready=True, safety=SafetyState.NORMAL)
     watched.target = HERE
 
 
@@ -199,9 +204,9 @@ def test_up_to_its_limits_nothing_is_a_fault(watched):
     assert watched.may_move
 
 
-@pytest.mark.parametrize("mode", SafetyMode)
-def test_the_arm_moves_in_the_safety_modes_that_allow_it_alone(watched, mode):
-    watched.arm = dataclasses.replace(watched.arm, safety_mode=mode)
+@pytest.mark.parametrize("mode", SafetyState)
+def test_the_arm_moves_only_in_the_safety_states_that_allow_it(watched, mode):
+    watched.arm = dataclasses.replace(watched.arm, safety=mode)
     watched.pass_ms()
 
     assert watched.may_move == mode.may_move

@@ -10,7 +10,7 @@ import pytest
 
 from carp_ros.errors import DeviceError
 from carp_ros.hardware.robotiq import RobotiqGripper
-from carp_ros.rig import GripperConfig
+from carp_ros.rig_devices import RobotiqConfig
 
 
 class ScriptedPort:
@@ -36,7 +36,7 @@ class ScriptedPort:
 
 @pytest.fixture
 def gripper(ur_controller) -> Iterator[RobotiqGripper]:
-    connected = RobotiqGripper(GripperConfig(host=ur_controller.host))
+    connected = RobotiqGripper(RobotiqConfig(host=ur_controller.host))
     connected.connect()
     yield connected
     connected.close()
@@ -51,7 +51,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 3.0) -> None:
 
 def scripted(*connections: list[bytes]) -> RobotiqGripper:
     port = ScriptedPort(*connections).port
-    return RobotiqGripper(GripperConfig(host="127.0.0.1", port=port))
+    return RobotiqGripper(RobotiqConfig(host="127.0.0.1", port=port))
 
 
 @pytest.mark.parametrize("opening", [1.0, 0.4, 0.0])
@@ -78,7 +78,7 @@ def test_fingers_that_meet_an_object_hold_it_until_they_open(ur_controller, grip
 def test_an_active_gripper_is_not_activated_again(ur_controller, gripper):
     gripper.move(0.6)
     wait_until(lambda: gripper.read().opening > 0.59)
-    RobotiqGripper(GripperConfig(host=ur_controller.host)).connect()
+    RobotiqGripper(RobotiqConfig(host=ur_controller.host)).connect()
     time.sleep(0.1)
     assert gripper.read().opening > 0.59
 
@@ -99,7 +99,7 @@ def test_a_gripper_without_power_says_so_and_is_activated_once_it_is_back(ur_con
 
 def test_nothing_listening_is_named_with_its_address():
     with pytest.raises(DeviceError, match=r"127\.250\.250\.250:63352 does not answer"):
-        RobotiqGripper(GripperConfig(host="127.250.250.250")).connect()
+        RobotiqGripper(RobotiqConfig(host="127.250.250.250")).connect()
 
 
 def test_a_lost_link_is_reported_once_and_opened_again_by_the_next_call():
@@ -120,7 +120,7 @@ def test_a_fault_of_the_gripper_is_an_error():
 def test_calibrated_counts_map_to_open_and_closed():
     port = ScriptedPort([b"FLT 0\nPRE 0\nOBJ 2\nPOS 10\n", b"FLT 0\nPRE 0\nOBJ 2\nPOS 210\n"]).port
     gripper = RobotiqGripper(
-        GripperConfig(host="127.0.0.1", port=port), open_counts=10, closed_counts=210
+        RobotiqConfig(host="127.0.0.1", port=port), open_counts=10, closed_counts=210
     )
     assert gripper.read().opening == 0.0
     closed = gripper.read()

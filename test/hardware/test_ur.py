@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 from carp_ros.errors import DeviceError
-from carp_ros.hardware.arm import RECOVERY_S
 from carp_ros.hardware.ur import LONGEST_RECOVERY_S, UrArm
-from carp_ros.rig import ArmConfig
-from carp_ros.types import ArmState, Array, SafetyMode
+from carp_ros.rig_devices import UrArmConfig
+from carp_ros.types import ArmState, Array, SafetyState
 
 pytestmark = pytest.mark.realtime
 
@@ -29,8 +28,8 @@ MOVE_FOR_EVER = """
 import sys, time
 import numpy as np
 from carp_ros.hardware.ur import UrArm
-from carp_ros.rig import ArmConfig
-arm = UrArm(ArmConfig(host=sys.argv[1], watchdog_hz=float(sys.argv[2])))
+from carp_ros.rig_devices import UrArmConfig
+arm = UrArm(UrArmConfig(host=sys.argv[1], watchdog_hz=float(sys.argv[2])))
 arm.connect()
 target, due_s = arm.read().joints, time.monotonic()
 step_rad = -0.3 * 0.002 * np.sign(target[0])
@@ -46,8 +45,8 @@ while True:
 CLOSE_WHEN_TOLD = """
 import sys
 from carp_ros.hardware.ur import UrArm
-from carp_ros.rig import ArmConfig
-arm = UrArm(ArmConfig(host=sys.argv[1]))
+from carp_ros.rig_devices import UrArmConfig
+arm = UrArm(UrArmConfig(host=sys.argv[1]))
 arm.connect()
 sys.stdout.write(".")
 sys.stdout.flush()
@@ -56,8 +55,8 @@ arm.close()
 """
 
 
-def config(ur_controller) -> ArmConfig:
-    return ArmConfig(host=ur_controller.host, watchdog_hz=1 / WATCHDOG_S)
+def config(ur_controller) -> UrArmConfig:
+    return UrArmConfig(host=ur_controller.host, watchdog_hz=1 / WATCHDOG_S)
 
 
 @pytest.fixture
@@ -129,7 +128,7 @@ def test_connecting_moves_nothing_and_reads_where_the_arm_is(ur_controller, arm)
     truth = ur_controller.faults.state()
     np.testing.assert_array_equal(state.joints, truth["joints"])
     assert state.ready
-    assert state.safety_mode is SafetyMode.NORMAL
+    assert state.safety is SafetyState.NORMAL
     assert state.robot_time_s == pytest.approx(truth["time_s"], abs=0.05)
     assert truth["fastest_rad_s"] == 0.0
 
@@ -149,7 +148,7 @@ def test_a_protective_stop_ends_motion_until_it_is_recovered(ur_controller, arm)
     Stream(arm).run(0.3, amplitude_rad=0.1)
     ur_controller.faults.protective_stop()
     Stream(arm).run_into_stop()
-    assert arm.read().safety_mode is SafetyMode.PROTECTIVE_STOP
+    assert arm.read().safety is SafetyState.PROTECTIVE_STOP
     slowing = watch(ur_controller, 0.2)
     assert_still(slowing[-10:])
     with pytest.raises(DeviceError, match="Cannot unlock protective stop until"):
@@ -175,7 +174,7 @@ def test_an_emergency_stop_is_recovered_with_power_and_brakes(ur_controller, arm
     Stream(arm).run(0.2, amplitude_rad=0.1)
     ur_controller.faults.emergency_stop()
     Stream(arm).run_into_stop()
-    assert arm.read().safety_mode is SafetyMode.ROBOT_EMERGENCY_STOP
+    assert arm.read().safety is SafetyState.EMERGENCY_STOP
     with pytest.raises(DeviceError, match="ROBOT_EMERGENCY_STOP; release the emergency stop"):
         arm.recover()
     ur_controller.faults.release_emergency_stop()
@@ -259,11 +258,11 @@ def test_an_arm_that_is_not_operational_is_not_connected(ur_controller):
 
 def test_nothing_listening_is_named_with_its_address():
     with pytest.raises(DeviceError, match=r"127\.250\.250\.250"):
-        UrArm(ArmConfig(host="127.250.250.250")).connect()
+        UrArm(UrArmConfig(host="127.250.250.250")).connect()
 
 
 def test_recovering_fits_into_the_time_that_all_who_watch_it_give():
-    assert LONGEST_RECOVERY_S <= RECOVERY_S
+    assert UrArmConfig.recovery_s >= LONGEST_RECOVERY_S
 
 
 @pytest.mark.parametrize("rate_hz", [500.0, 125.0])
@@ -326,7 +325,7 @@ def test_a_link_that_ur_rtde_fails_to_make_anew_is_said_in_a_line(ur_controller,
 def test_what_servoj_does_not_take_is_refused_at_once(changes):
     (key,) = changes
     with pytest.raises(ValueError, match=f"arm.{key}"):
-        UrArm(dataclasses.replace(ArmConfig(), **changes))
+        UrArm(dataclasses.replace(UrArmConfig(), **changes))
 
 
 def client(ur_controller, code: str, dots: int) -> subprocess.Popen[str]:
@@ -365,7 +364,7 @@ def test_a_dropped_link_ends_the_client_and_stops_the_arm(ur_controller):
     ur_controller.faults.drop_rtde()
     wait_for_stop()
     moved = np.ptp(watch(ur_controller, 0.8), axis=0).max()
-    assert moved < 0.3 * ArmConfig().lookahead_s  # what was left to the target before the drop
+    assert moved < 0.3 * UrArmConfig().lookahead_s  # what was left to the target before the drop
     process.communicate(timeout=10.0)
     assert process.returncode != 0
     assert_still(watch(ur_controller, 0.1))

@@ -9,7 +9,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.hardware import ur_ports
 from carp_ros.hardware.ur import UrArm
 from carp_ros.hardware.ur_ports import DASHBOARD, REAL_TIME, RTDE, closed_port
-from carp_ros.rig import ArmConfig
+from carp_ros.rig_devices import UrArmConfig
 
 
 @pytest.fixture
@@ -53,4 +53,4 @@ def test_a_host_that_is_none_is_told_with_the_key_of_the_rig():
 
 def test_the_driver_tells_that_the_dashboard_is_switched_off(host):
     with pytest.raises(DeviceError, match="its Dashboard Server does not listen"):
-        UrArm(ArmConfig(host=host)).connect()
+        UrArm(UrArmConfig(host=host)).connect()

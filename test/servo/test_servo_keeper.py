@@ -10,7 +10,7 @@ import pytest
 from carp_ros.control.command import LATENESS_DTYPE, NOTE_DTYPE, Fault, Link, ServoState
 from carp_ros.control.servo import Mode
 from carp_ros.servo.servo_keeper import SERVO_PROGRAM, ServoKeeper
-from carp_ros.types import Pose, SafetyMode
+from carp_ros.types import Pose, SafetyState
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -30,7 +30,7 @@ STATE = ServoState(
     moving=False,
     ready=True,
     busy=False,
-    safety_mode=SafetyMode.NORMAL,
+    safety=SafetyState.NORMAL,
     fault=Fault.NONE,
     fault_text="",
     resets_done=0,
@@ -52,7 +52,7 @@ class Bench:
         self.now_ns = START_NS
 
     def keep(self, script):
-        return ServoKeeper(Path("rig.yaml"), self.link, ("/bin/sh", "-c", script), "ab12")
+        return ServoKeeper(Path("rig.yaml"), self.link, 75.0, ("/bin/sh", "-c", script), "ab12")
 
     def watch(self, after_ns=0):
         self.now_ns += after_ns

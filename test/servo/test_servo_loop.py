@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carp_ros.control.command import Command, Fault
+from carp_ros.control.command import Command, Fault, ServoState
 from carp_ros.control.guard import Guard
 from carp_ros.control.kinematics import Kinematics
 from carp_ros.control.servo import Mode, Servo
 from carp_ros.rig import load_rig
+from carp_ros.robots import FR3
 from carp_ros.servo.servo_loop import ServoLoop
-from carp_ros.types import ArmState, Chunk, Pose, SafetyMode, Twist
+from carp_ros.types import ArmState, Chunk, Pose, SafetyState, Twist
 
 RIG = load_rig(Path(__file__).parents[2] / "config" / "ur5e_sim.yaml")
 HOME = np.array(RIG.home_joints_rad)
@@ -37,7 +38,7 @@ class Bench:
     def __init__(self, joints=HOME):
         self.loop = make_loop(joints)
         self.now_ns = START_NS
-        self.arm = ArmState(0.0, joints, np.zeros(6), SafetyMode.NORMAL, True, 1.0)
+        self.arm = ArmState(0.0, joints, np.zeros(6), SafetyState.NORMAL, True, 1.0)
         self.command = Command(START_NS, Mode.HOLD, 0, 0, False, STILL, 0, 0.0)
         self.chunk = None
         self.blocked = False
@@ -240,7 +241,7 @@ def test_going_home_is_not_resumed_without_a_new_enable():
 
 
 def stop_safety(bench):
-    bench.change_arm(safety_mode=SafetyMode.PROTECTIVE_STOP)
+    bench.change_arm(safety=SafetyState.PROTECTIVE_STOP)
 
 
 def stop_program(bench):
@@ -297,7 +298,7 @@ def test_after_a_reset_the_arm_stands_where_it_is_until_a_newer_enable(moving, b
     moving.tick()
     moving.change_arm(
         ready=True,
-        safety_mode=SafetyMode.NORMAL,
+        safety=SafetyState.NORMAL,
         joints=moving.arm.joints + 0.03,
     )
     measured = moving.arm.joints
@@ -442,7 +443,7 @@ def test_hands_and_the_way_home_are_slowed_too(mode):
     ("problem", "words"),
     [
         ("the e-stop is pressed", "reset failed: the e-stop is pressed"),
-        ("", "reset failed: the robot is in PROTECTIVE_STOP, program not running"),
+        ("", "reset failed: the robot is in PROTECTIVE_STOP and follows no joint targets"),
     ],
 )
 def test_a_reset_is_refused_while_its_cause_stands(moving, problem, words):
@@ -462,7 +463,7 @@ def test_a_reset_is_refused_while_its_cause_stands(moving, problem, words):
 def test_a_reset_is_refused_when_recovery_failed_though_the_arm_seems_sound(moving):
     stop_safety(moving)
     moving.tick()
-    moving.change_arm(safety_mode=SafetyMode.NORMAL)
+    moving.change_arm(safety=SafetyState.NORMAL)
 
     moving.reset("the controller did not answer")
 
@@ -516,3 +517,30 @@ def test_the_state_tells_what_was_measured_and_what_was_commanded(moving):
     assert (state.mode, state.moving, state.ready, state.busy) == (Mode.TWIST, True, True, False)
     assert state.robot_time_s == pytest.approx(moving.now_ns * 1e-9)
     assert state.ticks == 63
+
+
+def test_an_arm_of_seven_joints_is_led_and_reported_at_its_own_rate():
+    kinematics = Kinematics(FR3, Pose(np.array([0.0, 0.0, 0.1]), np.array([0.0, 0.0, 0.0, 1.0])))
+    joints = np.array([0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785])
+    limits = dataclasses.replace(RIG.limits, workspace_min_m=(0.1, -0.6, 0.0))
+    servo = Servo(kinematics, limits, 0.001, RIG.servo.blend_s, joints, 0.0)
+    loop = ServoLoop(kinematics, servo, Guard(limits, 0.1, 0.1), joints)
+    arm = ArmState(0.0, joints, np.zeros(7), SafetyState.NORMAL, True, 1.0)
+    command = Command(START_NS, Mode.HOLD, 0, 0, False, STILL, 0, 0.0)
+    start = kinematics.tcp_pose(joints).position
+    for i in range(401):
+        now_ns = START_NS + i * 1_000_000
+        arm = dataclasses.replace(arm, robot_time_s=now_ns * 1e-9)
+        command = dataclasses.replace(command, heartbeat_ns=now_ns)
+        if i > 0:
+            command = dataclasses.replace(
+                command, mode=Mode.TWIST, enables=1, twist=ASIDE, twist_ns=now_ns
+            )
+        tick = loop.tick(now_ns, arm, command, None)
+        arm = dataclasses.replace(arm, joints=tick.target.joints)
+
+    state = ServoState.from_record(loop.state(now_ns, arm, tick, 0).to_record())
+    moved = kinematics.tcp_pose(arm.joints).position - start
+    assert state.fault is Fault.NONE
+    assert state.joints.shape == state.velocities.shape == state.target_joints.shape == (7,)
+    np.testing.assert_allclose(moved, [0.0, 0.1 * 0.35, 0.0], atol=0.004)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from carp_ros.types import SafetyMode
+from carp_ros.hardware.ur_safety import UrSafetyMode
 
 
 class RobotMode(IntEnum):
@@ -41,39 +41,39 @@ class SafetyController:
     @property
     def status_bits(self) -> int:
         """RTDE `safety_status_bits`."""
-        if self.safety_mode is SafetyMode.PROTECTIVE_STOP:
+        if self.safety_mode is UrSafetyMode.PROTECTIVE_STOP:
             return 1 << 2 | 1 << 10
-        if self.safety_mode is SafetyMode.ROBOT_EMERGENCY_STOP:
+        if self.safety_mode is UrSafetyMode.ROBOT_EMERGENCY_STOP:
             return 1 << 6 | 1 << 7 | 1 << 10
         return 1
 
     def protective_stop(self, now_s: float) -> None:
         """Stop the arm because of what it met; power stays on."""
         if self.safety_mode.may_move:
-            self.safety_mode = SafetyMode.PROTECTIVE_STOP
+            self.safety_mode = UrSafetyMode.PROTECTIVE_STOP
             self._stopped_at_s = now_s
 
     def unlock(self, now_s: float) -> str | None:
         """End a protective stop; return why not, or None."""
-        if self.safety_mode is not SafetyMode.PROTECTIVE_STOP:
+        if self.safety_mode is not UrSafetyMode.PROTECTIVE_STOP:
             return None
         if now_s - self._stopped_at_s < self._unlock_delay_s:
             return (
                 f"Cannot unlock protective stop until {self._unlock_delay_s:g}s after occurrence."
                 " Always inspect cause of protective stop before unlocking"
             )
-        self.safety_mode = SafetyMode.NORMAL
+        self.safety_mode = UrSafetyMode.NORMAL
         return None
 
     def emergency_stop(self) -> None:
         """Press the emergency stop: the arm stops and loses power."""
-        self.safety_mode = SafetyMode.ROBOT_EMERGENCY_STOP
+        self.safety_mode = UrSafetyMode.ROBOT_EMERGENCY_STOP
         self.power_off()
 
     def release_emergency_stop(self) -> None:
         """Pull the emergency stop out again; power stays off until someone turns it on."""
-        if self.safety_mode is SafetyMode.ROBOT_EMERGENCY_STOP:
-            self.safety_mode = SafetyMode.NORMAL
+        if self.safety_mode is UrSafetyMode.ROBOT_EMERGENCY_STOP:
+            self.safety_mode = UrSafetyMode.NORMAL
 
     def power_on(self, now_s: float) -> None:
         """Give the arm power; the brakes stay closed."""
@@ -93,7 +93,7 @@ class SafetyController:
 
     def restore(self) -> None:
         """Be powered and without a stop, at once."""
-        self.safety_mode = SafetyMode.NORMAL
+        self.safety_mode = UrSafetyMode.NORMAL
         self.robot_mode = RobotMode.RUNNING
         self._change: tuple[float, RobotMode] | None = None
 

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carp_ros.hardware.ur_safety import UrSafetyMode
 from carp_ros.robots import UR5E
 from carp_ros.sim.ur import program
 from carp_ros.sim.ur.controller import Controller, Runtime
 from carp_ros.sim.ur.plant import CYCLE_S, KinematicPlant
 from carp_ros.sim.ur.safety import RobotMode
-from carp_ros.types import SafetyMode
 
 HOME = np.array([-0.3, -1.7, 1.7, -1.6, -1.57, -1.9])
 PROGRAM = "def rtde_control():\n  sync()\nend\n"
@@ -211,7 +211,7 @@ def test_a_set_point_beyond_the_limits_is_a_protective_stop(elbow_rad_s, duratio
     cell.speed(0.0, 0.0, elbow_rad_s, 0.0, 0.0, 0.0)
     joints = cell.run(duration_s)
     assert steps(joints).max() <= max(UR5E.max_speed_rad_s) * CYCLE_S * (1 + 1e-6)
-    assert cell.controller.safety.safety_mode is SafetyMode.PROTECTIVE_STOP
+    assert cell.controller.safety.safety_mode is UrSafetyMode.PROTECTIVE_STOP
 
 
 def test_a_target_that_is_no_number_ends_the_program_without_motion():
