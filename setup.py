@@ -10,6 +10,7 @@ from setuptools import find_packages, setup
 NAME = "carp_ros"
 MANIFEST = ElementTree.parse("package.xml").getroot()  # the one home of name, version, license
 NODES = (
+    "camera_node",
     "cell_node",
     "control_node",
     "policy_node",

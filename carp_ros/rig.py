@@ -24,9 +24,8 @@ from carp_ros.chain import longest_reach_m, tcp_pose
 from carp_ros.files.given_file import given_text
 from carp_ros.files.plain_yaml import mapping_from_yaml
 from carp_ros.refusal import named
-from carp_ros.rig_devices import ArmConfig, GripperConfig
+from carp_ros.rig_devices import ArmConfig, CameraConfig, GripperConfig
 from carp_ros.rig_sections import (
-    CameraConfig,
     CellConfig,
     LimitsConfig,
     RigName,

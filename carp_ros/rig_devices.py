@@ -115,6 +115,54 @@ GripperConfig = RobotiqConfig
 """Of all drivers, as `ArmConfig` is."""
 
 
+_Pixels = Annotated[int, Between(16, 4096)]
+
+
+@dataclass(frozen=True)
+class CameraSection:
+    """What the section of every camera has; its images come on `<name>/image_raw`.
+
+    Attributes:
+        driver: Its name; a literal in each subclass.
+        width_px, height_px: Of each image; even, as video has it.
+        rate_hz: How many a second.
+    """
+
+    driver: str = ""
+    width_px: _Pixels = 320
+    height_px: _Pixels = 240
+    rate_hz: Annotated[float, Between(1.0, 240.0)] = 30.0
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what these numbers may not be."""
+        for name in ("width_px", "height_px"):
+            if getattr(self, name) % 2:
+                yield f"{name} is {getattr(self, name)}; expected an even number, as video has it"
+
+
+@dataclass(frozen=True)
+class CellCameraConfig(CameraSection):
+    """A camera of the simulated cell, which draws it."""
+
+    driver: Literal["cell"] = "cell"
+
+
+@dataclass(frozen=True)
+class ExternalCameraConfig(CameraSection):
+    """A camera whose images a ROS driver publishes that is no part of this package."""
+
+    driver: Literal["external"] = "external"
+
+
+CameraConfig = CellCameraConfig | ExternalCameraConfig
+"""Of all drivers, told apart by `driver`."""
+
+
+def optical_frame(camera: str) -> str:
+    """Return the name of a camera's frame: x right, y down, z ahead."""
+    return f"{camera}_optical_frame"
+
+
 def _too_fast(name: str, at_most_hz: float, rate_hz: float) -> Iterator[str]:
     """Yield that something waits for less than five ticks of the servo, if it does."""
     if at_most_hz * 5.0 > rate_hz * (1.0 + 1e-9):

@@ -1,7 +1,7 @@
 """The sections of a rig's file, one frozen dataclass each: what each number is, and may be.
 
 What a value may be stands beside it; what values of one section may be together, in its
-`contradictions`. The sections of arms and grippers, which differ by driver, are in
+`contradictions`. The sections of arms, grippers and cameras, which differ by driver, are in
 `rig_devices.py`; how sections must fit each other stands in `rig.py`.
 """
 
@@ -184,32 +184,6 @@ class TeleopConfig:
                 f"deadman_button and gripper_button are both {self.gripper_button}; expected two"
                 " buttons"
             )
-
-
-_Pixels = Annotated[int, Between(16, 4096)]
-
-
-@dataclass(frozen=True)
-class CameraConfig:
-    """One camera, whose images come on `<name>/image_raw` and `<name>/camera_info`.
-
-    Attributes:
-        driver: `cell`: the simulated cell draws them; `external`: a ROS driver that is no part of
-            this package publishes them.
-        width_px, height_px: Of each image; even, as video has it.
-        rate_hz: How many a second.
-    """
-
-    driver: Literal["cell", "external"] = "cell"
-    width_px: _Pixels = 320
-    height_px: _Pixels = 240
-    rate_hz: Annotated[float, Between(1.0, 240.0)] = 30.0
-
-    def contradictions(self) -> Iterator[str]:
-        """Yield what these numbers may not be."""
-        for name in ("width_px", "height_px"):
-            if getattr(self, name) % 2:
-                yield f"{name} is {getattr(self, name)}; expected an even number, as video has it"
 
 
 @dataclass(frozen=True)

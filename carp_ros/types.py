@@ -213,6 +213,24 @@ class ArmState:
 
 
 @dataclass(frozen=True, slots=True)
+class Intrinsics:
+    """How a camera projects what is in front of it, as ROS's camera_info says it.
+
+    Attributes:
+        width_px, height_px: Of its images.
+        matrix: K of shape (3, 3) in [px]; pixel centres are whole numbers.
+        frame: The optical frame: x right, y down, z ahead.
+        distortion: k1, k2, p1, p2, k3 of the model `plumb_bob`.
+    """
+
+    width_px: int
+    height_px: int
+    matrix: Array
+    frame: str
+    distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class GripperState:
     """One reading of the gripper: `opening` 0 open to 1 closed, `holding` while it grasps."""
 

@@ -445,6 +445,7 @@ def _triggers(chance: Chance, watch: Watch) -> tuple[str, Callable[[], str]]:
 def _parameter(chance: Chance, watch: Watch) -> tuple[str, Callable[[], str]]:
     """A parameter of a node gets a value that it should not."""
     nodes = ["cell_node", "control_node", "teleop_node", "recorder_node", "supervisor_node"]
+    nodes += ["camera_node"]
     nodes += ["policy_node"] if watch.mode == "policy" else []
     node = nodes[int(chance.integers(len(nodes)))]
     choice = int(chance.integers(1000))

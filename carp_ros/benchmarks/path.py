@@ -97,5 +97,5 @@ def _rows(
 
 def _adapted(node: NodeProcess) -> NodeProcess:
     """Return a node as it is measured: nobody draws pictures, and the policy is asked often."""
-    more = {"cell_node": {"still": True}, "policy_node": {"replan_s": _REPLAN_S}}
+    more = {"camera_node": {"still": True}, "policy_node": {"replan_s": _REPLAN_S}}
     return replace(node, parameters={**node.parameters, **more.get(node.name, {})})

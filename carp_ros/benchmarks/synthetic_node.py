@@ -21,7 +21,7 @@ from std_msgs.msg import Float64
 
 from carp_ros.control.realtime import prefer_process
 from carp_ros.processes.ros_environment import IMAGES_PROFILE
-from carp_ros.rig import CameraConfig
+from carp_ros.rig_devices import CameraConfig, optical_frame
 from carp_ros.ros.guarded_node import GuardedNode
 from carp_ros.ros.messages import (
     camera_info_to_msg,
@@ -33,7 +33,7 @@ from carp_ros.ros.messages import (
 from carp_ros.ros.params import rig_parameter
 from carp_ros.ros.process import run_node
 from carp_ros.ros.qos import SENSOR
-from carp_ros.types import Pose
+from carp_ros.types import Intrinsics, Pose
 
 _STATE_HZ = 100.0
 _PICTURES = 8
@@ -74,9 +74,11 @@ class SyntheticNode(GuardedNode):
         self.create_timer(period_s, on_timer)
 
     def _camera(self, name: str, camera: CameraConfig) -> Callable[[int, int], None]:
-        frame = f"{name}_optical_frame"
+        frame = optical_frame(name)
         pictures = [_picture(camera, number, frame) for number in range(_PICTURES)]
-        info = camera_info_to_msg(np.eye(3), camera.width_px, camera.height_px, 0, frame)
+        info = camera_info_to_msg(
+            Intrinsics(camera.width_px, camera.height_px, np.eye(3), frame), 0
+        )
         images = self.create_publisher(Image, f"{name}/image_raw", SENSOR)
         infos = self.create_publisher(CameraInfo, f"{name}/camera_info", SENSOR)
 

@@ -84,7 +84,9 @@ class ControlNode(ManagedNode):
         self._rig_path, self._rig = rig_parameter(self)
         show_limits(self, self._rig)
         self._servo_program = servo_program
-        self._cameras = cameras_parameter(self, self._rig)
+        self._cameras = cameras_parameter(
+            self, tuple(self._rig.cameras), "Of the policy, between spaces; all: of the rig; none."
+        )
         self._clock_mapping = ClockMapping()
         self._clock_jumps = 0
         self._rivals = Rivals(self, _SOLE_PUBLISHERS)

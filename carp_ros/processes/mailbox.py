@@ -103,6 +103,17 @@ class Mailbox:
         self._path.unlink(missing_ok=True)
 
 
+def require_record(name: str) -> None:
+    """Return if somebody made the mailbox of this name.
+
+    Raises:
+        DeviceError: If nobody did.
+    """
+    path = SHARED_FOLDER / f"carp_{name}"
+    if not path.exists():
+        raise DeviceError(f"no shared record {path}; start the process that writes it first")
+
+
 def remove_leftovers() -> None:
     """Remove the files of processes that were killed before they could; no live one's."""
     for path in SHARED_FOLDER.glob("carp_*"):

@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 from carp_ros.errors import MessageError
 from carp_ros.inference.pixels import rgb_from_rows
 from carp_ros.recording.picture_header import no_picture, require_picture
-from carp_ros.types import Array, Chunk, Pose, Twist
+from carp_ros.types import Array, Chunk, Intrinsics, Pose, Twist
 
 IMAGE = "sensor_msgs/msg/Image"
 JPEG = "sensor_msgs/msg/CompressedImage"
@@ -86,20 +86,18 @@ def image_of(kind: str, msg: Any) -> Picture:
     return rgb_from_rows(msg.data, msg.encoding, msg.height, msg.width, msg.step)
 
 
-def encode_camera_info(
-    intrinsics: Array, width_px: int, height_px: int, stamp_ns: int, frame: str
-) -> bytes:
-    """Return a pinhole camera without distortion; `intrinsics` is K of shape (3, 3) in [px]."""
+def encode_camera_info(intrinsics: Intrinsics, stamp_ns: int) -> bytes:
+    """Return how a camera projects, whose images are recorded as they were taken."""
     projection = np.zeros((3, 4))
-    projection[:, :3] = intrinsics
+    projection[:, :3] = intrinsics.matrix
     return _encode(
         CAMERA_INFO,
-        header=_header(stamp_ns, frame),
-        height=height_px,
-        width=width_px,
+        header=_header(stamp_ns, intrinsics.frame),
+        height=intrinsics.height_px,
+        width=intrinsics.width_px,
         distortion_model="plumb_bob",
-        d=np.zeros(5),
-        k=intrinsics.reshape(-1),
+        d=np.array(intrinsics.distortion),
+        k=intrinsics.matrix.reshape(-1),
         r=np.eye(3).reshape(-1),
         p=projection.reshape(-1),
         binning_x=0,

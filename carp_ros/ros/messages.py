@@ -23,7 +23,7 @@ from trajectory_msgs.msg import (
 from carp_ros.control.command import MAX_STEPS
 from carp_ros.errors import ChunkError, MessageError
 from carp_ros.inference.pixels import rgb_from_rows
-from carp_ros.types import Array, Chunk, Pose, Twist
+from carp_ros.types import Array, Chunk, Intrinsics, Pose, Twist
 
 TCP = "tcp"
 GRIPPER = "gripper"
@@ -266,19 +266,17 @@ def image_from_msg(msg: Image) -> npt.NDArray[np.uint8]:
     return rgb_from_rows(data, msg.encoding, msg.height, msg.width, msg.step)
 
 
-def camera_info_to_msg(
-    intrinsics: Array, width_px: int, height_px: int, stamp_ns: int, frame: str
-) -> CameraInfo:
-    """Return a pinhole camera without distortion; `intrinsics` is K of shape (3, 3) in [px]."""
+def camera_info_to_msg(intrinsics: Intrinsics, stamp_ns: int) -> CameraInfo:
+    """Return how a camera projects, whose images are published as they were taken."""
     projection = np.zeros((3, 4))
-    projection[:, :3] = intrinsics
+    projection[:, :3] = intrinsics.matrix
     return CameraInfo(
-        header=header(stamp_ns, frame),
-        width=width_px,
-        height=height_px,
+        header=header(stamp_ns, intrinsics.frame),
+        width=intrinsics.width_px,
+        height=intrinsics.height_px,
         distortion_model="plumb_bob",
-        d=[0.0] * 5,
-        k=intrinsics.reshape(-1).tolist(),
+        d=list(intrinsics.distortion),
+        k=intrinsics.matrix.reshape(-1).tolist(),
         r=np.eye(3).reshape(-1).tolist(),
         p=projection.reshape(-1).tolist(),
     )

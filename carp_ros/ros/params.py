@@ -59,20 +59,24 @@ def show_limits(node: GuardedNode, rig: Rig) -> None:
         node.declare_parameter(f"limits.{limit.name}", shown, descriptor, ignore_override=True)
 
 
-def cameras_parameter(node: GuardedNode, rig: Rig) -> tuple[str, ...]:
-    """Return the cameras without whose present images a policy may not move the arm.
+def cameras_parameter(
+    node: GuardedNode, known: tuple[str, ...], description: str
+) -> tuple[str, ...]:
+    """Declare the parameter `cameras` and return the names that it gives.
+
+    Args:
+        node: Whose parameter it is.
+        known: The cameras that may be named, which `all` stands for.
+        description: What the named ones are for.
 
     Raises:
-        ValueError: If the rig has no camera of such a name.
+        ValueError: If one is named that is not among them.
     """
-    given = fixed_parameter(
-        node, "cameras", "all", "Of the policy, between spaces; all: of the rig; none."
-    )
-    known = tuple(rig.cameras)
+    given = fixed_parameter(node, "cameras", "all", description)
     names = {"all": known, "none": ()}.get(given, tuple(given.split()))
     if unknown := [name for name in names if name not in known]:
         raise ValueError(
-            f"parameter cameras names {', '.join(unknown)}; the rig has"
-            f" {', '.join(known) or 'no cameras'}"
+            f"parameter cameras names {', '.join(unknown)}; expected some of"
+            f" {', '.join(known) or 'no cameras: the rig has none such'}"
         )
     return names

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from carp_ros.geometry import quaternion_from_matrix
+from carp_ros.rig_devices import optical_frame
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.opengl import DEBIAN_PACKAGES
-from carp_ros.types import Array, Pose
+from carp_ros.types import Intrinsics, Pose
 
 Image = npt.NDArray[np.uint8]
 
@@ -38,7 +39,6 @@ class Cameras:
             name: (camera.height_px, camera.width_px)
             for name, camera in cell.rig.cameras.items()
             if camera.driver == "cell"
-            if camera.driver == "cell"
         }
         known = [cell.model.camera(i).name for i in range(cell.model.ncam)]
         for name in self._sizes:
@@ -64,14 +64,15 @@ class Cameras:
         renderer.update_scene(self._cell.data, camera=name)
         return renderer.render()
 
-    def intrinsics(self, name: str) -> Array:
-        """Return the camera matrix K in [px] of shape (3, 3); pixel centres are whole numbers."""
+    def intrinsics(self, name: str) -> Intrinsics:
+        """Return how a camera projects: without distortion."""
         height, width = self._sizes[name]
         fovy_rad = np.radians(self._cell.model.camera(name).fovy[0])
         focal = height / 2 / np.tan(fovy_rad / 2)
-        return np.array(
+        matrix = np.array(
             [[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]]
         )
+        return Intrinsics(width, height, matrix, optical_frame(name))
 
     def base_from_camera(self, name: str) -> Pose:
         """Return where a camera's optical frame (x right, y down, z ahead) is now."""

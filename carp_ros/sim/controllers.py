@@ -17,6 +17,11 @@ PORTS = tuple(sorted({port for ports in _PORTS.values() for port in ports}))
 """Where an emulated controller of any driver listens, beside its rig's own fault port."""
 
 
+def snapshot_name(rig: Rig) -> str:
+    """Return the name of the mailbox in which the controller of this rig keeps its cell."""
+    return f"cell_{rig.arm.host}"
+
+
 def controller_command(rig: Rig, path: Path) -> list[str]:
     """Return the command that starts the emulated controller of a simulated rig.
 

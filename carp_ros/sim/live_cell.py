@@ -5,15 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from carp_ros.errors import DeviceError
-from carp_ros.processes.mailbox import Mailbox
+from carp_ros.processes.mailbox import Mailbox, require_record
 from carp_ros.rig import Rig
 from carp_ros.sim.cell import Cell
+from carp_ros.sim.controllers import snapshot_name
 from carp_ros.sim.tasks import Task
-
-
-def snapshot_name(rig: Rig) -> str:
-    """Return the name of the mailbox in which the controller of this rig keeps its cell."""
-    return f"cell_{rig.arm.host}"
 
 
 class LiveCell:
@@ -29,6 +25,7 @@ class LiveCell:
     """
 
     def __init__(self, rig: Rig, task: Task, *, visuals: bool) -> None:
+        require_record(snapshot_name(rig))  # before the model is built, which takes seconds
         self.cell = Cell(rig, task, visuals=visuals)
         self._mailbox = Mailbox(snapshot_name(rig), self.cell.snapshot_dtype, create=False)
         self._seen = 0

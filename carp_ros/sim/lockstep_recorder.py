@@ -106,10 +106,8 @@ class LockstepRecorder:
         self._write(topic, stamp_ns, messages.encode_number(number))
 
     def _write_picture(self, stamp_ns: int, name: str) -> None:
-        config, frame = self._cell.rig.cameras[name], f"{name}_optical_frame"
-        image = messages.encode_image(self._cameras.render(name), stamp_ns, frame)
+        intrinsics = self._cameras.intrinsics(name)
+        image = messages.encode_image(self._cameras.render(name), stamp_ns, intrinsics.frame)
         self._write(f"/{name}/image_raw", stamp_ns, image)
-        info = messages.encode_camera_info(
-            self._cameras.intrinsics(name), config.width_px, config.height_px, stamp_ns, frame
-        )
+        info = messages.encode_camera_info(intrinsics, stamp_ns)
         self._write(f"/{name}/camera_info", stamp_ns, info)

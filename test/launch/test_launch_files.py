@@ -107,7 +107,7 @@ class Launched:
 def test_the_system_starts_every_node_of_the_description():
     launched = Launched(mode="demonstrate", task="bowl")
     names = [node["name"] for node in launched.nodes]
-    assert names == ["cell_node", "control_node", "teleop_node", "supervisor_node"]
+    assert names == ["cell_node", "camera_node", "control_node", "teleop_node", "supervisor_node"]
     assert launched.parameters("cell_node")["task"] == "bowl"
     assert launched.parameters("teleop_node")["device"] == "demonstrator"
 

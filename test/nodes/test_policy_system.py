@@ -31,7 +31,7 @@ def conducted(node, poses):
 
 def with_still_pictures(node):
     """The policy here sees no more than brightness, and a busy machine is late in drawing."""
-    if node.name != "cell_node":
+    if node.name != "camera_node":
         return node
     return replace(node, parameters={**node.parameters, "still": True})
 

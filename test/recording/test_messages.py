@@ -10,7 +10,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from carp_ros.errors import MessageError
 from carp_ros.recording import messages
-from carp_ros.types import Chunk, Pose, Twist
+from carp_ros.types import Chunk, Intrinsics, Pose, Twist
 
 STAMP_NS = 1_700_000_000_123_456_789
 NUMBERS = st.floats(-1e6, 1e6)
@@ -82,7 +82,8 @@ def test_camera_joints_and_plain_values_are_what_ros_reads():
     from carp_ros.ros import messages as ros_messages
 
     intrinsics = np.array([[300.0, 0.0, 159.5], [0.0, 301.0, 119.5], [0.0, 0.0, 1.0]])
-    camera = (intrinsics, 320, 240, STAMP_NS, "third_cam_optical_frame")
+    distortion = (0.1, -0.2, 0.001, 0.002, 0.03)
+    camera = (Intrinsics(320, 240, intrinsics, "third_cam_optical_frame", distortion), STAMP_NS)
     assert same_in_ros(
         messages.encode_camera_info(*camera), ros_messages.camera_info_to_msg(*camera)
     )

@@ -28,7 +28,7 @@ from carp_ros.ros.messages import (
     twist_from_msg,
     twist_to_msg,
 )
-from carp_ros.types import Chunk, Pose, Twist
+from carp_ros.types import Chunk, Intrinsics, Pose, Twist
 
 FRAME = "base_link"
 NAMES = ("pan", "lift", "elbow")
@@ -174,17 +174,18 @@ def test_images_of_every_encoding_arrive_as_rgb_whatever_pads_their_rows(picture
     np.testing.assert_array_equal(image_from_msg(grey), picture[:, :, [0, 0, 0]])
 
 
-def test_camera_info_describes_a_pinhole():
-    intrinsics = np.array([[300.0, 0.0, 160.5], [0.0, 310.0, 120.5], [0.0, 0.0, 1.0]])
+def test_camera_info_describes_a_pinhole_and_its_distortion():
+    matrix = np.array([[300.0, 0.0, 160.5], [0.0, 310.0, 120.5], [0.0, 0.0, 1.0]])
 
-    msg = over_the_wire(camera_info_to_msg(intrinsics, 320, 240, 5, "wrist_cam"))
+    intrinsics = Intrinsics(320, 240, matrix, "wrist_cam", (0.1, -0.2, 0.001, 0.002, 0.03))
+    msg = over_the_wire(camera_info_to_msg(intrinsics, 5))
 
     assert (msg.width, msg.height, msg.header.frame_id) == (320, 240, "wrist_cam")
     assert time_from_msg(msg.header.stamp) == 5
-    np.testing.assert_array_equal(np.reshape(msg.k, (3, 3)), intrinsics)
-    np.testing.assert_array_equal(np.reshape(msg.p, (3, 4)), np.c_[intrinsics, np.zeros(3)])
+    np.testing.assert_array_equal(np.reshape(msg.k, (3, 3)), matrix)
+    np.testing.assert_array_equal(np.reshape(msg.p, (3, 4)), np.c_[matrix, np.zeros(3)])
     np.testing.assert_array_equal(np.reshape(msg.r, (3, 3)), np.eye(3))
-    assert not any(msg.d)
+    assert (msg.distortion_model, list(msg.d)) == ("plumb_bob", [0.1, -0.2, 0.001, 0.002, 0.03])
 
 
 def test_what_is_given_in_another_frame_is_refused():

@@ -10,7 +10,7 @@ from rclpy.parameter import Parameter
 
 from carp_ros.rig import load_rig
 from carp_ros.ros.guarded_node import GuardedNode
-from carp_ros.ros.params import rig_parameter, show_limits
+from carp_ros.ros.params import cameras_parameter, rig_parameter, show_limits
 from carp_ros.share import share_folder
 
 RIG = share_folder() / "config" / "ur5e_sim.yaml"
@@ -48,3 +48,15 @@ def test_limits_are_shown_as_the_file_has_them_and_nobody_sets_them():
     (result,) = node.set_parameters([Parameter("limits.max_linear_speed_m_s", value=0.1)])
     assert not result.successful
     assert node.get_parameter("limits.max_linear_speed_m_s").value == 0.25
+
+
+def test_cameras_are_named_or_all_of_the_known_or_none():
+    known = ("left", "right")
+    for given, names in (("all", known), ("none", ()), ("right", ("right",)), ("", ())):
+        node = node_with(cameras=given)
+        assert cameras_parameter(node, known, "To be read.") == names
+
+
+def test_a_camera_that_is_not_known_is_refused_with_those_that_are():
+    with pytest.raises(ValueError, match="names belly; expected some of left, right"):
+        cameras_parameter(node_with(cameras="left belly"), ("left", "right"), "To be read.")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from carp_ros.geometry import compose, invert, matrix_from_quaternion
-from carp_ros.rig import CameraConfig
+from carp_ros.rig_devices import CellCameraConfig, ExternalCameraConfig
 from carp_ros.sim import cameras
 from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cell import Cell
@@ -49,7 +49,7 @@ def test_the_cup_is_seen_where_intrinsics_and_extrinsics_say(cell, drawn, name, 
         cell.object_pose("cup"), Pose(np.array([0.0, 0.0, 0.046]), np.array([0.0, 0.0, 0.0, 1.0]))
     )
     seen_from_camera = compose(invert(drawn.base_from_camera(name)), middle).position
-    x, y, depth = drawn.intrinsics(name) @ seen_from_camera
+    x, y, depth = drawn.intrinsics(name).matrix @ seen_from_camera
     pixels = reddish(drawn.render(name))
     assert len(pixels) > 50
     half = (pixels.max(axis=0) - pixels.min(axis=0)) / 2
@@ -79,13 +79,13 @@ def test_the_same_episode_gives_the_same_picture(cell, drawn):
 
 
 def test_a_camera_that_the_cell_does_not_have_is_refused_by_name(rig):
-    odd = dataclasses.replace(rig, cameras={"belly_cam": CameraConfig()})
+    odd = dataclasses.replace(rig, cameras={"belly_cam": CellCameraConfig()})
     with pytest.raises(ValueError, match="no camera 'belly_cam' in the cell; expected"):
         Cameras(Cell(odd, task_named("cup"), visuals=False))
 
 
 def test_a_cell_draws_its_own_cameras_alone_and_may_have_none(rig):
-    webcam = CameraConfig(driver="external", rate_hz=90.0)
+    webcam = ExternalCameraConfig(rate_hz=90.0)
     for others in ({}, {"webcam": webcam}):
         odd = dataclasses.replace(rig, cameras=others)
         drawn = Cameras(Cell(odd, task_named("cup"), visuals=False))

@@ -37,7 +37,7 @@ def hardware_rig(tmp_path: Path) -> str:
 
 def test_a_simulated_rig_starts_the_cell_first_and_the_supervisor_last():
     names = [node.name for node in describe("ur5e_sim")]
-    assert names == ["cell_node", "control_node", "teleop_node", "supervisor_node"]
+    assert names == ["cell_node", "camera_node", "control_node", "teleop_node", "supervisor_node"]
 
 
 def test_a_rig_of_hardware_has_no_cell(hardware_rig):
@@ -72,7 +72,7 @@ def test_the_mode_chooses_who_moves_the_arm():
 
 def test_the_task_reaches_the_cell_and_the_demonstrator():
     tasks = {node.name: node.parameters.get("task") for node in describe("ur5e_sim", task="bowl")}
-    assert tasks["cell_node"] == tasks["teleop_node"] == "bowl"
+    assert tasks["cell_node"] == tasks["camera_node"] == tasks["teleop_node"] == "bowl"
 
 
 def test_recording_adds_a_recorder_that_the_supervisor_manages():
@@ -95,7 +95,8 @@ def test_a_policy_is_managed_after_control_and_a_person_can_take_over(tiny_bundl
         node.name: node.parameters
         for node in describe("ur5e_sim", "policy", bundle=str(tiny_bundle), record=True)
     }
-    assert list(nodes)[:4] == ["cell_node", "control_node", "policy_node", "teleop_node"]
+    first = ["cell_node", "camera_node", "control_node", "policy_node", "teleop_node"]
+    assert list(nodes)[:5] == first
     assert nodes["supervisor_node"]["managed"] == "control_node policy_node recorder_node"
     assert nodes["policy_node"]["bundle"] == str(tiny_bundle)
     assert nodes["teleop_node"]["device"] == "spacemouse"

@@ -1,0 +1,112 @@
+"""ROS node: reads the rig's cameras, whatever their drivers, and publishes what they see.
+
+One process may serve several cameras; those that share a device, such as all of a simulated cell,
+are read in turns by one thread.
+
+Publishes:
+    <camera>/image_raw (Image, rgb8) and <camera>/camera_info (CameraInfo), stamped with the time at
+    which light hit the sensor (for a simulated camera: the time of the physics that it shows).
+    /diagnostics (DiagnosticArray): `camera: <name>`, 1 Hz.
+Parameters:
+    rig, rig_sha256, cameras (names between spaces; all: every camera of the rig that has a driver
+        in this package), task (on a simulated table), still (of simulated cameras).
+"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import CameraInfo, Image
+
+from carp_ros.hardware.camera import Frame
+from carp_ros.nodes.camera_drivers import driven_cameras, make_cameras
+from carp_ros.nodes.camera_reader import CameraReader
+from carp_ros.processes.ros_environment import IMAGES_PROFILE
+from carp_ros.rig_sections import TaskName
+from carp_ros.ros.diagnostics import ERROR, OK, DiagnosticsPublisher, status
+from carp_ros.ros.guarded_node import GuardedNode
+from carp_ros.ros.messages import camera_info_to_msg, image_to_msg
+from carp_ros.ros.parameter_rules import OneOf
+from carp_ros.ros.params import cameras_parameter, fixed_parameter, rig_parameter
+from carp_ros.ros.process import run_node
+from carp_ros.ros.qos import SENSOR
+from carp_ros.types import Intrinsics
+
+
+class CameraNode(GuardedNode):
+    """Publishes what `CameraReader` threads read."""
+
+    def __init__(self) -> None:
+        super().__init__("camera_node")
+        _, rig = rig_parameter(self)
+        names = cameras_parameter(
+            self, driven_cameras(rig), "To be read, between spaces; all: that have a driver; none."
+        )
+        task = fixed_parameter(
+            self,
+            "task",
+            "",
+            "What is on a simulated table; empty: as in the rig's file",
+            OneOf(("", *get_args(TaskName))),
+        )
+        still = fixed_parameter(
+            self,
+            "still",
+            False,
+            "Simulated cameras show what they saw first, again and again: costs no time.",
+        )
+        self._images = {
+            name: self.create_publisher(Image, f"{name}/image_raw", SENSOR) for name in names
+        }
+        self._infos = {
+            name: self.create_publisher(CameraInfo, f"{name}/camera_info", SENSOR) for name in names
+        }
+        self._diagnostics = DiagnosticsPublisher(self)
+        self._readers = [
+            CameraReader(group, self._publish_image, self._publish_info, self.get_logger().info)
+            for group in make_cameras(rig, names, task, still=still)
+        ]
+        for reader in self._readers:
+            reader.start()
+        self.create_timer(0.25, self._on_watch)
+        self.create_timer(1.0, self._on_second)
+
+    def destroy_node(self) -> None:
+        """Close the cameras."""
+        for reader in self._readers:
+            reader.stop()
+        super().destroy_node()
+
+    def _publish_image(self, name: str, frame: Frame, info: Intrinsics) -> None:
+        self._images[name].publish(image_to_msg(frame.image, frame.stamp_ns, info.frame))
+
+    def _publish_info(self, name: str, frame: Frame, info: Intrinsics) -> None:
+        self._infos[name].publish(camera_info_to_msg(info, frame.stamp_ns))
+
+    def _on_watch(self) -> None:
+        for reader in self._readers:
+            reader.raise_failure()
+
+    def _on_second(self) -> None:
+        self._diagnostics.publish(
+            [part for reader in self._readers for part in camera_statuses(reader)]
+        )
+
+
+def camera_statuses(reader: CameraReader) -> list[DiagnosticStatus]:
+    """Return how each camera of a group is doing."""
+    level, message = (ERROR, reader.problem) if reader.problem else (OK, "running")
+    return [
+        status(f"camera: {name}", level, message, {"frames": counts.frames, "lost": counts.lost})
+        for name, counts in reader.counts.items()
+    ]
+
+
+def main() -> None:
+    """Publish until shutdown."""
+    run_node(CameraNode, profile=IMAGES_PROFILE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Reads cameras on a thread of its own, and opens them again when they fail."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from carp_ros.errors import DeviceError, UsageError
+from carp_ros.hardware.camera import Camera, Frame
+from carp_ros.types import Intrinsics
+
+_READ_S = 0.5
+_PAUSE_S = 0.5
+
+Take = Callable[[str, Frame, Intrinsics], None]
+"""Takes a camera's name, one of its frames, and how it projects."""
+
+
+@dataclass
+class CameraCounts:
+    """What came of one camera: `frames`, and how many were `lost` on the way."""
+
+    frames: int = 0
+    lost: int = 0
+    newest: int | None = None  # sequence number
+
+    def add(self, frame: Frame) -> None:
+        """Count a frame, and those that are missing before it."""
+        if self.newest is not None:
+            self.lost += max(0, frame.sequence - self.newest - 1)
+        self.newest = frame.sequence
+        self.frames += 1
+
+
+class CameraReader:
+    """A group of cameras that one thread opens, reads in turns and closes.
+
+    What one of them does wrong closes the group, which is opened again after a pause.
+
+    Args:
+        cameras: By name.
+        take_image: Called with each frame as soon as it is read.
+        take_info: Called with the same frames once the round is over: who waits for the last image
+            of a round need not wait for these.
+        log: Takes one line whenever what is wrong changes.
+
+    Attributes:
+        counts: By name, what came so far.
+        problem: What is wrong now, in words; empty if nothing is.
+    """
+
+    def __init__(
+        self,
+        cameras: Mapping[str, Camera],
+        take_image: Take,
+        take_info: Take,
+        log: Callable[[str], object],
+    ) -> None:
+        self._cameras = cameras
+        self._take_image = take_image
+        self._take_info = take_info
+        self._log = log
+        self._failure: Exception | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.counts = {name: CameraCounts() for name in cameras}
+        self.problem = "not open yet"
+
+    def start(self) -> None:
+        """Begin to open and read."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Read no more, and close the cameras."""
+        self._stopping.set()
+        self._thread.join(timeout_s)
+
+    def raise_failure(self) -> None:
+        """Return unless the thread ended because of what a later attempt could not mend.
+
+        Raises:
+            UsageError: If the cameras can never be opened as the rig's file says.
+            Exception: What a bug raised.
+        """
+        if isinstance(self._failure, ValueError):
+            raise UsageError(str(self._failure)) from self._failure
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._read_until_failure()
+                self._stopping.wait(_PAUSE_S)
+        except Exception as error:
+            if not self._stopping.is_set():  # else what it published to may be gone
+                self._failure = error
+
+    def _read_until_failure(self) -> None:
+        try:
+            for camera in self._cameras.values():
+                camera.open()
+            infos = {name: camera.info for name, camera in self._cameras.items()}
+            while not self._stopping.is_set():
+                self._read_round(infos)
+        except DeviceError as error:
+            self._tell(str(error))
+        finally:
+            for camera in self._cameras.values():
+                camera.close()
+
+    def _read_round(self, infos: Mapping[str, Intrinsics]) -> None:
+        frames: dict[str, Frame] = {}
+        silent: list[str] = []
+        for name, camera in self._cameras.items():
+            frame = camera.read(_READ_S)
+            if frame is None:
+                silent.append(name)
+                continue
+            self.counts[name].add(frame)
+            self._take_image(name, frame, infos[name])
+            frames[name] = frame
+        for name, frame in frames.items():
+            self._take_info(name, frame, infos[name])
+        self._tell(f"no frame of {', '.join(silent)} for {_READ_S} s" if silent else "")
+
+    def _tell(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            self._log(f"{', '.join(self._cameras)}: {problem or 'running'}")
