@@ -17,6 +17,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 
 from carp_ros.refusal import shortened
@@ -131,7 +132,8 @@ class Unit:
 def read_strictly(kind: type[Read], value: Any, where: str, named: Named | None = None) -> Read:
     """Return plain data as a dataclass, whose fields may be dataclasses, tuples and dicts of such.
 
-    A whole number may stand for a float; nothing else is converted. A field without a default must
+    A whole number may stand for a float, and a name for a member of an enum; nothing else is
+    converted. A field without a default must
     be there. Of several dataclasses (`A | B`) the one is read whose field of literals, the first
     that all of them have, holds the value in the file.
 
@@ -162,6 +164,8 @@ class _Reader:
             return _one_of(self._named[kind], value, where)
         if dataclasses.is_dataclass(kind):
             return self._section(kind, value, where)
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return _one_of(dict(kind.__members__), value, where)
         if origin is typing.Literal:
             return _one_of({argument: argument for argument in arguments}, value, where)
         if origin in (typing.Union, types.UnionType):

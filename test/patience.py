@@ -1,18 +1,20 @@
 """Waiting for what a busy machine does late."""
 
-import re
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from carp_ros.errors import DeviceError
+from carp_ros.reports.control import Fault, Reason, StoppedError
 
 Result = TypeVar("Result")
-_TOO_LATE = re.compile(
-    r"newest image of \w+ is [\d.]+ s old|last chunk ended and no other came"
-    r"|our commands came too late|no new robot state|no heartbeat of the control node"
-    r"|no dead-man heartbeat"
-)
+LATE_REASONS = {
+    Reason.IMAGE_STALE,
+    Reason.CHUNKS_ENDED,
+    Reason.HAND_SILENT,
+    Reason.NO_TAKE_OVER,
+}
+LATE_FAULTS = {Fault.NOT_READY, Fault.ROBOT_SILENT, Fault.CONTROL_SILENT}
 
 
 def await_true(condition: Callable[[], object], timeout_s: float, what: str) -> None:
@@ -32,6 +34,13 @@ def on_a_busy_machine(action: Callable[[], Result], beginnings: int = 4) -> Resu
         try:
             return action()
         except DeviceError as error:
-            if not left or not _TOO_LATE.search(str(error)):
+            if not left or not _was_late(error):
                 raise
     raise AssertionError("no beginning")
+
+
+def _was_late(error: DeviceError) -> bool:
+    """Whether the arm stands because something that it needs came too late."""
+    if not isinstance(error, StoppedError):
+        return False
+    return error.reason in LATE_REASONS or error.fault in LATE_FAULTS

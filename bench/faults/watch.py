@@ -16,7 +16,7 @@ from geometry_msgs.msg import PoseStamped
 from std_msgs.msg import String
 
 from carp_ros.clients.conductor_node import ConductorNode
-from carp_ros.errors import DeviceError
+from carp_ros.errors import DeviceError, MessageError
 from carp_ros.processes.mailbox import SHARED_FOLDER
 from carp_ros.rig import Rig
 from carp_ros.ros.messages import time_from_msg
@@ -31,7 +31,6 @@ _WINDOW_S = 0.04
 _OVER = 1.1
 _BOX_M = 0.005
 _MOVING_M_S = 0.01
-_STATUS = {"source", "enabled", "reason", "fault", "moving"}
 _QUALITY_S = 3.0
 """A recorder that records says so every second; what it said before it died is no news."""
 
@@ -104,7 +103,7 @@ class Watch(ConductorNode):
 
     def moves(self) -> bool:
         """Tell whether the arm is allowed to move, and does."""
-        if not (self.status.get("enabled") and self.status.get("moving")):
+        if not (self.enabled and self.moving):
             return False
         recent = list(self._told)[-30:]
         if len(recent) < 10 or self.silent_s > 0.5:
@@ -130,7 +129,7 @@ class Watch(ConductorNode):
                     self.problem = f"the recorder is {self.quality['phase']}: {self._not_recorded}"
                 elif self.moves() and acting_s < _ACT_S:
                     return True
-                if not self.status.get("enabled") or acting_s > 4.0:
+                if not self.enabled or acting_s > 4.0:
                     self._begin_anew()
                 time.sleep(0.1)
             except DeviceError as error:
@@ -177,7 +176,7 @@ class Watch(ConductorNode):
         return found
 
     def _begin_anew(self) -> None:
-        if self.status.get("enabled"):
+        if self.enabled:
             self.enable(False)
         self.prepare()
         self.go_home()
@@ -208,16 +207,11 @@ class Watch(ConductorNode):
                 self._not_recorded = str(error)
 
     def _on_status(self, msg: String) -> None:
-        try:
-            status = json.loads(msg.data)
-        except ValueError:
-            return  # a case spoke in the control node's name
-        if not isinstance(status, dict) or not status.keys() >= _STATUS:
-            return
-        self.status = status
-        enabled = bool(status["enabled"])
+        with suppress(MessageError):  # a case spoke in the control node's name
+            super()._on_status(msg)
+        enabled = self.enabled
         if enabled and not self._enabled and time.monotonic() - self._asked_s > 6.0:
-            self.self_enabled.append(str(status.get("reason")))
+            self.self_enabled.append(self.reason.name)
         self._enabled = enabled
 
     def _on_quality(self, msg: String) -> None:

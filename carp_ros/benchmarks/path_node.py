@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from carp_ros.clients.chunk_log import ChunkLog
 from carp_ros.clients.conductor_node import ConductorNode
-from carp_ros.errors import DeviceError
 from carp_ros.ros.spinning_node import ANSWER_S
 
 
@@ -33,12 +32,12 @@ class PathNode(ConductorNode):
         self.trigger("control/select_policy")
         self.wait_until(lambda: bool(self.chunks.sent), ANSWER_S, "plan")
         self.switch("control/enable", True)
-        self.wait_until(lambda: bool(self.status["enabled"]), ANSWER_S, "let the policy move")
+        self.wait_until(lambda: self.enabled, ANSWER_S, "let the policy move")
         self.chunks.clear()
         begin_s = time.monotonic()
         while (passed_s := time.monotonic() - begin_s) < seconds:
             progress(int(passed_s))
-            if not self.status["enabled"]:
-                raise DeviceError(f"the arm was stopped: {self.status['reason']}")
+            if not self.enabled:
+                raise self.error_of(f"the arm was stopped: {self.reason_text}")
             time.sleep(0.1)
         self.switch("control/enable", False)

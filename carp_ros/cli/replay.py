@@ -106,7 +106,7 @@ def _replay(rig: Rig, motion: RecordedMotion, seed: int | None) -> tuple[Deviati
         if seed is not None:
             node.set_parameters_of("cell_node", seed=seed)
             node.trigger("cell/scatter")
-        node.prepare(motion.target.poses[0], float(motion.gripper[0]))
+        node.begin(motion.target.poses[0], float(motion.gripper[0]))
         executed, later_ns = node.replay(motion, progress)
         judged = f"; {node.judge()}" if seed is not None else ""
     return motion.deviation(executed, later_ns), judged

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from std_msgs.msg import String
 
 from carp_ros.policies.inference_report import InferenceReport
+from carp_ros.reports.control import Followed
+from carp_ros.reports.json_report import report_from_json
 from carp_ros.ros.qos import SENSOR
 from carp_ros.ros.spinning_node import SpinningNode
 
@@ -53,8 +53,8 @@ class ChunkLog:
         return stages
 
     def _on_followed(self, msg: String) -> None:
-        content = json.loads(msg.data)
-        self._begun_ns[content["stamp_ns"]] = content["begun_ns"]
+        followed = report_from_json(Followed, msg.data, "control/followed")
+        self._begun_ns[followed.stamp_ns] = followed.begun_ns
 
     def _on_inference(self, msg: String) -> None:
         self.sent.append(InferenceReport.from_json(msg.data))

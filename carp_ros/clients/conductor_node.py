@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
-from typing import Any
 
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
+from carp_ros.reports.control import ControlStatus, Fault, Reason, StoppedError
+from carp_ros.reports.json_report import report_from_json
 from carp_ros.ros.qos import LATCHED
 from carp_ros.ros.spinning_node import ANSWER_S, SpinningNode
 
@@ -22,12 +22,12 @@ class ConductorNode(SpinningNode):
         name: Of the node.
 
     Attributes:
-        status: What the control node said last; see there.
+        status: What the control node said last; None before it said anything.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.status: dict[str, Any] = {}
+        self.status: ControlStatus | None = None
         self.create_subscription(String, "control/status", self._on_status, LATCHED)
 
     def stop(self) -> None:
@@ -44,13 +44,13 @@ class ConductorNode(SpinningNode):
         Raises:
             DeviceError: If it could not be reset.
         """
-        self.wait_until(lambda: bool(self.status), ANSWER_S, "say how the arm is")
-        fault = self.status["fault"]
-        if fault == "NONE":
+        self.wait_until(lambda: self.status is not None, ANSWER_S, "say how the arm is")
+        fault = self.fault
+        if fault is Fault.NONE:
             return ""
         self.trigger("control/reset_fault")
-        self.wait_until(lambda: self.status["fault"] == "NONE", ANSWER_S, "reset its fault")
-        return str(fault)
+        self.wait_until(lambda: self.fault is Fault.NONE, ANSWER_S, "reset its fault")
+        return fault.name
 
     def go_home(self) -> None:
         """Send the arm home and wait until it is there.
@@ -59,11 +59,40 @@ class ConductorNode(SpinningNode):
             DeviceError: If it may not move, or does not arrive.
         """
         self.trigger("control/home")
-        self.wait_until(lambda: self.status.get("reason") == "home reached", _HOME_S, "reach home")
+        self.wait_until(lambda: self.reason is Reason.HOME_REACHED, _HOME_S, "reach home")
 
     def excuse(self) -> str:
         """Return what the control node says of the arm."""
-        return f"; it says {self.status.get('reason') or 'nothing'!r}"
+        return f"; it says {self.reason_text or 'nothing'!r}"
+
+    def error_of(self, text: str) -> StoppedError:
+        """Return an error of this text that carries what the control node says as codes."""
+        return StoppedError(text, self.reason, self.fault)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether something may move the arm now."""
+        return self.status is not None and self.status.enabled
+
+    @property
+    def moving(self) -> bool:
+        """Whether the arm is commanded to move now."""
+        return self.status is not None and self.status.moving
+
+    @property
+    def fault(self) -> Fault:
+        """What is latched; NO_SERVO before the control node said anything."""
+        return Fault.NO_SERVO if self.status is None else self.status.fault
+
+    @property
+    def reason(self) -> Reason:
+        """Why the arm is not enabled; NO_SERVO before the control node said anything."""
+        return Reason.NO_SERVO if self.status is None else self.status.reason
+
+    @property
+    def reason_text(self) -> str:
+        """The same in words; empty if there is nothing to say."""
+        return "" if self.status is None else self.status.reason_text
 
     def _on_status(self, msg: String) -> None:
-        self.status = json.loads(msg.data)
+        self.status = report_from_json(ControlStatus, msg.data, "control/status")

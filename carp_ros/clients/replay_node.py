@@ -3,32 +3,28 @@
 Publishes:
     chunk (MultiDOFJointTrajectory), gripper_chunk (JointTrajectory).
 Subscribes:
-    tool_pose (PoseStamped): the way that the tool really takes. control/status (String).
+    tool_pose (PoseStamped): the way that the tool really takes. control/status (String): JSON.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
-from typing import Any
+from contextlib import AbstractContextManager
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
-from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from carp_ros.errors import DeviceError
+from carp_ros.clients.conductor_node import ConductorNode
 from carp_ros.recording.recorded_motion import PoseTrack, RecordedMotion, approach
 from carp_ros.rig import Rig
 from carp_ros.ros.messages import chunk_to_msgs, pose_from_msg, time_from_msg
-from carp_ros.ros.qos import COMMAND, LATCHED, SENSOR
-from carp_ros.ros.spinning_node import ANSWER_S, SpinningNode, taking_part
+from carp_ros.ros.qos import COMMAND, SENSOR
+from carp_ros.ros.spinning_node import ANSWER_S, taking_part
 from carp_ros.types import Chunk, Pose
 
-_HOME_S = 20.0
 _EVERY_S = 0.1
 _BEGIN_NS = 300_000_000
 _SETTLE_S = 0.3
@@ -40,7 +36,7 @@ def replay_node(rig: Rig) -> AbstractContextManager[ReplayNode]:
     return taking_part(lambda: ReplayNode(rig))
 
 
-class ReplayNode(SpinningNode):
+class ReplayNode(ConductorNode):
     """Does an episode again.
 
     Args:
@@ -50,35 +46,19 @@ class ReplayNode(SpinningNode):
     def __init__(self, rig: Rig) -> None:
         super().__init__("replay_node")
         self._frame = rig.robot.base_frame
-        self._status: dict[str, Any] = {}
         self._tool: list[tuple[int, Pose]] = []
         self._poses = self.create_publisher(MultiDOFJointTrajectory, "chunk", COMMAND)
         self._grippers = self.create_publisher(JointTrajectory, "gripper_chunk", COMMAND)
-        self.create_subscription(String, "control/status", self._on_status, LATCHED)
         self.create_subscription(PoseStamped, "tool_pose", self._on_tool, SENSOR)
 
-    def stop(self) -> None:
-        """Stop the arm and listen no more."""
-        with suppress(DeviceError):  # a control node that is gone has stopped it
-            self.switch("control/enable", False)
-        super().stop()
-
-    def excuse(self) -> str:
-        """Return what the control node says of the arm."""
-        return f"; it says {self._status.get('reason') or 'nothing'!r}"
-
-    def prepare(self, first: Pose, gripper: float) -> None:
+    def begin(self, first: Pose, gripper: float) -> None:
         """Go home, and from there to where the episode begins.
 
         Raises:
             DeviceError: If the arm does not get there.
         """
-        self.wait_until(lambda: bool(self._status), ANSWER_S, "say how the arm is")
-        if self._status["fault"] != "NONE":
-            self.trigger("control/reset_fault")
-            self.wait_until(lambda: self._status["fault"] == "NONE", ANSWER_S, "reset its fault")
-        self.trigger("control/home")
-        self.wait_until(lambda: self._status.get("reason") == "home reached", _HOME_S, "reach home")
+        self.prepare()
+        self.go_home()
         self.trigger("control/select_policy")
         self.switch("control/enable", True)
         self.wait_until(lambda: bool(self._tool), ANSWER_S, "say where the tool is")
@@ -128,14 +108,11 @@ class ReplayNode(SpinningNode):
 
     def _require_enabled(self) -> None:
         self.require_listening()
-        if not self._status.get("enabled"):
-            raise DeviceError(f"the replay was stopped: {self._status.get('reason')}")
+        if not self.enabled:
+            raise self.error_of(f"the replay was stopped: {self.reason_text}")
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds
-
-    def _on_status(self, msg: String) -> None:
-        self._status = json.loads(msg.data)
 
     def _on_tool(self, msg: PoseStamped) -> None:
         self._tool.append((time_from_msg(msg.header.stamp), pose_from_msg(msg, self._frame)))

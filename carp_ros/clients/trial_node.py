@@ -22,6 +22,7 @@ from carp_ros.clients.conductor_node import ConductorNode
 from carp_ros.clients.trial_agents import ChunkFigures, Hand, TrialAgent
 from carp_ros.errors import DeviceError
 from carp_ros.recording.stream_meter import StreamMeter
+from carp_ros.reports.control import StoppedError
 from carp_ros.rig import Rig
 from carp_ros.ros.messages import image_from_msg, time_from_msg
 from carp_ros.ros.qos import SENSOR
@@ -71,7 +72,7 @@ class LiveTrial:
     beginnings: int = 1
 
 
-class UnmovedError(DeviceError):
+class UnmovedError(StoppedError):
     """A trial that was stopped before the arm moved: it tells nothing of who should have acted."""
 
 
@@ -108,7 +109,7 @@ class TrialNode(ConductorNode):
 
     def excuse(self) -> str:
         """Return what the control node says of the arm, and the agent of itself."""
-        says = [self.status.get("reason") or "nothing", self._agent.excuse()]
+        says = [self.reason_text or "nothing", self._agent.excuse()]
         return f"; it says {', '.join(text for text in says if text)!r}"
 
     def conduct(
@@ -139,7 +140,8 @@ class TrialNode(ConductorNode):
         except DeviceError as error:
             if self._moved:
                 raise
-            raise UnmovedError(str(error)) from error
+            stopped = error if isinstance(error, StoppedError) else self.error_of(str(error))
+            raise UnmovedError(str(error), stopped.reason, stopped.fault) from error
         cameras, policy = self._counts(), self._agent.figures()
         self.switch("control/enable", False)
         progress("judging")
@@ -168,7 +170,7 @@ class TrialNode(ConductorNode):
     ) -> tuple[float, list[Picture]]:
         """Let the agent begin and wait until it is over, as `_watch`."""
         self._agent.begin(lambda: self._lay_out(seed))
-        self.wait_until(lambda: bool(self.status["enabled"]), ANSWER_S, "let the agent move")
+        self.wait_until(lambda: self.enabled, ANSWER_S, "let the agent move")
         self._images.clear()
         for meter in self._meters.values():
             meter.reset()
@@ -193,11 +195,11 @@ class TrialNode(ConductorNode):
                 return max(0.0, self._agent.acted_until_s - start_s), pictures
             if now_s - start_s >= len(pictures) * _PICTURE_S:
                 pictures.append(self._picture())
-                doing = "moving" if self.status.get("moving") else "standing"
+                doing = "moving" if self.moving else "standing"
                 progress(f"{now_s - start_s:4.1f} s, arm {doing}")
             self.require_listening()
-            if not self.status.get("enabled"):
-                raise DeviceError(f"the trial was stopped: {self.status.get('reason')}")
+            if not self.enabled:
+                raise self.error_of(f"the trial was stopped: {self.reason_text}")
             time.sleep(0.05)
 
     def _picture(self) -> Picture:
@@ -221,7 +223,7 @@ class TrialNode(ConductorNode):
 
     def _on_status(self, msg: String) -> None:
         super()._on_status(msg)
-        self._moved |= bool(self.status["moving"])
+        self._moved |= self.moving
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:

@@ -8,24 +8,14 @@ the arm does not move is always at hand.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 
-from carp_ros.control.command import Command, Fault, ServoState
+from carp_ros.control.command import Command, ServoState
 from carp_ros.control.servo import Mode
+from carp_ros.reports.control import Fault, Reason, Source, Why
 from carp_ros.rig import LimitsConfig
 from carp_ros.types import Twist
-
-
-class Source(Enum):
-    """What may move the arm; the values are the names in status and services."""
-
-    HOLD = "hold"
-    TELEOP = "teleop"
-    POLICY = "policy"
-    HOME = "home"
-
 
 _MODES = {
     Source.HOLD: Mode.HOLD,
@@ -44,11 +34,11 @@ _BEGUN_NS = 100_000_000  # so long after an enable the servo has seen it, and sa
 
 @dataclass(frozen=True)
 class Status:
-    """What the arbiter decided: `source`, whether it is `enabled`, and `reason` why not."""
+    """What the arbiter decided: `source`, whether it is `enabled`, and `why` not; None if it is."""
 
     source: Source
     enabled: bool
-    reason: str
+    why: Why | None
 
 
 class Arbiter:
@@ -78,7 +68,9 @@ class Arbiter:
         self._camera_ns: dict[str, int | None] = dict.fromkeys(cameras)
         self._source = Source.HOLD
         self._enabled = False
-        self._reason = "not enabled yet: select a source and enable"
+        self._why: Why | None = Why(
+            Reason.NOT_ENABLED, "not enabled yet: select a source and enable"
+        )
         self._enabled_ns = 0
         self._enables = 0
         self._resets = 0
@@ -99,7 +91,7 @@ class Arbiter:
     @property
     def status(self) -> Status:
         """What is decided now."""
-        return Status(self._source, self._enabled, self._reason)
+        return Status(self._source, self._enabled, self._why)
 
     @property
     def fault(self) -> Fault:
@@ -113,50 +105,48 @@ class Arbiter:
 
     def select(self, source: Source) -> None:
         """Choose who may move the arm next; stops whoever moves it now."""
-        self.disable(f"{source.value} selected: enable to begin")
+        self.disable(Why(Reason.SELECTED, f"{source.value} selected: enable to begin"))
         self._source = source
 
-    def enable(self, now_ns: int) -> str:
-        """Let the selected source move the arm.
-
-        Returns:
-            Empty, or why not.
-        """
+    def enable(self, now_ns: int) -> Why | None:
+        """Let the selected source move the arm; return why not, if not."""
         if self.fault is not Fault.NONE:
-            return f"fault {self.fault.name}: {self.fault_text}: reset the fault first"
+            return Why(Reason.FAULT, f"{self.fault_text}: reset the fault first", self.fault)
         if self._resets > self._resets_done:
-            return "the servo is still resetting: enable again in a moment"
+            return Why(Reason.RESETTING, "the servo is still resetting: enable again in a moment")
         if self._source is Source.HOLD:
-            return "no source is selected: select teleop, policy or home first"
+            return Why(
+                Reason.NO_SOURCE, "no source is selected: select teleop, policy or home first"
+            )
         if self._source is Source.POLICY:
             hindrance = self._stale_camera(now_ns) or self._no_take_over(now_ns)
             if hindrance:
                 return hindrance
         self._enables += 1
-        self._enabled, self._enabled_ns, self._reason = True, now_ns, ""
+        self._enabled, self._enabled_ns, self._why = True, now_ns, None
         self._refused_in_a_row = 0
         self._following = False
         self._twist, self._twist_ns = _STANDSTILL, now_ns
         self._deadman = False  # what was pressed before is not pressed for this
         self.last_refusal = ""
-        return ""
+        return None
 
-    def disable(self, reason: str) -> None:
-        """Stop whatever moves the arm, because of `reason`."""
-        self._enabled, self._reason = False, reason
+    def disable(self, why: Why) -> None:
+        """Stop whatever moves the arm, and tell why."""
+        self._enabled, self._why = False, why
 
     def lose_servo(self, problem: str) -> None:
         """Take note that the servo process was lost; motion stays off until a reset."""
         self._lost = problem
         self._reset_failed = True  # the next process takes the one under way for done
         self._servo_fault, self._servo_text = Fault.NONE, ""
-        self.disable(problem)
+        self.disable(Why(Reason.SERVO_LOST, problem))
 
     def reset(self, now_ns: int) -> None:
         """Ask to reset the fault; `reset_outcome` tells how that ended."""
         self._resets += 1
         self._reset_asked_ns, self._reset_failed, self._cleared_ns = now_ns, False, None
-        self.disable("fault reset: enable to begin")
+        self.disable(Why(Reason.FAULT_RESET, "fault reset: enable to begin"))
 
     def reset_outcome(self, now_ns: int) -> str | None:
         """Return once how the reset ended: empty if nothing is latched any more, or why not.
@@ -170,9 +160,10 @@ class Arbiter:
             self._cleared_ns = self._cleared_ns or now_ns
             if not self.fault and now_ns - self._cleared_ns < _CLEARED_NS:
                 return None
-            outcome = f"fault {self.fault.name}: {self.fault_text}" if self.fault else ""
+            outcome = str(Why(Reason.FAULT, self.fault_text, self.fault)) if self.fault else ""
         elif taken_ns > self._reset_ns:
-            outcome = f"the servo process did not reset within {taken_ns * 1e-9:.0f} s"
+            text = f"the servo process did not reset within {taken_ns * 1e-9:.0f} s"
+            outcome = str(Why(Reason.RESETTING, text))
         else:
             return None
         self._reset_asked_ns = None
@@ -204,7 +195,7 @@ class Arbiter:
         """Look at what the servo did: faults, refused chunks, arrival at home."""
         self._servo_fault, self._servo_text = state.fault, state.fault_text
         if state.fault is not Fault.NONE and self._enabled:
-            self.disable(f"{state.fault.name.lower()}: {state.fault_text}")
+            self.disable(Why(Reason.FAULT, state.fault_text, state.fault))
         self._resets_done = state.resets_done
         is_reset = self._reset_asked_ns is not None and self._resets_done >= self._resets
         if is_reset and not self._reset_failed and state.fault is Fault.NONE:
@@ -214,12 +205,15 @@ class Arbiter:
         begun = self._enabled and state.now_ns - self._enabled_ns > _BEGUN_NS
         if begun and self._source is Source.HOME:
             if not state.moving and state.mode is Mode.HOLD:
-                self.disable("home reached")
+                self.disable(Why(Reason.HOME_REACHED, "home reached"))
         elif begun and self._source is Source.POLICY:
             if self._following and state.mode is Mode.HOLD:
                 self.disable(
-                    "the last chunk ended and no other came: is policy_node running, and fast"
-                    " enough? then enable again"
+                    Why(
+                        Reason.CHUNKS_ENDED,
+                        "the last chunk ended and no other came: is policy_node running, and fast"
+                        " enough? then enable again",
+                    )
                 )
             self._following = state.mode is Mode.CHUNK
 
@@ -249,8 +243,12 @@ class Arbiter:
             if silent_s > _DEADMAN_TIMEOUT_S:
                 self._deadman = False
                 self.disable(
-                    f"no dead-man heartbeat for {silent_s:.2f} s (limit {_DEADMAN_TIMEOUT_S} s):"
-                    " is the SpaceMouse plugged in and teleop_node running? then enable again"
+                    Why(
+                        Reason.HAND_SILENT,
+                        f"no dead-man heartbeat for {silent_s:.2f} s (limit {_DEADMAN_TIMEOUT_S}"
+                        " s): is the SpaceMouse plugged in and teleop_node running? then enable"
+                        " again",
+                    )
                 )
         elif self._source is Source.POLICY:
             waited_s = (now_ns - self._enabled_ns) * 1e-9
@@ -258,36 +256,41 @@ class Arbiter:
                 self.disable(hindrance)
             elif not self._following and waited_s > _FIRST_CHUNK_TIMEOUT_S:
                 self.disable(
-                    f"no chunk for {waited_s:.1f} s (limit {_FIRST_CHUNK_TIMEOUT_S} s): is"
-                    " policy_node running? then enable again"
+                    Why(
+                        Reason.NO_CHUNK,
+                        f"no chunk for {waited_s:.1f} s (limit {_FIRST_CHUNK_TIMEOUT_S} s): is"
+                        " policy_node running? then enable again",
+                    )
                 )
 
-    def _stale_camera(self, now_ns: int) -> str:
-        """Return what is wrong with the cameras, or nothing."""
+    def _stale_camera(self, now_ns: int) -> Why | None:
+        """Return what is wrong with the cameras, if anything."""
         for name, stamp_ns in self._camera_ns.items():
             if stamp_ns is None:
-                return f"no image of {name} yet: is its camera running?"
+                return Why(Reason.IMAGE_MISSING, f"no image of {name} yet: is its camera running?")
             age_s = (now_ns - stamp_ns) * 1e-9
             if age_s > self._limits.camera_timeout_s:
-                return (
+                return Why(
+                    Reason.IMAGE_STALE,
                     f"newest image of {name} is {age_s:.2f} s old (limit"
-                    f" {self._limits.camera_timeout_s} s): check its cable, then enable again"
+                    f" {self._limits.camera_timeout_s} s): check its cable, then enable again",
                 )
-        return ""
+        return None
 
-    def _no_take_over(self, now_ns: int) -> str:
-        """Return why no person could take over from the policy, or nothing."""
+    def _no_take_over(self, now_ns: int) -> Why | None:
+        """Return why no person could take over from the policy, if so."""
         if not self._watch_take_over:
-            return ""
+            return None
         silence = "yet"
         if self._deadman_ns is not None:
             silent_s = (now_ns - self._deadman_ns) * 1e-9
             if silent_s <= _TAKE_OVER_TIMEOUT_S:
-                return ""
+                return None
             silence = f"for {silent_s:.2f} s (limit {_TAKE_OVER_TIMEOUT_S} s)"
-        return (
+        return Why(
+            Reason.NO_TAKE_OVER,
             f"nobody could take over: no dead-man heartbeat {silence}; is the SpaceMouse plugged in"
-            " and teleop_node running? then enable again (teleop.watch_during_policy)"
+            " and teleop_node running? then enable again (teleop.watch_during_policy)",
         )
 
     def _take_refusals(self, state: ServoState) -> None:
@@ -305,4 +308,9 @@ class Arbiter:
         self._refused_in_a_row += new
         policy_moves = self._enabled and self._source is Source.POLICY
         if policy_moves and self._refused_in_a_row >= _REFUSALS_UNTIL_STOP:
-            self.disable(f"{self._refused_in_a_row} chunks refused in a row: {why}")
+            self.disable(
+                Why(
+                    Reason.CHUNKS_REFUSED,
+                    f"{self._refused_in_a_row} chunks refused in a row: {why}",
+                )
+            )

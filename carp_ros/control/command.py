@@ -8,7 +8,6 @@ machine share.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from carp_ros.control.servo import Mode
 from carp_ros.errors import ChunkError, MessageError
 from carp_ros.processes.mailbox import Mailbox, remove_leftovers
 from carp_ros.refusal import refusing
+from carp_ros.reports.control import Fault
 from carp_ros.types import Array, Chunk, Pose, SafetyState, Twist
 
 MAX_JOINTS = 8
@@ -81,19 +81,6 @@ LATENESS_DTYPE = np.dtype(
     [("counts", np.int64, Lateness.BINS + 1), ("worst_ns", np.int64), ("skipped", np.int64)]
 )
 NOTE_DTYPE = np.dtype([("text", _TEXT)])
-
-
-class Fault(IntEnum):
-    """Why the arm stands and stays, until an operator resets it."""
-
-    NONE = 0
-    ROBOT_SILENT = 1
-    SAFETY_STOP = 2
-    NOT_READY = 3
-    TRACKING = 4
-    CONTROL_SILENT = 5
-    REFUSED = 6
-    SERVO_LOST = 7  # latched where the process is watched: it can't tell by itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 
-from carp_ros.control.command import Command, Fault
+from carp_ros.control.command import Command
 from carp_ros.geometry import pose_difference
+from carp_ros.reports.control import Fault
 from carp_ros.rig import LimitsConfig
 from carp_ros.types import ArmState, Pose
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from carp_ros.control.arbiter import Arbiter
-from carp_ros.control.command import Fault
 from carp_ros.control.realtime import count_later_than, lateness_quantile_s
 from carp_ros.nodes.gripper_follower import GripperFollower
+from carp_ros.reports.control import Fault, Reason
 from carp_ros.ros.diagnostics import ERROR, OK, WARN, status
 from carp_ros.servo.servo_keeper import ServoKeeper
 
@@ -29,6 +29,7 @@ def arm_status(
     values = {
         "source": decided.source.value,
         "enabled": decided.enabled,
+        "reason": (decided.why.code if decided.why else Reason.NONE).name,
         "refused_messages": refused,
         "last_refusal": arbiter.last_refusal,
         "clock_jumps": clock_jumps,
@@ -46,7 +47,7 @@ def arm_status(
     if arbiter.fault is not Fault.NONE:
         return status(name, ERROR, f"{arbiter.fault.name}: {arbiter.fault_text}", values)
     if not decided.enabled:
-        return status(name, OK, decided.reason, values)
+        return status(name, OK, decided.why.text if decided.why else "", values)
     refusal = f"; last refused: {arbiter.last_refusal}" if arbiter.last_refusal else ""
     slowed = state.speed_scaling < _FULL_SPEED
     pace = f" at {state.speed_scaling:.0%} of its speed, as the robot says" if slowed else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from carp_ros.control.command import Fault
+from carp_ros.reports.control import Fault
 
 
 class ControlLog:

@@ -10,9 +10,8 @@ Publishes:
     target_pose (PoseStamped), gripper_command (Float64): commanded, 0 open to 1 closed.
     gripper_state (Float64): measured, 0 open to 1 closed.
     markers (MarkerArray): the workspace box, latched.
-    control/status (String): JSON with source, enabled, reason, fault, moving; on every change.
-    control/followed (String): JSON a chunk: schema, stamp_ns (its own), begun_ns (when the first
-        target by it was sent to the arm), both of ROS time.
+    control/status (String): JSON of `ControlStatus`; on every change.
+    control/followed (String): JSON of `Followed`, once a chunk.
     /diagnostics (DiagnosticArray): why the arm does not move; 1 Hz and on every change.
 Services:
     control/select_teleop, control/select_policy (Trigger): choose who may move the arm next.
@@ -26,7 +25,6 @@ Parameters:
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -42,7 +40,7 @@ from std_msgs.msg import Bool, Float64, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from carp_ros.control.arbiter import Arbiter, Source
+from carp_ros.control.arbiter import Arbiter
 from carp_ros.control.command import Link, ServoState, chunk_to_record, link_name
 from carp_ros.control.realtime import prefer_process
 from carp_ros.control.ros_clock import ClockMapping
@@ -53,6 +51,8 @@ from carp_ros.nodes.control_log import ControlLog
 from carp_ros.nodes.control_publishers import ControlPublishers
 from carp_ros.nodes.gripper_follower import GripperFollower
 from carp_ros.processes.parent import HOLD
+from carp_ros.reports.control import ControlStatus, Fault, Followed, Reason, Source, Why
+from carp_ros.reports.json_report import report_to_json
 from carp_ros.ros.diagnostics import DiagnosticsPublisher
 from carp_ros.ros.late_answers import LateTrigger
 from carp_ros.ros.managed_node import ManagedNode
@@ -135,13 +135,13 @@ class ControlNode(ManagedNode):
 
     def deactivate(self) -> None:
         """Stop the arm and refuse enabling."""
-        self._arbiter.disable("control is deactivated")
+        self._arbiter.disable(Why(Reason.NOT_ACTIVE, "control is deactivated"))
         self._send()
         self._publish_status(self._keeper.state)
 
     def cleanup(self) -> None:
         """Tell the servo process to stop the arm and end, and wait until it did."""
-        self._arbiter.disable("control is cleaned up")
+        self._arbiter.disable(Why(Reason.NOT_ACTIVE, "control is cleaned up"))
         record = self._arbiter.decide(time.monotonic_ns()).to_record()
         record["leave"] = True
         self._link.command.write(record)
@@ -183,22 +183,24 @@ class ControlNode(ManagedNode):
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         if request.data:
-            response.message = self._enable()
-            response.success = not response.message
+            hindrance = self._enable()
+            response.message, response.success = str(hindrance or ""), hindrance is None
         else:
-            self._arbiter.disable("stopped by an operator: enable to go on")
+            self._arbiter.disable(Why(Reason.STOPPED, "stopped by an operator: enable to go on"))
             response.success = True
         self._send()
         return response
 
-    def _enable(self) -> str:
+    def _enable(self) -> Why | None:
         """Let the selected source move the arm; return why not, if not."""
         if not self.is_active:
-            return "control is not active"
+            return Why(Reason.NOT_ACTIVE, "control is not active")
         if self._keeper.state is None:
-            return f"waiting for {self._keeper.waiting_for}"
+            return Why(Reason.NO_SERVO, f"waiting for {self._keeper.waiting_for}")
         now_ns = time.monotonic_ns()
-        return self._rivals.find(now_ns) or self._arbiter.enable(now_ns)
+        if rivals := self._rivals.find(now_ns):
+            return Why(Reason.SECOND_PUBLISHER, rivals)
+        return self._arbiter.enable(now_ns)
 
     def _select(self, source: Source) -> str:
         self._arbiter.select(source)
@@ -206,14 +208,16 @@ class ControlNode(ManagedNode):
 
     def _go_home(self) -> str:
         self._arbiter.select(Source.HOME)
-        return self._enable()
+        return str(self._enable() or "")
 
     def _reset_fault(self) -> str:
         """Begin to reset; return why not, if not."""
         if not self.is_configured:
-            return "control_node is not configured: configure and activate it first"
+            text = "control_node is not configured: configure and activate it first"
+            return str(Why(Reason.NOT_ACTIVE, text))
         if self._keeper.state is None:
-            return f"waiting for {self._keeper.waiting_for}: reset the fault once it is there"
+            text = f"waiting for {self._keeper.waiting_for}: reset the fault once it is there"
+            return str(Why(Reason.NO_SERVO, text))
         self._arbiter.reset(time.monotonic_ns())
         self._send()
         return ""
@@ -278,7 +282,9 @@ class ControlNode(ManagedNode):
         if self._told_to_hold:
             self._told_to_hold = False
             self._rivals.take_death(now_ns)
-            self._arbiter.disable("another process of the system died: enable to go on")
+            self._arbiter.disable(
+                Why(Reason.PROCESS_DIED, "another process of the system died: enable to go on")
+            )
         problem = self._keeper.watch(now_ns)
         if problem:
             self._arbiter.lose_servo(problem)
@@ -312,21 +318,23 @@ class ControlNode(ManagedNode):
         if self._chunk_stamps_ns is None or state.chunk_stamp_ns != self._chunk_stamps_ns[0]:
             return
         begun_ns = state.chunk_begun_ns - self._monotonic_minus_ros_ns()
-        content = {"schema": 1, "stamp_ns": self._chunk_stamps_ns[1], "begun_ns": begun_ns}
-        self._followed.publish(String(data=json.dumps(content)))
+        followed = Followed(self._chunk_stamps_ns[1], begun_ns)
+        self._followed.publish(String(data=report_to_json(followed)))
         self._chunk_stamps_ns = None
 
     def _publish_status(self, state: ServoState | None) -> None:
         decided = self._arbiter.status
-        content = {
-            "source": decided.source.value,
-            "enabled": decided.enabled,
-            "reason": decided.reason,
-            "fault": self._arbiter.fault.name if state else "NO_SERVO",
-            "fault_text": self._arbiter.fault_text,
-            "moving": state.moving if state else False,
-        }
-        text = json.dumps(content)
+        text = report_to_json(
+            ControlStatus(
+                source=decided.source,
+                enabled=decided.enabled,
+                reason=decided.why.code if decided.why else Reason.NONE,
+                reason_text=decided.why.text if decided.why else "",
+                fault=self._arbiter.fault if state else Fault.NO_SERVO,
+                fault_text=self._arbiter.fault_text,
+                moving=state.moving if state else False,
+            )
+        )
         if text != self._last_status:
             self._last_status = text
             self._status.publish(String(data=text))
@@ -335,7 +343,7 @@ class ControlNode(ManagedNode):
     def _on_second(self) -> None:
         rivals = self._rivals.find(time.monotonic_ns())
         if rivals and self._arbiter.status.enabled:
-            self._arbiter.disable(rivals)
+            self._arbiter.disable(Why(Reason.SECOND_PUBLISHER, rivals))
         self._publish_diagnostics()
 
     def _publish_diagnostics(self) -> None:

@@ -18,6 +18,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from carp_ros.errors import DeviceError
 from carp_ros.refusal import in_words
+from carp_ros.reports.control import StoppedError, why_from_text
 from carp_ros.rig_devices import LONGEST_RECOVERY_S
 from carp_ros.ros.executor import make_executor
 from carp_ros.ros.guarded_node import GuardedNode
@@ -139,7 +140,7 @@ class SpinningNode(GuardedNode):
         while not condition():
             self.require_listening()
             if time.monotonic() > deadline_s:
-                raise DeviceError(
+                raise self.error_of(
                     f"the system did not {what} within {timeout_s:.0f} s{self.excuse()}"
                 )
             time.sleep(0.01)
@@ -157,9 +158,14 @@ class SpinningNode(GuardedNode):
         """Return what the system says of itself, to be added to what it did not do."""
         return ""
 
+    def error_of(self, text: str) -> DeviceError:
+        """Return an error of this text, with what the system says of itself as a code, if it is."""
+        return DeviceError(text)
+
     def _accepted(self, name: str, answer: Any) -> str:
         if not answer.success:
-            raise DeviceError(f"{name} was refused: {answer.message}")
+            text, why = f"{name} was refused: {answer.message}", why_from_text(answer.message)
+            raise DeviceError(text) if why is None else StoppedError(text, why.code, why.fault)
         return answer.message
 
     def _spin(self) -> None:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from carp_ros.control.command import Command, Fault, ServoState
+from carp_ros.control.command import Command, ServoState
 from carp_ros.control.guard import Guard
 from carp_ros.control.kinematics import Kinematics
 from carp_ros.control.servo import Mode, Servo, Target
 from carp_ros.errors import ChunkError
 from carp_ros.geometry import pose_difference
+from carp_ros.reports.control import Fault
 from carp_ros.rig import LimitsConfig
 from carp_ros.types import ArmState, Array, Chunk, Pose
 

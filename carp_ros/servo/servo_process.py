@@ -19,7 +19,6 @@ from carp_ros.control.command import (
     LATENESS_DTYPE,
     NOTE_DTYPE,
     Command,
-    Fault,
     Link,
     chunk_from_record,
 )
@@ -31,6 +30,7 @@ from carp_ros.errors import CarpError, ChunkError, DeviceError, MessageError
 from carp_ros.hardware.arm import Arm
 from carp_ros.processes.mailbox import remove_leftovers
 from carp_ros.processes.parent import end_with_parent
+from carp_ros.reports.control import Fault
 from carp_ros.rig import Rig, load_rig
 from carp_ros.servo.devices import make_arm, make_kinematics
 from carp_ros.servo.servo_loop import ServoLoop

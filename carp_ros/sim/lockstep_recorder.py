@@ -6,12 +6,13 @@ which count simulated time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from carp_ros.control.mapping import TeleopCommand
 from carp_ros.control.servo import Target
 from carp_ros.recording import messages
+from carp_ros.reports.control import ControlStatus, Fault, Reason, Source
+from carp_ros.reports.json_report import report_to_json
 from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.lockstep import Operator
@@ -88,15 +89,16 @@ class LockstepRecorder:
         self._write("/joint_states", stamp_ns, joints)
         self._write("/tool_pose", stamp_ns, messages.encode_pose(cell.tcp_pose, stamp_ns, frame))
         self._write("/target_pose", stamp_ns, messages.encode_pose(target.pose, stamp_ns, frame))
-        status = json.dumps(
-            {
-                "source": "teleop",
-                "enabled": True,
-                "reason": "",
-                "fault": "NONE",
-                "fault_text": "",
-                "moving": target.moving,
-            }
+        status = report_to_json(
+            ControlStatus(
+                source=Source.TELEOP,
+                enabled=True,
+                reason=Reason.NONE,
+                reason_text="",
+                fault=Fault.NONE,
+                fault_text="",
+                moving=target.moving,
+            )
         )
         if status != self._last_status:
             self._last_status = status

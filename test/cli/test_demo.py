@@ -5,6 +5,7 @@ from carp_ros.cli.trial_table import header, row
 from carp_ros.clients.trial_agents import ChunkFigures
 from carp_ros.clients.trial_node import LiveTrial, StreamCount, UnmovedError
 from carp_ros.errors import DeviceError
+from carp_ros.reports.control import Reason
 
 STAGES = ("image_age", "preprocess", "vision", "decode", "schedule", "total")
 
@@ -81,7 +82,7 @@ class Conductor:
         return outcome, ["picture"]
 
 
-STALE = UnmovedError("the newest image is 0.25 s old")
+STALE = UnmovedError("the newest image is 0.25 s old", Reason.IMAGE_STALE)
 
 
 def test_a_trial_that_is_stopped_before_the_arm_moves_begins_again(capsys):

@@ -7,6 +7,8 @@ from std_msgs.msg import Bool, String
 
 from carp_ros.clients.trial_agents import Hand, PolicyAtWork
 from carp_ros.errors import DeviceError
+from carp_ros.reports.control import Followed
+from carp_ros.reports.json_report import report_to_json
 
 STAGES = ("image_age", "preprocess", "vision", "decode", "total")
 
@@ -44,8 +46,8 @@ class FakeNode:
         self.calls.append("lay out")
 
     def hears_of_first_target(self, stamp_ns, begun_ns):
-        content = {"stamp_ns": stamp_ns, "begun_ns": begun_ns}
-        self.takers["control/followed"](String(data=json.dumps(content)))
+        followed = report_to_json(Followed(stamp_ns, begun_ns))
+        self.takers["control/followed"](String(data=followed))
 
     def hears_of_chunk(self, stamp_ns, total=0.1, reduced=False):
         content = {

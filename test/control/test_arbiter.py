@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carp_ros.control.arbiter import Arbiter, Source, Status
-from carp_ros.control.command import Fault, ServoState
+from carp_ros.control.arbiter import Arbiter, Status
+from carp_ros.control.command import ServoState
 from carp_ros.control.servo import Mode
+from carp_ros.reports.control import Fault, Reason, Source, Why
 from carp_ros.rig import load_rig
 from carp_ros.types import Pose, SafetyState, Twist
 
@@ -71,7 +72,7 @@ def policy(arbiter):
 
 def enabled(arbiter, source):
     arbiter.select(source)
-    assert arbiter.enable(NOW_NS) == ""
+    assert arbiter.enable(NOW_NS) is None
     return arbiter
 
 
@@ -79,7 +80,7 @@ def test_at_first_nothing_is_enabled_and_the_status_says_what_to_do(arbiter):
     command = arbiter.decide(NOW_NS)
 
     assert arbiter.status == Status(
-        Source.HOLD, False, "not enabled yet: select a source and enable"
+        Source.HOLD, False, Why(Reason.NOT_ENABLED, "not enabled yet: select a source and enable")
     )
     assert (command.mode, command.enables, command.resets) == (Mode.HOLD, 0, 0)
     assert command.heartbeat_ns == NOW_NS
@@ -87,7 +88,9 @@ def test_at_first_nothing_is_enabled_and_the_status_says_what_to_do(arbiter):
 
 
 def test_nothing_is_enabled_before_a_source_is_selected(arbiter):
-    assert "select teleop, policy or home first" in arbiter.enable(NOW_NS)
+    refusal = arbiter.enable(NOW_NS)
+    assert refusal.code is Reason.NO_SOURCE
+    assert "select teleop, policy or home first" in refusal.text
     assert not arbiter.status.enabled
     assert arbiter.decide(NOW_NS).enables == 0
 
@@ -97,10 +100,10 @@ def test_nothing_is_enabled_before_a_source_is_selected(arbiter):
 )
 def test_each_enable_counts_and_lets_its_source_move_the_arm(arbiter, source, mode):
     enabled(arbiter, source)
-    assert arbiter.status == Status(source, True, "")
+    assert arbiter.status == Status(source, True, None)
     assert (arbiter.decide(NOW_NS).mode, arbiter.decide(NOW_NS).enables) == (mode, 1)
 
-    assert arbiter.enable(NOW_NS) == ""
+    assert arbiter.enable(NOW_NS) is None
     assert arbiter.decide(NOW_NS).enables == 2
 
 
@@ -110,15 +113,18 @@ def test_selecting_stops_whoever_moves_until_the_next_enable(arbiter, first, sec
     enabled(arbiter, first)
     arbiter.select(second)
 
-    assert arbiter.status == Status(second, False, f"{second.value} selected: enable to begin")
+    why = Why(Reason.SELECTED, f"{second.value} selected: enable to begin")
+    assert arbiter.status == Status(second, False, why)
     arbiter.take_deadman(True, NOW_NS)
     assert arbiter.decide(NOW_NS).mode is Mode.HOLD
 
 
 def test_an_operators_stop_is_told_with_its_reason(policy):
-    policy.disable("stopped by an operator")
+    policy.disable(Why(Reason.STOPPED, "stopped by an operator"))
 
-    assert policy.status == Status(Source.POLICY, False, "stopped by an operator")
+    assert policy.status == Status(
+        Source.POLICY, False, Why(Reason.STOPPED, "stopped by an operator")
+    )
     assert policy.decide(NOW_NS).mode is Mode.HOLD
 
 
@@ -144,11 +150,12 @@ def test_a_silent_dead_man_ends_teleoperation_until_a_new_enable(teleop):
 
     assert teleop.decide(NOW_NS + 260 * MS).mode is Mode.HOLD
     assert not teleop.status.enabled
-    assert "no dead-man heartbeat for 0.26 s (limit 0.25 s)" in teleop.status.reason
-    assert "SpaceMouse" in teleop.status.reason
+    assert teleop.status.why.code is Reason.HAND_SILENT
+    assert "no dead-man heartbeat for 0.26 s (limit 0.25 s)" in teleop.status.why.text
+    assert "SpaceMouse" in teleop.status.why.text
     teleop.take_deadman(True, NOW_NS + 270 * MS)
     assert teleop.decide(NOW_NS + 270 * MS).mode is Mode.HOLD
-    assert teleop.enable(NOW_NS + 280 * MS) == ""
+    assert teleop.enable(NOW_NS + 280 * MS) is None
     teleop.take_deadman(True, NOW_NS + 290 * MS)
     assert teleop.decide(NOW_NS + 290 * MS).mode is Mode.TWIST
 
@@ -182,12 +189,15 @@ def test_a_twist_given_before_the_enable_moves_nothing(arbiter):
 def test_an_image_that_is_missing_or_stale_keeps_the_policy_off():
     arbiter = Arbiter(LIMITS, ("wrist_cam", "third_cam"))
     arbiter.select(Source.POLICY)
-    assert arbiter.enable(NOW_NS).startswith("no image of wrist_cam yet")
+    assert arbiter.enable(NOW_NS).code is Reason.IMAGE_MISSING
+    assert arbiter.enable(NOW_NS).text.startswith("no image of wrist_cam yet")
     arbiter.take_camera("wrist_cam", NOW_NS)
-    assert arbiter.enable(NOW_NS).startswith("no image of third_cam yet")
+    assert arbiter.enable(NOW_NS).text.startswith("no image of third_cam yet")
     arbiter.take_camera("third_cam", NOW_NS - 300 * MS)
 
-    assert "newest image of third_cam is 0.30 s old (limit 0.25 s)" in arbiter.enable(NOW_NS)
+    refusal = arbiter.enable(NOW_NS)
+    assert refusal.code is Reason.IMAGE_STALE
+    assert "newest image of third_cam is 0.30 s old (limit 0.25 s)" in refusal.text
     assert not arbiter.status.enabled
     assert arbiter.decide(NOW_NS).enables == 0
 
@@ -197,7 +207,7 @@ def test_a_camera_that_falls_silent_stops_the_policy_for_good(policy):
     assert policy.decide(NOW_NS + 250 * MS).mode is Mode.CHUNK
 
     assert policy.decide(NOW_NS + 251 * MS).mode is Mode.HOLD
-    assert "third_cam" in policy.status.reason
+    assert "third_cam" in policy.status.why.text
     policy.take_camera("third_cam", NOW_NS + 252 * MS)
     assert policy.decide(NOW_NS + 252 * MS).mode is Mode.HOLD
 
@@ -213,7 +223,8 @@ def test_a_policy_whose_last_chunk_ended_is_stopped_until_a_new_enable(policy):
     assert policy.status.enabled
     after(policy, 1810, Mode.HOLD)
     assert not policy.status.enabled
-    assert policy.status.reason.startswith("the last chunk ended and no other came")
+    assert policy.status.why.code is Reason.CHUNKS_ENDED
+    assert policy.status.why.text.startswith("the last chunk ended and no other came")
     after(policy, 1820, Mode.CHUNK)
     assert policy.decide(NOW_NS + 1820 * MS).mode is Mode.HOLD
 
@@ -231,7 +242,8 @@ def test_a_chunk_that_comes_long_after_the_enable_moves_nothing(policy):
     policy.take_deadman(False, NOW_NS + 2000 * MS)
     assert policy.decide(NOW_NS + 1990 * MS).mode is Mode.CHUNK
     assert policy.decide(NOW_NS + 2010 * MS).mode is Mode.HOLD
-    assert "no chunk for 2.0 s (limit 2.0 s)" in policy.status.reason
+    assert policy.status.why.code is Reason.NO_CHUNK
+    assert "no chunk for 2.0 s (limit 2.0 s)" in policy.status.why.text
 
 
 def test_a_policy_that_sends_chunks_goes_on(policy):
@@ -252,7 +264,9 @@ def test_a_fault_of_the_servo_disables_with_its_words(arbiter, source):
     enabled(arbiter, source)
     arbiter.take_state(servo_state(fault=Fault.TRACKING, fault_text="it is blocked"))
 
-    assert arbiter.status == Status(source, False, "tracking: it is blocked")
+    assert arbiter.status == Status(
+        source, False, Why(Reason.FAULT, "it is blocked", Fault.TRACKING)
+    )
     assert arbiter.decide(NOW_NS).mode is Mode.HOLD
     arbiter.take_state(servo_state())
     assert not arbiter.status.enabled
@@ -264,7 +278,8 @@ def test_five_refused_chunks_in_a_row_stop_the_policy(policy):
     assert policy.status.enabled
     policy.refuse_chunk("wrong frame")
 
-    assert policy.status.reason == "5 chunks refused in a row: wrong frame"
+    assert policy.status.why.code is Reason.CHUNKS_REFUSED
+    assert policy.status.why.text == "5 chunks refused in a row: wrong frame"
     assert policy.last_refusal == "wrong frame"
     assert not policy.status.enabled
 
@@ -279,7 +294,7 @@ def test_chunks_that_are_followed_between_refusals_let_the_policy_go_on(policy):
 
 def test_refusals_are_counted_from_the_enable_and_over_a_new_servo_process(policy):
     policy.take_state(servo_state(chunks_refused=4, refusal="too old"))
-    assert policy.enable(NOW_NS) == ""
+    assert policy.enable(NOW_NS) is None
     assert policy.last_refusal == ""
     policy.take_state(servo_state(chunks_refused=0))  # a new process counts anew
     policy.take_state(servo_state(chunks_refused=4, refusal="too old"))
@@ -307,16 +322,18 @@ def test_home_is_reached_once_the_servo_has_begun_and_stands(arbiter):
 
     arbiter.take_state(servo_state(now_ns=NOW_NS + 300 * MS))
 
-    assert arbiter.status == Status(Source.HOME, False, "home reached")
+    assert arbiter.status == Status(Source.HOME, False, Why(Reason.HOME_REACHED, "home reached"))
 
 
 def test_the_loss_of_the_servo_process_is_a_fault_until_a_reset_that_the_next_one_did(policy):
     policy.lose_servo("the servo process died")
-    assert policy.status == Status(Source.POLICY, False, "the servo process died")
+    assert policy.status == Status(
+        Source.POLICY, False, Why(Reason.SERVO_LOST, "the servo process died")
+    )
     assert (policy.fault, policy.fault_text) == (Fault.SERVO_LOST, "the servo process died")
 
     policy.select(Source.TELEOP)
-    refusal = "fault SERVO_LOST: the servo process died: reset the fault first"
+    refusal = Why(Reason.FAULT, "the servo process died: reset the fault first", Fault.SERVO_LOST)
     assert policy.enable(NOW_NS) == refusal
     policy.take_state(servo_state())  # of the next process
     assert policy.enable(NOW_NS) == refusal
@@ -327,8 +344,8 @@ def test_the_loss_of_the_servo_process_is_a_fault_until_a_reset_that_the_next_on
     assert policy.fault is Fault.NONE
     assert policy.reset_outcome(NOW_NS) is None  # it must last
     assert policy.reset_outcome(NOW_NS + 200 * MS) == ""
-    assert policy.status.reason == "fault reset: enable to begin"
-    assert policy.enable(NOW_NS) == ""
+    assert policy.status.why.text == "fault reset: enable to begin"
+    assert policy.enable(NOW_NS) is None
 
 
 def test_how_a_reset_ended_is_told_once(teleop):
@@ -344,7 +361,7 @@ def test_how_a_reset_ended_is_told_once(teleop):
     )
 
     outcome = teleop.reset_outcome(NOW_NS)
-    assert outcome == "fault SAFETY_STOP: PROTECTIVE_STOP; reset failed: too early"
+    assert outcome == "FAULT/SAFETY_STOP: PROTECTIVE_STOP; reset failed: too early"
     assert teleop.reset_outcome(NOW_NS) is None
     teleop.reset(NOW_NS)
     teleop.take_state(servo_state(resets_done=2))
@@ -357,14 +374,14 @@ def test_a_fault_that_comes_back_at_once_was_not_reset(teleop):
     teleop.take_state(servo_state(resets_done=1))
     assert teleop.reset_outcome(NOW_NS) is None
     teleop.take_state(servo_state(resets_done=1, fault=Fault.NOT_READY, fault_text="no program"))
-    assert teleop.reset_outcome(NOW_NS + 100 * MS) == "fault NOT_READY: no program"
+    assert teleop.reset_outcome(NOW_NS + 100 * MS) == "FAULT/NOT_READY: no program"
 
 
 def test_a_reset_that_takes_longer_than_any_recovery_has_failed(teleop):
     teleop.reset(NOW_NS)
     assert teleop.reset_outcome(NOW_NS + 80_000 * MS) is None
     outcome = teleop.reset_outcome(NOW_NS + 80_001 * MS)
-    assert outcome == "the servo process did not reset within 80 s"
+    assert outcome == "RESETTING: the servo process did not reset within 80 s"
 
 
 def test_a_servo_that_is_lost_while_it_resets_keeps_its_fault(teleop):
@@ -391,10 +408,11 @@ def test_a_reset_ends_motion_and_is_counted(teleop):
 def test_an_enable_that_the_servo_would_not_count_is_refused_with_the_reason(teleop):
     teleop.reset(NOW_NS)
     teleop.take_state(servo_state(resets_done=0))
-    assert teleop.enable(NOW_NS) == "the servo is still resetting: enable again in a moment"
+    refusal = Why(Reason.RESETTING, "the servo is still resetting: enable again in a moment")
+    assert teleop.enable(NOW_NS) == refusal
 
     teleop.take_state(servo_state(resets_done=1))
-    assert teleop.enable(NOW_NS) == ""
+    assert teleop.enable(NOW_NS) is None
 
 
 def test_a_policy_stops_when_nobody_could_take_over_and_begins_only_when_somebody_could(policy):
@@ -407,11 +425,14 @@ def test_a_policy_stops_when_nobody_could_take_over_and_begins_only_when_somebod
     command = policy.decide(NOW_NS + 601 * MS)
 
     assert command.mode is Mode.HOLD
-    assert policy.status.reason.startswith("nobody could take over: no dead-man heartbeat for 0.50")
-    assert "teleop_node" in policy.enable(NOW_NS + 601 * MS)
+    assert policy.status.why.code is Reason.NO_TAKE_OVER
+    assert policy.status.why.text.startswith(
+        "nobody could take over: no dead-man heartbeat for 0.50"
+    )
+    assert "teleop_node" in policy.enable(NOW_NS + 601 * MS).text
     policy.take_deadman(False, NOW_NS + 602 * MS)
     assert not policy.decide(NOW_NS + 602 * MS).mode  # nothing resumes by itself
-    assert policy.enable(NOW_NS + 602 * MS) == ""
+    assert policy.enable(NOW_NS + 602 * MS) is None
 
 
 def test_where_the_rig_says_so_a_policy_moves_though_nobody_could_take_over():

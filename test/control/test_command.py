@@ -12,7 +12,6 @@ from carp_ros.control.command import (
     MAX_JOINTS,
     MAX_STEPS,
     Command,
-    Fault,
     Link,
     ServoState,
     chunk_from_record,
@@ -20,6 +19,7 @@ from carp_ros.control.command import (
 )
 from carp_ros.control.servo import Mode
 from carp_ros.errors import ChunkError, DeviceError
+from carp_ros.reports.control import Fault
 from carp_ros.types import Chunk, Pose, SafetyState, Twist
 
 up_to_20 = st.integers(1, 20)

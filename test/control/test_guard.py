@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carp_ros.control.command import Command, Fault
+from carp_ros.control.command import Command
 from carp_ros.control.guard import Guard
 from carp_ros.control.servo import Mode
 from carp_ros.geometry import quaternion_from_rotvec
+from carp_ros.reports.control import Fault
 from carp_ros.rig import load_rig
 from carp_ros.types import ArmState, Pose, SafetyState, Twist
 

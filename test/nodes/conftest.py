@@ -6,7 +6,6 @@ the cameras, and see where the simulated arm really is.
 """
 
 import contextlib
-import json
 import subprocess
 import sys
 import threading
@@ -27,6 +26,8 @@ from std_msgs.msg import Bool, Float64, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
+from carp_ros.reports.control import ControlStatus, Fault, Reason
+from carp_ros.reports.json_report import report_from_json
 from carp_ros.rig import Rig, load_rig
 from carp_ros.ros.executor import KeptExecutor
 from carp_ros.ros.messages import chunk_to_msgs, header, twist_to_msg
@@ -95,7 +96,7 @@ class Hands(Node):
         self.twist, self.deadman, self.plugged = STILL, False, False
         self.make_chunk: Callable[[int], Chunk] | None = None
         self.cameras_alive = True
-        self.status: dict = {}
+        self.status: ControlStatus | None = None
         self.arm_diagnostics = ""
         self._twists = self.create_publisher(TwistStamped, "teleop/twist", COMMAND)
         self._deadmen = self.create_publisher(Bool, "teleop/deadman", COMMAND)
@@ -138,7 +139,7 @@ class Hands(Node):
                 publisher.publish(CameraInfo(header=header(self.now_ns(), "optical")))
 
     def _on_status(self, msg: String) -> None:
-        self.status = json.loads(msg.data)
+        self.status = report_from_json(ControlStatus, msg.data, "control/status")
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
@@ -177,7 +178,7 @@ class Workstation:
 
     def start_control(self) -> None:
         """Start the control node and make it active."""
-        self.hands.status = {}
+        self.hands.status = None
         command = [sys.executable, "-m", "carp_ros.nodes.control_node"]
         command += ["--ros-args", "-p", f"rig:={self.rig_path}"]
         self.control = subprocess.Popen(command)
@@ -228,7 +229,9 @@ class Workstation:
 
     def await_servo(self) -> None:
         await_true(
-            lambda: self.hands.status.get("fault", "NO_SERVO") != "NO_SERVO", 15.0, "a servo"
+            lambda: self.hands.status and self.hands.status.fault is not Fault.NO_SERVO,
+            15.0,
+            "a servo",
         )
 
     def await_standstill(self, within_s: float) -> None:
@@ -246,7 +249,7 @@ class Workstation:
         self.reset_fault()
         # refused while the reset is under way
         await_true(lambda: self.trigger("home").success, 3.0, "the way home")
-        await_true(lambda: hands.status["reason"] == "home reached", 15.0, "home")
+        await_true(lambda: hands.status.reason is Reason.HOME_REACHED, 15.0, "home")
         self.await_standstill(2.0)
 
     def reset_fault(self) -> None:
@@ -256,7 +259,7 @@ class Workstation:
             if answer.success:
                 break
         assert answer.success, answer.message
-        await_true(lambda: self.hands.status["fault"] == "NONE", 1.0, "no fault in the status")
+        await_true(lambda: self.hands.status.fault is Fault.NONE, 1.0, "no fault in the status")
 
     def teleoperate(self, linear=(0.0, 0.15, 0.0)) -> None:
         """Let the hand move the arm until it really moves at that speed."""

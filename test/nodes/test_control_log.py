@@ -2,8 +2,8 @@
 
 import pytest
 
-from carp_ros.control.command import Fault
 from carp_ros.nodes.control_log import ControlLog
+from carp_ros.reports.control import Fault
 
 
 @pytest.fixture

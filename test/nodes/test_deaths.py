@@ -85,7 +85,7 @@ class Station:
         assert (seen.positions > np.array(limits.workspace_min_m) - 0.003).all()
         assert (seen.positions < np.array(limits.workspace_max_m) + 0.003).all()
         if is_told:
-            await_true(lambda: not self.node.status["enabled"], 2.0, "not enabled")
+            await_true(lambda: not self.node.enabled, 2.0, "not enabled")
 
     def close(self) -> None:
         self._ending.set()
@@ -189,7 +189,7 @@ def test_who_the_arm_can_do_without_is_started_again(rig_path, tmp_path, monkeyp
             station.await_hand()
             time.sleep(2.0)  # nobody enabled
             assert station.trace.since(rest).largest_excursion() < 1e-3
-            assert not station.node.status["enabled"]
+            assert not station.node.enabled
             assert any(
                 f"{name} was ended" in line or f"{name} ended" in line for line in station.lines
             )

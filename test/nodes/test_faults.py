@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from carp_ros.reports.control import Fault
 from carp_ros.ros.messages import chunk_to_msgs
 from carp_ros.types import Chunk
 
@@ -242,7 +243,7 @@ def test_nobody_who_could_take_over(workstation):
 def test_an_arm_that_is_held_and_let_go(workstation):
     workstation.teleoperate()
     workstation.faults.block_arm()
-    await_true(lambda: workstation.hands.status["fault"] == "TRACKING", 3.0, "a tracking fault")
+    await_true(lambda: workstation.hands.status.fault is Fault.TRACKING, 3.0, "a tracking fault")
     time.sleep(1.0)  # the commanded pose comes back to the arm
     mark = mark_of(workstation)
     workstation.faults.release_arm()
@@ -254,7 +255,7 @@ def test_an_arm_that_is_held_and_let_go(workstation):
 def test_a_reset_right_after_a_tracking_fault(workstation):
     workstation.teleoperate()
     workstation.faults.block_arm()
-    await_true(lambda: workstation.hands.status["fault"] == "TRACKING", 3.0, "a tracking fault")
+    await_true(lambda: workstation.hands.status.fault is Fault.TRACKING, 3.0, "a tracking fault")
     mark = mark_of(workstation)
     workstation.hands.twist = dataclasses.replace(workstation.hands.twist, linear=np.zeros(3))
     workstation.reset_fault()
@@ -278,7 +279,7 @@ def test_a_robot_that_is_slowed_at_its_pendant_follows_slower(workstation, fract
     mark = mark_of(workstation)
     time.sleep(1.5)
     slowed = workstation.trace.since(mark)
-    assert hands.status["fault"] == "NONE"
+    assert hands.status.fault is Fault.NONE
     assert slowed.travelled() > 0.02, (hands.status, hands.arm_diagnostics)
     assert slowed.speeds().max() < 0.2 * fraction * 1.4
     assert_says(workstation, f"at {fraction:.0%} of its speed")
@@ -323,7 +324,7 @@ def test_a_chunk_of_200_000_steps(workstation):
     workstation.hands.send_chunk_msgs(poses, gripper)
     time.sleep(1.0)
     assert workstation.servo_pid() == servo
-    assert workstation.hands.status["fault"] == "NONE"
+    assert workstation.hands.status.fault is Fault.NONE
 
 
 def test_a_chunk_whose_halves_come_the_other_way_round(workstation):
@@ -336,7 +337,7 @@ def test_a_chunk_whose_halves_come_the_other_way_round(workstation):
         time.sleep(0.02)
         hands._gripper_chunks.publish(gripper)
         time.sleep(0.18)
-    assert hands.status["enabled"], hands.status
+    assert hands.status.enabled, hands.status
     assert workstation.trace.speed() > 0.03
 
 
@@ -376,7 +377,7 @@ def test_bad_chunks(workstation, kind, words):
         time.sleep(0.1)
     after = workstation.trace.since(mark)
     assert after.speeds().max() < max(1.3 * highest, 0.15)
-    await_true(lambda: not workstation.hands.status["enabled"], 2.0, "disabled")
+    await_true(lambda: not workstation.hands.status.enabled, 2.0, "disabled")
     workstation.await_standstill(1.0)
     assert_says(workstation, "chunks refused in a row", words)
     rest = mark_of(workstation)

@@ -9,6 +9,7 @@ from geometry_msgs.msg import PoseStamped
 
 from carp_ros.clients.trial_agents import PolicyAtWork
 from carp_ros.clients.trial_node import trial_node
+from carp_ros.reports.control import Reason
 from carp_ros.rig import load_rig
 from carp_ros.ros.qos import SENSOR
 from carp_ros.system.bringup import describe
@@ -64,12 +65,12 @@ def test_a_policy_moves_the_arm_and_its_death_stops_it(rig_path, tiny_bundle):
 
         node.trigger("control/select_policy")
         node.switch("control/enable", True)
-        await_true(lambda: node.status["moving"], 3.0, "the policy moves the arm")
+        await_true(lambda: node.moving, 3.0, "the policy moves the arm")
         os.kill(system.pid("policy_node"), 9)
         # whoever started it tells the arm to hold, before the last chunk ends
-        await_true(lambda: not node.status["enabled"], 4.0, "motion is off")
-        assert "another process of the system died" in node.status["reason"]
-        await_true(lambda: not node.status["moving"], 1.0, "the arm stands")
+        await_true(lambda: not node.enabled, 4.0, "motion is off")
+        assert node.reason is Reason.PROCESS_DIED
+        await_true(lambda: not node.moving, 1.0, "the arm stands")
         before = poses[-1]
         time.sleep(0.5)
         assert abs(poses[-1] - before) < 1e-3

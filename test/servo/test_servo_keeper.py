@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carp_ros.control.command import LATENESS_DTYPE, NOTE_DTYPE, Fault, Link, ServoState
+from carp_ros.control.command import LATENESS_DTYPE, NOTE_DTYPE, Link, ServoState
 from carp_ros.control.servo import Mode
+from carp_ros.reports.control import Fault
 from carp_ros.servo.servo_keeper import SERVO_PROGRAM, ServoKeeper
 from carp_ros.types import Pose, SafetyState
 

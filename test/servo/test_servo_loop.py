@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carp_ros.control.command import Command, Fault, ServoState
+from carp_ros.control.command import Command, ServoState
 from carp_ros.control.guard import Guard
 from carp_ros.control.kinematics import Kinematics
 from carp_ros.control.servo import Mode, Servo
+from carp_ros.reports.control import Fault
 from carp_ros.rig import load_rig
 from carp_ros.robots import FR3
 from carp_ros.servo.servo_loop import ServoLoop

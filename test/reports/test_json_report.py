@@ -1,0 +1,79 @@
+"""Tests for reports/json_report.py: what is told is what is read, and nothing else is."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carp_ros.errors import MessageError
+from carp_ros.reports.control import ControlStatus, Fault, Followed, Reason, Source
+from carp_ros.reports.json_report import report_from_json, report_to_json
+
+STATUSES = st.builds(
+    ControlStatus,
+    source=st.sampled_from(Source),
+    enabled=st.booleans(),
+    reason=st.sampled_from(Reason),
+    reason_text=st.text(),
+    fault=st.sampled_from(Fault),
+    fault_text=st.text(),
+    moving=st.booleans(),
+)
+NUMBERS = st.integers(-(2**63) + 1, 2**63 - 1)
+STATUS = ControlStatus(Source.HOLD, False, Reason.STOPPED, "why", Fault.TRACKING, "how", True)
+
+
+@given(STATUSES)
+def test_a_status_comes_back_as_it_was_told(status):
+    assert report_from_json(ControlStatus, report_to_json(status), "control/status") == status
+
+
+@given(st.builds(Followed, stamp_ns=NUMBERS, begun_ns=NUMBERS))
+def test_a_followed_chunk_comes_back_as_it_was_told(followed):
+    assert report_from_json(Followed, report_to_json(followed), "control/followed") == followed
+
+
+def test_codes_cross_as_names_and_the_schema_is_told():
+    content = json.loads(report_to_json(STATUS))
+
+    assert (content["schema"], content["source"]) == (1, "HOLD")
+    assert (content["reason"], content["fault"]) == ("STOPPED", "TRACKING")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema": 2}, "schema is 2; expected 1"),
+        ({"schema": None}, "schema is None; expected 1"),
+        ({"schema": True}, "schema is True; expected 1"),
+        ({"reason": "BORED"}, "reason is 'BORED'; expected one of NONE, NOT_ENABLED"),
+        ({"reason": 3}, "reason is 3; expected one of"),
+        ({"fault": "none"}, "fault is 'none'; expected one of NONE"),
+        ({"enabled": 1}, "enabled is 1; expected a bool"),
+        ({"more": 1}, "unknown key 'more'"),
+    ],
+)
+def test_what_no_control_node_tells_is_refused_with_topic_and_key(change, said):
+    text = json.dumps({**json.loads(report_to_json(STATUS)), **change})
+
+    with pytest.raises(MessageError) as caught:
+        report_from_json(ControlStatus, text, "control/status")
+    assert str(caught.value).startswith("control/status")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(ControlStatus)])
+def test_what_lacks_a_key_is_refused_by_name(name):
+    content = json.loads(report_to_json(STATUS))
+    del content[name]
+
+    with pytest.raises(MessageError, match=f"key '{name}' is missing"):
+        report_from_json(ControlStatus, json.dumps(content), "control/status")
+
+
+@given(st.text())
+def test_any_other_text_is_refused(text):
+    with pytest.raises(MessageError):
+        report_from_json(ControlStatus, text, "control/status")
