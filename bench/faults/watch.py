@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import deque
@@ -18,6 +17,8 @@ from std_msgs.msg import String
 from carp_ros.clients.conductor_node import ConductorNode
 from carp_ros.errors import DeviceError, MessageError
 from carp_ros.processes.mailbox import SHARED_FOLDER
+from carp_ros.reports.json_report import report_from_json
+from carp_ros.reports.recorder import RecorderStatus
 from carp_ros.rig import Rig
 from carp_ros.ros.messages import time_from_msg
 from carp_ros.ros.qos import EVENTS, SENSOR
@@ -59,7 +60,7 @@ class Watch(ConductorNode):
         super().__init__("faults_watch")
         self.rig, self.mode = rig, mode
         self.self_enabled: list[str] = []
-        self.quality: dict[str, Any] = {"phase": "unknown"}
+        self.quality = RecorderStatus()
         self.problem = self._not_recorded = ""
         self._asked_s = self._began_s = self._quality_s = 0.0
         self._enabled = False
@@ -99,7 +100,7 @@ class Watch(ConductorNode):
     def is_recorded(self) -> bool:
         """Whether an episode is being recorded, as the recorder said a moment ago."""
         is_news = time.monotonic() - self._quality_s < _QUALITY_S
-        return is_news and self.quality["phase"] == "recording"
+        return is_news and self.quality.phase == "recording"
 
     def moves(self) -> bool:
         """Tell whether the arm is allowed to move, and does."""
@@ -126,7 +127,7 @@ class Watch(ConductorNode):
                 self._record()
                 acting_s = time.monotonic() - self._began_s
                 if not self.is_recorded:
-                    self.problem = f"the recorder is {self.quality['phase']}: {self._not_recorded}"
+                    self.problem = f"the recorder is {self.quality.phase}: {self._not_recorded}"
                 elif self.moves() and acting_s < _ACT_S:
                     return True
                 if not self.enabled or acting_s > 4.0:
@@ -215,10 +216,9 @@ class Watch(ConductorNode):
         self._enabled = enabled
 
     def _on_quality(self, msg: String) -> None:
-        with suppress(ValueError):
-            content = json.loads(msg.data)
-            if isinstance(content, dict) and "phase" in content:
-                self.quality, self._quality_s = content, time.monotonic()
+        with suppress(MessageError):  # a case spoke in the recorder's name
+            self.quality = report_from_json(RecorderStatus, msg.data, "recorder/quality")
+            self._quality_s = time.monotonic()
 
     def _on_tool(self, msg: PoseStamped) -> None:
         if msg.header.frame_id != self.rig.robot.base_frame:

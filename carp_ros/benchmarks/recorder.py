@@ -9,11 +9,11 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from carp_ros.benchmarks.full_size_rig import HEIGHT_PX, RATE_HZ, WIDTH_PX, full_size_rig
 from carp_ros.console.node_log import NodeLog
 from carp_ros.evaluation.report import heading, write_report
+from carp_ros.reports.recorder import RecorderStatus
 from carp_ros.rig import load_rig
 from carp_ros.share import version
 from carp_ros.system.bringup import NodeProcess
@@ -113,26 +113,26 @@ def _measure(path: Path, images: str, seconds: float, folder: Path) -> Load:
     except BaseException:
         log.replay()
         raise
-    pictures = sum(said["received"][name] for name in load_rig(path).cameras)
+    pictures = sum(said.received[name] for name in load_rig(path).cameras)
     return _load(images, said, pictures, [(b - a) / wall_s for a, b in zip(before, after)])
 
 
-def _load(images: str, said: dict[str, Any], pictures: int, cpu: list[float]) -> Load:
-    received, expected = said["received"], said["expected"]
+def _load(images: str, said: RecorderStatus, pictures: int, cpu: list[float]) -> Load:
+    received, expected = said.received, said.expected
     bytes_in = pictures * WIDTH_PX * HEIGHT_PX * 3
     return Load(
         images=images,
-        seconds=said["seconds"],
+        seconds=said.seconds,
         lost={name: expected[name] - received[name] for name in received},
         written=received,
-        refused=said["lost"],
-        most_backlog_mb=round(said["most_backlog_bytes"] / 1e6, 2),
-        received_mb_s=round(bytes_in / 1e6 / said["seconds"], 2),
-        written_mb_s=round(said["size_bytes"] / 1e6 / said["seconds"], 2),
+        refused=said.lost,
+        most_backlog_mb=round(said.most_backlog_bytes / 1e6, 2),
+        received_mb_s=round(bytes_in / 1e6 / said.seconds, 2),
+        written_mb_s=round(said.size_bytes / 1e6 / said.seconds, 2),
         recorder_cpu=round(cpu[0], 3),
         writer_cpu=round(cpu[1], 3),
-        verdict=said["verdict"],
-        reasons=said["reasons"],
+        verdict=said.verdict,
+        reasons=list(said.reasons),
         load=os.getloadavg()[0],
     )
 

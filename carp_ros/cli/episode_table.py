@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from carp_ros.reports.recorder import RecorderStatus
 
 _SUCCESS = {True: "yes", False: "no", None: "?"}
 
@@ -16,20 +17,20 @@ def header(cameras: Sequence[str]) -> str:
     return f"{first}{frames}{'backlog':>10}{'size':>10}"
 
 
-def row(quality: Mapping[str, Any], cameras: Sequence[str]) -> str:
+def row(quality: RecorderStatus, cameras: Sequence[str]) -> str:
     """Return an episode's line, with what speaks against it below.
 
     Args:
         quality: As `recorder/quality` says it.
         cameras: Whose frames are shown, as written of expected.
     """
-    received, expected = quality.get("received", {}), quality.get("expected", {})
+    received, expected = quality.received, quality.expected
     frames = "".join(f"{f'{received.get(n, 0)}/{expected.get(n, 0)}':>13}" for n in cameras)
-    backlog = f"{quality.get('most_backlog_bytes', 0) / 1e6:.1f} MB"
-    size = f"{quality.get('size_bytes', 0) / 1e6:.1f} MB"
-    success = _SUCCESS[quality.get("success")]
+    backlog = f"{quality.most_backlog_bytes / 1e6:.1f} MB"
+    size = f"{quality.size_bytes / 1e6:.1f} MB"
+    success = _SUCCESS[quality.success]
     line = (
-        f"{Path(quality['folder']).name:<24}{success:>8}{quality['verdict']:>8}"
-        f"{quality.get('seconds', 0.0):>8.1f}{frames}{backlog:>10}{size:>10}"
+        f"{Path(quality.folder).name:<24}{success:>8}{quality.verdict:>8}"
+        f"{quality.seconds:>8.1f}{frames}{backlog:>10}{size:>10}"
     )
-    return "\n".join([line, *(f"    {reason}" for reason in quality["reasons"])])
+    return "\n".join([line, *(f"    {reason}" for reason in quality.reasons)])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from carp_ros.cli.episode_table import header, row
 from carp_ros.cli.keys import key_presses
 from carp_ros.errors import DeviceError
+from carp_ros.reports.recorder import RecorderStatus
 
 if TYPE_CHECKING:
     from carp_ros.clients.recorder_client import RecorderClient
@@ -33,7 +34,7 @@ class RecordConsole:
     """
 
     def __init__(
-        self, recorder: RecorderClient, cameras: Sequence[str], ended: list[dict[str, Any]]
+        self, recorder: RecorderClient, cameras: Sequence[str], ended: list[RecorderStatus]
     ) -> None:
         self._recorder = recorder
         self._cameras = cameras
@@ -55,7 +56,7 @@ class RecordConsole:
         print(header(self._cameras), flush=True)
         try:
             with key_presses() as read_key:
-                while sum(known["success"] is not None for known in self._ended) < episodes:
+                while sum(known.success is not None for known in self._ended) < episodes:
                     key = read_key(_POLL_S)
                     if key == "q":
                         return
@@ -93,21 +94,19 @@ class RecordConsole:
         if self._recorder.recording and now_s - self._shown_s > 1.0 and sys.stdout.isatty():
             self._shown_s = now_s
             quality = self._recorder.quality
-            text = "; ".join(
-                [f"{quality['seconds']:.0f} s, {quality['verdict']}", *quality["reasons"]]
-            )
+            text = "; ".join([f"{quality.seconds:.0f} s, {quality.verdict}", *quality.reasons])
             print(f"\r\033[K{text[:100]}", end="", flush=True)
 
-    def _take(self, quality: dict[str, Any]) -> None:
-        same = [i for i, known in enumerate(self._ended) if known["folder"] == quality["folder"]]
-        if quality["phase"] == "discarded":
-            self._line(f"discarded {quality['folder']}")
+    def _take(self, quality: RecorderStatus) -> None:
+        same = [i for i, known in enumerate(self._ended) if known.folder == quality.folder]
+        if quality.phase == "discarded":
+            self._line(f"discarded {quality.folder}")
             for i in same:
                 del self._ended[i]
         elif same:
             self._ended[same[0]] = quality
-            done = {True: "success", False: "failure", None: "no label"}[quality["success"]]
-            self._line(f"{quality['folder']}: {done}")
+            done = {True: "success", False: "failure", None: "no label"}[quality.success]
+            self._line(f"{quality.folder}: {done}")
         else:
             self._ended.append(quality)
             self._line(row(quality, self._cameras))

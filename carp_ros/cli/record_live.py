@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from carp_ros.cli.episode_table import header, row
 from carp_ros.console.node_log import NodeLog
 from carp_ros.processes.ros_environment import enter
+from carp_ros.reports.recorder import RecorderStatus
 from carp_ros.rig import Rig, load_rig
 from carp_ros.system.bringup import READY_WITHIN_S, describe, rig_path
 from carp_ros.system.running_system import RunningSystem
@@ -27,7 +29,7 @@ def run(command: RecordCommand) -> int:
     nodes = describe(command.rig, mode, task=command.task, record=True, folder=str(command.out))
     log = NodeLog(verbose=False)
     print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
-    ended: list[dict[str, Any]] = []
+    ended: list[RecorderStatus] = []
     try:
         with RunningSystem(nodes, log) as system:
             system.wait_until_ready(READY_WITHIN_S)
@@ -40,7 +42,7 @@ def run(command: RecordCommand) -> int:
         raise
     finally:
         print(_summary(ended, command))
-    return 1 if any(quality["verdict"] == "red" for quality in ended) else 0
+    return 1 if any(quality.verdict == "red" for quality in ended) else 0
 
 
 def parameters(command: RecordCommand, rig: Rig) -> dict[str, str | int]:
@@ -59,7 +61,7 @@ def parameters(command: RecordCommand, rig: Rig) -> dict[str, str | int]:
     return given | ({"operator": command.operator} if command.operator else {})
 
 
-def _demonstrate_all(command: RecordCommand, rig: Rig, ended: list[dict[str, Any]]) -> None:
+def _demonstrate_all(command: RecordCommand, rig: Rig, ended: list[RecorderStatus]) -> None:
     from carp_ros.clients.recorder_client import RecorderClient
     from carp_ros.clients.trial_node import trial_node
 
@@ -72,12 +74,13 @@ def _demonstrate_all(command: RecordCommand, rig: Rig, ended: list[dict[str, Any
         node.prepare()
         print(header(cameras), flush=True)
         for number in range(command.episodes):
-            recorder.result = {}
+            recorder.result = None
             try:
                 success = _demonstrate(command, node, recorder, command.seed_start + number)
-                recorder.result["success"] = success
+                if recorder.result is not None:
+                    recorder.result = replace(recorder.result, success=success)
             finally:  # an interrupted one is kept without a label
-                if recorder.result:
+                if recorder.result is not None:
                     ended.append(recorder.result)
                     print(row(recorder.result, cameras), flush=True)
 
@@ -97,7 +100,7 @@ def _demonstrate(
     return trial.success
 
 
-def _attend(command: RecordCommand, rig: Rig, ended: list[dict[str, Any]]) -> None:
+def _attend(command: RecordCommand, rig: Rig, ended: list[RecorderStatus]) -> None:
     from carp_ros.cli.record_console import RecordConsole
     from carp_ros.clients.recorder_client import recorder_client
 
@@ -107,10 +110,10 @@ def _attend(command: RecordCommand, rig: Rig, ended: list[dict[str, Any]]) -> No
         RecordConsole(recorder, list(rig.cameras), ended).run(command.episodes)
 
 
-def _summary(ended: list[dict[str, Any]], command: RecordCommand) -> str:
-    verdicts = Counter(quality["verdict"] for quality in ended)
+def _summary(ended: list[RecorderStatus], command: RecordCommand) -> str:
+    verdicts = Counter(quality.verdict for quality in ended)
     colours = ", ".join(f"{verdicts[colour]} {colour}" for colour in sorted(verdicts))
-    successes = sum(quality["success"] is True for quality in ended)
+    successes = sum(quality.success is True for quality in ended)
     return (
         f"{len(ended)} episodes in {command.out}, {successes} successful; quality:"
         f" {colours or 'none recorded'}"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from std_msgs.msg import String
 
 from carp_ros.errors import DeviceError
+from carp_ros.reports.json_report import report_from_json
+from carp_ros.reports.recorder import RecorderStatus
 from carp_ros.ros.qos import EVENTS
 from carp_ros.ros.spinning_node import ANSWER_S, SpinningNode, taking_part
 
@@ -29,11 +29,12 @@ class RecorderClient:
 
     def __init__(self, node: SpinningNode) -> None:
         self.node = node
-        self._ended: dict[str, dict[str, Any]] = {}
-        self._news: deque[dict[str, Any]] = deque()
-        self.quality: dict[str, Any] = {"phase": "idle", "verdict": "unknown", "reasons": []}
-        """The newest of what `recorder/quality` says; recorder_node.py lists the keys."""
-        self.result: dict[str, Any] = {}
+        self._ended: dict[str, RecorderStatus] = {}
+        self._news: deque[RecorderStatus] = deque()
+        self._heard = False
+        self.quality = RecorderStatus()
+        """The newest of what `recorder/quality` says."""
+        self.result: RecorderStatus | None = None
         """What the last `episode` block recorded."""
         self.node.create_subscription(String, "recorder/quality", self._on_quality, EVENTS)
 
@@ -52,7 +53,7 @@ class RecorderClient:
     @property
     def recording(self) -> bool:
         """Whether an episode is recorded now."""
-        return self.quality["phase"] == "recording"
+        return self.quality.phase == "recording"
 
     def start(self) -> str:
         """Begin an episode; return its folder.
@@ -62,7 +63,7 @@ class RecorderClient:
         """
         return self.node.trigger("recorder/start")
 
-    def stop(self) -> dict[str, Any]:
+    def stop(self) -> RecorderStatus:
         """End the episode; return what `recorder/quality` says of it.
 
         Raises:
@@ -80,7 +81,7 @@ class RecorderClient:
         """Remove the present, or else the last, episode; return its folder."""
         return self.node.trigger("recorder/discard")
 
-    def news(self) -> Iterator[dict[str, Any]]:
+    def news(self) -> Iterator[RecorderStatus]:
         """Yield what was said of episodes that ended, or of their labels, since the last call."""
         while self._news:
             yield self._news.popleft()
@@ -94,20 +95,25 @@ class RecorderClient:
         finally:
             self.result = self.stop()
 
-    def wait_until_there(self) -> None:
+    def forget(self) -> None:
+        """Wait anew for a recorder to answer: the one that was heard is gone."""
+        self._heard = False
+
+    def wait_until_there(self, timeout_s: float = ANSWER_S) -> None:
         """Return once the recorder answers.
 
         Raises:
             DeviceError: If it does not.
         """
-        self.node.wait_until(lambda: "schema" in self.quality, ANSWER_S, "show a recorder")
+        self.node.wait_until(lambda: self._heard, timeout_s, "show a recorder")
 
     def _on_quality(self, msg: String) -> None:
-        self.quality = json.loads(msg.data)
-        folder = self.quality["folder"]
-        if self.quality["phase"] == "recording":
+        self.quality = report_from_json(RecorderStatus, msg.data, "recorder/quality")
+        self._heard = True
+        folder = self.quality.folder
+        if self.quality.phase == "recording":
             self._ended.pop(folder, None)  # a discarded episode's name may be taken again
-        elif self.quality["phase"] in _ENDED:
+        elif self.quality.phase in _ENDED:
             self._ended[folder] = self.quality
             self._news.append(self.quality)
 

@@ -5,10 +5,8 @@ Subscribes:
     episode/event (String): JSON {schema, event, by}; event is start, stop, toggle, keep, discard,
         success or failure.
 Publishes:
-    recorder/quality (String): JSON, latched, once a second while recording and when it ended:
-        phase (idle, recording, finishing, finished, discarded, failed), folder, verdict, reasons,
-        seconds, received and expected (by stream), lost, backlog_bytes, most_backlog_bytes,
-        size_bytes, success.
+    recorder/quality (String): JSON of `RecorderStatus`, latched, once a second while recording
+        and when it ended.
     /diagnostics (DiagnosticArray): `recorder: episode`, 1 Hz.
 Services:
     recorder/start, recorder/stop (Trigger): the message is the episode's folder; the verdict
@@ -22,10 +20,9 @@ Parameters, each counts from the next episode on:
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from std_msgs.msg import String
@@ -38,6 +35,8 @@ from carp_ros.recording.event import event_from_json
 from carp_ros.recording.live_episode import sources
 from carp_ros.recording.messages import decode_text
 from carp_ros.recording.writer_link import WriterLink
+from carp_ros.reports.json_report import report_to_json
+from carp_ros.reports.recorder import Phase, RecorderStatus
 from carp_ros.ros.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.ros.managed_node import ManagedNode
 from carp_ros.ros.params import fixed_parameter, rig_parameter
@@ -75,8 +74,8 @@ class RecorderNode(ManagedNode):
         self._numbers = {topic.name: number for number, topic in enumerate(self._topics)}
         self._recording = False
         self._folder = ""
-        self._said: dict[str, Any] = {"phase": "idle", "verdict": "unknown", "reasons": []}
-        self._ended: dict[str, Any] = {}
+        self._said = RecorderStatus()
+        self._ended: RecorderStatus | None = None
         self._arm_status: bytes | None = None
         self._lost_said_s = 0.0
         for name, action in (
@@ -94,8 +93,8 @@ class RecorderNode(ManagedNode):
         self._diagnostics = DiagnosticsPublisher(self)
         self.create_timer(_POLL_S, self._on_poll)
         self.create_timer(1.0, self._on_second)
-        self._folder, self._ended = "", {}
-        self._say("idle", verdict="unknown", reasons=[])
+        self._folder, self._ended = "", None
+        self._say("idle", verdict="unknown", reasons=())
 
     def activate(self) -> None:
         """Listen."""
@@ -130,7 +129,7 @@ class RecorderNode(ManagedNode):
         self._command("start", folder=str(folder), info=asdict(info), images=images)
         self._recording, self._folder = True, str(folder)
         self.get_logger().info(f"recording {folder}")
-        self._say("recording", verdict="unknown", reasons=[], seconds=0.0, success=None)
+        self._say("recording", verdict="unknown", reasons=(), seconds=0.0, success=None)
         if self._arm_status is not None:
             self._put(self._numbers[STATUS], self._arm_status)
         return self._folder
@@ -230,34 +229,36 @@ class RecorderNode(ManagedNode):
 
     def _take_answer(self, answer: dict[str, Any]) -> None:
         event, folder = answer.pop("event"), answer.pop("folder")
+        if "reasons" in answer:
+            answer["reasons"] = tuple(answer["reasons"])
         is_current = folder == self._folder  # the next one may have begun meanwhile
         if event in ("live", "labelled") and self._recording and is_current:
             self._say("recording", **answer)
-        elif event == "labelled" and folder == self._ended.get("folder"):
-            self._ended |= answer
+        elif event == "labelled" and self._ended is not None and folder == self._ended.folder:
+            self._ended = replace(self._ended, **answer)
             self._publish(self._ended)
         elif event in ("finished", "failed", "discarded"):
             if is_current and event == "failed":
                 self._recording = False
             self._say(event, **{**answer, "folder": folder})
-            self._ended = dict(self._said)
+            self._ended = self._said
             self._report(event)
 
     def _replace_writer(self, death: str) -> None:
         """Give up the episode of a writer that died, and start another."""
-        unfinished = self._recording or self._said["phase"] == "finishing"
+        unfinished = self._recording or self._said.phase == "finishing"
         self._recording = False
         self._writer = WriterLink(self._rig_path, self._buffer_bytes, self._rig.sha256)
         if unfinished:
             reason = f"{death}; `carp recover {self._folder}` keeps what it wrote"
-            self._say("failed", verdict="red", reasons=[reason])
+            self._say("failed", verdict="red", reasons=(reason,))
             self._report("failed")
         else:
             self.get_logger().error(f"{death}; a new one is started")
 
     def _report(self, event: str) -> None:
-        reasons = "; ".join(self._said["reasons"])
-        text = f"{event} {self._said['folder']}: {self._said['verdict']}"
+        reasons = "; ".join(self._said.reasons)
+        text = f"{event} {self._said.folder}: {self._said.verdict}"
         text += f": {reasons}" if reasons else ""
         if event == "failed":
             self.get_logger().error(text)
@@ -268,28 +269,28 @@ class RecorderNode(ManagedNode):
         if self._recording:
             self._writer.tick(self._now_ns())
             if lost := self._writer.lost:
-                self._say("recording", verdict="red", reasons=[f"{lost} messages lost so far"])
+                self._say("recording", verdict="red", reasons=(f"{lost} messages lost so far",))
         said = self._said
-        level = _LEVELS[said["verdict"]] if said["phase"] != "idle" else OK
-        message = "; ".join([said["phase"], *said["reasons"]])
-        values = {key: said.get(key) for key in ("folder", "verdict", "lost", "most_backlog_bytes")}
+        level = _LEVELS[said.verdict] if said.phase != "idle" else OK
+        message = "; ".join([said.phase, *said.reasons])
+        values = {
+            key: getattr(said, key) for key in ("folder", "verdict", "lost", "most_backlog_bytes")
+        }
         self._diagnostics.publish([status("recorder: episode", level, message, values)])
 
-    def _say(self, phase: str, **content: Any) -> None:
-        self._said = {
-            **self._said,
-            "folder": self._folder,
-            **content,
-            "schema": 1,
-            "phase": phase,
-            "lost": self._writer.lost,
-            "backlog_bytes": self._writer.backlog_bytes,
-            "most_backlog_bytes": self._writer.most_backlog_bytes,
-        }
+    def _say(self, phase: Phase, **content: Any) -> None:
+        self._said = replace(
+            self._said,
+            **{"folder": self._folder, **content},
+            phase=phase,
+            lost=self._writer.lost,
+            backlog_bytes=self._writer.backlog_bytes,
+            most_backlog_bytes=self._writer.most_backlog_bytes,
+        )
         self._publish(self._said)
 
-    def _publish(self, quality: dict[str, Any]) -> None:
-        self._quality.publish(String(data=json.dumps(quality)))
+    def _publish(self, said: RecorderStatus) -> None:
+        self._quality.publish(String(data=report_to_json(said)))
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds

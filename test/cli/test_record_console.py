@@ -3,14 +3,16 @@
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from carp_ros.cli.record_console import RecordConsole
 from carp_ros.errors import DeviceError
+from carp_ros.reports.recorder import RecorderStatus
 
-GREEN = {"phase": "finished", "verdict": "green", "reasons": [], "seconds": 4.0, "success": None}
+GREEN = RecorderStatus(phase="finished", verdict="green", seconds=4.0)
 
 
 class Services:
@@ -32,8 +34,8 @@ class Recorder:
     def __init__(self) -> None:
         self.node = Services()
         self.recording = False
-        self.quality: dict[str, Any] = {"seconds": 0.0, "verdict": "green", "reasons": []}
-        self._said: list[dict[str, Any]] = []
+        self.quality = RecorderStatus(phase="recording", verdict="green")
+        self._said: list[RecorderStatus] = []
         self._episodes = 0
 
     def start(self) -> None:
@@ -53,17 +55,18 @@ class Recorder:
         self.recording = False
         self._say(phase="discarded")
 
-    def news(self) -> Iterator[dict[str, Any]]:
+    def news(self) -> Iterator[RecorderStatus]:
         while self._said:
             yield self._said.pop(0)
 
     def _say(self, **content: Any) -> None:
-        self._said.append({**GREEN, "folder": f"/episodes/cup_{self._episodes}", **content})
+        folder = f"/episodes/cup_{self._episodes}"
+        self._said.append(replace(GREEN, **{"folder": folder, **content}))
 
 
 @pytest.fixture
 def attend(monkeypatch):
-    def attend(keys: str, episodes: int = 10) -> tuple[Recorder, list[dict[str, Any]]]:
+    def attend(keys: str, episodes: int = 10) -> tuple[Recorder, list[RecorderStatus]]:
         reading, writing = os.pipe()
         os.write(writing, keys.encode())
         os.close(writing)
@@ -78,19 +81,19 @@ def attend(monkeypatch):
 
 def test_space_starts_and_stops_and_the_verdict_is_shown(attend, capsys):
     _, ended = attend("  ")
-    assert [quality["folder"] for quality in ended] == ["/episodes/cup_1"]
+    assert [quality.folder for quality in ended] == ["/episodes/cup_1"]
     assert any("cup_1" in line and "green" in line for line in capsys.readouterr().out.splitlines())
 
 
 @pytest.mark.parametrize(("key", "success"), [("s", True), ("f", False)])
 def test_a_label_is_kept(attend, key, success):
     _, ended = attend(f"  {key}")
-    assert [quality["success"] for quality in ended] == [success]
+    assert [quality.success for quality in ended] == [success]
 
 
 def test_it_ends_when_enough_episodes_are_labelled(attend):
     _, ended = attend("  s  f    ", episodes=2)
-    assert [quality["success"] for quality in ended] == [True, False]
+    assert [quality.success for quality in ended] == [True, False]
 
 
 def test_a_discarded_episode_does_not_count(attend, capsys):

@@ -183,9 +183,8 @@ def test_who_the_arm_can_do_without_is_started_again(rig_path, tmp_path, monkeyp
             assert system.first_exit() is None
             if folder is not None:
                 assert_kept(folder)
-                recorder.quality.clear()
-                recorder.quality |= {"phase": "idle"}
-                await_true(lambda: "schema" in recorder.quality, 20.0, "the new recorder")
+                recorder.forget()
+                recorder.wait_until_there(20.0)
             station.await_hand()
             time.sleep(2.0)  # nobody enabled
             assert station.trace.since(rest).largest_excursion() < 1e-3

@@ -15,6 +15,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.recording.bag import read_info, read_messages
 from carp_ros.recording.event import EpisodeEvent
 from carp_ros.recording.recover import recover
+from carp_ros.reports.recorder import RecorderStatus
 from carp_ros.ros.qos import EVENTS
 from carp_ros.system.running_system import RunningSystem
 
@@ -37,7 +38,7 @@ def recorder(running) -> RecorderClient:
     return running[1]
 
 
-def record(recorder: RecorderClient, seconds: float) -> dict:
+def record(recorder: RecorderClient, seconds: float) -> RecorderStatus:
     recorder.start()
     time.sleep(seconds)
     return recorder.stop()
@@ -46,25 +47,25 @@ def record(recorder: RecorderClient, seconds: float) -> dict:
 def test_an_episode_is_whole_green_and_says_what_it_is(recorder):
     recorder.configure(task="cup", operator="me", seed=5, images="raw")
     said = record(recorder, 3.0)
-    assert (said["phase"], said["verdict"], said["reasons"]) == ("finished", "green", [])
-    assert said["lost"] == 0
-    folder = Path(said["folder"])
+    assert (said.phase, said.verdict, said.reasons) == ("finished", "green", ())
+    assert said.lost == 0
+    folder = Path(said.folder)
     info = read_info(folder)
     assert (info.rig, info.task, info.operator, info.seed) == ("ur5e_sim", "cup", "me", 5)
     assert (info.verdict, info.success) == ("green", None)
     assert info.rig_file["limits"]["max_linear_speed_m_s"] == 0.25
     for camera in ("wrist_cam", "third_cam"):
         stamps = [t for topic, t, _ in read_messages(folder) if topic == f"/{camera}/image_raw"]
-        assert len(stamps) == said["received"][camera] == said["expected"][camera] > 80
+        assert len(stamps) == said.received[camera] == said.expected[camera] > 80
         np.testing.assert_allclose(np.diff(stamps), IMAGE_PERIOD_NS, atol=2)
 
 
 def test_the_verdict_is_said_while_it_is_recorded(recorder):
     recorder.start()
     try:
-        await_true(lambda: recorder.quality["seconds"] > 0.5, 5.0, "how long it is")
-        assert recorder.quality["phase"] == "recording"
-        assert recorder.quality["verdict"] != "unknown"
+        await_true(lambda: recorder.quality.seconds > 0.5, 5.0, "how long it is")
+        assert recorder.quality.phase == "recording"
+        assert recorder.quality.verdict != "unknown"
     finally:
         recorder.stop()
 
@@ -72,8 +73,8 @@ def test_the_verdict_is_said_while_it_is_recorded(recorder):
 def test_a_label_after_the_end_is_in_the_metadata(recorder):
     said = record(recorder, 1.2)
     recorder.mark_success(True)
-    await_true(lambda: recorder.quality.get("success") is True, 5.0, "the label is said")
-    assert read_info(Path(said["folder"])).success is True
+    await_true(lambda: recorder.quality.success is True, 5.0, "the label is said")
+    assert read_info(Path(said.folder)).success is True
 
 
 def test_a_label_that_comes_while_the_next_is_recorded_is_of_the_one_before(recorder):
@@ -81,7 +82,7 @@ def test_a_label_that_comes_while_the_next_is_recorded_is_of_the_one_before(reco
     list(recorder.news())
     recorder.mark_success(False)
     recorder.start()
-    await_true(lambda: recorder.quality["seconds"] > 0.5, 5.0, "the next one is recorded")
+    await_true(lambda: recorder.quality.seconds > 0.5, 5.0, "the next one is recorded")
     (said,) = recorder.news()
     assert {**first, "success": False} == said
     assert recorder.stop()["success"] is None
@@ -100,9 +101,9 @@ def test_buttons_start_and_stop_and_are_part_of_the_episode(recorder):
     time.sleep(1.2)
     wish("failure")
     wish("toggle")
-    await_true(lambda: recorder.quality["phase"] == "finished", 5.0, "finished")
+    await_true(lambda: recorder.quality.phase == "finished", 5.0, "finished")
     (said,) = recorder.news()
-    folder = Path(said["folder"])
+    folder = Path(said.folder)
     events = [cdr for topic, _, cdr in read_messages(folder) if topic == "/episode/event"]
     assert [name in str(cdr) for name, cdr in zip(("toggle", "failure", "toggle"), events)]
     assert len(events) == 3
@@ -133,9 +134,9 @@ def test_a_writer_that_dies_is_named_and_replaced(running):
     folder = Path(recorder.start())
     time.sleep(2.5)
     os.kill(writer_of(system), signal.SIGKILL)
-    await_true(lambda: recorder.quality["phase"] == "failed", 5.0, "the death is said")
-    assert "died of SIGKILL" in recorder.quality["reasons"][0]
-    assert recorder.quality["verdict"] == "red"
+    await_true(lambda: recorder.quality.phase == "failed", 5.0, "the death is said")
+    assert "died of SIGKILL" in recorder.quality.reasons[0]
+    assert recorder.quality.verdict == "red"
     assert {path: path.read_bytes() for path in earlier.iterdir()} == before
     assert recover(folder).seconds > 1.0
-    assert record(recorder, 2.0)["phase"] == "finished"
+    assert record(recorder, 2.0).phase == "finished"

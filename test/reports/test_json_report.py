@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from carp_ros.errors import MessageError
 from carp_ros.reports.control import ControlStatus, Fault, Followed, Reason, Source
 from carp_ros.reports.json_report import report_from_json, report_to_json
+from carp_ros.reports.recorder import Phase, RecorderStatus
 
 STATUSES = st.builds(
     ControlStatus,
@@ -33,6 +35,23 @@ def test_a_status_comes_back_as_it_was_told(status):
 @given(st.builds(Followed, stamp_ns=NUMBERS, begun_ns=NUMBERS))
 def test_a_followed_chunk_comes_back_as_it_was_told(followed):
     assert report_from_json(Followed, report_to_json(followed), "control/followed") == followed
+
+
+@given(
+    st.builds(
+        RecorderStatus,
+        phase=st.sampled_from(get_args(Phase)),
+        folder=st.text(),
+        verdict=st.sampled_from(("unknown", "green", "amber", "red")),
+        reasons=st.lists(st.text()).map(tuple),
+        seconds=st.floats(0, 1e6),
+        received=st.dictionaries(st.text(), st.integers(0, 10**9)),
+        lost=st.integers(0, 10**9),
+        success=st.sampled_from((True, False, None)),
+    )
+)
+def test_what_a_recorder_tells_comes_back_as_it_was_told(said):
+    assert report_from_json(RecorderStatus, report_to_json(said), "recorder/quality") == said
 
 
 def test_codes_cross_as_names_and_the_schema_is_told():
