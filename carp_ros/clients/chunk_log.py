@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from std_msgs.msg import String
 
-from carp_ros.policies.inference_report import InferenceReport
 from carp_ros.reports.control import Followed
+from carp_ros.reports.inference import InferenceReport
 from carp_ros.reports.json_report import report_from_json
 from carp_ros.ros.qos import SENSOR
 from carp_ros.ros.spinning_node import SpinningNode
@@ -57,4 +57,4 @@ class ChunkLog:
         self._begun_ns[followed.stamp_ns] = followed.begun_ns
 
     def _on_inference(self, msg: String) -> None:
-        self.sent.append(InferenceReport.from_json(msg.data))
+        self.sent.append(report_from_json(InferenceReport, msg.data, "policy/inference"))

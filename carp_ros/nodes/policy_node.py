@@ -8,7 +8,7 @@ Publishes:
     gripper_chunk (JointTrajectory), then chunk (MultiDOFJointTrajectory): the plan; both stamped
         with the observation's capture time.
     policy/confidence (Float64): how sure the policy is, if it says so.
-    policy/inference (String): JSON a chunk, `carp_ros.policies.inference_report.InferenceReport`.
+    policy/inference (String): JSON a chunk, `carp_ros.reports.inference.InferenceReport`.
     /diagnostics (DiagnosticArray): `policy: chunks`, 1 Hz: latencies, counts, and why no chunk is
         sent.
 Parameters:
@@ -44,9 +44,10 @@ from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.observation import ObservationBuffer
 from carp_ros.policies.asking import Answer, Asking, NoChunk, Question, Refusal
 from carp_ros.policies.inference_log import InferenceLog
-from carp_ros.policies.inference_report import InferenceReport
 from carp_ros.policies.load import load_policy
 from carp_ros.policies.policy import Policy
+from carp_ros.reports.inference import InferenceReport
+from carp_ros.reports.json_report import report_to_json
 from carp_ros.ros.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.ros.managed_node import ManagedNode
 from carp_ros.ros.messages import (
@@ -321,10 +322,20 @@ class PolicyNode(ManagedNode):
         poses, gripper = chunk_to_msgs(chunk, self._rig.robot.base_frame)
         self._gripper_chunks.publish(gripper)  # first: the chunk is what is acted on
         self._chunks.publish(poses)
-        report = InferenceReport.of(answer, transport_s)
-        if "confidence" in report.figures:
-            self._confidence.publish(Float64(data=report.figures["confidence"]))
-        self._inference.publish(String(data=report.to_json()))
+        prediction = answer.prediction
+        assert prediction is not None
+        if "confidence" in prediction.figures:
+            self._confidence.publish(Float64(data=prediction.figures["confidence"]))
+        report = InferenceReport(
+            chunk.stamp_ns,
+            answer.stage_seconds,
+            transport_s,
+            dict(prediction.figures),
+            prediction.reduced,
+            prediction.notes,
+            prediction.seen_before,
+        )
+        self._inference.publish(String(data=report_to_json(report)))
 
     def _on_second(self) -> None:
         with self._lock:
