@@ -71,7 +71,7 @@ class CarpPolicyNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.sharpness = sharpness
-        self.eyes = nn.ModuleDict({name: _encoder(eyes) for name in cameras})
+        self.eyes = nn.ModuleDict({name: encoder_of(eyes) for name in cameras})
         self.state_scaling = Scaling(state_size)
         size = condition_size(cameras, eyes, state_size)
         self.fusion = nn.Sequential(nn.Linear(size, fusion), nn.ReLU()) if fusion else nn.Identity()
@@ -109,6 +109,7 @@ def condition_size(cameras: tuple[str, ...], eyes: EyesConfig, state_size: int) 
     return len(cameras) * eyes.width + state_size
 
 
-def _encoder(eyes: EyesConfig) -> nn.Module:
+def encoder_of(eyes: EyesConfig) -> nn.Module:
+    """Return an image encoder with initial weights, (B, 3, h, w) to (B, width)."""
     kind = {"small": SmallEncoder, "resnet18": ResNetEncoder}[eyes.kind]
     return kind(eyes.crop_px, eyes.width)
