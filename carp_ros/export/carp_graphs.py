@@ -44,7 +44,7 @@ def policy_graphs(
     """
     seen: dict[str, Tensor] = {}
     for camera in network.eyes:
-        module, image = VisionGraph(network, camera, eyes.crop_px), image_name(camera)
+        module, image = VisionGraph(network.eyes[camera], eyes.crop_px), image_name(camera)
         inputs = {image: example[image]}
         graph = computed(f"vision_{camera}", module, inputs, [f"features_{camera}"])
         yield graph

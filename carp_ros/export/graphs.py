@@ -18,14 +18,13 @@ class VisionGraph(nn.Module):
     """An image of one camera to its features.
 
     Args:
-        network: Trained.
-        camera: Which.
+        encoder: Trained.
         crop_px: Width and height that it looks at.
     """
 
-    def __init__(self, network: CarpPolicyNetwork, camera: str, crop_px: tuple[int, int]) -> None:
+    def __init__(self, encoder: nn.Module, crop_px: tuple[int, int]) -> None:
         super().__init__()
-        self.eye = network.eyes[camera]
+        self.eye = encoder
         self._crop_px = crop_px
 
     def forward(self, image: Tensor) -> Tensor:
