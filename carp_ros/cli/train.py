@@ -15,7 +15,7 @@ from carp_ros.cli.options import Seed, ZeroOr
 from carp_ros.refusal import in_words
 from carp_ros.strict import Between, Sized
 
-Preset = Literal["cpu-small", "paper-state", "paper-image"]
+Preset = Literal["cpu-small", "paper-state", "paper-image", "state"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class PolicyCommand:
 
     dataset: tyro.conf.Positional[Path]
     out: Path
-    policy: Literal["carp"] = "carp"
+    policy: Literal["carp", "regression"] = "carp"
     tokenizer: Path | None = None
     preset: Preset = "cpu-small"
     start_from: Path | None = None

@@ -16,6 +16,7 @@ from carp_ros.inference.session import Runtime
 from carp_ros.policies.carp import load_carp
 from carp_ros.policies.plan import PlanReader
 from carp_ros.policies.policy import Policy
+from carp_ros.policies.regression import load_regression
 from carp_ros.refusal import refusing
 from carp_ros.rig import Rig
 from carp_ros.types import Array
@@ -38,7 +39,7 @@ class Loader(Protocol):
         ...
 
 
-KINDS: dict[str, Loader] = {"carp": load_carp}
+KINDS: dict[str, Loader] = {"carp": load_carp, "regression": load_regression}
 """Every kind of policy, and the module that reads its section of the manifest."""
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from carp_ros.training.carp import CarpFamily
 from carp_ros.training.family import Family
+from carp_ros.training.regression import RegressionFamily
 
-FAMILIES: dict[str, Family] = {family.kind: family for family in (CarpFamily(),)}
+FAMILIES: dict[str, Family] = {family.kind: family for family in (CarpFamily(), RegressionFamily())}
 
 
 def family_named(kind: object, where: str) -> Family:

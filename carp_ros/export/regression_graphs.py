@@ -1,0 +1,53 @@
+"""The regression policy's graphs: image encoders, and the rest as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from carp_ros.export.graphs import VisionGraph
+from carp_ros.export.policy_graph import PolicyGraph, computed
+from carp_ros.inference.bundle import image_name
+from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.networks.regression_policy import RegressionPolicyNetwork
+
+
+class RegressionExport:
+    """The kind `regression`; see `family.ExportFamily`."""
+
+    quantized = ("vision_", "plan")
+
+    @torch.no_grad()
+    def graphs(
+        self, network: RegressionPolicyNetwork, eyes: EyesConfig, example: Mapping[str, Tensor]
+    ) -> Iterator[PolicyGraph]:
+        """Yield the graphs in the order in which they run."""
+        inputs: dict[str, Tensor] = {}
+        for camera, eye in network.eyes.items():
+            image, features = image_name(camera), f"features_{camera}"
+            module = VisionGraph(eye, eyes.crop_px)
+            graph = computed(f"vision_{camera}", module, {image: example[image]}, [features])
+            yield graph
+            inputs |= graph.outputs
+        inputs |= {name: example[name] for name in ("state", "task") if name in example}
+        yield computed("plan", _PlanGraph(network, "task" in example), inputs, ["actions"])
+
+    def section(self, network: RegressionPolicyNetwork) -> dict[str, Any]:
+        """Return the section `regression` of the manifest: nothing is left to say."""
+        return {}
+
+
+class _PlanGraph(nn.Module):
+    def __init__(self, network: RegressionPolicyNetwork, several_tasks: bool) -> None:
+        super().__init__()
+        self.network = network
+        self._several_tasks = several_tasks
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        task = inputs[-1] if self._several_tasks else None
+        *seen, state = inputs[:-1] if self._several_tasks else inputs
+        plan = self.network.scaled_plan(self.network.fuse(seen, state, task))
+        return self.network.unscaled(plan, state)

@@ -1,0 +1,158 @@
+"""A regression policy at work: images to features when they come, and one pass to the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from carp_ros.inference.bundle import MANIFEST, Bundle, Tensor, image_name
+from carp_ros.inference.observation import Image
+from carp_ros.inference.policy_spec import PolicySpec
+from carp_ros.inference.preprocess import image_input, policy_inputs
+from carp_ros.inference.session import Buffer, Run, Runtime, write_inputs
+from carp_ros.policies.graphs import fitting
+from carp_ros.policies.plan import PlanReader
+from carp_ros.policies.policy import VISION, Prediction, beyond_training
+from carp_ros.rig import Rig
+from carp_ros.strict import read_strictly
+from carp_ros.types import Array, Chunk, Observation
+
+
+@dataclass(frozen=True)
+class RegressionSection:
+    """The section `regression` of `policy.yaml`, which has no keys."""
+
+
+class RegressionPolicy:
+    """Runs a regression bundle; see `policy.Policy`.
+
+    Args:
+        bundle: Has the graphs.
+        runtime: Computes them.
+        now_ns: The clock that stages are timed by.
+        rig: Whose kinematics read actions of joints.
+
+    Raises:
+        ValueError: If graphs do not fit together, or to the manifest.
+    """
+
+    def __init__(
+        self, bundle: Bundle, runtime: Runtime, now_ns: Callable[[], int], rig: Rig | None
+    ) -> None:
+        self.spec: PolicySpec = bundle.spec
+        self._now_ns = now_ns
+        self._plans = PlanReader(self.spec.action, self.spec.step_s, rig)
+        self._task = 0
+        self._seen_ns: dict[str, int] = {}
+        """Capture times of images whose features are there, and were not used yet."""
+        self._inputs: dict[str, Buffer] = {}
+        self._look: dict[str, Run] = {}
+        features: dict[str, Buffer] = {}
+        for camera in self.spec.cameras:
+            session = runtime.session(bundle.graph(f"vision_{camera}"))
+            taken = {name: runtime.buffer(spec) for name, spec in session.inputs.items()}
+            given = {name: runtime.buffer(spec) for name, spec in session.outputs.items()}
+            self._look[camera] = session.bind({**taken, **given})
+            self._inputs |= taken
+            features |= given
+        session = runtime.session(bundle.graph("plan"))
+        wanted = (1, self.spec.horizon, len(self.spec.action))
+        if session.outputs["actions"].shape != wanted:
+            raise ValueError(
+                f"plan gives actions of shape {session.outputs['actions'].shape}; the manifest says"
+                f" {wanted}"
+            )
+        taken = {
+            name: features[name] if name in features else runtime.buffer(spec)
+            for name, spec in session.inputs.items()
+        }
+        self._inputs |= {name: buffer for name, buffer in taken.items() if name not in features}
+        self._actions = runtime.buffer(session.outputs["actions"])
+        self._plan = session.bind({**taken, "actions": self._actions})
+
+    def reset(self, task: str, instruction: str = "") -> None:
+        """Begin an episode of a task; see `Policy.reset`."""
+        self._task = self.spec.task_number(task)
+        self._seen_ns.clear()
+
+    def see(self, camera: str, stamp_ns: int, image: Image) -> None:
+        """Look at an image that the next observation is likely to have; see `Policy.see`."""
+        self._seen_ns.pop(camera, None)
+        size = self.spec.cameras[camera]
+        write_inputs(self._inputs, {image_name(camera): image_input(image, size)})
+        self._look[camera]()
+        self._seen_ns[camera] = stamp_ns
+
+    def infer(
+        self, observations: Sequence[Observation], deadline_ns: int | None = None
+    ) -> Prediction:
+        """Return the plan for an observation, whatever the deadline; see `Policy.infer`."""
+        begin_ns, observation = self._now_ns(), observations[-1]
+        stamps_ns, seen_ns = observation.image_stamps_ns, dict(self._seen_ns)
+        self._seen_ns.clear()  # stamps tell images apart within one run of a clock, and no longer
+        unseen = [
+            name for name in self.spec.cameras if seen_ns.get(name) != stamps_ns.get(name, -1)
+        ]
+        inputs = policy_inputs(observations, self.spec, self._task, unseen)
+        prepared_ns = self._now_ns()
+        self._see_all(inputs)
+        seen_at_ns = self._now_ns()
+        self._plan()
+        actions = self._actions.read()[0].astype(np.float64)
+        times_ns = (begin_ns, prepared_ns, seen_at_ns, self._now_ns())
+        seconds = [1e-9 * (after - before) for before, after in pairwise(times_ns)]
+        return Prediction(
+            observation.stamp_ns,
+            actions,
+            self._plans.chunk(actions, observation.stamp_ns),
+            dict(zip(("preprocess", VISION, "decode"), seconds)),
+            notes=beyond_training(inputs["state"][0].astype(np.float64), self.spec.state),
+            seen_before=len(self.spec.cameras) - len(unseen),
+        )
+
+    def executed(self, chunk: Chunk) -> None:
+        """Take no note: each plan is made of observations alone."""
+
+    def replay(self, inputs: Mapping[str, Tensor]) -> Array:
+        """Return the actions of inputs of the graphs; see `Policy.replay`."""
+        self._see_all(inputs)
+        self._plan()
+        return self._actions.read()[0].astype(np.float64)
+
+    def _see_all(self, inputs: Mapping[str, Tensor]) -> None:
+        write_inputs(self._inputs, inputs)
+        for camera, look in self._look.items():
+            if image_name(camera) in inputs:
+                look()
+
+
+def load_regression(
+    bundle: Bundle,
+    runtime: Runtime,
+    now_ns: Callable[[], int],
+    options: Mapping[str, Any],
+    rig: Rig | None,
+) -> RegressionPolicy:
+    """Return the policy of a regression bundle.
+
+    Raises:
+        ValueError: If the bundle is not what a regression bundle is, or there is an option.
+        DeviceError: If the runtime is not here.
+    """
+    where = f"{bundle.folder / MANIFEST}"
+    read_strictly(RegressionSection, bundle.section, f"{where}: regression")
+    bundle.require_graphs((*(f"vision_{camera}" for camera in bundle.manifest.cameras), "plan"))
+    history = bundle.manifest.observation.history
+    if history != 1:
+        raise ValueError(
+            f"{where}: observation.history is {history}; expected 1, as a regression plans from one"
+            " observation"
+        )
+    if options:
+        raise ValueError(f"{sorted(options)} is no option of a regression policy; it has none")
+    with fitting(bundle):
+        return RegressionPolicy(bundle, runtime, now_ns, rig)

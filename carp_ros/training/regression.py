@@ -1,0 +1,164 @@
+"""The regression policy as training sees it: recipe, presets, and what is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from carp_ros.networks.action_tokenizer import ActionTokenizer
+from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.networks.regression_policy import (
+    SECOND_STEP,
+    RegressionConfig,
+    RegressionPolicyNetwork,
+)
+from carp_ros.strict import read_strictly
+from carp_ros.training.action_error import action_errors
+from carp_ros.training.augmentation import ColourJitter, StateNoise
+from carp_ros.training.family import Rollout, Samples
+from carp_ros.training.gradients import Inputs
+from carp_ros.training.loop import LoopConfig
+from carp_ros.training.optimizer import OptimizerConfig
+from carp_ros.training.policy_config import PolicyConfig
+from carp_ros.training.visuomotor_trainee import VisuomotorTrainee, crops_of
+from carp_ros.training.windows import Windows
+
+
+@dataclass(frozen=True)
+class RegressionRecipe:
+    """How a policy is made.
+
+    Attributes:
+        network: Its sizes.
+        eyes: The image encoders; None for a policy of the state alone.
+        loop: How it is trained.
+        noise: Of the states in training.
+        jitter: Of the images' colours in training.
+    """
+
+    network: RegressionConfig
+    eyes: EyesConfig | None
+    loop: LoopConfig
+    noise: StateNoise = field(default_factory=StateNoise)
+    jitter: ColourJitter = field(default_factory=ColourJitter)
+
+
+_SMALL_LOOP = LoopConfig(
+    40, 64, 10, optimizer=OptimizerConfig(5e-4, gradient_clip=1.0, last_rate=0.01)
+)
+
+REGRESSIONS = {
+    "cpu-small": RegressionRecipe(
+        RegressionConfig(),
+        EyesConfig(),
+        _SMALL_LOOP,
+        StateNoise(position_m=0.003, rot6d=0.01),
+        ColourJitter(contrast=0.1, brightness=0.1, tint=0.03),
+    ),
+    "state": RegressionRecipe(RegressionConfig(), None, _SMALL_LOOP),
+}
+
+
+class RegressionFamily:
+    """The kind `regression`; see `family.Family`."""
+
+    kind = "regression"
+    presets = REGRESSIONS
+    takes_tokenizer = False
+
+    def recipe(self, content: Mapping[str, Any], where: str) -> RegressionRecipe:
+        """Return a recipe that JSON holds."""
+        return read_strictly(RegressionRecipe, dict(content), where)
+
+    def horizon(self, recipe: RegressionRecipe, tokenizer: ActionTokenizer | None) -> int:
+        """Return how many steps a chunk has."""
+        return recipe.network.horizon
+
+    def make(
+        self,
+        recipe: RegressionRecipe,
+        tokenizer: ActionTokenizer | None,
+        cameras: tuple[str, ...],
+        data: Windows,
+        seed: int,
+    ) -> RegressionPolicyNetwork:
+        """Return a network with its initial weights, fitted to the numbers of a dataset."""
+        torch.manual_seed(seed)
+        both_tools = data.state.kind == data.action.kind == "tool"
+        network = _network(
+            recipe, both_tools, cameras, len(data.state), len(data.action), len(data.task_names)
+        )
+        states, actions = torch.from_numpy(data.states), torch.from_numpy(data.actions)
+        rotations = torch.tensor(data.state.is_rotation)
+        network.state_scaling.fit(states.amin(0), states.amax(0), rotations)
+        flat = network.scaled(actions, states).flatten(0, 1)  # scaled by nothing yet
+        rotations = torch.tensor(data.action.is_rotation)
+        network.action_scaling.fit_outputs(flat.amin(0), flat.amax(0), rotations)
+        return network
+
+    def remake(self, config: PolicyConfig) -> RegressionPolicyNetwork:
+        """Return the network of a training, to be given its weights."""
+        recipe = self.recipe(config.recipe, "recipe")
+        both_tools = config.state.kind == config.action.kind == "tool"
+        sizes = len(config.state), len(config.action), len(config.tasks)
+        return _network(recipe, both_tools, config.cameras, *sizes)
+
+    def trainee(
+        self,
+        network: RegressionPolicyNetwork,
+        recipe: RegressionRecipe,
+        samples: Samples,
+        rollout: Rollout | None,
+    ) -> RegressionTrainee:
+        """Return what the training loop trains."""
+        return RegressionTrainee(network, recipe, samples, rollout)
+
+
+class RegressionTrainee(VisuomotorTrainee):
+    """A regression policy's network; a `loop.Trainee`."""
+
+    network: RegressionPolicyNetwork
+
+    def losses(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Return the mean squared errors of both answers, and their sum."""
+        network, states = self.network, inputs["states"]
+        wanted = network.scaled(inputs["actions"], states)
+        condition = self._condition(inputs)
+        first = network.answer(condition, torch.zeros_like(wanted), 0.0)
+        noise = torch.randn_like(wanted)
+        question = SECOND_STEP * wanted + (1.0 - SECOND_STEP) * noise
+        second = network.answer(condition, question, SECOND_STEP)
+        first_loss, second_loss = ((made - wanted).square().mean() for made in (first, second))
+        loss = first_loss + second_loss
+        return {"loss": loss, "first_loss": first_loss, "second_loss": second_loss}
+
+    def validated(self, inputs: Inputs) -> dict[str, float]:
+        """Return how far plans are from the true actions."""
+        network, states = self.network, inputs["states"]
+        plan = network.scaled_plan(self._condition(inputs)).float()
+        wanted = network.scaled(inputs["actions"], states)
+        made = network.unscaled(plan, states).cpu().numpy()
+        true = inputs["actions"].cpu().numpy()
+        loss = float((plan - wanted).square().mean())
+        return {"loss": loss, **action_errors(made, true, self.data.action)}
+
+    def _condition(self, inputs: Inputs) -> Tensor:
+        return self.network.condition(crops_of(inputs), inputs["states"], inputs.get("task"))
+
+
+def _network(
+    recipe: RegressionRecipe,
+    both_tools: bool,
+    cameras: tuple[str, ...],
+    state_size: int,
+    action_size: int,
+    tasks: int,
+) -> RegressionPolicyNetwork:
+    config = replace(recipe.network, relative=recipe.network.relative and both_tools)
+    seen = cameras if recipe.eyes else ()
+    eyes = recipe.eyes or EyesConfig()
+    return RegressionPolicyNetwork(seen, eyes, state_size, action_size, config, tasks)
