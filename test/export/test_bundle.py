@@ -30,6 +30,7 @@ from carp_ros.training.run_folder import read_weights
 from ..training.small_world import EYES, make_network, make_recipe, make_world
 
 FACTS = Facts(
+    kind="carp",
     rig="ur5e_sim",
     tasks=("cup",),
     step_s=0.1,

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from carp_ros.recording.convert import Wanted, convert
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from carp_ros.recording import messages
 from carp_ros.recording.bag_frames import Way
+from carp_ros.recording.conversion import Wanted, convert
 from carp_ros.recording.live_episode import LiveEpisode, sources
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder
-from carp_ros.types import Pose, Twist
+from carp_ros.types import Intrinsics, Pose, Twist
 
 from .conftest import INFO, MS, START_NS
 
@@ -47,7 +47,7 @@ def healthy():
         for camera in RIG.cameras:
             frame = f"{camera}_optical_frame"
             image = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-            info = messages.encode_camera_info(np.eye(3), 16, 12, at_ns, frame)
+            info = messages.encode_camera_info(Intrinsics(16, 12, np.eye(3), frame), at_ns)
             cdr = messages.encode_image(image, at_ns, frame)
             found.append(Arrival(at_ns + 20 * MS, f"/{camera}/image_raw", cdr))
             found.append(Arrival(at_ns + 20 * MS, f"/{camera}/camera_info", info))
