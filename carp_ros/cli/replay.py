@@ -85,8 +85,6 @@ def _system(
         yield
         return
     nodes = describe(str(path), task=task if rig.cell else "")
-    # no hand: a person who takes over stops the system instead
-    nodes = tuple(node for node in nodes if node.name != "teleop_node")
     print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
     with RunningSystem(nodes, log) as system:
         system.wait_until_ready(READY_WITHIN_S)

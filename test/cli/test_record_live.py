@@ -13,6 +13,8 @@ from carp_ros.cli.replay import ReplayCommand
 from carp_ros.recording.bag import read_info
 from carp_ros.share import share_folder
 
+from ..nodes.conftest import on_a_busy_machine
+
 pytestmark = pytest.mark.realtime
 
 
@@ -30,8 +32,9 @@ def rig_path(tmp_path) -> Path:
 
 def test_a_demonstration_is_recorded_labelled_and_done_again(tmp_path, rig_path, capsys):
     out = tmp_path / "episodes"
-    record_live.run(RecordCommand(out=out, episodes=1, seed_start=1, rig=str(rig_path)))
-    (folder,) = out.iterdir()
+    command = RecordCommand(out=out, episodes=1, seed_start=1, rig=str(rig_path))
+    on_a_busy_machine(lambda: record_live.run(command))
+    folder = max(out.iterdir())  # an episode that was stopped is there, too
     info = read_info(folder)
     assert (info.seed, info.operator, info.success) == (1, "demonstrator", True)
     assert info.instruction == "put the cup on the green field on the right"
@@ -39,7 +42,8 @@ def test_a_demonstration_is_recorded_labelled_and_done_again(tmp_path, rig_path,
     assert folder.name in capsys.readouterr().out
 
     report = tmp_path / "replay.json"
-    replay.main(ReplayCommand(folder, rig=str(rig_path), report=report))
+    again = ReplayCommand(folder, rig=str(rig_path), report=report)
+    on_a_busy_machine(lambda: replay.main(again))
     figures = json.loads(report.read_text())
     # at the same times a busy machine is as far off as the tool moves while it is late
     assert figures["off_path_mm"] < 5.0

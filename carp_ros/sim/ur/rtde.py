@@ -138,9 +138,9 @@ class RtdeConnection:
         return b"".join(answers)
 
     @property
-    def waits(self) -> bool:
-        """Whether commands came that were not yet taken in."""
-        return bool(self._waiting)
+    def waiting(self) -> int:
+        """How many messages came that were not yet taken in."""
+        return len(self._waiting)
 
     def cycle(self) -> bytes:
         """Return this cycle's data message; empty when none is due."""

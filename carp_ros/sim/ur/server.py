@@ -26,7 +26,7 @@ from carp_ros.sim.ur.statistics import TickStatistics
 
 RTDE_PORT, SCRIPT_PORT, DASHBOARD_PORT, GRIPPER_PORT = 30004, 30003, 29999, 63352
 _PUBLISH_EVERY = 2  # cycles: 250 Hz, well above any camera
-_MAX_LAG_S = 0.1  # beyond this the physics loses time instead of hurrying after it
+_MAX_LAG_S = 0.05  # beyond this the physics loses time instead of hurrying after it
 _MAX_UNSENT = 1 << 16
 _FAREWELL_S = 4.0  # the servo stops the arm within 3 s
 
@@ -94,7 +94,7 @@ class Server:
                 self._statistics.lost += int(late_s / CYCLE_S)
                 self._controller.slept(late_s)
                 due_s = start_s
-            self._cycle(time.time_ns() - int(late_s * 1e9), 1 if late_s > CYCLE_S else None)
+            self._cycle(time.time_ns() - int(late_s * 1e9), int(late_s / CYCLE_S))
             self._statistics.record(late_s, time.perf_counter() - start_s)
 
     def stop(self) -> None:
@@ -120,13 +120,13 @@ class Server:
         served = any(isinstance(client.connection, RtdeConnection) for client in clients)
         return not served or time.perf_counter() > self._stop_at_s
 
-    def _cycle(self, wall_ns: int, most_inputs: int | None = None) -> None:
+    def _cycle(self, wall_ns: int, late: int = 0) -> None:
         """Let 2 ms pass.
 
         Args:
             wall_ns: When they ended.
-            most_inputs: Of an RTDE client, how many commands to take in. A cycle that hurries after
-                the time takes one: a controller that is never late had each in a cycle of its own.
+            late: How many cycles will hurry after the time. They share the commands that came
+                meanwhile: a controller that is never late had each in a cycle of its own.
         """
         silent = self._controller.time_s < self._link.silent_until_s
         for descriptor, _ in self._poll.poll(0):
@@ -138,8 +138,8 @@ class Server:
                     self._receive(client)
         for client in list(self._clients.values()):
             connection = client.connection
-            if isinstance(connection, RtdeConnection) and connection.waits and not silent:
-                self._take_in(client, b"", most_inputs)
+            if isinstance(connection, RtdeConnection) and connection.waiting and not silent:
+                self._take_in(client, b"", -(-connection.waiting // (late + 1)))
         self._controller.cycle()
         if self._statistics.ticks % _PUBLISH_EVERY == 0:
             self._controller.plant.publish(wall_ns)
@@ -199,7 +199,7 @@ class Server:
         else:
             self._send(client, client.connection.receive(data))
 
-    def _take_in(self, client: _Client, data: bytes, most_inputs: int | None) -> None:
+    def _take_in(self, client: _Client, data: bytes, most_inputs: int) -> None:
         assert isinstance(client.connection, RtdeConnection)
         try:
             self._send(client, client.connection.receive(data, most_inputs))

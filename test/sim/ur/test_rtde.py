@@ -107,7 +107,7 @@ def test_commands_that_came_while_nobody_listened_are_taken_one_cycle_after_the_
     came = b"".join(encode(rtde.DATA, struct.pack(">Bi", 1, number)) for number in sent)
     assert link.receive(came, 0) == b""
     taken = []
-    while link.waits:
+    while link.waiting:
         before = registers.command_count
         link.receive(b"", most)
         assert 1 <= registers.command_count - before <= most
