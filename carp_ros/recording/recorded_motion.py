@@ -112,15 +112,15 @@ class RecordedMotion:
         )
         if not within.any():
             raise ValueError("no tool pose arrived during the replay; is control_node running?")
+        places = np.flatnonzero(within).tolist()
         steps = np.array(
             [
                 pose_difference(
                     self.tool.at(int(executed.times_ns[i]) - later_ns), executed.poses[i]
                 )
-                for i in np.flatnonzero(within).tolist()
+                for i in places
             ]
         )
-        places = np.flatnonzero(within).tolist()
         off_path_mm = max(self._off_path_mm(executed, i, later_ns) for i in places)
         distances_mm = np.linalg.norm(steps[:, :3], axis=1) * 1e3
         angles_deg = np.rad2deg(np.linalg.norm(steps[:, 3:], axis=1))
