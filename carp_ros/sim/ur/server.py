@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from carp_ros.errors import DeviceError
-from carp_ros.sim.ur.controller import Controller
+from carp_ros.sim.ur.controller import MOST_PAUSE_S, Controller
 from carp_ros.sim.ur.dashboard import GREETING, DashboardConnection
 from carp_ros.sim.ur.fault_port import FaultConnection, Link
 from carp_ros.sim.ur.plant import CYCLE_S
@@ -26,7 +26,6 @@ from carp_ros.sim.ur.statistics import TickStatistics
 
 RTDE_PORT, SCRIPT_PORT, DASHBOARD_PORT, GRIPPER_PORT = 30004, 30003, 29999, 63352
 _PUBLISH_EVERY = 2  # cycles: 250 Hz, well above any camera
-_MAX_LAG_S = 0.05  # beyond this the physics loses time instead of hurrying after it
 _MAX_UNSENT = 1 << 16
 _FAREWELL_S = 4.0  # the servo stops the arm within 3 s
 
@@ -83,14 +82,18 @@ class Server:
             )
 
     def run(self) -> None:
-        """Serve until `stop`, each cycle at its absolute time."""
+        """Serve until `stop`, each cycle at its absolute time.
+
+        After a pause the cycles that it held up hurry after the time; after one that ends the
+        program that commands it, the physics has lost it.
+        """
         due_s = time.perf_counter()
         while not self._is_over():
             due_s += CYCLE_S
             time.sleep(max(0.0, due_s - time.perf_counter()))
             start_s = time.perf_counter()
             late_s = start_s - due_s
-            if late_s > _MAX_LAG_S:
+            if late_s > MOST_PAUSE_S:
                 self._statistics.lost += int(late_s / CYCLE_S)
                 self._controller.slept(late_s)
                 due_s = start_s
