@@ -64,7 +64,8 @@ def main(command: ReplayCommand) -> int:
         raise
     print(
         f"the tool was {deviation.mean_mm:.2f} mm and {deviation.mean_deg:.2f} deg from the"
-        f" recorded path (mean), {deviation.max_mm:.2f} mm and {deviation.max_deg:.2f} deg at most"
+        f" recorded pose at the same time (mean), {deviation.max_mm:.2f} mm and"
+        f" {deviation.max_deg:.2f} deg at most, and {deviation.off_path_mm:.2f} mm off the path"
         f"{judged}"
     )
     if command.report:
@@ -84,8 +85,6 @@ def _system(
         yield
         return
     nodes = describe(str(path), task=task if rig.cell else "")
-    # no hand: a person who takes over stops the system instead
-    nodes = tuple(node for node in nodes if node.name != "teleop_node")
     print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
     with RunningSystem(nodes, log) as system:
         system.wait_until_ready(READY_WITHIN_S)

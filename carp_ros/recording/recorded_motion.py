@@ -16,6 +16,7 @@ from carp_ros.recording.messages import decode_number
 from carp_ros.types import Array, Chunk, Pose
 
 _STEP_NS = 20_000_000
+_AROUND_NS = 300_000_000  # later than this no machine measures
 _HORIZON_NS = 1_000_000_000
 _APPROACH_M_S, _APPROACH_RAD_S = 0.1, 0.4
 _APPROACH_STEPS = 100
@@ -46,12 +47,20 @@ class PoseTrack:
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far a path was from another at the same times: in [mm] and degrees."""
+    """How far a path was from another.
+
+    Attributes:
+        mean_mm, max_mm: At the same times: a pose that a busy machine measures late is as far off
+            as the tool moves meanwhile.
+        mean_deg, max_deg: Likewise, by the angle between.
+        off_path_mm: The farthest from the other path, wherever on it the tool should have been.
+    """
 
     mean_mm: float
     max_mm: float
     mean_deg: float
     max_deg: float
+    off_path_mm: float
 
 
 @dataclass(frozen=True)
@@ -103,14 +112,16 @@ class RecordedMotion:
         )
         if not within.any():
             raise ValueError("no tool pose arrived during the replay; is control_node running?")
+        places = np.flatnonzero(within).tolist()
         steps = np.array(
             [
                 pose_difference(
                     self.tool.at(int(executed.times_ns[i]) - later_ns), executed.poses[i]
                 )
-                for i in np.flatnonzero(within).tolist()
+                for i in places
             ]
         )
+        off_path_mm = max(self._off_path_mm(executed, i, later_ns) for i in places)
         distances_mm = np.linalg.norm(steps[:, :3], axis=1) * 1e3
         angles_deg = np.rad2deg(np.linalg.norm(steps[:, 3:], axis=1))
         return Deviation(
@@ -118,7 +129,21 @@ class RecordedMotion:
             float(distances_mm.max()),
             float(angles_deg.mean()),
             float(angles_deg.max()),
+            off_path_mm,
         )
+
+    def _off_path_mm(self, executed: PoseTrack, i: int, later_ns: int) -> float:
+        """Return how far an executed position is from the recorded path around its time."""
+        at_ns = int(executed.times_ns[i]) - later_ns
+        bounds_ns = (at_ns - _AROUND_NS, at_ns + _AROUND_NS)
+        first, last = np.searchsorted(self.tool.times_ns, bounds_ns).tolist()
+        poses = self.tool.poses[max(0, first - 1) : last + 1]
+        path = np.array([pose.position for pose in poses])
+        ways = np.diff(path, axis=0, append=path[-1:])
+        there = executed.poses[i].position - path
+        lengths = np.maximum((ways**2).sum(axis=1), 1e-12)
+        shares = np.clip((there * ways).sum(axis=1) / lengths, 0.0, 1.0)
+        return float(np.linalg.norm(there - shares[:, None] * ways, axis=1).min() * 1e3)
 
 
 def read_motion(folder: Path, frame: str) -> RecordedMotion:

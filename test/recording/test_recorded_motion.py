@@ -67,8 +67,19 @@ def test_the_same_path_done_later_does_not_deviate(motion):
     deviation = motion.deviation(executed, later_ns)
     assert deviation.max_mm == pytest.approx(0.0, abs=1e-6)
     assert deviation.max_deg == pytest.approx(0.0, abs=1e-6)
+    assert deviation.off_path_mm == pytest.approx(0.0, abs=1e-6)
 
 
+@settings(max_examples=20)
+@given(st.integers(-250_000_000, 250_000_000))
+def test_a_pose_that_is_measured_late_is_off_in_time_and_not_off_the_path(motion, late_ns):
+    executed = PoseTrack(motion.tool.times_ns + late_ns, motion.tool.poses)
+    deviation = motion.deviation(executed, 0)
+    assert deviation.off_path_mm < 0.02
+    assert deviation.max_mm == pytest.approx(abs(late_ns) * 1e-7, rel=0.1, abs=0.05)  # 0.1 m/s
+
+
+@settings(max_examples=20)
 @given(st.floats(-0.05, 0.05))
 def test_a_shifted_path_deviates_by_the_shift(motion, shift_m):
     shift = np.array([0.0, 0.0, shift_m])
@@ -76,6 +87,7 @@ def test_a_shifted_path_deviates_by_the_shift(motion, shift_m):
     deviation = motion.deviation(PoseTrack(motion.tool.times_ns, poses), 0)
     assert deviation.mean_mm == pytest.approx(abs(shift_m) * 1e3)
     assert deviation.max_mm == pytest.approx(abs(shift_m) * 1e3)
+    assert deviation.off_path_mm == pytest.approx(abs(shift_m) * 1e3)
 
 
 def test_a_replay_without_tool_poses_is_refused(motion):

@@ -205,6 +205,7 @@ with RunningSystem(nodes, log, lambda node: [sys.executable, "-c", slow]):
 """
 
 
+@pytest.mark.realtime  # of signals: beside other tests they reach a process that is still about to
 @pytest.mark.parametrize("pauses_s", [(0.0,), (0.05, 0.05), (1.0,), (0.2, 0.2, 0.2, 1.2)])
 def test_ctrl_c_again_and_again_hurries_and_cuts_nothing_short(tmp_path, pauses_s):
     (tmp_path / "parent.py").write_text(INTERRUPTED)

@@ -19,7 +19,7 @@ from carp_ros.types import Array
 
 _STOP_DECELERATION_RAD_S2 = 10.0
 _LOAD_DELAY_S = 0.05
-_MOST_PAUSE_S = 0.1  # a busy machine's; after a longer one whoever commands has noticed, too
+MOST_PAUSE_S = 0.1  # a busy machine's; after a longer one whoever commands has noticed, too
 _PROGRAM_HEAD = "def rtde_control():"
 
 
@@ -124,7 +124,7 @@ class Controller:
         It watches the commands all the while: what lies in the sockets now came too late.
         """
         limit_s = self._program.watchdog_s if self._program else None
-        if limit_s is not None and duration_s > max(limit_s, _MOST_PAUSE_S):
+        if limit_s is not None and duration_s > max(limit_s, MOST_PAUSE_S):
             self._report(f"RTDE watchdog: this machine paused for {duration_s:.3f} s")
             self.stop_program()
 

@@ -8,6 +8,7 @@ ur-rtde writes them without looking at the answers.
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -106,6 +107,7 @@ class RtdeConnection:
         self._registers = registers
         self._version = version
         self._reader = MessageReader()
+        self._waiting: deque[tuple[int, bytes]] = deque()
         self._recipes: dict[int, _InputRecipe] = {}
         self._reads: list[Callable[[], Sequence[float]]] = []
         self._layout = struct.Struct(">")
@@ -113,17 +115,32 @@ class RtdeConnection:
         self._cycle = 0
         self.started = False
 
-    def receive(self, data: bytes) -> bytes:
+    def receive(self, data: bytes, most_inputs: int | None = None) -> bytes:
         """Take in what the client sent; return the answers.
+
+        Args:
+            data: What came.
+            most_inputs: How many of its commands to take in now; the others wait for the next call.
 
         Raises:
             RtdeError: If the stream is not RTDE.
         """
-        messages = self._reader.feed(data)
-        try:
-            return b"".join(self._answer(kind, payload) for kind, payload in messages)
-        except (struct.error, IndexError, ValueError) as error:
-            raise RtdeError(f"a message whose payload does not fit its type: {error}") from error
+        self._waiting.extend(self._reader.feed(data))
+        answers, inputs = [], 0
+        while self._waiting and not (self._waiting[0][0] == DATA and inputs == most_inputs):
+            kind, payload = self._waiting.popleft()
+            inputs += kind == DATA
+            try:
+                answers.append(self._answer(kind, payload))
+            except (struct.error, IndexError, ValueError) as error:
+                problem = f"a message whose payload does not fit its type: {error}"
+                raise RtdeError(problem) from error
+        return b"".join(answers)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages came that were not yet taken in."""
+        return len(self._waiting)
 
     def cycle(self) -> bytes:
         """Return this cycle's data message; empty when none is due."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from carp_ros.errors import DeviceError
-from carp_ros.sim.ur.controller import Controller
+from carp_ros.sim.ur.controller import MOST_PAUSE_S, Controller
 from carp_ros.sim.ur.dashboard import GREETING, DashboardConnection
 from carp_ros.sim.ur.fault_port import FaultConnection, Link
 from carp_ros.sim.ur.plant import CYCLE_S
@@ -26,7 +26,6 @@ from carp_ros.sim.ur.statistics import TickStatistics
 
 RTDE_PORT, SCRIPT_PORT, DASHBOARD_PORT, GRIPPER_PORT = 30004, 30003, 29999, 63352
 _PUBLISH_EVERY = 2  # cycles: 250 Hz, well above any camera
-_MAX_LAG_S = 0.05  # beyond this the physics loses time instead of hurrying after it
 _MAX_UNSENT = 1 << 16
 _FAREWELL_S = 4.0  # the servo stops the arm within 3 s
 
@@ -83,18 +82,22 @@ class Server:
             )
 
     def run(self) -> None:
-        """Serve until `stop`, each cycle at its absolute time."""
+        """Serve until `stop`, each cycle at its absolute time.
+
+        After a pause the cycles that it held up hurry after the time; after one that ends the
+        program that commands it, the physics has lost it.
+        """
         due_s = time.perf_counter()
         while not self._is_over():
             due_s += CYCLE_S
             time.sleep(max(0.0, due_s - time.perf_counter()))
             start_s = time.perf_counter()
             late_s = start_s - due_s
-            if late_s > _MAX_LAG_S:
+            if late_s > MOST_PAUSE_S:
                 self._statistics.lost += int(late_s / CYCLE_S)
                 self._controller.slept(late_s)
                 due_s = start_s
-            self._cycle(time.time_ns() - int(late_s * 1e9))
+            self._cycle(time.time_ns() - int(late_s * 1e9), int(late_s / CYCLE_S))
             self._statistics.record(late_s, time.perf_counter() - start_s)
 
     def stop(self) -> None:
@@ -120,7 +123,14 @@ class Server:
         served = any(isinstance(client.connection, RtdeConnection) for client in clients)
         return not served or time.perf_counter() > self._stop_at_s
 
-    def _cycle(self, wall_ns: int) -> None:
+    def _cycle(self, wall_ns: int, late: int = 0) -> None:
+        """Let 2 ms pass.
+
+        Args:
+            wall_ns: When they ended.
+            late: How many cycles will hurry after the time. They share the commands that came
+                meanwhile: a controller that is never late had each in a cycle of its own.
+        """
         silent = self._controller.time_s < self._link.silent_until_s
         for descriptor, _ in self._poll.poll(0):
             if descriptor in self._listeners:
@@ -129,6 +139,10 @@ class Server:
                 client = self._clients[descriptor]
                 if not silent or isinstance(client.connection, FaultConnection):
                     self._receive(client)
+        for client in list(self._clients.values()):
+            connection = client.connection
+            if isinstance(connection, RtdeConnection) and connection.waiting and not silent:
+                self._take_in(client, b"", -(-connection.waiting // (late + 1)))
         self._controller.cycle()
         if self._statistics.ticks % _PUBLISH_EVERY == 0:
             self._controller.plant.publish(wall_ns)
@@ -181,13 +195,18 @@ class Server:
             return
         except OSError:
             data = b""
-        try:
-            answer = client.connection.receive(data) if data else b""
-        except RtdeError:
-            data = answer = b""
-        if data:
-            self._send(client, answer)
+        if not data:
+            self._drop(client)
+        elif isinstance(client.connection, RtdeConnection):
+            self._take_in(client, data, 0)  # its commands are for `_cycle` to take
         else:
+            self._send(client, client.connection.receive(data))
+
+    def _take_in(self, client: _Client, data: bytes, most_inputs: int) -> None:
+        assert isinstance(client.connection, RtdeConnection)
+        try:
+            self._send(client, client.connection.receive(data, most_inputs))
+        except RtdeError:
             self._drop(client)
 
     def _send(self, client: _Client, data: bytes) -> None:

@@ -99,6 +99,22 @@ def test_inputs_land_in_their_registers(command, numbers):
     assert registers.command_count == 1
 
 
+@given(st.lists(st.integers(-100, 100), min_size=1, max_size=8), st.integers(1, 3))
+def test_commands_that_came_while_nobody_listened_are_taken_one_cycle_after_the_other(sent, most):
+    registers = Registers()
+    link = connection(registers=registers)
+    ask(link, rtde.SETUP_INPUTS, b"input_int_register_0")
+    came = b"".join(encode(rtde.DATA, struct.pack(">Bi", 1, number)) for number in sent)
+    assert link.receive(came, 0) == b""
+    taken = []
+    while link.waiting:
+        before = registers.command_count
+        link.receive(b"", most)
+        assert 1 <= registers.command_count - before <= most
+        taken.append(registers.input_int[0])
+    assert taken == sent[most - 1 :: most] + ([sent[-1]] if len(sent) % most else [])
+
+
 def test_recipes_are_numbered_from_one_on_every_connection():
     registers = Registers()
     first, second = connection(registers=registers), connection(registers=registers)
