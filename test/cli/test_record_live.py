@@ -13,7 +13,7 @@ from carp_ros.cli.replay import ReplayCommand
 from carp_ros.recording.bag import read_info
 from carp_ros.share import share_folder
 
-from ..nodes.conftest import on_a_busy_machine
+from ..patience import on_a_busy_machine
 
 pytestmark = pytest.mark.realtime
 
