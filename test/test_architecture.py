@@ -27,7 +27,7 @@ LAYERS = (
     ("nodes",),
     ("clients",),
     ("benchmarks",),
-    ("cli",),
+    ("cli", "__init__"),  # __init__ names what the library offers
 )
 LAYER_OF = {part: number for number, row in enumerate(LAYERS) for part in row}
 
@@ -76,7 +76,7 @@ def may_import(part: str, imported: str) -> bool:
 def homes_of(package: str) -> tuple[str, ...]:
     """Return the parts that may import a package that others may not; else all of them."""
     is_ros = package.endswith(("_msgs", "_interfaces", "_srvs"))
-    return HOMES.get("rclpy" if is_ros else package, ("__init__", *LAYER_OF))
+    return HOMES.get("rclpy" if is_ros else package, tuple(LAYER_OF))
 
 
 def name_of(source: Path) -> str:

@@ -61,7 +61,7 @@ class ReplayNode(ConductorNode):
         self.go_home()
         self.trigger("control/select_policy")
         self.switch("control/enable", True)
-        self.wait_until(lambda: lambda: self.enabled, ANSWER_S, "be enabled")
+        self.wait_until(lambda: self.enabled, ANSWER_S, "be enabled")
         self.wait_until(lambda: bool(self._tool), ANSWER_S, "say where the tool is")
         chunk = approach(self._tool[-1][1], first, gripper, self._now_ns())
         self._publish(chunk)
