@@ -276,3 +276,19 @@ class Observation:
     gripper: float
     joints: Array
     numbers: Array | None = None
+
+    @classmethod
+    def of_numbers(
+        cls, stamp_ns: int, numbers: Array, images: dict[str, npt.NDArray[np.uint8]] | None = None
+    ) -> Observation:
+        """Return a moment for a policy of a free layout.
+
+        Args:
+            stamp_ns: When; the images are of then, too.
+            numbers: Of the state, of shape (S,), in the layout's order.
+            images: By camera, RGB of shape (H, W, 3), uint8.
+        """
+        images = images or {}
+        nowhere = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+        stamps = dict.fromkeys(images, stamp_ns)
+        return cls(stamp_ns, images, stamps, nowhere, 0.0, np.zeros(0), numbers)

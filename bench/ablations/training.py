@@ -254,9 +254,9 @@ def _keep_images(training: Training, variants: list[Variant]) -> None:
 
 def _images(training: Training, reader: DatasetReader, variant: Variant) -> Images:
     assert variant.policy.eyes is not None, "bundles are of policies that see"
-    progress = Progress(reader.frames * len(reader.spec.cameras), "images")
+    progress = Progress(reader.frames * len(reader.cameras), "images")
     size = ImageSize(*variant.policy.eyes.image_px)
-    return read_images(reader, size, training.images, progress.show)
+    return read_images(reader, size, training.images, progress.show)[0]
 
 
 def _last_scale(figures: dict[str, float], scales: int) -> dict[str, float]:

@@ -21,7 +21,7 @@ from bench.faults.trees import spoil_text, spoil_tree, text_of
 from carp_ros.inference.policy_spec import ImageSize
 from carp_ros.recording.bag_frames import Way
 from carp_ros.recording.conversion import Wanted, convert, find_episodes
-from carp_ros.recording.dataset_reader import DatasetReader
+from carp_ros.recording.open_dataset import open_demonstrations
 from carp_ros.training.images import read_images
 from carp_ros.training.windows import read_windows, split_episodes
 
@@ -38,7 +38,7 @@ _MOST = np.array([3.0] * 3 + [1.01] * 6 + [1.05])
 
 
 class DatasetCampaign:
-    """Through `DatasetReader`, windows, split and images, as `carp train policy` begins."""
+    """Through `open_demonstrations`, windows, split and images, as `carp train policy` begins."""
 
     name = "dataset"
 
@@ -103,10 +103,10 @@ class DatasetCampaign:
 
     def enter(self, folder: Path) -> Any:
         """Read all that a training reads."""
-        reader = DatasetReader(folder / _NAME)
-        data = read_windows(reader, _HORIZON)
+        dataset = open_demonstrations(folder / _NAME)
+        data = read_windows(dataset, _HORIZON)
         split_episodes(data, 0.02, 0, 0)
-        images = read_images(reader, ImageSize(112, 84), folder / "cache", lambda done: None)
+        images, _ = read_images(dataset, ImageSize(112, 84), folder / "cache", lambda done: None)
         return data, images
 
     def dangers(self, taken: Any, spoilt: Spoilt, folder: Path) -> Sequence[str]:

@@ -19,19 +19,37 @@ Preset = Literal["cpu-small", "paper-state", "paper-image", "state"]
 
 
 @dataclass(frozen=True)
+class LearnFrom:
+    """Of a dataset of another program: what its own names do not say.
+
+    Attributes:
+        state: Features whose numbers make up the state; none for observation.state.
+        action: Feature of the actions; empty for action.
+        cameras: Features of the images to look at, or their last names; none for all.
+        rig: Name of the rig in config/ that it was recorded with, if the policy is to run there.
+    """
+
+    state: Annotated[tuple[str, ...], Sized(0, 16)] = ()
+    action: str = ""
+    cameras: Annotated[tuple[str, ...], Sized(0, 16)] = ()
+    rig: str = ""
+
+
+@dataclass(frozen=True)
 class TokenizerCommand:
     """Stage 1: learn to say actions in tokens, from a dataset's actions alone.
 
     Stop it at any time and run the same command again: it goes on where it stopped.
 
     Attributes:
-        dataset: Folder of `carp convert`.
+        dataset: Folder of `carp convert`, or of any dataset in LeRobot's format v2.1 or v3.0.
         out: Folder of the training: weights, figures as JSON lines and as curves.
         preset: The recipe; what else is given here replaces that part of it.
         scales: Tokens of each scale, coarse to fine; the last is a quarter of the horizon.
         lookup: How a code is chosen: by direction, cosine, or by distance, euclidean.
         epochs: Passes over the dataset; 0 takes the preset's.
         seed: Of initial weights and order.
+        learn: What of another program's dataset to learn from.
     """
 
     dataset: tyro.conf.Positional[Path]
@@ -41,6 +59,7 @@ class TokenizerCommand:
     lookup: Literal["preset", "cosine", "euclidean"] = "preset"
     epochs: Annotated[int, ZeroOr(1, 100_000)] = 0
     seed: Seed = 0
+    learn: tyro.conf.OmitArgPrefixes[LearnFrom] = LearnFrom()
 
 
 @dataclass(frozen=True)
@@ -52,7 +71,7 @@ class PolicyCommand:
     machines: `torchrun --nproc-per-node N -m carp_ros.cli.main train policy ...`.
 
     Attributes:
-        dataset: Folder of `carp convert`.
+        dataset: Folder of `carp convert`, or of any dataset in LeRobot's format v2.1 or v3.0.
         out: Folder of the training.
         policy: Its kind.
         tokenizer: Folder of `carp train tokenizer`; or a bundle or its name in models/, for the
@@ -69,6 +88,7 @@ class PolicyCommand:
             steps. Needs a C++ compiler.
         rollouts: Trials of each task in the simulated cell at each validation, from seed 5000 on.
         seed: Of initial weights, order and augmentation.
+        learn: What of another program's dataset to learn from.
     """
 
     dataset: tyro.conf.Positional[Path]
@@ -84,6 +104,7 @@ class PolicyCommand:
     compile: bool = False
     rollouts: Annotated[int, ZeroOr(1, 10_000)] = 0
     seed: Seed = 0
+    learn: tyro.conf.OmitArgPrefixes[LearnFrom] = LearnFrom()
 
 
 TrainCommand = (

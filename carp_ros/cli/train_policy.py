@@ -7,12 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from carp_ros.cli.export import provenance
+from carp_ros.cli.train_dataset import opened
 from carp_ros.cli.train_progress import TrainProgress
 from carp_ros.console.progress import Progress
 from carp_ros.export.training_run import export_run
 from carp_ros.inference.policy_spec import ImageSize
 from carp_ros.networks.action_tokenizer import ActionTokenizer
-from carp_ros.recording.dataset_reader import DatasetReader
+from carp_ros.recording.demonstrations import Demonstrations
 from carp_ros.share import cache_folder
 from carp_ros.system.bringup import bundle_path
 from carp_ros.training.action_range import require_range
@@ -28,7 +29,7 @@ from carp_ros.training.loop import train
 from carp_ros.training.policy_config import checked, read_policy_config
 from carp_ros.training.ranks import rank, rank_0_first, ranks
 from carp_ros.training.run_folder import CURVES, RunFolder
-from carp_ros.training.windows import read_windows, split_episodes
+from carp_ros.training.windows import read_windows, readable, split_episodes
 
 if TYPE_CHECKING:
     from carp_ros.cli.train import PolicyCommand
@@ -46,23 +47,24 @@ def run(command: PolicyCommand) -> int:
     ):
         if count < 0:
             raise ValueError(f"--{name} is {count}; expected 0 or more")
-    reader = DatasetReader(command.dataset)
     tokenizer = _tokenizer(command, family)
-    data = read_windows(reader, family.horizon(recipe, tokenizer))
+    dataset = opened(command.dataset, command.learn, looks=recipe.eyes is not None)
+    data = read_windows(dataset, family.horizon(recipe, tokenizer))
     if tokenizer is not None:
         require_range(tokenizer, data)
-    trained, held_out = split_episodes(data, _HELD_OUT, command.demonstrations, command.seed)
-    network = family.make(recipe, tokenizer, tuple(reader.spec.cameras), data, command.seed)
-    if command.start_from:
-        start_from(network, bundle_path(str(command.start_from)), data.task_names)
-    demonstrations = command.demonstrations
-    config = policy_config(family, recipe, tokenizer, reader, data, demonstrations, command.seed)
-    read_policy_config(json.loads(json.dumps(config)), str(command.dataset))
-    config["start_from"] = command.start_from.name if command.start_from else ""
+    demonstrations, seed = command.demonstrations, command.seed
     with ranks():
         with rank_0_first():
+            images, unreadable = _images(recipe, dataset)
+            data = readable(data, unreadable)
+            config = policy_config(family, recipe, tokenizer, dataset, data, demonstrations, seed)
+            read_policy_config(json.loads(json.dumps(config)), str(command.dataset))
+            config["start_from"] = command.start_from.name if command.start_from else ""
             folder = RunFolder(command.out, config)
-            images = _images(recipe, reader)
+        trained, held_out = split_episodes(data, _HELD_OUT, demonstrations, seed, unreadable.keys())
+        network = family.make(recipe, tokenizer, dataset.cameras, data, seed)
+        if command.start_from:
+            start_from(network, bundle_path(str(command.start_from)), data.task_names)
         if rank() == 0:
             write_example(command.out, encoder_example(data, images, int(held_out[0])))
         crop_px = recipe.eyes.crop_px if recipe.eyes else (0, 0)
@@ -72,7 +74,7 @@ def run(command: PolicyCommand) -> int:
         show = TrainProgress(quiet=rank() > 0).show
         train(trainee, recipe.loop, folder, show, by_chance=command.start_from is None)
         if rank() == 0:
-            _finish(command, recipe, folder)
+            _finish(command, folder)
     return 0
 
 
@@ -116,13 +118,20 @@ def _tokenizer(command: PolicyCommand, family: Family) -> ActionTokenizer | None
     return load_tokenizer(bundle_path(str(command.tokenizer))) if command.tokenizer else None
 
 
-def _images(recipe: Recipe, reader: DatasetReader) -> Images:
-    """Return the dataset's images as the network takes them; decoded once, showing progress."""
+def _images(recipe: Recipe, dataset: Demonstrations) -> tuple[Images, dict[int, str]]:
+    """Return the dataset's images as the network takes them, and why some episodes have none.
+
+    They are decoded once, showing progress.
+    """
     if recipe.eyes is None:
-        return {}
-    progress = Progress(reader.frames * len(reader.spec.cameras), "images")
+        return {}, {}
+    progress = Progress(len(dataset.numbers) * len(dataset.cameras), "images")
     size = ImageSize(*recipe.eyes.image_px)
-    return read_images(reader, size, cache_folder() / "images", progress.show)
+    images, unreadable = read_images(dataset, size, cache_folder() / "images", progress.show)
+    if rank() == 0:
+        for reason in unreadable.values():
+            print(f"left out: {reason}")
+    return images, unreadable
 
 
 def _rollout(command: PolicyCommand, recipe: Recipe, config: dict[str, Any]) -> Rollout | None:
@@ -134,10 +143,9 @@ def _rollout(command: PolicyCommand, recipe: Recipe, config: dict[str, Any]) -> 
     return rollout(command, recipe, config)
 
 
-def _finish(command: PolicyCommand, recipe: Recipe, folder: RunFolder) -> None:
+def _finish(command: PolicyCommand, folder: RunFolder) -> None:
     """Draw the curves and write the bundle."""
     draw_curves(folder.figures(), command.out / CURVES)
-    if recipe.eyes:
-        bundle = command.out / "bundle"
-        export_run(command.out, bundle, provenance())
-        print(f"bundle: {bundle}")
+    bundle = command.out / "bundle"
+    export_run(command.out, bundle, provenance())
+    print(f"bundle: {bundle}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from carp_ros.cli.train_dataset import opened
 from carp_ros.cli.train_progress import TrainProgress
-from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.training.action_range import still_numbers
 from carp_ros.training.build import make_tokenizer
 from carp_ros.training.curves import draw_curves
@@ -27,11 +27,12 @@ _HELD_OUT = 0.02
 def run(command: TokenizerCommand) -> int:
     """Train; return 0."""
     recipe = checked(recipe_of(command), "carp train tokenizer")
-    reader = DatasetReader(command.dataset)
-    data = read_windows(reader, recipe.network.vq.horizon)
+    dataset = opened(command.dataset, command.learn, looks=False)
+    data = read_windows(dataset, recipe.network.vq.horizon)
     trained, held_out = split_episodes(data, _HELD_OUT, 0, command.seed)
     network = make_tokenizer(recipe.network, recipe.noise, data, command.seed)
-    config = {"kind": "tokenizer", "dataset": str(command.dataset), **dataclasses.asdict(recipe)}
+    made = dataclasses.replace(recipe, network=network.config)  # fitted to the dataset's layouts
+    config = {"kind": "tokenizer", "dataset": str(command.dataset), **dataclasses.asdict(made)}
     with ranks():
         with rank_0_first():
             folder = RunFolder(command.out, config)

@@ -34,14 +34,12 @@ def export_run(
         precision: Of the graphs.
 
     Raises:
-        ValueError: If the folder holds no policy that sees, or the bundle can't be written.
+        ValueError: If the folder holds no policy, or the bundle can't be written.
     """
     _require_outside(run, folder)
     require_replaceable(folder.resolve())
     network, known, config = load_network(run)
     recipe = family_named(known.policy, str(run)).recipe(known.recipe, f"{run}: recipe")
-    if recipe.eyes is None:
-        raise ValueError(f"{run} holds a policy of the state alone; bundles are of those that see")
     if (run / MANIFEST).is_file():
         bundle = load_bundle(run, to_run=False)
         golden = bundle.golden()
@@ -53,7 +51,8 @@ def export_run(
         figures = {name: round(value, 6) for row in rows[-1:] for name, value in row.items()}
         made = {**made, "last_epoch": figures}
     _require_example(example, recipe.eyes, known, str(run))
-    export_network(network, recipe.eyes, example, config, folder, made, precision)
+    eyes = recipe.eyes or EyesConfig()
+    export_network(network, eyes, example, config, folder, made, precision)
 
 
 def _require_outside(run: Path, folder: Path) -> None:
@@ -62,13 +61,15 @@ def _require_outside(run: Path, folder: Path) -> None:
         raise ValueError(f"{folder} is inside {run}; expected the bundle itself, or another place")
 
 
-def _require_example(example: Inputs, eyes: EyesConfig, config: PolicyConfig, where: str) -> None:
+def _require_example(
+    example: Inputs, eyes: EyesConfig | None, config: PolicyConfig, where: str
+) -> None:
     """Refuse a moment that is not one that the network can be given."""
-    width_px, height_px = eyes.image_px
     tasks = len(config.tasks)
-    expected: dict[str, tuple[str, tuple[int, ...]]] = {
-        f"image_{camera}": ("uint8", (1, height_px, width_px, 3)) for camera in config.cameras
-    }
+    expected: dict[str, tuple[str, tuple[int, ...]]] = {}
+    if eyes is not None:
+        size = (1, eyes.image_px[1], eyes.image_px[0], 3)
+        expected = {f"image_{camera}": ("uint8", size) for camera in config.cameras}
     expected["state"] = ("float32", (1, len(config.state)))
     if tasks > 1:
         expected["task"] = ("int64", (1,))

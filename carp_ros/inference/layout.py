@@ -30,13 +30,12 @@ MOST_NUMBERS = 64
 
 # control characters, odd spaces, marks that turn the direction of writing, halves of characters
 _UNPRINTED = r"\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202f\u205f-\u206f\ud800-\udfff\ufeff"
-Line = Annotated[
-    str,
-    Matching(
-        rf"(?=.*[^ ])[^{_UNPRINTED}]{{1,200}}", "one line of 1 to 200 characters, not spaces alone"
-    ),
-]
+LINE = Matching(
+    rf"(?=.*[^ ])[^{_UNPRINTED}]{{1,200}}", "one line of 1 to 200 characters, not spaces alone"
+)
 """A text that people read, such as a task: it is free, and becomes no path."""
+
+Line = Annotated[str, LINE]
 
 _Bounds = Annotated[tuple[float, ...], Between(-1e6, 1e6), Sized(1, MOST_NUMBERS)]
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from carp_ros.inference.layout import Layout
+from carp_ros.inference.policy_spec import ObservationSpec
 from carp_ros.recording.dataset_check import checked_dataset
 from carp_ros.recording.dataset_files import Row, number_of, video_path
 from carp_ros.recording.dataset_spec import DatasetSpec, video_key
+from carp_ros.recording.demonstrations import Frames
 from carp_ros.recording.tables import Columns
+from carp_ros.recording.video_segment import Segment
 
 
 class DatasetReader:
-    """A finished dataset.
+    """A finished dataset; a `Demonstrations`.
 
     Attributes:
         root: Its folder.
@@ -37,6 +43,66 @@ class DatasetReader:
         self.columns: Columns = columns
 
     @property
+    def contents(self) -> str:
+        """A digest of what the dataset holds: converted anew, it is another."""
+        facts = json.dumps([self.episodes, str(self.spec)], default=str, sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+    @property
+    def rig(self) -> str:
+        """Name of the rig that it was recorded with."""
+        return self.spec.rig
+
+    @property
+    def step_s(self) -> float:
+        """From one frame to the next, in [s]."""
+        return 1.0 / self.spec.rate_hz
+
+    @property
+    def state(self) -> Layout:
+        """What the numbers of a state mean."""
+        return self.spec.state
+
+    @property
+    def action(self) -> Layout:
+        """What the numbers of an action mean."""
+        return self.spec.action
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self.spec.cameras)
+
+    @property
+    def observation(self) -> ObservationSpec:
+        """How its frames were made of what was recorded."""
+        return ObservationSpec(self.spec.reference, self.spec.skew_s)
+
+    @property
+    def dataset_px(self) -> Mapping[str, tuple[int, int]]:
+        """Width and height of the images by camera, if `carp convert` resized them."""
+        return self.spec.cameras if self.spec.resized else {}
+
+    @property
+    def numbers(self) -> Frames:
+        """State, action, episode and task of each frame; a task is what the rig calls it."""
+        names = tuple(dict.fromkeys(row["task"] for row in self.episodes))
+        of_episode = np.array([names.index(row["task"]) for row in self.episodes], np.int64)
+        episodes = self.columns["episode_index"][:, 0].astype(np.int64)
+        return Frames(
+            self.columns["observation.state"].astype(np.float32),
+            self.columns["action"].astype(np.float32),
+            episodes,
+            of_episode[episodes],
+            names,
+        )
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Nothing: such a dataset is taken whole or not at all."""
+        return ()
+
+    @property
     def frames(self) -> int:
         """How many there are, of all episodes."""
         return int(self.episodes[-1]["dataset_to_index"])
@@ -55,27 +121,22 @@ class DatasetReader:
         """Return the true time from each frame to the next of the same episode, in [ns]."""
         return np.diff(self.columns["stamp_ns"][:, 0])[self.follows()]
 
-    def images(self, camera: str) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yield a camera's images of all frames in order, RGB of shape (H, W, 3).
+    def images(self, camera: str, episode: int) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield a camera's images of an episode's frames in order, RGB of shape (H, W, 3).
 
         Raises:
-            ValueError: If one can't be decoded, or there are more or fewer than frames.
+            ValueError: If one is missing or can't be decoded.
         """
-        from carp_ros.recording.video import read_video
+        from carp_ros.recording.video import read_segment  # numbers are read without PyAV, too
 
-        for number in sorted({number_of(row) for row in self.episodes}):
-            frames = sum(row["length"] for row in self.episodes if number_of(row) == number)
-            path = self.root / video_path(camera, number)
-            count = 0
-            for count, image in enumerate(read_video(path), 1):
-                if count <= frames:
-                    yield image
-            if count != frames:
-                raise ValueError(f"{path} has {count} images; expected {frames}: convert it anew")
+        row = self.episodes[episode]
+        path = self.root / video_path(camera, number_of(row))
+        segment = Segment(path, row[f"videos/{video_key(camera)}/from_timestamp"])
+        yield from read_segment(segment, row["length"], self.spec.rate_hz)
 
     def image(self, index: int, camera: str, frame: int) -> npt.NDArray[np.uint8]:
         """Return an image of an episode, RGB of shape (H, W, 3)."""
-        from carp_ros.recording.video import read_frame  # numbers are read without PyAV, too
+        from carp_ros.recording.video import read_frame
 
         row = self.episodes[index]
         before_s = row[f"videos/{video_key(camera)}/from_timestamp"]

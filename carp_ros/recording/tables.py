@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from carp_ros.files.whole_file import whole_file
 from carp_ros.refusal import refusing
 
 _MOST_BYTES = 500_000_000
+_ROWS_AT_ONCE = 64  # each perhaps with an image
 _MOST_VALUES = 50_000_000  # a file of ours, of 1000 s at 30 Hz, has 2 million
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -30,15 +31,31 @@ def write_columns(path: Path, columns: Mapping[str, npt.NDArray[Any]]) -> None:
     write_table(path, pa.table(arrays))
 
 
-def read_columns(path: Path) -> Columns:
-    """Return what `write_columns` wrote.
+def read_columns(path: Path, names: Sequence[str] | None = None) -> Columns:
+    """Return what `write_columns` wrote, or another program.
+
+    Args:
+        path: Of the file.
+        names: Of the columns that are wanted; None for all.
 
     Raises:
-        ValueError: If it is no table of numbers without gaps.
+        ValueError: If it is no table of numbers without gaps, or lacks one of the columns.
     """
     with refusing(ValueError, str(path)):
-        table = read_table(path)
+        table = read_table(path, names)
         return {name: _numpy(name, table.column(name)) for name in table.column_names}
+
+
+def iterate_columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the values of some columns, row by row, few rows in memory at a time.
+
+    Raises:
+        ValueError: If the file is no table that has them.
+    """
+    with refusing(ValueError, str(path)):
+        file = _opened(path, names)
+    for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(names)):
+        yield from zip(*(batch.column(name).to_pylist() for name in names))
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], types: Mapping[str, Any]) -> None:
@@ -65,26 +82,44 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return read_table(path).to_pylist()
 
 
-def read_table(path: Path) -> pa.Table:
+def read_table(path: Path, names: Sequence[str] | None = None) -> pa.Table:
     """Return a table, if the file is one and what it unfolds to is of a reasonable size.
 
+    Args:
+        path: Of the file.
+        names: Of the columns that are wanted; None for all.
+
     Raises:
-        ValueError: If it is not.
+        ValueError: If it is not, or lacks one of the columns.
     """
     with refusing(ValueError, str(path)):
-        file = pq.ParquetFile(BytesIO(given_bytes(path, _MOST_BYTES)))
-        facts = file.metadata
-        values = sum(
-            facts.row_group(group).column(column).num_values
-            for group in range(facts.num_row_groups)
-            for column in range(facts.num_columns)
-        )
-        if max(values, facts.num_rows) > _MOST_VALUES:
-            raise ValueError(f"holds {values} values; expected at most {_MOST_VALUES}")
-        names = file.schema_arrow.names
-        if len(set(names)) < len(names):
-            raise ValueError("has two columns of one name; expected each once")
-        return file.read()
+        file = _opened(path, names)
+        if names is None:
+            return file.read()
+        return file.read(columns=list(names)).select(list(names))
+
+
+def _opened(path: Path, wanted: Sequence[str] | None) -> pq.ParquetFile:
+    file = pq.ParquetFile(BytesIO(given_bytes(path, _MOST_BYTES)))
+    names, facts = file.schema_arrow.names, file.metadata
+    if len(set(names)) < len(names):
+        raise ValueError("has two columns of one name; expected each once")
+    if missing := [name for name in wanted or () if name not in names]:
+        raise ValueError(f"lacks the column {missing[0]}; it has {', '.join(names)}")
+    values = sum(
+        facts.row_group(group).column(column).num_values
+        for group in range(facts.num_row_groups)
+        for column in range(facts.num_columns)
+        if _is_of(facts.schema.column(column).path, wanted)
+    )
+    if max(values, facts.num_rows) > _MOST_VALUES:
+        raise ValueError(f"holds {values} values; expected at most {_MOST_VALUES}")
+    return file
+
+
+def _is_of(path: str, names: Sequence[str] | None) -> bool:
+    """Return whether a leaf of the schema belongs to one of some columns, or to any of all."""
+    return names is None or any(path == name or path.startswith(f"{name}.") for name in names)
 
 
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:
@@ -126,11 +161,30 @@ def _numpy(name: str, column: pa.ChunkedArray) -> npt.NDArray[Any]:
     if column.null_count:
         raise ValueError(f"{name} lacks {column.null_count} numbers; expected one in each row")
     array = column.combine_chunks()
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        array = _of_one_size(name, array)
     if isinstance(array, pa.FixedSizeListArray):
         numbers = array.flatten()
         if numbers.null_count:
             raise ValueError(f"{name} lacks {numbers.null_count} numbers; expected all of them")
-        return numbers.to_numpy().reshape(len(array), array.type.list_size)
-    if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
-        raise ValueError(f"{name} holds {array.type}; expected numbers")
-    return array.to_numpy().reshape(-1, 1)
+        return _plain(name, numbers).reshape(len(array), array.type.list_size)
+    return _plain(name, array).reshape(-1, 1)
+
+
+def _of_one_size(name: str, array: Any) -> pa.FixedSizeListArray:
+    """Return lists as rows, which they are if they are of one length."""
+    sizes = np.unique(np.diff(array.offsets.to_numpy()))
+    if len(sizes) != 1 or not sizes[0]:
+        raise ValueError(
+            f"{name} has rows of {sizes.tolist()[:4]} numbers; expected as many in each"
+        )
+    return pa.FixedSizeListArray.from_arrays(array.flatten(), int(sizes[0]))
+
+
+def _plain(name: str, numbers: Any) -> npt.NDArray[Any]:
+    kind = numbers.type
+    if pa.types.is_boolean(kind):
+        return numbers.to_numpy(zero_copy_only=False)
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        raise ValueError(f"{name} holds {kind}; expected numbers")
+    return numbers.to_numpy()

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from av.video.reformatter import Colorspace
 
 from carp_ros.recording.picture_size import require_size
+from carp_ros.recording.video_segment import Segment
 from carp_ros.refusal import refusing
 
 Image = npt.NDArray[np.uint8]
@@ -155,12 +156,65 @@ def check_video(path: Path, frames: int, size_px: tuple[int, int], rate_hz: int)
             )
 
 
+def check_segment(segment: Segment, length: int, fps: float) -> None:
+    """Refuse a video that lacks an episode's images; decodes none.
+
+    Raises:
+        ValueError: If it does, or is no video.
+    """
+    with _opened(segment.path) as container:
+        stream = container.streams.video[0]
+        assert stream.time_base is not None
+        pts = [packet.pts for packet in container.demux(stream) if packet.size]
+        times_s = np.array([float(k * stream.time_base) for k in pts if k is not None])
+    wanted_s = segment.start_s + np.arange(length) / fps
+    times_s.sort()
+    next_s = np.append(times_s, np.inf)[np.searchsorted(times_s, wanted_s - 0.5 / fps)]
+    there = int((next_s <= wanted_s + 0.5 / fps).sum())
+    if there < length:
+        raise ValueError(
+            f"{segment.path} has {there} of {length} images from {segment.start_s:.3f} s on; was it"
+            " cut off?"
+        )
+
+
+def read_segment(segment: Segment, length: int, fps: float) -> Iterator[Image]:
+    """Yield an episode's images, each the one nearest to its frame's time.
+
+    Args:
+        segment: Where they are.
+        length: How many, one each period.
+        fps: Frames per second.
+
+    Raises:
+        ValueError: If one is missing or can't be decoded.
+    """
+    with _opened(segment.path) as container:
+        stream = container.streams.video[0]
+        assert stream.time_base is not None
+        stream.thread_type = "AUTO"
+        first = max(0, round((segment.start_s - 0.5 / fps) / stream.time_base))
+        container.seek(first, stream=stream)
+        done = 0
+        for frame in container.decode(stream):
+            if done == length:
+                return
+            if frame.time is None or frame.time < segment.start_s + (done - 0.5) / fps:
+                continue
+            if frame.time > segment.start_s + (done + 0.5) / fps:
+                break
+            yield _image(frame)
+            done += 1
+    if done < length:
+        raise ValueError(f"{segment.path} has no image for frame {done}; expected {length}")
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Give a video; what goes wrong with it is refused in its name."""
     with refusing(ValueError, str(path)):
         if not path.is_file():  # opening a pipe would wait for ever
-            raise ValueError("is no file; expected a video: convert the dataset anew")
+            raise ValueError("is no file; expected a video: convert or copy the dataset anew")
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise ValueError("holds no video")
@@ -186,5 +240,7 @@ def video_info(path: Path) -> dict[str, str | int | bool]:
 
 def _image(frame: av.VideoFrame) -> Image:
     if frame.is_corrupt:
-        raise ValueError(f"the image at {frame.time} s is damaged; convert the dataset anew")
+        raise ValueError(
+            f"the image at {frame.time} s is damaged; convert or copy the dataset anew"
+        )
     return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from carp_ros.networks.action_tokenizer import ActionConfig, ActionTokenizer
 from carp_ros.networks.weights import network_with, require_weights
-from carp_ros.recording.dataset_reader import DatasetReader
+from carp_ros.recording.demonstrations import Demonstrations
 from carp_ros.refusal import refusing
 from carp_ros.strict import read_strictly
 from carp_ros.training.augmentation import StateNoise
@@ -90,7 +90,7 @@ def policy_config(
     family: Family,
     recipe: Any,
     tokenizer: ActionTokenizer | None,
-    reader: DatasetReader,
+    dataset: Demonstrations,
     data: Windows,
     demonstrations: int,
     seed: int,
@@ -101,12 +101,11 @@ def policy_config(
         family: Its kind.
         recipe: How it is made.
         tokenizer: Trained; None for a kind without one.
-        reader: The dataset.
+        dataset: Trained on.
         data: The dataset's windows.
         demonstrations: Of each task, as many were trained on; 0 for all.
         seed: Of weights, order and augmentation.
     """
-    spec = reader.spec
     layouts = {
         "state": (data.state, data.states.min(0), data.states.max(0)),
         "action": (data.action, data.actions.min((0, 1)), data.actions.max((0, 1))),
@@ -114,14 +113,14 @@ def policy_config(
     return {
         "kind": "policy",
         "policy": family.kind,
-        "dataset": reader.root.name,
-        "demonstrations": demonstrations or len(reader.episodes),
+        "dataset": dataset.root.name,
+        "demonstrations": demonstrations or len(np.unique(data.episodes)),
         "seed": seed,
-        "rig": spec.rig,
-        "step_s": 1.0 / spec.rate_hz,
-        "cameras": list(spec.cameras),
-        "observation": {"reference": spec.reference, "skew_s": spec.skew_s},
-        "dataset_px": {name: list(px) for name, px in spec.cameras.items() if spec.resized},
+        "rig": dataset.rig,
+        "step_s": dataset.step_s,
+        "cameras": list(dataset.cameras),
+        "observation": dataclasses.asdict(dataset.observation),
+        "dataset_px": {name: list(px) for name, px in dataset.dataset_px.items()},
         "tasks": list(data.task_names),
         **{
             name: dataclasses.asdict(layout.spanning(low.tolist(), high.tolist()))

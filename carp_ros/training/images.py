@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,55 +9,86 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from carp_ros.files.plain_json import load_json
 from carp_ros.files.whole_file import whole_file
 from carp_ros.inference.policy_spec import ImageSize
 from carp_ros.inference.preprocess import resized
-from carp_ros.recording.dataset_reader import DatasetReader
+from carp_ros.recording.demonstrations import Demonstrations, UnreadableEpisodeError
 
 Images = dict[str, npt.NDArray[np.uint8]]
 """By camera, of all frames: of shape (F, h, w, 3)."""
 
 
 def read_images(
-    reader: DatasetReader, size: ImageSize, cache: Path, progress: Callable[[int], None]
-) -> Images:
+    data: Demonstrations, size: ImageSize, cache: Path, progress: Callable[[int], None]
+) -> tuple[Images, dict[int, str]]:
     """Return every image of a dataset, resized as on the robot; mapped from files, not loaded.
 
     Args:
-        reader: The dataset.
+        data: The dataset.
         size: Of the network's images.
         cache: Folder where the resized images are kept for the next time.
         progress: Called with how many images of all cameras are done.
+
+    Returns:
+        The images, and why those of some episodes can't be read; they are black.
+
+    Raises:
+        ValueError: If one can't be read, and its episode can't be left out.
     """
     images: Images = {}
+    unreadable: dict[int, str] = {}
     done = 0
-    for camera in reader.spec.cameras:
-        path = cache / f"{_contents(reader)}_{camera}_{size.width_px}x{size.height_px}.npy"
-        shape = (reader.frames, size.height_px, size.width_px, 3)
+    for camera in data.cameras:
+        path = cache / f"{data.contents}_{camera}_{size.width_px}x{size.height_px}.npy"
+        shape = (len(data.numbers), size.height_px, size.width_px, 3)
         kept = _kept(path, shape)
         if kept is None:
             with whole_file(path) as draft:
                 table = np.lib.format.open_memmap(draft, "w+", np.uint8, shape)
-                for place, image in enumerate(reader.images(camera)):
-                    table[place] = resized(image, size)
-                    progress(done + place + 1)
+                bad = _fill(
+                    table, data, camera, size, lambda count, before=done: progress(before + count)
+                )
                 table.flush()
-            kept = np.load(path, mmap_mode="r")
-        done += reader.frames
-        images[camera] = kept
-    return images
+                with whole_file(path.with_suffix(".json")) as reasons:
+                    reasons.write_text(json.dumps(bad), encoding="utf-8")
+            kept = np.load(path, mmap_mode="r"), bad
+        done += shape[0]
+        images[camera], bad = kept
+        unreadable |= {int(episode): reason for episode, reason in bad.items()}
+    return images, unreadable
 
 
-def _kept(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
-    """Return images that were kept, if they are whole."""
+def _fill(
+    table: npt.NDArray[np.uint8],
+    data: Demonstrations,
+    camera: str,
+    size: ImageSize,
+    progress: Callable[[int], None],
+) -> dict[str, str]:
+    """Fill a table with images; return the episodes whose can't be read, and why."""
+    bad = {}
+    episodes = data.numbers.episodes
+    for episode in np.unique(episodes).tolist():
+        first, end = np.searchsorted(episodes, [episode, episode + 1]).tolist()
+        try:
+            for place, image in enumerate(data.images(camera, episode), first):
+                table[place] = resized(image, size)
+                progress(place + 1)
+        except UnreadableEpisodeError as error:
+            table[first:end] = 0
+            bad[str(episode)] = str(error)
+    return bad
+
+
+def _kept(
+    path: Path, shape: tuple[int, ...]
+) -> tuple[npt.NDArray[np.uint8], dict[str, str]] | None:
+    """Return images that were kept, if they are whole, and what was said of them."""
     try:
         images = np.load(path, mmap_mode="r")
+        bad = load_json(path.with_suffix(".json"))
     except (OSError, ValueError, EOFError):
         return None
-    return images if (images.shape, images.dtype) == (shape, np.uint8) else None
-
-
-def _contents(reader: DatasetReader) -> str:
-    """Return a name of what the dataset holds: converted anew, it is another."""
-    facts = json.dumps([reader.episodes, str(reader.spec)], default=str, sort_keys=True)
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+    whole = (images.shape, images.dtype) == (shape, np.uint8)
+    return (images, bad) if whole else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from carp_ros.inference.layout import TOOL
@@ -85,6 +85,20 @@ _SMALL_VQ = LoopConfig(
     ),
 )
 
+# Numbers of any meaning, fewer windows: smaller steps, more of them.
+_STATE_ACTIONS = ActionConfig(
+    TokenizerConfig(
+        scales=(1, 2, 4),
+        codes=256,
+        channels=4,
+        cosine=False,
+        codebook_decay=0.99,
+        restart_below=0.1,
+    ),
+    relative=True,
+)
+_STATE_VQ = replace(_SMALL_VQ, epochs=40, batch=64)
+
 # What the tokenizer has seen may be more than what the policy is trained with, never less.
 _TOKENIZER_NOISE = StateNoise(position_m=0.005, rot6d=0.01)
 _POLICY_NOISE = StateNoise(position_m=0.003, rot6d=0.01)
@@ -93,6 +107,7 @@ TOKENIZERS = {
     "paper-state": TokenizerRecipe(_PAPER_ACTIONS, _PAPER_VQ),
     "paper-image": TokenizerRecipe(_PAPER_ACTIONS, _PAPER_VQ),
     "cpu-small": TokenizerRecipe(_SMALL_ACTIONS, _SMALL_VQ, _TOKENIZER_NOISE),
+    "state": TokenizerRecipe(_STATE_ACTIONS, _STATE_VQ),
 }
 
 POLICIES = {
@@ -121,6 +136,17 @@ POLICIES = {
         LoopConfig(40, 64, 10, optimizer=OptimizerConfig(5e-4, gradient_clip=1.0, last_rate=0.01)),
         _POLICY_NOISE,
         ColourJitter(contrast=0.1, brightness=0.1, tint=0.03),
+        code_spread=0.6,
+        fusion=256,
+        sharpness=2.0,
+    ),
+    "state": PolicyRecipe(
+        64,
+        4,
+        4,
+        0.0,
+        None,
+        LoopConfig(80, 64, 20, optimizer=OptimizerConfig(6e-4, gradient_clip=1.0, last_rate=0.01)),
         code_spread=0.6,
         fusion=256,
         sharpness=2.0,

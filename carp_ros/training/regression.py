@@ -59,7 +59,7 @@ REGRESSIONS = {
         StateNoise(position_m=0.003, rot6d=0.01),
         ColourJitter(contrast=0.1, brightness=0.1, tint=0.03),
     ),
-    "state": RegressionRecipe(RegressionConfig(), None, _SMALL_LOOP),
+    "state": RegressionRecipe(RegressionConfig(), None, replace(_SMALL_LOOP, epochs=80)),
 }
 
 

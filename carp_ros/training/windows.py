@@ -6,7 +6,9 @@ episode's end its last action goes on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy.typing as npt
 from carp_ros.inference.layout import TOOL, Layout
 
 if TYPE_CHECKING:  # a loop over arrays needs no codecs
-    from carp_ros.recording.dataset_reader import DatasetReader
+    from carp_ros.recording.demonstrations import Demonstrations
 
 Indices = npt.NDArray[np.int64]
 """Of windows."""
@@ -48,77 +50,89 @@ class Windows:
         return len(self.tasks)
 
 
-def read_windows(reader: DatasetReader, horizon: int) -> Windows:
+def read_windows(data: Demonstrations, horizon: int) -> Windows:
     """Return the windows of a dataset.
 
     Args:
-        reader: The dataset.
+        data: The dataset.
         horizon: Steps in a window, H.
 
     Raises:
         ValueError: If an action is not finite.
     """
-    actions = reader.columns["action"].astype(np.float32)
+    numbers = data.numbers
+    actions, episodes = numbers.actions, numbers.episodes
     if not np.isfinite(actions).all():
         frame = int(np.argwhere(~np.isfinite(actions))[0, 0])
-        episode = int(reader.columns["episode_index"][frame, 0])
         raise ValueError(
-            f"{reader.root}: the action of frame {frame} (episode {episode}) is"
+            f"{data.root}: the action of frame {frame} (episode {episodes[frame]}) is"
             f" {actions[frame].tolist()}; expected finite numbers: record or convert it anew"
         )
-    names = tuple(dict.fromkeys(row["task"] for row in reader.episodes))
-    length = len(actions)
-    ends = np.empty(length, np.int64)
-    tasks = np.empty(length, np.int64)
-    for row in reader.episodes:
-        frames = slice(row["dataset_from_index"], row["dataset_to_index"])
-        ends[frames] = row["dataset_to_index"] - 1
-        tasks[frames] = names.index(row["task"])
-    steps = np.minimum(np.arange(length)[:, None] + np.arange(horizon), ends[:, None])
+    last = np.append(np.flatnonzero(np.diff(episodes)), len(episodes) - 1)
+    ends = last[np.searchsorted(last, np.arange(len(episodes)))]
+    steps = np.minimum(np.arange(len(episodes))[:, None] + np.arange(horizon), ends[:, None])
     return Windows(
-        reader.columns["observation.state"].astype(np.float32),
+        numbers.states,
         actions[steps],
-        tasks,
-        reader.columns["episode_index"][:, 0].astype(np.int64),
-        names,
-        str(reader.root),
-        reader.spec.state,
-        reader.spec.action,
+        numbers.tasks,
+        episodes,
+        numbers.task_names,
+        str(data.root),
+        data.state,
+        data.action,
     )
 
 
+def readable(windows: Windows, unreadable: Collection[int]) -> Windows:
+    """Return windows whose tasks are only those of episodes that can be read.
+
+    Their order stays, for that of the images is the same: `split_episodes` leaves them out.
+    """
+    is_read = ~np.isin(windows.episodes, list(unreadable))
+    kept = np.unique(windows.tasks[is_read])
+    names = tuple(windows.task_names[task] for task in kept)
+    tasks = np.where(is_read, np.searchsorted(kept, windows.tasks), 0)
+    return replace(windows, tasks=tasks, task_names=names)
+
+
 def split_episodes(
-    windows: Windows, held_out: float, most: int, seed: int
+    windows: Windows, held_out: float, most: int, seed: int, left_out: Collection[int] = ()
 ) -> tuple[Indices, Indices]:
     """Return the windows to train on and those to validate on, by whole episodes.
 
     Args:
         windows: Of the dataset.
-        held_out: Share of the episodes to validate on; at least one.
+        held_out: Share of the episodes to validate on; at least one. The only episode of a task is
+            none of them.
         most: Of each task, train on this many episodes at most; 0 for all.
         seed: Of the choice.
+        left_out: Episodes for neither.
 
     Raises:
-        ValueError: If nothing is left to train on, of the dataset or of one of its tasks.
+        ValueError: If there is only one episode, or one of each task.
     """
     shuffled = np.random.default_rng(seed).permutation(np.unique(windows.episodes))
-    if len(shuffled) < 2:
-        raise ValueError(
-            f"{windows.source} has {len(shuffled)} episode; expected at least 2, as one is held out"
-            " to validate on: record more"
-        )
+    shuffled = shuffled[~np.isin(shuffled, list(left_out))]
+    tasks_of = {
+        episode: frozenset(windows.tasks[windows.episodes == episode].tolist())
+        for episode in shuffled.tolist()
+    }
+    left = Counter(task for tasks in tasks_of.values() for task in tasks)
     count = max(1, round(held_out * len(shuffled)))
-    validated, trained = shuffled[:count], shuffled[count:]
-    left_out = sorted(set(windows.tasks) - set(windows.tasks[np.isin(windows.episodes, trained)]))
-    if left_out:
+    validated: list[int] = []
+    for episode, tasks in tasks_of.items():
+        if len(validated) < count and all(left[task] > 1 for task in tasks):
+            validated.append(episode)
+            left.subtract(tasks)
+    if not validated:
         raise ValueError(
-            f"{windows.source}: of {', '.join(windows.task_names[task] for task in left_out)} there"
-            f" is no episode left to train on, as {count} are held out to validate on: record more"
-            " of it"
+            f"{windows.source} has {len(shuffled)} episodes, each the only one of a task; expected"
+            " a second one of some task, as one is held out to validate on: record more"
         )
+    trained = shuffled[~np.isin(shuffled, validated)]
     if most:
-        task_of = dict(zip(windows.episodes, windows.tasks))
-        of_tasks = [trained[[task_of[e] == task for e in trained]] for task in set(windows.tasks)]
+        first_of = {episode: min(tasks) for episode, tasks in tasks_of.items()}
+        of_tasks = [trained[[first_of[e] == task for e in trained]] for task in set(left)]
         trained = np.concatenate([episodes[:most] for episodes in of_tasks])
     return (
         np.flatnonzero(np.isin(windows.episodes, trained)),

@@ -54,7 +54,7 @@ def test_numbers_that_can_not_be_are_refused(dataset, tmp_path, options, reason)
 )
 def test_so_are_those_of_a_policy(dataset, tmp_path, options, reason):
     with pytest.raises(ValueError, match=reason):
-        verb.main(PolicyCommand(dataset, tmp_path / "none", tmp_path / "run", **options))
+        verb.main(PolicyCommand(dataset, tmp_path / "run", tokenizer=tmp_path / "none", **options))
 
 
 def test_ctrl_c_says_that_the_same_command_goes_on(dataset, tmp_path, capsys, monkeypatch):

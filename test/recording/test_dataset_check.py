@@ -41,7 +41,7 @@ def dataset(whole, tmp_path):
 def test_a_dataset_as_it_was_written_is_read(dataset):
     reader = DatasetReader(dataset)
     assert reader.frames == FRAMES
-    assert sum(1 for _ in reader.images("cam")) == FRAMES
+    assert sum(1 for e in range(4) for _ in reader.images("cam", e)) == FRAMES
 
 
 def test_a_dataset_of_before_that_has_no_digests_of_its_videos_is_read(dataset):
@@ -262,7 +262,8 @@ def test_whatever_byte_is_changed_a_dataset_is_refused_or_reads_as_before(
     (root / name).write_bytes(content[: data.draw(st.integers(1, len(content)))])
     try:
         reader = DatasetReader(root)
-        list(reader.images("cam"))
+        for episode in range(len(reader.episodes)):
+            list(reader.images("cam", episode))
     except ValueError as error:
         assert str(root) in str(error)  # noqa: PT017
     else:

@@ -1,0 +1,118 @@
+"""`meta/info.json`: what a LeRobot dataset says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from carp_ros.files.plain_json import load_json
+from carp_ros.refusal import printable, refusing, shortened
+from carp_ros.strict import Between, Sized, read_strictly
+
+INFO = "meta/info.json"
+
+_MOST_BYTES = 5_000_000
+_VERSIONS = ("v2.0", "v2.1", "v3.0")
+_FIELDS = {
+    "video_key": "observation.images.a",
+    "image_key": "observation.images.a",
+    "episode_index": 0,
+    "episode_chunk": 0,
+    "chunk_index": 0,
+    "file_index": 0,
+}
+"""What may stand in braces in a path, with an example of each."""
+
+_Path = Annotated[str, Sized(1, 300)]
+
+
+@dataclass(frozen=True)
+class LeRobotInfo:
+    """The part of info.json that is needed to read a dataset.
+
+    Attributes:
+        codebase_version: Of the format.
+        fps: Frames per second.
+        features: What it holds, by name, as it stands there.
+        data_path: Where the tables lie, with names in braces.
+        video_path: Where the videos lie; None without videos.
+        chunks_size: Episodes in a folder, in v2.1.
+        robot_type: Whatever the recording program called the robot.
+    """
+
+    codebase_version: Literal["v2.0", "v2.1", "v3.0"]
+    fps: Annotated[float, Between(0.1, 1000.0)]
+    features: dict[str, dict[str, Any]]
+    data_path: _Path
+    video_path: _Path | None = None
+    chunks_size: Annotated[int, Between(1, 1_000_000)] = 1000
+    robot_type: Annotated[str, Sized(0, 200)] | None = None
+
+    @property
+    def is_v3(self) -> bool:
+        """Whether a file holds several episodes."""
+        return self.codebase_version == "v3.0"
+
+
+def read_info(root: Path) -> LeRobotInfo:
+    """Return what a dataset says of itself.
+
+    Raises:
+        ValueError: If it says none, or nothing that can be read.
+    """
+    path = root / INFO
+    if not path.is_file():
+        raise ValueError(
+            f"no {path}; expected the folder of a dataset: of `carp convert`, or LeRobot's v2.1 or"
+            " v3.0"
+        )
+    content = load_json(path, _MOST_BYTES)
+    with refusing(ValueError, str(path)):
+        version = content.get("codebase_version")
+        if version not in _VERSIONS:
+            raise ValueError(
+                f"codebase_version is {shortened(repr(version), 40)}; expected v2.1 or v3.0:"
+                " convert the dataset with lerobot's own tools"
+            )
+        known = LeRobotInfo.__dataclass_fields__
+        info = read_strictly(
+            LeRobotInfo, {name: content[name] for name in known if name in content}, str(path)
+        )
+        for name, template in (("data_path", info.data_path), ("video_path", info.video_path)):
+            if template is not None:
+                _require_path(name, template)
+    return info
+
+
+def inside(root: Path, template: str, fields: Mapping[str, Any]) -> Path:
+    """Return a file of a dataset.
+
+    Args:
+        root: The dataset's folder.
+        template: One of info.json's paths.
+        fields: What stands in its braces.
+
+    Raises:
+        ValueError: If that leads out of the dataset.
+    """
+    path = root / template.format(**fields)
+    if root.resolve() not in path.resolve().parents:
+        raise ValueError(f"{printable(str(path))} is not inside {root}; expected a file of it")
+    return path
+
+
+def _require_path(name: str, template: str) -> None:
+    """Refuse a path that asks for what nobody knows, or for no file inside the dataset."""
+    try:
+        filled = template.format(**_FIELDS)
+    except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"{name} is {shortened(repr(template), 100)}; expected a path with nothing else in"
+            f" braces than {', '.join(_FIELDS)}"
+        ) from error
+    if Path(filled).is_absolute() or ".." in Path(filled).parts or "\0" in filled:
+        raise ValueError(
+            f"{name} is {shortened(repr(template), 100)}; expected a path inside the dataset"
+        )

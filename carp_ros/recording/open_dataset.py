@@ -1,0 +1,36 @@
+"""Opens a dataset to learn from, whoever wrote it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from carp_ros.recording.dataset_files import OURS
+from carp_ros.recording.dataset_reader import DatasetReader
+from carp_ros.recording.demonstrations import Demonstrations
+from carp_ros.recording.lerobot.features import Choice
+from carp_ros.recording.lerobot.reader import LeRobotReader
+
+
+def open_demonstrations(
+    root: Path, choice: Choice | None = None, rig: str = "", *, looks: bool = True
+) -> Demonstrations:
+    """Return a dataset of `carp convert`, or one in LeRobot's format v2.1 or v3.0.
+
+    Args:
+        root: Its folder.
+        choice: Which features of another program's dataset to learn from.
+        rig: Name of the rig that another program's dataset was recorded with.
+        looks: Whether the images are wanted, too.
+
+    Raises:
+        ValueError: If it is neither, or nothing of it can be used.
+    """
+    choice = choice or Choice()
+    if not (root / OURS).is_file():
+        return LeRobotReader(root, choice, rig, looks=looks)
+    if choice != Choice() or rig:
+        raise ValueError(
+            f"{root} is a dataset of `carp convert`, which says its state, action, cameras and rig;"
+            " expected none of --state, --action, --cameras and --rig"
+        )
+    return DatasetReader(root)
