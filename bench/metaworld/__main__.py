@@ -13,13 +13,12 @@ import tyro
 
 from bench.metaworld.demonstrations import read_demonstrations
 from bench.metaworld.jobs import ALL, METHODS, SEEDS, SUBJECTS, Job, jobs_of, run_processes
-from bench.metaworld.recipe import Recipe
 
 _HERE = Path(__file__).parent
 _OUT = Path("out/metaworld")
 _FILE = "demonstrations.npz"
-_CHOSEN = ("steps", "tokenizer_steps", "width", "depth", "heads", "code_spread", "compile")
-"""Parts of a recipe that `train` lets one choose."""
+_AFTER = 15
+"""Steps that a demonstration goes on after success: the plan of its last moment is whole."""
 
 Method = Literal["carp", "regression"]
 Subject = Literal["peg-insert-side-v3", "disassemble-v3", "shelf-place-v3", "stick-pull-v3", "all"]
@@ -67,33 +66,19 @@ class DemonstrateCommand:
 
 @dataclass(frozen=True)
 class TrainCommand:
-    """Train networks on the demonstrations; on a GPU where there is one. Needs no Meta-World.
+    """Train networks on the demonstrations by `carp train`; on a GPU where there is one.
 
-    Stop it at any time and run it again: what is trained stays, what was begun goes on. To train
-    elsewhere take the demonstrations there, in the same folder, and bring the folder back.
+    Stop it at any time and run it again: what is trained stays, what was begun goes on.
 
     Attributes:
         which: Which networks.
         jobs: How many train side by side, each a process on one thread.
-        steps: Of every network of one task; those of all tasks get twice as many.
-        tokenizer_steps: Of CARP's tokenizer, likewise.
-        width: Of CARP's transformer.
-        depth: Of it.
-        heads: Of it.
-        code_spread: How far a token's target spreads to codes near it; about 0 is the paper's.
-        compile: Let torch.compile write the steps' kernels: two thirds of the time, and a minute
-            more at each start. Needs a C++ compiler.
+        epochs: Of each training; 0 for the preset's.
     """
 
     which: Annotated[Which, tyro.conf.arg(name="")] = field(default_factory=Which)
     jobs: int = 1
-    steps: int = Recipe.steps
-    tokenizer_steps: int = Recipe.tokenizer_steps
-    width: int = Recipe.width
-    depth: int = Recipe.depth
-    heads: int = Recipe.heads
-    code_spread: float = Recipe.code_spread
-    compile: bool = Recipe.compile
+    epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,7 +146,7 @@ def main(command: Command) -> int:
                 return 0
             from bench.metaworld.demonstrate import demonstrate
 
-            demonstrate(demonstrations, command.count, Recipe().vq.horizon)
+            demonstrate(demonstrations, command.count, _AFTER + 1)
         case TrainCommand():
             return _train(command, demonstrations)
         case EvaluateCommand():
@@ -186,22 +171,14 @@ def command_out(command: Command) -> Path:
 def _train(command: TrainCommand, demonstrations: Path) -> int:
     which = command.which
     if len(which.jobs) > 1:
-        options = [_option(name, getattr(command, name)) for name in _CHOSEN]
+        options = ["--epochs", str(command.epochs)]
         commands = {job.name: ["train", *which.arguments(job), *options] for job in which.jobs}
         return run_processes(commands, command.jobs)
     from bench.metaworld.train import train_job
 
-    recipe = Recipe(**{name: getattr(command, name) for name in _CHOSEN})
     for job in which.jobs:
-        train_job(job, which.out, demonstrations, recipe)
+        train_job(job, which.out, demonstrations, command.epochs)
     return 0
-
-
-def _option(name: str, value: float | bool) -> str:
-    word = name.replace("_", "-")
-    if isinstance(value, bool):
-        return f"--{word}" if value else f"--no-{word}"
-    return f"--{word}={value}"
 
 
 def _evaluate(command: EvaluateCommand, demonstrations: Path) -> int:

@@ -1,4 +1,4 @@
-"""Demonstrations as arrays, and what training takes of them: training needs no physics.
+"""Demonstrations as arrays: training needs no physics.
 
 F frames of E episodes, S numbers of a state, D of an action.
 """
@@ -50,51 +50,6 @@ class Demonstrations:
         """Which demonstrations these are, in twelve characters."""
         parts = (self.states, self.actions, self.lengths, self.tasks)
         return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()[:12]
-
-
-@dataclass(frozen=True)
-class Windows:
-    """W moments of some tasks' demonstrations, each with the H actions from it on.
-
-    Attributes:
-        states: Of shape (W, S).
-        actions: Of shape (W, H, D).
-        tasks: Index of each one's task among those asked for, of shape (W,).
-        task_names: By index.
-    """
-
-    states: Floats
-    actions: Floats
-    tasks: npt.NDArray[np.int64]
-    task_names: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.tasks)
-
-
-def windows_of(data: Demonstrations, task_names: tuple[str, ...], horizon: int) -> Windows:
-    """Return all windows that lie whole in an episode of some tasks.
-
-    Args:
-        data: The demonstrations.
-        task_names: Of the tasks.
-        horizon: Actions of a window, H.
-
-    Raises:
-        ValueError: If a task has no demonstration.
-    """
-    ends = np.cumsum(data.lengths)
-    begins, tasks = [], []
-    for index, name in enumerate(task_names):
-        episodes = np.flatnonzero(data.tasks == TASKS.index(name))
-        if not len(episodes):
-            raise ValueError(f"no demonstration of {name}; demonstrate it first")
-        first = [np.arange(ends[e] - data.lengths[e], ends[e] - horizon + 1) for e in episodes]
-        begins.append(np.concatenate(first))
-        tasks.append(np.full(len(begins[-1]), index, np.int64))
-    frames = np.concatenate(begins)
-    chunks = data.actions[frames[:, None] + np.arange(horizon)]
-    return Windows(data.states[frames], chunks, np.concatenate(tasks), task_names)
 
 
 def equal_layouts(a: Layouts, b: Layouts) -> int:

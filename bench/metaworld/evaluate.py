@@ -12,11 +12,10 @@ import numpy as np
 
 from bench.metaworld.demonstrations import TASKS, Demonstrations, equal_layouts, read_demonstrations
 from bench.metaworld.jobs import EVALUATED, Job, Lines
-from bench.metaworld.recipe import EXECUTED
+from bench.metaworld.planner import BUNDLE, Planner
 from bench.metaworld.simulation import LAYOUTS_A_SEED, MOST_STEPS, Layout, World, draw_layouts
-from bench.metaworld.train import Planner
 from carp_ros.evaluation.report import machine, write_report
-from carp_ros.training.run_folder import WEIGHTS
+from carp_ros.inference.bundle import MANIFEST
 
 _FIRST_SEED, _SEEDS_APART = 1000, 10
 
@@ -29,19 +28,20 @@ def evaluate_job(job: Job, out: Path, demonstrations: Path, count: int) -> None:
     """
     planner = Planner(job, out)
     data = read_demonstrations(demonstrations)
-    if data.digest != planner.demonstrations:
+    if data.digest != planner.facts["demonstrations"]:
         raise ValueError(
-            f"{job.name} was trained on demonstrations {planner.demonstrations}; {demonstrations}"
+            f"{job.name} was trained on demonstrations {planner.facts['demonstrations']};"
+            f" {demonstrations}"
             f" holds {data.digest}: layouts could not be kept apart"
         )
     path = job.folder(out) / EVALUATED
     content = _begun(path, job, out, count)
-    for index, task in enumerate(job.tasks):
+    for task in job.tasks:
         if task in content["tasks"]:
             print(f"{job.name}: is evaluated on {task}", flush=True)
             continue
         layouts = layouts_for(task, job.seed, count, data)
-        content["tasks"][task] = _trials(planner, index, task, layouts, f"{job.name}, {task}")
+        content["tasks"][task] = _trials(planner, task, layouts, f"{job.name}, {task}")
         write_report(path, content)
 
 
@@ -63,11 +63,13 @@ def layouts_for(task: str, seed: int, count: int, data: Demonstrations) -> list[
 
 def _begun(path: Path, job: Job, out: Path, count: int) -> dict[str, Any]:
     """Return what was evaluated of these very weights, or an empty record."""
-    weights = (job.folder(out) / "policy" / WEIGHTS).read_bytes()
+    manifest = (job.folder(out) / BUNDLE / MANIFEST).read_bytes()  # has a digest of the weights
     content = {
-        "weights": hashlib.sha256(weights).hexdigest()[:12],
+        "weights": hashlib.sha256(manifest).hexdigest()[:12],
         "layouts": count,
-        "versions": {name: version(name) for name in ("metaworld", "mujoco", "gymnasium", "torch")},
+        "versions": {
+            name: version(name) for name in ("metaworld", "mujoco", "gymnasium", "onnxruntime")
+        },
         "machine": machine(),
     }
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -76,26 +78,25 @@ def _begun(path: Path, job: Job, out: Path, count: int) -> dict[str, Any]:
     return content | {"tasks": {}}
 
 
-def _trials(
-    planner: Planner, index: int, task: str, layouts: list[Layout], name: str
-) -> dict[str, Any]:
+def _trials(planner: Planner, task: str, layouts: list[Layout], name: str) -> dict[str, Any]:
+    planner.begin(task)
     world, lines = World(task), Lines(name, "layouts")
     successes: list[bool] = []
     steps: list[int] = []
     for number, layout in enumerate(layouts):
-        steps.append(_steps_to_success(world, planner, index, layout))
+        steps.append(_steps_to_success(world, planner, layout))
         successes.append(steps[-1] > 0)
         lines.show(number + 1, len(layouts), {"succeeded": sum(successes)})
     seeds = sorted({layout.seed for layout in layouts})
     return {"layout_seeds": seeds, "successes": successes, "steps": steps}
 
 
-def _steps_to_success(world: World, planner: Planner, index: int, layout: Layout) -> int:
+def _steps_to_success(world: World, planner: Planner, layout: Layout) -> int:
     """Return after how many steps the task was done, 0 if it was not within Meta-World's 500."""
     state = world.reset(layout)
     step = 0
     while True:
-        for action in planner(state, index)[:EXECUTED]:
+        for action in planner(state)[: planner.executed]:
             state, success = world.step(action)
             step += 1
             if success:

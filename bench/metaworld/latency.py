@@ -1,4 +1,4 @@
-"""How long a network takes to plan: one state at a time, one thread, PyTorch as it is (eager)."""
+"""How long a network takes to plan: one state at a time, one thread, in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.metaworld.demonstrations import TASKS, read_demonstrations
 from bench.metaworld.jobs import LATENCY, Job
-from bench.metaworld.train import Planner
+from bench.metaworld.planner import Planner
 from carp_ros.evaluation.report import machine, write_report
 
 _WARM_UP = 20
@@ -34,13 +34,14 @@ def measure(jobs: list[Job], out: Path, demonstrations: Path, count: int) -> Non
 def _measured(job: Job, out: Path, demonstrations: Path, count: int) -> dict[str, Any]:
     data = read_demonstrations(demonstrations)
     planner = Planner(job, out)
+    planner.begin(job.tasks[0])
     of_task = np.repeat(data.tasks, data.lengths) == TASKS.index(job.tasks[0])
     states = data.states[of_task]
     picked = states[np.linspace(0, len(states) - 1, count + _WARM_UP).astype(int)]
     taken_s = []
     for state in picked:
         begin_s = time.perf_counter()
-        planner(state, 0)
+        planner(state)
         taken_s.append(time.perf_counter() - begin_s)
     p50_s, p99_s = np.percentile(taken_s[_WARM_UP:], (50, 99))
     print(f"{job.name}: {1e3 * p50_s:.2f} ms, at the 99th percentile {1e3 * p99_s:.2f} ms")

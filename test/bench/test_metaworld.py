@@ -8,17 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.metaworld.dataset import dataset_of
 from bench.metaworld.demonstrations import (
     TASKS,
     Demonstrations,
     equal_layouts,
     read_demonstrations,
-    windows_of,
     write_demonstrations,
 )
 from bench.metaworld.jobs import ALL, METHODS, SEEDS, SUBJECTS, Job, jobs_of, run_processes
+from bench.metaworld.planner import Planner
 from bench.metaworld.report import collect, summary_of, tables
+from bench.metaworld.train import commands_of, train_job
 from carp_ros.evaluation.report import write_report
+from carp_ros.recording.open_dataset import open_demonstrations
 
 HORIZON = 16
 
@@ -39,24 +42,25 @@ def shown() -> Demonstrations:
     )
 
 
-def test_windows_are_all_that_lie_whole_in_an_episode(shown):
-    windows = windows_of(shown, TASKS[:1], HORIZON)
-    begins = [0, 1, 2, 18, 19, 20, 21, 22]
-    assert windows.actions[:, 0, 0].tolist() == begins
-    assert (np.diff(windows.actions[..., 0]) == 1).all()
-    np.testing.assert_array_equal(windows.states, shown.states[begins])
+def test_a_dataset_has_the_frames_of_its_tasks_as_carp_train_reads_them(tmp_path, shown):
+    data = open_demonstrations(dataset_of(tmp_path, shown, (TASKS[3], TASKS[1])))
+    assert data.numbers.task_names == (TASKS[3], TASKS[1])
+    assert data.numbers.episodes.tolist() == [0] * 19 + [1] * 17
+    frames = np.r_[71:90, 38:55]
+    assert (data.numbers.states == shown.states[frames]).all()
+    assert (data.numbers.actions == shown.actions[frames]).all()
+    assert (data.state.kind, len(data.state), data.action.names[3]) == (
+        "free",
+        39,
+        "gripper_effort",
+    )
+    assert data.refused == ()
 
 
-def test_windows_count_tasks_as_they_were_asked_for(shown):
-    windows = windows_of(shown, (TASKS[3], TASKS[1]), HORIZON)
-    assert windows.tasks.tolist() == [0, 0, 0, 0, 1, 1]
-    assert windows.actions[4, 0, 0] == shown.lengths[:2].sum()
-
-
-def test_a_task_without_demonstrations_is_refused(shown):
+def test_a_task_without_demonstrations_is_refused(tmp_path, shown):
     none = dataclasses.replace(shown, tasks=np.minimum(shown.tasks, 2))
     with pytest.raises(ValueError, match="no demonstration of stick-pull-v3"):
-        windows_of(none, TASKS, HORIZON)
+        dataset_of(tmp_path, none, TASKS)
 
 
 def test_demonstrations_come_back_as_they_were_written(tmp_path, shown):
@@ -134,51 +138,39 @@ def test_a_report_goes_on_from_an_earlier_one_of_the_same_demonstrations(tmp_pat
     assert [row["seed"] for row in content["rows"]] == [1]
 
 
-def test_training_needs_no_physics_and_no_codecs():
-    names = ("metaworld", "mujoco", "gymnasium", "av", "cv2", "yaml", "matplotlib", "rclpy")
-    blocked = "".join(f"sys.modules[{name!r}] = None; " for name in names)
+def test_training_needs_no_physics():
+    blocked = "".join(
+        f"sys.modules[{name!r}] = None; " for name in ("metaworld", "mujoco", "gymnasium", "rclpy")
+    )
     code = f"import sys; {blocked}import bench.metaworld.__main__, bench.metaworld.train"
-    pytest.importorskip("torch")
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
-@pytest.mark.parametrize("steps", [1, 3, 7, 12])
-def test_every_window_of_every_task_is_in_every_epoch(shown, steps):
+def test_a_job_is_the_commands_that_a_user_types(tmp_path):
+    tokens, policy = commands_of(Job("carp", ALL, 2), tmp_path, tmp_path / "set", 3).values()
+    assert tokens[:3] == ["train", "tokenizer", str(tmp_path / "set")]
+    assert policy[-2:] == ["--tokenizer", str(tmp_path / "tokenizer")]
+    assert policy[5:11] == ["--preset", "state", "--seed", "2", "--epochs", "3"]
+    (policy,) = commands_of(Job("regression", ALL, 2), tmp_path, tmp_path / "set", 0).values()
+    assert policy[-4:] == ["--seed", "2", "--policy", "regression"]
+
+
+def test_a_network_is_trained_once_and_plans(tmp_path, shown, capsys, monkeypatch):
     pytest.importorskip("torch")
-    from bench.metaworld.learning import Table
-
-    data = windows_of(shown, TASKS, HORIZON)
-    table = Table(data, steps, batch=4)
-    assert table.steps_an_epoch >= steps
-    assert len(table.windows) == 4 * table.steps_an_epoch
-    counts = np.bincount(table.windows, minlength=len(data))
-    assert counts.min() >= 1
-    assert np.ptp(counts) <= 1
-
-
-@pytest.mark.parametrize("subject", [TASKS[0], ALL])
-@pytest.mark.parametrize("method", METHODS)
-def test_a_network_is_trained_once_and_plans(tmp_path, shown, capsys, method, subject):
-    pytest.importorskip("torch")
-    from bench.metaworld.recipe import Recipe
-    from bench.metaworld.train import Planner, train_job
-
-    recipe = Recipe(width=16, depth=1, batch=4, tokenizer_steps=2, steps=2, steps_an_epoch=1)
+    monkeypatch.chdir(Path(__file__).parents[2])
     path = tmp_path / "demonstrations.npz"
-    write_demonstrations(path, shown)
-    job = Job(method, subject, 1)
+    two_of_each = dataclasses.replace(shown, tasks=np.array([0, 0, 0, 1, 1]))
+    write_demonstrations(path, two_of_each)
+    job = Job("regression", TASKS[0], 1)
     with pytest.raises(ValueError, match="train it first"):
         Planner(job, tmp_path)
-    train_job(job, tmp_path, path, recipe)
+    train_job(job, tmp_path, path, epochs=1)
     planner = Planner(job, tmp_path)
-    assert planner(shown.states[0], 0).shape == (HORIZON, 4)
-    assert planner.facts["windows"] == (8 if subject == TASKS[0] else 8 + 2 + 1 + 4)
-    assert planner.recipe.steps == (2 if subject == TASKS[0] else 4)
-    content = collect([job, Job(method, subject, 2)], tmp_path, shown)
+    planner.begin(TASKS[0])
+    assert planner(shown.states[0]).shape == (HORIZON, 4)
+    assert planner.facts["demonstrations"] == two_of_each.digest
+    content = collect([job, Job("regression", TASKS[0], 2)], tmp_path, two_of_each)
     assert [row["seed"] for row in content["trainings"]] == [1]
-    assert [row["width"] for row in content["recipes"]] == [16]
     capsys.readouterr()
-    train_job(job, tmp_path, path, recipe)
+    train_job(job, tmp_path, path)
     assert capsys.readouterr().out == f"{job.name}: is trained\n"
-    with pytest.raises(ValueError, match=r"recipe\.width = 16, asked for is 8"):
-        train_job(job, tmp_path, path, dataclasses.replace(recipe, width=8))
