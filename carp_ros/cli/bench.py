@@ -20,7 +20,7 @@ from carp_ros.benchmarks.path import measure_path
 from carp_ros.benchmarks.recorder import measure_recorder
 from carp_ros.cli.options import Count, Text
 from carp_ros.console.node_log import NodeLog
-from carp_ros.control.command import Link, link_name
+from carp_ros.control.command import ServoLink, link_name
 from carp_ros.control.realtime import (
     Lateness,
     count_later_than,
@@ -185,7 +185,7 @@ def _measure(path: Path, seconds: float, *, busy: bool) -> Timing:
     try:
         with RunningSystem(describe(str(path), "demonstrate"), log) as system:
             system.wait_until_ready(90.0)
-            link = Link(link_name(system.pid("control_node")), create=False)
+            link = ServoLink(link_name(system.pid("control_node")), create=False)
             with trial_node(load_rig(path)) as node, _other_work(busy):
                 begin_s = time.monotonic()
                 before = _lateness(link)
@@ -215,14 +215,14 @@ def _other_work(busy: bool) -> Iterator[None]:
             process.wait()
 
 
-def _lateness(link: Link) -> dict[str, Any]:
+def _lateness(link: ServoLink) -> dict[str, Any]:
     record = link.lateness.read()
     if record is None:
         return {"counts": np.zeros(Lateness.BINS + 1, np.int64), "skipped": 0}
     return {"counts": record["counts"].copy(), "skipped": int(record["skipped"])}
 
 
-def _timing(link: Link, before: dict[str, Any], seconds: float, *, busy: bool) -> Timing:
+def _timing(link: ServoLink, before: dict[str, Any], seconds: float, *, busy: bool) -> Timing:
     after = _lateness(link)
     counts = after["counts"] - before["counts"]
     ticks = int(counts.sum())

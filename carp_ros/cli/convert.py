@@ -17,7 +17,7 @@ from carp_ros.console.progress import Progress
 from carp_ros.inference.observation import SKEW_S
 from carp_ros.recording.bag_frames import Way
 from carp_ros.recording.bag_metadata import metadata_section
-from carp_ros.recording.conversion import Outcome, Wanted, convert, find_episodes
+from carp_ros.recording.conversion import ConvertedEpisode, Wanted, convert, find_episodes
 from carp_ros.recording.dataset_files import INFO
 from carp_ros.recording.frames import DEFAULT_RATE_HZ
 from carp_ros.recording.recorded_episode import is_foreign
@@ -91,7 +91,7 @@ def main(command: ConvertCommand) -> int:
     way = Way(command.rate_hz, command.skew_s, command.reference, command.image_size_px, topics)
     begin_s = time.monotonic()
     progress = Progress(len(folders), "episodes")
-    outcomes: list[Outcome] = []
+    outcomes: list[ConvertedEpisode] = []
     try:
         for outcome in convert(folders, command.out, way, _wanted(command), workers):
             outcomes.append(outcome)
@@ -129,7 +129,7 @@ def _is_foreign(folder: Path) -> bool:
         return False
 
 
-def summary(outcomes: Sequence[Outcome], rate_hz: int, wall_s: float) -> str:
+def summary(outcomes: Sequence[ConvertedEpisode], rate_hz: int, wall_s: float) -> str:
     """Return a table of what became of the episodes; what was not taken is named with its reason.
 
     Args:

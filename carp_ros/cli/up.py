@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from carp_ros.cli.options import Text
 from carp_ros.processes.ready import announce_ready
 from carp_ros.processes.ros_environment import enter
-from carp_ros.system.bringup import READY_WITHIN_S, Mode, describe
+from carp_ros.system.bringup import READY_WITHIN_S, SystemMode, describe
 from carp_ros.system.running_system import RunningSystem
 
 _COLOURS = (36, 33, 35, 32, 34, 31)  # of ANSI terminals: cyan, yellow, magenta, green, blue, red
@@ -34,7 +34,7 @@ class UpCommand:
     """
 
     rig: Text = "ur5e_sim"
-    mode: Mode = "teleop"
+    mode: SystemMode = "teleop"
     task: Text = ""
     bundle: Text = ""
     record: bool = False

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from carp_ros.control.command import Command, ServoState
-from carp_ros.control.servo import Mode
+from carp_ros.control.servo import ServoMode
 from carp_ros.reports.control import Fault, Reason, Source, Why
 from carp_ros.rig import LimitsConfig
 from carp_ros.types import Twist
 
 _MODES = {
-    Source.HOLD: Mode.HOLD,
-    Source.TELEOP: Mode.TWIST,
-    Source.POLICY: Mode.CHUNK,
-    Source.HOME: Mode.JOINTS,
+    Source.HOLD: ServoMode.HOLD,
+    Source.TELEOP: ServoMode.TWIST,
+    Source.POLICY: ServoMode.CHUNK,
+    Source.HOME: ServoMode.JOINTS,
 }
 _STANDSTILL = Twist(np.zeros(3), np.zeros(3))
 _DEADMAN_TIMEOUT_S = 0.25
@@ -204,10 +204,10 @@ class Arbiter:
         self._gripper = state.gripper if self._source is not Source.TELEOP else self._gripper
         begun = self._enabled and state.now_ns - self._enabled_ns > _BEGUN_NS
         if begun and self._source is Source.HOME:
-            if not state.moving and state.mode is Mode.HOLD:
+            if not state.moving and state.mode is ServoMode.HOLD:
                 self.disable(Why(Reason.HOME_REACHED, "home reached"))
         elif begun and self._source is Source.POLICY:
-            if self._following and state.mode is Mode.HOLD:
+            if self._following and state.mode is ServoMode.HOLD:
                 self.disable(
                     Why(
                         Reason.CHUNKS_ENDED,
@@ -215,15 +215,15 @@ class Arbiter:
                         " enough? then enable again",
                     )
                 )
-            self._following = state.mode is Mode.CHUNK
+            self._following = state.mode is ServoMode.CHUNK
 
     def decide(self, now_ns: int) -> Command:
         """Return the command for now: the heartbeat of the servo, many times a second."""
         if self._enabled:
             self._check_source(now_ns)
-        mode = _MODES[self._source] if self._enabled else Mode.HOLD
-        if mode is Mode.TWIST and not self._deadman:
-            mode = Mode.HOLD
+        mode = _MODES[self._source] if self._enabled else ServoMode.HOLD
+        if mode is ServoMode.TWIST and not self._deadman:
+            mode = ServoMode.HOLD
         return Command(
             heartbeat_ns=now_ns,
             mode=mode,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from carp_ros.control.realtime import Lateness
-from carp_ros.control.servo import Mode
+from carp_ros.control.servo import ServoMode
 from carp_ros.errors import ChunkError, MessageError
 from carp_ros.processes.mailbox import Mailbox, remove_leftovers
 from carp_ros.refusal import refusing
@@ -99,7 +99,7 @@ class Command:
     """
 
     heartbeat_ns: int
-    mode: Mode
+    mode: ServoMode
     enables: int
     resets: int
     leave: bool
@@ -131,7 +131,7 @@ class Command:
                 raise ValueError(f"gripper wish is {gripper}; expected 0 (open) to 1 (closed)")
             return cls(
                 heartbeat_ns=int(record["heartbeat_ns"]),
-                mode=Mode(int(record["mode"])),
+                mode=ServoMode(int(record["mode"])),
                 enables=int(record["enables"]),
                 resets=int(record["resets"]),
                 leave=bool(record["leave"]),
@@ -207,7 +207,7 @@ class ServoState:
     tool: Pose
     target: Pose
     gripper: float
-    mode: Mode
+    mode: ServoMode
     moving: bool
     ready: bool
     busy: bool
@@ -265,13 +265,13 @@ class ServoState:
         values |= {
             name: record[name].item().decode(errors="replace") for name in ("fault_text", "refusal")
         }
-        values["mode"] = Mode(values["mode"])
+        values["mode"] = ServoMode(values["mode"])
         values["safety"] = SafetyState(values["safety"])
         values["fault"] = Fault(values["fault"])
         return cls(**values)
 
 
-class Link:
+class ServoLink:
     """The mailboxes between one control node and its servo process.
 
     Args:

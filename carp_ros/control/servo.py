@@ -30,7 +30,7 @@ from carp_ros.rig import LimitsConfig
 from carp_ros.types import Array, Chunk, Pose, Twist
 
 
-class Mode(IntEnum):
+class ServoMode(IntEnum):
     """What the servo does."""
 
     HOLD = 0
@@ -54,7 +54,7 @@ class Target:
     joints: Array
     gripper: float
     pose: Pose
-    mode: Mode
+    mode: ServoMode
     moving: bool
 
 
@@ -90,11 +90,11 @@ class Servo:
         still = np.zeros_like(joints)
         self._reference = Reference(joints.copy(), still, pose, np.zeros(6), jacobian)
         self._motion: Motion | None = None
-        self._mode = Mode.HOLD
+        self._mode = ServoMode.HOLD
         self._gripper = gripper
 
     @property
-    def mode(self) -> Mode:
+    def mode(self) -> ServoMode:
         """What the servo does."""
         return self._mode
 
@@ -110,14 +110,14 @@ class Servo:
 
     def stop(self) -> None:
         """Brake along the path, as fast as the limits allow, and hold."""
-        self._motion, self._mode = None, Mode.HOLD
+        self._motion, self._mode = None, ServoMode.HOLD
 
     def follow_twist(self, twist: Twist, gripper: float, now_ns: int) -> None:
         """Move the tool with `twist` until the next call, `twist_timeout_s` at most."""
         self._motion = TwistMotion(
             self._drive, twist, gripper, now_ns, self._limits.twist_timeout_s
         )
-        self._mode = Mode.TWIST
+        self._mode = ServoMode.TWIST
 
     def follow_chunk(self, chunk: Chunk, now_ns: int) -> None:
         """Follow `chunk` instead of whatever moves now.
@@ -141,11 +141,11 @@ class Servo:
         schedule = Schedule(chunk, before_ns, here.pose, twist, self._blend_s)
         timeout_s = self._limits.chunk_timeout_s
         self._motion = ChunkMotion(self._drive, schedule, before_ns, lag_ns, timeout_s)
-        self._mode = Mode.CHUNK
+        self._mode = ServoMode.CHUNK
 
     def move_to(self, joints: Array) -> None:
         """Move all joints in step to `joints` of shape (J,) in [rad]."""
-        self._motion, self._mode = JointMotion(self._drive, joints), Mode.JOINTS
+        self._motion, self._mode = JointMotion(self._drive, joints), ServoMode.JOINTS
 
     def step(self, now_ns: int, scaling: float = 1.0) -> Target:
         """Return the command for `now_ns`.
@@ -159,7 +159,7 @@ class Servo:
         here = self._reference
         wanted = self._motion.velocities(here, now_ns) if self._motion else None
         if self._motion is None or wanted is None:
-            self._motion, self._mode = None, Mode.HOLD
+            self._motion, self._mode = None, ServoMode.HOLD
             wanted = np.zeros_like(here.velocities)
         else:
             opening = self._motion.gripper(now_ns)

@@ -41,7 +41,7 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from carp_ros.control.arbiter import Arbiter
-from carp_ros.control.command import Link, ServoState, chunk_to_record, link_name
+from carp_ros.control.command import ServoLink, ServoState, chunk_to_record, link_name
 from carp_ros.control.realtime import prefer_process
 from carp_ros.control.ros_clock import ClockMapping
 from carp_ros.errors import CarpError, DeviceError, MessageError
@@ -112,7 +112,7 @@ class ControlNode(ManagedNode):
         log = self.get_logger()
         self._log = ControlLog(log.error, log.info)
         self._intake = ChunkIntake(rig.robot.base_frame, self._take_chunk, self._refuse_chunk)
-        self._link = Link(link_name(os.getpid()), create=True)
+        self._link = ServoLink(link_name(os.getpid()), create=True)
         self._keeper = ServoKeeper(
             self._rig_path, self._link, rig.arm.recovery_s, self._servo_program, rig.sha256
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from carp_ros.system.bringup import Mode
+from carp_ros.system.bringup import SystemMode
 
 _TRIGGER = "std_srvs/srv/Trigger"
 
 
-def first_steps(mode: Mode, namespace: str) -> str:
+def first_steps(mode: SystemMode, namespace: str) -> str:
     """Return what lets the arm move in a mode.
 
     Args:

@@ -42,7 +42,7 @@ def exit_of(name: str, returncode: int) -> Exit:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RestartDecision:
     """What to do about the end of a process.
 
     Attributes:
@@ -76,7 +76,7 @@ class Restarts:
         self._lives += 1
         self._started_ns = now_ns
 
-    def ended(self, returncode: int, now_ns: int) -> Verdict:
+    def ended(self, returncode: int, now_ns: int) -> RestartDecision:
         """Decide what becomes of it.
 
         Args:
@@ -85,20 +85,22 @@ class Restarts:
         """
         end = exit_of(self._name, returncode)
         if self._essential:
-            return Verdict(f"{end}; the system ends, for the arm needs it", fatal=True)
+            return RestartDecision(f"{end}; the system ends, for the arm needs it", fatal=True)
         if end.code == EXIT_REFUSED:
             # The first time nothing was up yet; later on the arm needs what still runs.
-            return Verdict(f"{end} and stays down; its output says why", fatal=self._lives == 1)
+            return RestartDecision(
+                f"{end} and stays down; its output says why", fatal=self._lives == 1
+            )
         if now_ns - self._started_ns >= STEADY_NS:
             self._deaths = 0
         self._deaths += 1
         if self._deaths > len(PAUSES_S):
-            return Verdict(
+            return RestartDecision(
                 f"{end}, its death number {self._deaths} in a row, and stays down; the arm holds:"
                 " mend what its output names, then start the system anew"
             )
         pause_s = PAUSES_S[self._deaths - 1]
-        return Verdict(
+        return RestartDecision(
             f"{end}; the arm holds until it is enabled again. The process is started again in"
             f" {pause_s:g} s",
             pause_s,

@@ -59,7 +59,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ConvertedEpisode:
     """What became of one episode.
 
     Attributes:
@@ -94,7 +94,7 @@ def find_episodes(paths: Sequence[Path]) -> list[Path]:
 
 def convert(
     folders: Sequence[Path], root: Path, way: Way, wanted: Wanted, workers: int = 1
-) -> Iterator[Outcome]:
+) -> Iterator[ConvertedEpisode]:
     """Convert episodes into a dataset and yield what becomes of each, in their order.
 
     The dataset is complete once the last was yielded and the iteration has ended.
@@ -140,7 +140,7 @@ class _Job:
     folder: Path
     episode: RecordedEpisode | None = None
     piece: Path = Path()
-    outcome: Outcome | None = None
+    outcome: ConvertedEpisode | None = None
 
 
 def _jobs(folders: Sequence[Path], dataset: Dataset, way: Way, wanted: Wanted) -> list[_Job]:
@@ -150,10 +150,10 @@ def _jobs(folders: Sequence[Path], dataset: Dataset, way: Way, wanted: Wanted) -
             with refusing(EpisodeError, _NOT_WHY):
                 job = _job(folder, dataset, way, wanted)
         except EpisodeError as error:
-            job = _Job(folder, outcome=Outcome(folder, "refused", reason=_why(error)))
+            job = _Job(folder, outcome=ConvertedEpisode(folder, "refused", reason=_why(error)))
         if job.outcome is None and any(job.piece == other.piece for other in jobs):
             # the same episode, copied to another folder
-            job = _Job(folder, outcome=Outcome(folder, "present"))
+            job = _Job(folder, outcome=ConvertedEpisode(folder, "present"))
         jobs.append(job)
     return jobs
 
@@ -163,16 +163,16 @@ def _job(folder: Path, dataset: Dataset, way: Way, wanted: Wanted) -> _Job:
     info = episode.info
     reason = wanted.reason_against(info)
     if reason:
-        return _Job(folder, outcome=Outcome(folder, "unwanted", reason=reason))
+        return _Job(folder, outcome=ConvertedEpisode(folder, "unwanted", reason=reason))
     if (folder.name, info.started_ns) in dataset.sources:
-        return _Job(folder, outcome=Outcome(folder, "present"))
+        return _Job(folder, outcome=ConvertedEpisode(folder, "present"))
     episode.reader()  # what the map says and the bag lacks is known before anything is read
     return _Job(folder, episode, dataset.piece_folder(folder.name, info))
 
 
 def _converted(
     jobs: Sequence[_Job], dataset: Dataset, way: Way, each: Callable[..., Iterator[str]]
-) -> Iterator[Outcome]:
+) -> Iterator[ConvertedEpisode]:
     """Yield the outcomes, and complete the dataset."""
     pieces: list[Piece] = []
     reasons = each(partial(_make_piece, way), [job for job in jobs if job.outcome is None])
@@ -188,9 +188,9 @@ def _converted(
             except EpisodeError as error:
                 reason = _why(error)
         if reason:
-            yield Outcome(job.folder, "refused", reason=reason)
+            yield ConvertedEpisode(job.folder, "refused", reason=reason)
         else:
-            yield Outcome(job.folder, "added", pieces[-1].length)
+            yield ConvertedEpisode(job.folder, "added", pieces[-1].length)
     dataset.commit(pieces)
 
 

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from carp_ros.control.command import Link, Record, ServoState
+from carp_ros.control.command import Record, ServoLink, ServoState
 from carp_ros.errors import MessageError
 
 SERVO_PROGRAM = (sys.executable, "-m", "carp_ros.servo.servo_process")
@@ -35,7 +35,7 @@ class ServoKeeper:
     def __init__(
         self,
         rig_path: Path,
-        link: Link,
+        link: ServoLink,
         recovery_s: float,
         program: tuple[str, ...] = SERVO_PROGRAM,
         rig_sha256: str = "",

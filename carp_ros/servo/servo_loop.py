@@ -13,7 +13,7 @@ import numpy as np
 from carp_ros.control.command import Command, ServoState
 from carp_ros.control.guard import Guard
 from carp_ros.control.kinematics import Kinematics
-from carp_ros.control.servo import Mode, Servo, Target
+from carp_ros.control.servo import Servo, ServoMode, Target
 from carp_ros.errors import ChunkError
 from carp_ros.geometry import pose_difference
 from carp_ros.reports.control import Fault
@@ -96,7 +96,7 @@ class ServoLoop:
         self.guard.watch(now_ns, arm, tool, target_pose, command)
         if command is not None and self.guard.may_move(command):
             self._obey(command, chunk, now_ns)
-        elif self.servo.mode is not Mode.HOLD and not (self._yield and self._yield.under_way):
+        elif self.servo.mode is not ServoMode.HOLD and not (self._yield and self._yield.under_way):
             self.servo.stop()
         self._sends = arm.ready and arm.safety.may_move
         if self.guard.fault is Fault.NONE:
@@ -176,7 +176,7 @@ class ServoLoop:
         state.asked_ns = (state.asked_ns or now_ns) if asked else None
         state.waited_s = 0.0 if state.asked_ns is None else (now_ns - state.asked_ns) * 1e-9
         if state.under_way:
-            state.under_way = self.servo.mode is not Mode.HOLD
+            state.under_way = self.servo.mode is not ServoMode.HOLD
         elif not state.done and not self.moving and self._target is not None and _rests(arm):
             off = _off_by(
                 self.kinematics.tcp_pose(arm.joints), self._target.pose, self.guard.limits
@@ -221,15 +221,15 @@ class ServoLoop:
 
     def _obey(self, command: Command, chunk: Chunk | None, now_ns: int) -> None:
         """Pass on what is new in `command`."""
-        if command.mode is Mode.TWIST and command.twist_ns > self._twist_ns:
+        if command.mode is ServoMode.TWIST and command.twist_ns > self._twist_ns:
             self._twist_ns = command.twist_ns
             self.servo.follow_twist(command.twist, command.gripper, command.twist_ns)
-        elif command.mode is Mode.CHUNK and chunk is not None:
+        elif command.mode is ServoMode.CHUNK and chunk is not None:
             self._follow(chunk, now_ns)
-        elif command.mode is Mode.JOINTS and command.enables > self._homing:
+        elif command.mode is ServoMode.JOINTS and command.enables > self._homing:
             self._homing = command.enables
             self.servo.move_to(self.home)
-        if self.servo.mode not in (Mode.HOLD, command.mode):
+        if self.servo.mode not in (ServoMode.HOLD, command.mode):
             self.servo.stop()
 
     def _follow(self, chunk: Chunk, now_ns: int) -> None:

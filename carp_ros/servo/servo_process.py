@@ -19,7 +19,7 @@ from carp_ros.control.command import (
     LATENESS_DTYPE,
     NOTE_DTYPE,
     Command,
-    Link,
+    ServoLink,
     chunk_from_record,
 )
 from carp_ros.control.guard import Guard
@@ -46,7 +46,7 @@ _ORPHANED_S = 6  # enough to stop the arm and end, or it was not going to
 class ServoProcess:
     """Runs a `ServoLoop` on one arm until it is told to leave, or is left alone."""
 
-    def __init__(self, rig: Rig, link: Link, arm: Arm) -> None:
+    def __init__(self, rig: Rig, link: ServoLink, arm: Arm) -> None:
         self._rig = rig
         self._link = link
         self._arm = arm
@@ -160,7 +160,7 @@ class ServoProcess:
         return not loop.moving
 
 
-def _leave_note(link: Link, text: str) -> None:
+def _leave_note(link: ServoLink, text: str) -> None:
     """Tell the control node what is wrong."""
     note = np.zeros((), NOTE_DTYPE)
     note["text"] = text.encode()[:320]
@@ -179,7 +179,7 @@ def main() -> None:
     # it notices by itself that the control node is gone, unless it waits for the robot meanwhile
     signal.signal(signal.SIGHUP, lambda *_: signal.alarm(_ORPHANED_S))
     end_with_parent(signal.SIGHUP)
-    link = Link(arguments.link, create=False)
+    link = ServoLink(arguments.link, create=False)
     arm: Arm | None = None
     try:
         rig = load_rig(arguments.rig, arguments.rig_sha256)

@@ -23,7 +23,7 @@ from carp_ros.sim.arm_model import (
 )
 from carp_ros.sim.levels import LEVELS, level_named
 from carp_ros.sim.scene import TIMESTEP_S, build_scene
-from carp_ros.sim.tasks import Task, Verdict
+from carp_ros.sim.tasks import Task, TaskResult
 from carp_ros.types import Array, Pose
 
 STEP_NS = round(TIMESTEP_S * 1e9)
@@ -160,7 +160,7 @@ class Cell:
         body = self.data.body(name)
         return Pose(body.xpos.copy(), body.xquat[[1, 2, 3, 0]])
 
-    def judge(self) -> Verdict:
+    def judge(self) -> TaskResult:
         """Judge the task on the state as it is now."""
         return self.task.judge(self.model, self.data)
 

@@ -17,7 +17,7 @@ from carp_ros.rig import Rig
 from carp_ros.sim.cell import STEP_NS, Cell
 from carp_ros.sim.demonstrator import Demonstrator
 from carp_ros.sim.servoj import ServoJ
-from carp_ros.sim.tasks import Verdict
+from carp_ros.sim.tasks import TaskResult
 
 _SETTLE_NS = 2_000_000_000
 
@@ -73,10 +73,10 @@ class Operator:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EpisodeResult:
     """How an episode ended, and how long it took, in simulated [s]."""
 
-    verdict: Verdict
+    verdict: TaskResult
     seconds: float
     timed_out: bool
 
@@ -87,7 +87,7 @@ def run_episode(
     timeout_s: float,
     watch: Callable[[int], None] = lambda now_ns: None,
     record: Callable[[int, Target], None] = lambda now_ns, target: None,
-) -> Outcome:
+) -> EpisodeResult:
     """Let an agent act on a cell that was just reset, then let everything settle, and judge.
 
     Args:
@@ -113,7 +113,7 @@ def run_episode(
     while cell.time_ns < end_ns + _SETTLE_NS:
         arm.move(arm.aim())
     watch(cell.time_ns)
-    return Outcome(cell.judge(), (end_ns - start_ns) * 1e-9, timed_out)
+    return EpisodeResult(cell.judge(), (end_ns - start_ns) * 1e-9, timed_out)
 
 
 class _Arm:

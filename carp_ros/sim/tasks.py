@@ -25,7 +25,7 @@ _UPRIGHT_COS = np.cos(np.radians(8.0))
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TaskResult:
     """Whether a task is done; `reasons` says what is still wrong, in words."""
 
     reasons: tuple[str, ...]
@@ -86,7 +86,7 @@ class Task(Protocol):
         """Return where each object stands at the start of an episode."""
         ...
 
-    def judge(self, model: mujoco.MjModel, data: mujoco.MjData) -> Verdict:
+    def judge(self, model: mujoco.MjModel, data: mujoco.MjData) -> TaskResult:
         """Judge the state as it is now; a task is only done once everything rests."""
         ...
 
@@ -120,7 +120,7 @@ class Cup:
         """Return a place for the cup on the left, its handle any way."""
         return {"cup": self.start.draw(rng, level)}
 
-    def judge(self, model: mujoco.MjModel, data: mujoco.MjData) -> Verdict:
+    def judge(self, model: mujoco.MjModel, data: mujoco.MjData) -> TaskResult:
         """Judge whether the cup stands in the field, at rest, let go of."""
         reasons = list(_unsettled(model, data, "cup"))
         x, y, z = data.body("cup").xpos
@@ -128,7 +128,7 @@ class Cup:
             reasons.append(f"cup is at ({x:.2f}, {y:.2f}) m, outside of the field")
         if abs(z) > 0.005:
             reasons.append(f"cup is {z * 1e3:.0f} mm above the table")
-        return Verdict(tuple(reasons))
+        return TaskResult(tuple(reasons))
 
 
 class Bowl:
@@ -154,7 +154,7 @@ class Bowl:
             "pot": self.pot_start.draw(rng, level, yaw_rad=0.5),
         }
 
-    def judge(self, model: mujoco.MjModel, data: mujoco.MjData) -> Verdict:
+    def judge(self, model: mujoco.MjModel, data: mujoco.MjData) -> TaskResult:
         """Judge whether the bowl stands in the standing pot, at rest, let go of."""
         reasons = [*_unsettled(model, data, "bowl"), *_unsettled(model, data, "pot")]
         offset = data.body("bowl").xpos - data.body("pot").xpos
@@ -166,7 +166,7 @@ class Bowl:
             reasons.append(f"bowl is {offset[2] * 1e3:.0f} mm above the pot's underside")
         if abs(data.body("pot").xpos[2]) > 0.005:
             reasons.append("pot does not stand on the table")
-        return Verdict(tuple(reasons))
+        return TaskResult(tuple(reasons))
 
 
 TASKS: dict[str, Task] = {task.name: task for task in (Cup(), Bowl())}

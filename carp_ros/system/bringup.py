@@ -36,7 +36,7 @@ LAUNCH_ARGUMENTS = (
 )
 """Of the launch files: name, default, and what it is; `describe` takes them."""
 
-Mode = Literal["teleop", "policy", "demonstrate"]
+SystemMode = Literal["teleop", "policy", "demonstrate"]
 """Who moves the arm: a person, a policy, or the scripted operator of the simulated cell."""
 
 
@@ -76,7 +76,7 @@ def describe(
 
     Args:
         rig: Path of a rig's file, or the name of one in `config/`.
-        mode: A `Mode`.
+        mode: A `SystemMode`.
         task: What a simulated cell lays on the table and a policy does; empty for what the rig's
             file says, or for the policy's only one.
         bundle: Folder of the policy, or the name of one in `models/`; for mode `policy` alone.
@@ -257,8 +257,8 @@ def _recorder(mode: str, folder: str) -> dict[str, str]:
 
 def _operator(mode: str, bundle: str, rig: Rig, path: Path) -> str:
     """Return the pointer that `teleop_node` reads in this mode."""
-    if mode not in get_args(Mode):
-        raise ValueError(f"mode is {mode!r}; expected one of {', '.join(get_args(Mode))}")
+    if mode not in get_args(SystemMode):
+        raise ValueError(f"mode is {mode!r}; expected one of {', '.join(get_args(SystemMode))}")
     if mode == "policy":
         return "spacemouse"  # a person can take over
     if bundle:

@@ -18,7 +18,7 @@ from carp_ros.processes.interrupts import Interrupts
 from carp_ros.processes.mailbox import remove_leftovers
 from carp_ros.processes.parent import HOLD
 from carp_ros.processes.ready import READY
-from carp_ros.processes.restarts import Exit, Restarts, Verdict, exit_of
+from carp_ros.processes.restarts import Exit, RestartDecision, Restarts, exit_of
 from carp_ros.system.bringup import NodeProcess
 from carp_ros.system.identity import Identity
 
@@ -216,7 +216,7 @@ class RunningSystem:
     def _take_end(self, name: str, code: int, now_s: float) -> None:
         if self._fatal is not None:
             return
-        verdict: Verdict = self._restarts[name].ended(code, time.monotonic_ns())
+        verdict: RestartDecision = self._restarts[name].ended(code, time.monotonic_ns())
         if verdict.fatal:
             self._fatal = exit_of(name, code)
             return

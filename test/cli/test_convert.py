@@ -3,7 +3,7 @@ import yaml
 
 from carp_ros.cli.convert import ConvertCommand, main, summary
 from carp_ros.recording import messages
-from carp_ros.recording.conversion import Outcome
+from carp_ros.recording.conversion import ConvertedEpisode
 from carp_ros.recording.topic_map import read_topic_map
 
 from ..recording.foreign_bags import MAP, write_bag
@@ -13,9 +13,9 @@ NUMBERS = [(10**18, "/grip", messages.NUMBER, messages.encode_number(0.5))]
 
 def test_the_summary_names_what_was_not_taken_and_why(tmp_path):
     outcomes = [
-        Outcome(tmp_path / "a", "added", frames=98),
-        Outcome(tmp_path / "b", "refused", reason="no message on /target_pose"),
-        Outcome(tmp_path / "c", "unwanted", reason="no success"),
+        ConvertedEpisode(tmp_path / "a", "added", frames=98),
+        ConvertedEpisode(tmp_path / "b", "refused", reason="no message on /target_pose"),
+        ConvertedEpisode(tmp_path / "c", "unwanted", reason="no success"),
     ]
     text = summary(outcomes, rate_hz=10, wall_s=6.0)
     assert "added         1   98 frames, 10 s" in text

@@ -7,7 +7,7 @@ import pytest
 
 from carp_ros.control.arbiter import Arbiter, Status
 from carp_ros.control.command import ServoState
-from carp_ros.control.servo import Mode
+from carp_ros.control.servo import ServoMode
 from carp_ros.reports.control import Fault, Reason, Source, Why
 from carp_ros.rig import load_rig
 from carp_ros.types import Pose, SafetyState, Twist
@@ -30,7 +30,7 @@ def servo_state(**changes):
         "tool": HERE,
         "target": HERE,
         "gripper": 0.0,
-        "mode": Mode.HOLD,
+        "mode": ServoMode.HOLD,
         "moving": False,
         "ready": True,
         "busy": False,
@@ -82,7 +82,7 @@ def test_at_first_nothing_is_enabled_and_the_status_says_what_to_do(arbiter):
     assert arbiter.status == Status(
         Source.HOLD, False, Why(Reason.NOT_ENABLED, "not enabled yet: select a source and enable")
     )
-    assert (command.mode, command.enables, command.resets) == (Mode.HOLD, 0, 0)
+    assert (command.mode, command.enables, command.resets) == (ServoMode.HOLD, 0, 0)
     assert command.heartbeat_ns == NOW_NS
     assert not command.leave
 
@@ -96,7 +96,7 @@ def test_nothing_is_enabled_before_a_source_is_selected(arbiter):
 
 
 @pytest.mark.parametrize(
-    ("source", "mode"), [(Source.POLICY, Mode.CHUNK), (Source.HOME, Mode.JOINTS)]
+    ("source", "mode"), [(Source.POLICY, ServoMode.CHUNK), (Source.HOME, ServoMode.JOINTS)]
 )
 def test_each_enable_counts_and_lets_its_source_move_the_arm(arbiter, source, mode):
     enabled(arbiter, source)
@@ -116,7 +116,7 @@ def test_selecting_stops_whoever_moves_until_the_next_enable(arbiter, first, sec
     why = Why(Reason.SELECTED, f"{second.value} selected: enable to begin")
     assert arbiter.status == Status(second, False, why)
     arbiter.take_deadman(True, NOW_NS)
-    assert arbiter.decide(NOW_NS).mode is Mode.HOLD
+    assert arbiter.decide(NOW_NS).mode is ServoMode.HOLD
 
 
 def test_an_operators_stop_is_told_with_its_reason(policy):
@@ -125,15 +125,15 @@ def test_an_operators_stop_is_told_with_its_reason(policy):
     assert policy.status == Status(
         Source.POLICY, False, Why(Reason.STOPPED, "stopped by an operator")
     )
-    assert policy.decide(NOW_NS).mode is Mode.HOLD
+    assert policy.decide(NOW_NS).mode is ServoMode.HOLD
 
 
 def test_the_arm_follows_the_hand_only_while_the_dead_man_is_held(teleop):
-    assert teleop.decide(NOW_NS).mode is Mode.HOLD
+    assert teleop.decide(NOW_NS).mode is ServoMode.HOLD
     for i, pressed in enumerate([True, False, True], start=1):
         teleop.take_deadman(pressed, NOW_NS + i * MS)
         mode = teleop.decide(NOW_NS + i * MS).mode
-        assert mode is (Mode.TWIST if pressed else Mode.HOLD)
+        assert mode is (ServoMode.TWIST if pressed else ServoMode.HOLD)
         assert teleop.status.enabled
 
 
@@ -141,23 +141,23 @@ def test_a_dead_man_held_before_the_enable_does_not_count(arbiter):
     arbiter.take_deadman(True, NOW_NS - 1)
     enabled(arbiter, Source.TELEOP)
 
-    assert arbiter.decide(NOW_NS).mode is Mode.HOLD
+    assert arbiter.decide(NOW_NS).mode is ServoMode.HOLD
 
 
 def test_a_silent_dead_man_ends_teleoperation_until_a_new_enable(teleop):
     teleop.take_deadman(True, NOW_NS)
-    assert teleop.decide(NOW_NS + 250 * MS).mode is Mode.TWIST
+    assert teleop.decide(NOW_NS + 250 * MS).mode is ServoMode.TWIST
 
-    assert teleop.decide(NOW_NS + 260 * MS).mode is Mode.HOLD
+    assert teleop.decide(NOW_NS + 260 * MS).mode is ServoMode.HOLD
     assert not teleop.status.enabled
     assert teleop.status.why.code is Reason.HAND_SILENT
     assert "no dead-man heartbeat for 0.26 s (limit 0.25 s)" in teleop.status.why.text
     assert "SpaceMouse" in teleop.status.why.text
     teleop.take_deadman(True, NOW_NS + 270 * MS)
-    assert teleop.decide(NOW_NS + 270 * MS).mode is Mode.HOLD
+    assert teleop.decide(NOW_NS + 270 * MS).mode is ServoMode.HOLD
     assert teleop.enable(NOW_NS + 280 * MS) is None
     teleop.take_deadman(True, NOW_NS + 290 * MS)
-    assert teleop.decide(NOW_NS + 290 * MS).mode is Mode.TWIST
+    assert teleop.decide(NOW_NS + 290 * MS).mode is ServoMode.TWIST
 
 
 def test_teleoperation_may_wait_as_long_after_the_enable_for_its_first_heartbeat(teleop):
@@ -204,12 +204,12 @@ def test_an_image_that_is_missing_or_stale_keeps_the_policy_off():
 
 def test_a_camera_that_falls_silent_stops_the_policy_for_good(policy):
     policy.take_camera("wrist_cam", NOW_NS + 200 * MS)
-    assert policy.decide(NOW_NS + 250 * MS).mode is Mode.CHUNK
+    assert policy.decide(NOW_NS + 250 * MS).mode is ServoMode.CHUNK
 
-    assert policy.decide(NOW_NS + 251 * MS).mode is Mode.HOLD
+    assert policy.decide(NOW_NS + 251 * MS).mode is ServoMode.HOLD
     assert "third_cam" in policy.status.why.text
     policy.take_camera("third_cam", NOW_NS + 252 * MS)
-    assert policy.decide(NOW_NS + 252 * MS).mode is Mode.HOLD
+    assert policy.decide(NOW_NS + 252 * MS).mode is ServoMode.HOLD
 
 
 def after(policy, ms, mode):
@@ -218,45 +218,45 @@ def after(policy, ms, mode):
 
 
 def test_a_policy_whose_last_chunk_ended_is_stopped_until_a_new_enable(policy):
-    after(policy, 200, Mode.CHUNK)
-    after(policy, 1800, Mode.CHUNK)
+    after(policy, 200, ServoMode.CHUNK)
+    after(policy, 1800, ServoMode.CHUNK)
     assert policy.status.enabled
-    after(policy, 1810, Mode.HOLD)
+    after(policy, 1810, ServoMode.HOLD)
     assert not policy.status.enabled
     assert policy.status.why.code is Reason.CHUNKS_ENDED
     assert policy.status.why.text.startswith("the last chunk ended and no other came")
-    after(policy, 1820, Mode.CHUNK)
-    assert policy.decide(NOW_NS + 1820 * MS).mode is Mode.HOLD
+    after(policy, 1820, ServoMode.CHUNK)
+    assert policy.decide(NOW_NS + 1820 * MS).mode is ServoMode.HOLD
 
 
 def test_what_the_servo_did_before_the_enable_does_not_stop_the_policy(policy):
-    after(policy, -5, Mode.CHUNK)
-    after(policy, 5, Mode.HOLD)
-    after(policy, 200, Mode.HOLD)
-    after(policy, 300, Mode.CHUNK)
+    after(policy, -5, ServoMode.CHUNK)
+    after(policy, 5, ServoMode.HOLD)
+    after(policy, 200, ServoMode.HOLD)
+    after(policy, 300, ServoMode.CHUNK)
     assert policy.status.enabled
 
 
 def test_a_chunk_that_comes_long_after_the_enable_moves_nothing(policy):
     keep_cameras(policy, NOW_NS + 2000 * MS)
     policy.take_deadman(False, NOW_NS + 2000 * MS)
-    assert policy.decide(NOW_NS + 1990 * MS).mode is Mode.CHUNK
-    assert policy.decide(NOW_NS + 2010 * MS).mode is Mode.HOLD
+    assert policy.decide(NOW_NS + 1990 * MS).mode is ServoMode.CHUNK
+    assert policy.decide(NOW_NS + 2010 * MS).mode is ServoMode.HOLD
     assert policy.status.why.code is Reason.NO_CHUNK
     assert "no chunk for 2.0 s (limit 2.0 s)" in policy.status.why.text
 
 
 def test_a_policy_that_sends_chunks_goes_on(policy):
-    after(policy, 500, Mode.CHUNK)
+    after(policy, 500, ServoMode.CHUNK)
     keep_cameras(policy, NOW_NS + 5000 * MS)
     policy.take_deadman(False, NOW_NS + 5000 * MS)
-    assert policy.decide(NOW_NS + 5000 * MS).mode is Mode.CHUNK
+    assert policy.decide(NOW_NS + 5000 * MS).mode is ServoMode.CHUNK
 
 
 def test_a_camera_that_falls_silent_does_not_stop_the_hand(teleop):
     teleop.take_deadman(True, NOW_NS + 900 * MS)
 
-    assert teleop.decide(NOW_NS + 900 * MS).mode is Mode.TWIST
+    assert teleop.decide(NOW_NS + 900 * MS).mode is ServoMode.TWIST
 
 
 @pytest.mark.parametrize("source", [Source.TELEOP, Source.POLICY, Source.HOME])
@@ -267,7 +267,7 @@ def test_a_fault_of_the_servo_disables_with_its_words(arbiter, source):
     assert arbiter.status == Status(
         source, False, Why(Reason.FAULT, "it is blocked", Fault.TRACKING)
     )
-    assert arbiter.decide(NOW_NS).mode is Mode.HOLD
+    assert arbiter.decide(NOW_NS).mode is ServoMode.HOLD
     arbiter.take_state(servo_state())
     assert not arbiter.status.enabled
 
@@ -315,9 +315,9 @@ def test_refused_chunks_do_not_stop_the_hand(teleop):
 def test_home_is_reached_once_the_servo_has_begun_and_stands(arbiter):
     enabled(arbiter, Source.HOME)
     arbiter.take_state(servo_state(now_ns=NOW_NS + 100 * MS))  # may not have begun
-    arbiter.take_state(servo_state(now_ns=NOW_NS + 200 * MS, moving=True, mode=Mode.JOINTS))
-    arbiter.take_state(servo_state(now_ns=NOW_NS + 200 * MS, moving=True, mode=Mode.HOLD))
-    arbiter.take_state(servo_state(now_ns=NOW_NS + 200 * MS, mode=Mode.JOINTS))
+    arbiter.take_state(servo_state(now_ns=NOW_NS + 200 * MS, moving=True, mode=ServoMode.JOINTS))
+    arbiter.take_state(servo_state(now_ns=NOW_NS + 200 * MS, moving=True, mode=ServoMode.HOLD))
+    arbiter.take_state(servo_state(now_ns=NOW_NS + 200 * MS, mode=ServoMode.JOINTS))
     assert arbiter.status.enabled
 
     arbiter.take_state(servo_state(now_ns=NOW_NS + 300 * MS))
@@ -401,7 +401,7 @@ def test_a_reset_ends_motion_and_is_counted(teleop):
     teleop.reset(NOW_NS)
 
     command = teleop.decide(NOW_NS)
-    assert (command.mode, command.resets) == (Mode.HOLD, 1)
+    assert (command.mode, command.resets) == (ServoMode.HOLD, 1)
     assert not teleop.status.enabled
 
 
@@ -424,7 +424,7 @@ def test_a_policy_stops_when_nobody_could_take_over_and_begins_only_when_somebod
     keep_cameras(policy, NOW_NS + 601 * MS)
     command = policy.decide(NOW_NS + 601 * MS)
 
-    assert command.mode is Mode.HOLD
+    assert command.mode is ServoMode.HOLD
     assert policy.status.why.code is Reason.NO_TAKE_OVER
     assert policy.status.why.text.startswith(
         "nobody could take over: no dead-man heartbeat for 0.50"
@@ -448,7 +448,7 @@ def test_only_the_cameras_that_the_policy_looks_through_count():
     arbiter.take_camera("wrist_cam", NOW_NS)
     arbiter.take_camera("spare_cam", NOW_NS - 10_000 * MS)
     enabled(arbiter, Source.POLICY)
-    assert arbiter.decide(NOW_NS).mode is Mode.CHUNK
+    assert arbiter.decide(NOW_NS).mode is ServoMode.CHUNK
 
 
 def keep_cameras(arbiter, now_ns):

@@ -12,12 +12,12 @@ from carp_ros.control.command import (
     MAX_JOINTS,
     MAX_STEPS,
     Command,
-    Link,
+    ServoLink,
     ServoState,
     chunk_from_record,
     chunk_to_record,
 )
-from carp_ros.control.servo import Mode
+from carp_ros.control.servo import ServoMode
 from carp_ros.errors import ChunkError, DeviceError
 from carp_ros.reports.control import Fault
 from carp_ros.types import Chunk, Pose, SafetyState, Twist
@@ -34,7 +34,7 @@ texts = st.text(
 commands = st.builds(
     Command,
     integers,
-    st.sampled_from(Mode),
+    st.sampled_from(ServoMode),
     integers,
     integers,
     st.booleans(),
@@ -62,7 +62,7 @@ def states(draw):
         tool=draw(poses),
         target=draw(poses),
         gripper=draw(numbers),
-        mode=draw(st.sampled_from(Mode)),
+        mode=draw(st.sampled_from(ServoMode)),
         moving=draw(st.booleans()),
         ready=draw(st.booleans()),
         busy=draw(st.booleans()),
@@ -194,15 +194,15 @@ def test_values_do_not_change_with_the_record_that_they_came_from():
 def test_a_link_carries_each_kind_of_record_and_leaves_no_file():
     name = f"test_{os.getpid()}_link"
     with pytest.raises(DeviceError, match="start the process that writes it first"):
-        Link(name, create=False)
-    control = Link(name, create=True)
+        ServoLink(name, create=False)
+    control = ServoLink(name, create=True)
     try:
-        servo = Link(name, create=False)
-        command = Command(1, Mode.TWIST, 2, 3, True, Twist(np.ones(3), np.zeros(3)), 4, 0.5)
+        servo = ServoLink(name, create=False)
+        command = Command(1, ServoMode.TWIST, 2, 3, True, Twist(np.ones(3), np.zeros(3)), 4, 0.5)
         control.command.write(command.to_record())
         assert_equal(Command.from_record(servo.command.read()), command)
         assert servo.state.read() is None
     finally:
         control.unlink()
     with pytest.raises(DeviceError):
-        Link(name, create=False)
+        ServoLink(name, create=False)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from carp_ros.control.command import Command
 from carp_ros.control.guard import Guard
-from carp_ros.control.servo import Mode
+from carp_ros.control.servo import ServoMode
 from carp_ros.geometry import quaternion_from_rotvec
 from carp_ros.reports.control import Fault
 from carp_ros.rig import load_rig
@@ -22,7 +22,7 @@ START_NS = 3_000_000_000
 MS = 1_000_000
 HERE = Pose(np.array([0.4, 0.0, 0.3]), np.array([0.0, 0.0, 0.0, 1.0]))
 STILL = Twist(np.zeros(3), np.zeros(3))
-COMMAND = Command(START_NS, Mode.TWIST, 4, 2, False, STILL, 0, 0.0)
+COMMAND = Command(START_NS, ServoMode.TWIST, 4, 2, False, STILL, 0, 0.0)
 ARM = ArmState(1.0, np.zeros(6), np.zeros(6), SafetyState.NORMAL, True, 1.0)
 
 

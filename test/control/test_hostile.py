@@ -182,5 +182,5 @@ def test_what_no_writer_wrote_into_shared_memory_is_read_or_refused_and_ends_not
 def test_a_command_of_an_unknown_mode_is_refused_with_the_number():
     record = np.zeros((), COMMAND_DTYPE)
     record["mode"] = 77
-    with pytest.raises(MessageError, match="command to the servo: 77 is not a valid Mode"):
+    with pytest.raises(MessageError, match="command to the servo: 77 is not a valid ServoMode"):
         Command.from_record(record)

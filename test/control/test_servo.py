@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carp_ros.control.kinematics import Kinematics
-from carp_ros.control.servo import Mode, Servo
+from carp_ros.control.servo import Servo, ServoMode
 from carp_ros.errors import ChunkError
 from carp_ros.geometry import (
     pose_difference,
@@ -173,7 +173,7 @@ def test_ends_at_rest_on_the_last_pose_and_holds():
 
     assert np.linalg.norm(done.positions[-1] - poses[-1].position) < 1e-4
     assert not np.diff(done.joints[-10:], axis=0).any()
-    assert servo.mode is Mode.HOLD
+    assert servo.mode is ServoMode.HOLD
     assert_within_limits(done)
 
 
@@ -238,7 +238,7 @@ def test_going_home_arrives_exactly_within_the_limits():
     servo.move_to(HOME)
     done = run(servo, 5.0)
     assert np.abs(done.joints[-1] - HOME).max() < 2e-4
-    assert servo.mode is Mode.HOLD
+    assert servo.mode is ServoMode.HOLD
     assert_within_limits(done)
 
 

@@ -5,10 +5,10 @@ from typing import get_args
 import pytest
 
 from carp_ros.nodes.first_steps import first_steps
-from carp_ros.system.bringup import Mode
+from carp_ros.system.bringup import SystemMode
 
 
-@pytest.mark.parametrize("mode", get_args(Mode))
+@pytest.mark.parametrize("mode", get_args(SystemMode))
 @pytest.mark.parametrize(("namespace", "prefix"), [("/", "/"), ("/lab/left", "/lab/left/")])
 def test_every_mode_is_told_by_the_names_in_force(mode, namespace, prefix):
     text = first_steps(mode, namespace)

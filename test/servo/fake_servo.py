@@ -6,7 +6,7 @@ import time
 
 from test_servo_keeper import STATE  # a script: its own folder is where it looks
 
-from carp_ros.control.command import Command, Link
+from carp_ros.control.command import Command, ServoLink
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("--rig")
     parser.add_argument("--link")
     parser.add_argument("--rig-sha256")
-    link = Link(parser.parse_args().link, create=False)
+    link = ServoLink(parser.parse_args().link, create=False)
     begin_s, ticks = time.monotonic(), 0
     while time.monotonic() - begin_s < 60.0:
         record = link.command.read()

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carp_ros.control.command import LATENESS_DTYPE, NOTE_DTYPE, Link, ServoState
-from carp_ros.control.servo import Mode
+from carp_ros.control.command import LATENESS_DTYPE, NOTE_DTYPE, ServoLink, ServoState
+from carp_ros.control.servo import ServoMode
 from carp_ros.reports.control import Fault
 from carp_ros.servo.servo_keeper import SERVO_PROGRAM, ServoKeeper
 from carp_ros.types import Pose, SafetyState
@@ -27,7 +27,7 @@ STATE = ServoState(
     tool=HERE,
     target=HERE,
     gripper=0.0,
-    mode=Mode.HOLD,
+    mode=ServoMode.HOLD,
     moving=False,
     ready=True,
     busy=False,
@@ -48,7 +48,7 @@ class Bench:
     """A keeper of processes that run a shell script; the test writes what they would write."""
 
     def __init__(self, script):
-        self.link = Link(f"test_{os.getpid()}_keeper", create=True)
+        self.link = ServoLink(f"test_{os.getpid()}_keeper", create=True)
         self.keeper = self.keep(script)
         self.now_ns = START_NS
 

@@ -9,7 +9,7 @@ import pytest
 from carp_ros.control.command import Command, ServoState
 from carp_ros.control.guard import Guard
 from carp_ros.control.kinematics import Kinematics
-from carp_ros.control.servo import Mode, Servo
+from carp_ros.control.servo import Servo, ServoMode
 from carp_ros.reports.control import Fault
 from carp_ros.rig import load_rig
 from carp_ros.robots import FR3
@@ -40,7 +40,7 @@ class Bench:
         self.loop = make_loop(joints)
         self.now_ns = START_NS
         self.arm = ArmState(0.0, joints, np.zeros(6), SafetyState.NORMAL, True, 1.0)
-        self.command = Command(START_NS, Mode.HOLD, 0, 0, False, STILL, 0, 0.0)
+        self.command = Command(START_NS, ServoMode.HOLD, 0, 0, False, STILL, 0, 0.0)
         self.chunk = None
         self.blocked = False
         self.tick()
@@ -75,7 +75,7 @@ class Bench:
 
     def reset(self, problem=""):
         """Ask for a reset, and let the loop try it when it is due."""
-        self.wish(mode=Mode.HOLD, resets=self.command.resets + 1)
+        self.wish(mode=ServoMode.HOLD, resets=self.command.resets + 1)
         for _ in range(1000):
             if self.loop.reset_due(self.command):
                 self.loop.try_reset(self.command, self.arm, problem)
@@ -107,7 +107,7 @@ def bench():
 @pytest.fixture
 def moving(bench):
     """Return a bench whose tool moves aside by an operator's twist."""
-    bench.enable(Mode.TWIST)
+    bench.enable(ServoMode.TWIST)
     bench.twist(ASIDE)
     bench.ticks(60)
     bench.twist(ASIDE)
@@ -126,39 +126,39 @@ def is_smooth(joints):
     return np.abs(changes).max() <= RIG.limits.max_joint_acceleration_rad_s2 * 1.001
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", ServoMode)
 def test_nothing_moves_without_an_enable_since_the_start(bench, mode):
     bench.wish(mode=mode)
     bench.twist(ASIDE)
     bench.chunk = chunk_aside(bench.now_ns)
 
     assert (bench.ticks(20) == HOME).all()
-    assert bench.state.mode is Mode.HOLD
+    assert bench.state.mode is ServoMode.HOLD
 
 
 def test_an_enable_from_before_the_process_does_not_count():
     bench = Bench()
-    bench.enable(Mode.TWIST)
+    bench.enable(ServoMode.TWIST)
     bench.loop = make_loop()
     bench.twist(ASIDE)
 
     assert (bench.ticks(10) == HOME).all()
-    bench.enable(Mode.TWIST)
+    bench.enable(ServoMode.TWIST)
     assert not rests(bench.ticks(10))
 
 
 def test_every_motion_moves_once_it_is_enabled(bench):
-    bench.enable(Mode.TWIST)
+    bench.enable(ServoMode.TWIST)
     bench.twist(ASIDE)
     assert not rests(bench.ticks(20))
-    bench.wish(mode=Mode.HOLD)
+    bench.wish(mode=ServoMode.HOLD)
     bench.ticks(100)
 
-    bench.enable(Mode.JOINTS)
+    bench.enable(ServoMode.JOINTS)
     bench.ticks(500)
     np.testing.assert_allclose(bench.arm.joints, HOME, atol=2e-4)
 
-    bench.enable(Mode.CHUNK)
+    bench.enable(ServoMode.CHUNK)
     bench.chunk = chunk_aside(bench.now_ns)
     seen_ns = bench.now_ns
     assert not rests(bench.ticks(100))
@@ -170,20 +170,20 @@ def test_every_motion_moves_once_it_is_enabled(bench):
 
 
 def test_a_chunk_that_comes_while_nothing_is_enabled_is_never_executed(bench):
-    bench.wish(mode=Mode.CHUNK)
+    bench.wish(mode=ServoMode.CHUNK)
     bench.chunk = chunk_aside(bench.now_ns)
     bench.tick()
-    bench.enable(Mode.CHUNK)
+    bench.enable(ServoMode.CHUNK)
 
     assert (bench.ticks(200) == HOME).all()
     assert bench.state.chunks_followed == 0
 
 
 def test_a_chunk_that_comes_while_a_hand_moves_the_arm_is_never_executed(moving):
-    moving.wish(mode=Mode.TWIST)
+    moving.wish(mode=ServoMode.TWIST)
     moving.chunk = chunk_aside(moving.now_ns)
     moving.tick()
-    moving.enable(Mode.CHUNK)
+    moving.enable(ServoMode.CHUNK)
     moving.ticks(150)
 
     assert rests(moving.ticks(20))
@@ -191,7 +191,7 @@ def test_a_chunk_that_comes_while_a_hand_moves_the_arm_is_never_executed(moving)
 
 
 def test_a_refused_chunk_is_counted_with_its_reason(bench):
-    bench.enable(Mode.CHUNK)
+    bench.enable(ServoMode.CHUNK)
     bench.tick()
     bench.chunk = chunk_aside(bench.now_ns - 700_000_000)
 
@@ -204,40 +204,40 @@ def test_a_refused_chunk_is_counted_with_its_reason(bench):
 def test_a_twist_that_is_too_old_when_it_is_enabled_moves_nothing(bench):
     bench.twist(ASIDE)
     bench.ticks(60)
-    bench.enable(Mode.TWIST)
+    bench.enable(ServoMode.TWIST)
 
     assert (bench.ticks(20) == HOME).all()
 
 
 def test_a_twist_is_obeyed_once(moving):
-    moving.wish(mode=Mode.HOLD)
+    moving.wish(mode=ServoMode.HOLD)
     moving.ticks(2)
-    moving.wish(mode=Mode.TWIST)  # the dead-man again, the twist still the old one
+    moving.wish(mode=ServoMode.TWIST)  # the dead-man again, the twist still the old one
     moving.tick()
 
-    assert moving.state.mode is Mode.HOLD
+    assert moving.state.mode is ServoMode.HOLD
 
 
-@pytest.mark.parametrize("mode", [Mode.HOLD, Mode.CHUNK])
+@pytest.mark.parametrize("mode", [ServoMode.HOLD, ServoMode.CHUNK])
 def test_a_change_of_mode_brakes_what_moved_before(moving, mode):
     moving.wish(mode=mode)
     stop = moving.ticks(150)
 
-    assert moving.state.mode is Mode.HOLD
+    assert moving.state.mode is ServoMode.HOLD
     assert rests(stop[-20:])
     assert is_smooth(stop)
 
 
 def test_going_home_is_not_resumed_without_a_new_enable():
     bench = Bench(HOME + 0.1)
-    bench.enable(Mode.JOINTS)
+    bench.enable(ServoMode.JOINTS)
     bench.ticks(30)
-    bench.wish(mode=Mode.HOLD)
+    bench.wish(mode=ServoMode.HOLD)
     bench.ticks(100)
-    bench.wish(mode=Mode.JOINTS)
+    bench.wish(mode=ServoMode.JOINTS)
 
     assert rests(bench.ticks(20))
-    bench.enable(Mode.JOINTS)
+    bench.enable(ServoMode.JOINTS)
     assert not rests(bench.ticks(20))
 
 
@@ -267,7 +267,7 @@ def test_a_fault_stops_motion_and_is_reported(moving, break_it):
     moving.tick()
     assert moving.state.fault is FAULTS[break_it]
     assert moving.state.fault_text
-    assert moving.state.mode is Mode.HOLD
+    assert moving.state.mode is ServoMode.HOLD
 
     for _ in range(500):  # braked, and led to an arm that could not follow
         moving.twist(ASIDE)
@@ -295,7 +295,7 @@ def test_nothing_is_sent_while_the_arm_would_not_execute_it(moving, break_it):
 def test_after_a_reset_the_arm_stands_where_it_is_until_a_newer_enable(moving, break_it):
     break_it(moving)
     moving.ticks(100)
-    moving.enable(Mode.TWIST)  # in vain, while the fault stands
+    moving.enable(ServoMode.TWIST)  # in vain, while the fault stands
     moving.tick()
     moving.change_arm(
         ready=True,
@@ -306,7 +306,7 @@ def test_after_a_reset_the_arm_stands_where_it_is_until_a_newer_enable(moving, b
 
     moving.reset()
     moving.blocked = False  # not earlier: freed, the arm would go on to where it was sent
-    moving.wish(mode=Mode.TWIST)
+    moving.wish(mode=ServoMode.TWIST)
     moving.twist(ASIDE)
 
     target = moving.tick()
@@ -314,7 +314,7 @@ def test_after_a_reset_the_arm_stands_where_it_is_until_a_newer_enable(moving, b
     assert moving.state.fault is Fault.NONE
     assert moving.state.resets_done == moving.command.resets
     assert rests(moving.ticks(20))
-    moving.enable(Mode.TWIST)
+    moving.enable(ServoMode.TWIST)
     moving.twist(ASIDE)
     sent = moving.ticks(20)
     assert not rests(sent)
@@ -360,7 +360,7 @@ def test_a_reset_moves_nothing_however_early_it_comes(moving):
     while moving.state.fault is Fault.NONE:
         moving.twist(ASIDE)
         lag()
-    moving.wish(mode=Mode.HOLD, resets=moving.command.resets + 1)
+    moving.wish(mode=ServoMode.HOLD, resets=moving.command.resets + 1)
     while not moving.loop.reset_due(moving.command):
         lag()
         assert len(sent) < 5000
@@ -381,7 +381,7 @@ def test_a_reset_is_refused_while_the_arm_moves_or_is_held_elsewhere(moving):
     assert moving.state.fault is Fault.TRACKING
 
     def reset():
-        moving.wish(mode=Mode.HOLD, resets=moving.command.resets + 1)
+        moving.wish(mode=ServoMode.HOLD, resets=moving.command.resets + 1)
         while not moving.loop.reset_due(moving.command):
             moving.tick()
         moving.loop.try_reset(moving.command, moving.arm, "")
@@ -399,7 +399,7 @@ def test_a_slowed_robot_follows_the_same_path_slower_and_the_next_plan_alike(ben
     for each, scaling in ((full, 1.0), (bench, 0.4)):
         each.change_arm(speed_scaling=scaling)
         each.tick()
-        each.enable(Mode.CHUNK)
+        each.enable(ServoMode.CHUNK)
         each.chunk = chunk_aside(each.now_ns)
     ahead = full.ticks(400)
     slowed = bench.ticks(800)
@@ -416,16 +416,16 @@ def test_a_slowed_robot_follows_the_same_path_slower_and_the_next_plan_alike(ben
 def test_a_paused_robot_is_sent_no_motion_and_does_not_go_on_with_an_old_plan(bench, scaling):
     bench.change_arm(speed_scaling=scaling)
     bench.tick()
-    bench.enable(Mode.CHUNK)
+    bench.enable(ServoMode.CHUNK)
     bench.chunk = chunk_aside(bench.now_ns)
     assert rests(bench.ticks(1600))
-    assert bench.state.mode is Mode.HOLD
+    assert bench.state.mode is ServoMode.HOLD
 
     bench.change_arm(speed_scaling=1.0)
     assert rests(bench.ticks(300))
 
 
-@pytest.mark.parametrize("mode", [Mode.TWIST, Mode.JOINTS])
+@pytest.mark.parametrize("mode", [ServoMode.TWIST, ServoMode.JOINTS])
 def test_hands_and_the_way_home_are_slowed_too(mode):
     fastest = []
     for scaling in (1.0, 0.5):
@@ -457,7 +457,7 @@ def test_a_reset_is_refused_while_its_cause_stands(moving, problem, words):
     assert moving.state.fault is Fault.SAFETY_STOP
     assert moving.state.fault_text.endswith(words)
     assert moving.state.resets_done == moving.command.resets
-    moving.enable(Mode.TWIST)
+    moving.enable(ServoMode.TWIST)
     assert moving.tick() is None
 
 
@@ -515,7 +515,12 @@ def test_the_state_tells_what_was_measured_and_what_was_commanded(moving):
     np.testing.assert_array_equal(state.target.position, target.pose.position)
     measured = KINEMATICS.tcp_pose(moving.arm.joints)
     np.testing.assert_array_equal(state.tool.position, measured.position)
-    assert (state.mode, state.moving, state.ready, state.busy) == (Mode.TWIST, True, True, False)
+    assert (state.mode, state.moving, state.ready, state.busy) == (
+        ServoMode.TWIST,
+        True,
+        True,
+        False,
+    )
     assert state.robot_time_s == pytest.approx(moving.now_ns * 1e-9)
     assert state.ticks == 63
 
@@ -527,7 +532,7 @@ def test_an_arm_of_seven_joints_is_led_and_reported_at_its_own_rate():
     servo = Servo(kinematics, limits, 0.001, RIG.servo.blend_s, joints, 0.0)
     loop = ServoLoop(kinematics, servo, Guard(limits, 0.1, 0.1), joints)
     arm = ArmState(0.0, joints, np.zeros(7), SafetyState.NORMAL, True, 1.0)
-    command = Command(START_NS, Mode.HOLD, 0, 0, False, STILL, 0, 0.0)
+    command = Command(START_NS, ServoMode.HOLD, 0, 0, False, STILL, 0, 0.0)
     start = kinematics.tcp_pose(joints).position
     for i in range(401):
         now_ns = START_NS + i * 1_000_000
@@ -535,7 +540,7 @@ def test_an_arm_of_seven_joints_is_led_and_reported_at_its_own_rate():
         command = dataclasses.replace(command, heartbeat_ns=now_ns)
         if i > 0:
             command = dataclasses.replace(
-                command, mode=Mode.TWIST, enables=1, twist=ASIDE, twist_ns=now_ns
+                command, mode=ServoMode.TWIST, enables=1, twist=ASIDE, twist_ns=now_ns
             )
         tick = loop.tick(now_ns, arm, command, None)
         arm = dataclasses.replace(arm, joints=tick.target.joints)

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from carp_ros.control.command import Link
+from carp_ros.control.command import ServoLink
 from carp_ros.servo.servo_process import EXIT_DEVICE
 from carp_ros.system.bringup import rig_path
 
 HANGS = """
 import time
-from carp_ros.control.command import Link
+from carp_ros.control.command import ServoLink
 from carp_ros.servo import servo_process
 from carp_ros.system.bringup import rig_path
 from carp_ros.rig import load_rig
@@ -27,14 +27,14 @@ class Arm:
         while True:
             time.sleep(1.0)
 
-link = Link({name!r}, create=False)
+link = ServoLink({name!r}, create=False)
 servo_process.ServoProcess(load_rig(rig_path("ur5e_sim")), link, Arm()).run()
 """
 
 
 @pytest.fixture
 def link():
-    made = Link(f"test_{os.getpid()}_hung", create=True)
+    made = ServoLink(f"test_{os.getpid()}_hung", create=True)
     yield made
     made.unlink()
 

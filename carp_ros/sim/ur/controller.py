@@ -23,7 +23,7 @@ MOST_PAUSE_S = 0.1  # a busy machine's; after a longer one whoever commands has 
 _PROGRAM_HEAD = "def rtde_control():"
 
 
-class Runtime(IntEnum):
+class RuntimeState(IntEnum):
     """What the program does, in the numbering of RTDE `runtime_state`."""
 
     STOPPED = 1
@@ -69,7 +69,7 @@ class Controller:
         self.safety = SafetyController(unlock_delay_s, power_delay_s)
         self.fingers = RobotiqFingers()
         self.point = SetPoint(np.array(plant.joints), np.zeros(len(robot.joint_names)))
-        self.runtime = Runtime.STOPPED
+        self.runtime = RuntimeState.STOPPED
         self.remote_control = True
         self.messages: list[bytes] = []
         self.fastest_rad_s = 0.0
@@ -92,13 +92,13 @@ class Controller:
         """End the program; the arm slows down to standstill."""
         self._program = None
         self._starts_at_s = None
-        self.runtime = Runtime.STOPPED
+        self.runtime = RuntimeState.STOPPED
 
     def protective_stop(self) -> None:
         """Stop as after a collision: the program is paused until it is replaced."""
         self.safety.protective_stop(self.time_s)
-        if self.runtime is Runtime.PLAYING:
-            self.runtime = Runtime.PAUSED
+        if self.runtime is RuntimeState.PLAYING:
+            self.runtime = RuntimeState.PAUSED
 
     def emergency_stop(self) -> None:
         """Press the emergency stop."""
@@ -162,10 +162,10 @@ class Controller:
             self._program = ControlProgram(
                 self._robot, self.registers, self.kinematics, self.point, self.protective_stop
             )
-            self.runtime = Runtime.PLAYING
+            self.runtime = RuntimeState.PLAYING
 
     def _run_program(self) -> None:
-        if self._program is None or self.runtime is not Runtime.PLAYING:
+        if self._program is None or self.runtime is not RuntimeState.PLAYING:
             return
         try:
             self._program.cycle()
@@ -178,7 +178,7 @@ class Controller:
 
     def _move(self) -> None:
         joints, velocities = self.point.joints, self.point.velocities
-        if self._program is None or self.runtime is not Runtime.PLAYING:
+        if self._program is None or self.runtime is not RuntimeState.PLAYING:
             if not self.point.steady:
                 self._brake.step(self.point)
             return

@@ -5,7 +5,7 @@ Source: Universal Robots, "Dashboard Server e-Series". Only what ur-rtde and our
 
 from __future__ import annotations
 
-from carp_ros.sim.ur.controller import Controller, Runtime
+from carp_ros.sim.ur.controller import Controller, RuntimeState
 
 GREETING = b"Connected: Universal Robots Dashboard Server\n"
 
@@ -39,7 +39,7 @@ class DashboardConnection:
         if command in ("safetymode", "safetystatus"):
             return f"{line.capitalize()}: {c.safety.safety_mode.name}"
         if command == "running":
-            return f"Program running: {str(c.runtime is Runtime.PLAYING).lower()}"
+            return f"Program running: {str(c.runtime is RuntimeState.PLAYING).lower()}"
         if command == "programstate":
             return f"{c.runtime.name} rtde_control"
         return self._act(command)

@@ -17,7 +17,7 @@ from carp_ros.sim.ur.statistics import TickStatistics
 
 
 @dataclass
-class Link:
+class LinkFaults:
     """What the network does to the robot's ports; the fault port itself always answers.
 
     Attributes:
@@ -33,7 +33,9 @@ class Link:
 class FaultConnection:
     """One client of the fault port."""
 
-    def __init__(self, controller: Controller, link: Link, statistics: TickStatistics) -> None:
+    def __init__(
+        self, controller: Controller, link: LinkFaults, statistics: TickStatistics
+    ) -> None:
         self._controller = controller
         self._link = link
         self._statistics = statistics

@@ -41,7 +41,7 @@ class SetPoint:
         return not self.velocities.any()
 
 
-class Motion(Protocol):
+class ProgramMotion(Protocol):
     """One way to move the set-point."""
 
     def step(self, point: SetPoint) -> bool:

@@ -17,7 +17,7 @@ from carp_ros.errors import CarpError
 from carp_ros.robots import Robot
 from carp_ros.sim.servoj import ServoJ
 from carp_ros.sim.ur.kinematics import UrKinematics
-from carp_ros.sim.ur.motion import Motion, Move, Servo, SetPoint, Speed, Stop
+from carp_ros.sim.ur.motion import Move, ProgramMotion, Servo, SetPoint, Speed, Stop
 from carp_ros.sim.ur.plant import CYCLE_S
 from carp_ros.sim.ur.registers import Registers
 from carp_ros.types import Array
@@ -67,7 +67,7 @@ class ControlProgram:
         self._point = point
         self._executing = False
         self._blocked = False
-        self.motion: Motion | None = None
+        self.motion: ProgramMotion | None = None
         self.watchdog_s: float | None = None
         self.ended = False
         registers.output_int[2] = 0
@@ -167,7 +167,7 @@ class ControlProgram:
         self.motion = Stop(self._registers.input_double[0])
         self._blocked = True
 
-    def _refuse_second_motion(self, kind: type[Motion]) -> None:
+    def _refuse_second_motion(self, kind: type[ProgramMotion]) -> None:
         if self.motion is not None and not isinstance(self.motion, kind):
             raise ProgramError("Another thread is already controlling the robot")
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from carp_ros.errors import DeviceError
 from carp_ros.sim.ur.controller import MOST_PAUSE_S, Controller
 from carp_ros.sim.ur.dashboard import GREETING, DashboardConnection
-from carp_ros.sim.ur.fault_port import FaultConnection, Link
+from carp_ros.sim.ur.fault_port import FaultConnection, LinkFaults
 from carp_ros.sim.ur.plant import CYCLE_S
 from carp_ros.sim.ur.robotiq import RobotiqConnection
 from carp_ros.sim.ur.rtde import RtdeConnection, RtdeError
@@ -59,7 +59,7 @@ class Server:
 
     def __init__(self, controller: Controller, host: str, fault_port: int) -> None:
         self._controller = controller
-        self._link = Link()
+        self._link = LinkFaults()
         self._statistics = TickStatistics()
         self._poll = select.poll()
         self._listeners: dict[int, tuple[socket.socket, Callable[[], Connection]]] = {}

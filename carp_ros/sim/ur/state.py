@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from carp_ros.sim.ur.controller import Controller, Runtime
+from carp_ros.sim.ur.controller import Controller, RuntimeState
 from carp_ros.sim.ur.rtde import Output
 from carp_ros.sim.ur.safety import RobotMode
 
@@ -50,7 +50,7 @@ def output_variables(controller: Controller) -> dict[str, Output]:
         "safety_status_bits": Output("UINT32", lambda: (c.safety.status_bits,)),
         "robot_status_bits": Output("UINT32", lambda: (_robot_status_bits(c),)),
         "runtime_state": Output("UINT32", lambda: (c.runtime,)),
-        "speed_scaling": Output("DOUBLE", lambda: (float(c.runtime is Runtime.PLAYING),)),
+        "speed_scaling": Output("DOUBLE", lambda: (float(c.runtime is RuntimeState.PLAYING),)),
         "target_speed_fraction": Output("DOUBLE", lambda: (c.point.speed_fraction,)),
     }
     for kind, names in _ZERO.items():
@@ -66,7 +66,7 @@ def output_variables(controller: Controller) -> dict[str, Output]:
 
 def _robot_status_bits(controller: Controller) -> int:
     powered = controller.safety.robot_mode is not RobotMode.POWER_OFF
-    return int(powered) | 2 * (controller.runtime is Runtime.PLAYING)
+    return int(powered) | 2 * (controller.runtime is RuntimeState.PLAYING)
 
 
 def _constant(numbers: Sequence[float]) -> Callable[[], Sequence[float]]:

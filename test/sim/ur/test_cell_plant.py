@@ -11,7 +11,7 @@ from carp_ros.sim.cell import Cell
 from carp_ros.sim.tasks import task_named
 from carp_ros.sim.ur import program, robotiq
 from carp_ros.sim.ur.cell_plant import CellPlant
-from carp_ros.sim.ur.controller import Controller, Runtime
+from carp_ros.sim.ur.controller import Controller, RuntimeState
 from carp_ros.sim.ur.plant import CYCLE_S
 
 
@@ -47,7 +47,7 @@ def test_a_killed_program_lets_the_arm_slow_down_by_physics(controller):
     moving = run(controller, 0.5)
     controller.stop_program()
     stopping = run(controller, 0.5)
-    assert controller.runtime is Runtime.STOPPED
+    assert controller.runtime is RuntimeState.STOPPED
     speeds = np.diff(np.vstack([moving[-2:], stopping])[:, 0]) / CYCLE_S
     assert speeds[0] == pytest.approx(0.5, rel=0.02)
     assert np.abs(np.diff(speeds)).max() / CYCLE_S < 25.0  # rad/s2: no teleport, no jolt

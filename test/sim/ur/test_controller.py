@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from carp_ros.hardware.ur_safety import UrSafetyMode
 from carp_ros.robots import UR5E
 from carp_ros.sim.ur import program
-from carp_ros.sim.ur.controller import Controller, Runtime
+from carp_ros.sim.ur.controller import Controller, RuntimeState
 from carp_ros.sim.ur.plant import CYCLE_S, KinematicPlant
 from carp_ros.sim.ur.safety import RobotMode
 
@@ -63,9 +63,9 @@ def test_the_program_plays_a_moment_after_its_upload():
     cell = Cell()
     cell.controller.upload(PROGRAM)
     cell.run(0.02)
-    assert cell.controller.runtime is Runtime.STOPPED
+    assert cell.controller.runtime is RuntimeState.STOPPED
     cell.run(0.06)
-    assert (cell.controller.runtime, cell.answer) == (Runtime.PLAYING, program.READY)
+    assert (cell.controller.runtime, cell.answer) == (RuntimeState.PLAYING, program.READY)
 
 
 def test_a_program_that_replaces_another_waits_until_the_arm_stands():
@@ -75,7 +75,7 @@ def test_a_program_that_replaces_another_waits_until_the_arm_stands():
     cell.send(0)
     cell.controller.upload(PROGRAM)
     slowing = steps(cell.run(0.2))
-    assert cell.controller.runtime is Runtime.PLAYING
+    assert cell.controller.runtime is RuntimeState.PLAYING
     assert np.abs(np.diff(slowing)).max() < 11.0 * CYCLE_S**2  # never a jolt beyond 11 rad/s2
 
 
@@ -83,7 +83,7 @@ def test_other_programs_are_not_run():
     cell = Cell()
     cell.controller.upload("def dance():\n  popup()\nend\n")
     cell.run(0.1)
-    assert cell.controller.runtime is Runtime.STOPPED
+    assert cell.controller.runtime is RuntimeState.STOPPED
     assert b"only ur-rtde" in cell.controller.messages[0]
 
 
@@ -121,7 +121,7 @@ def test_a_pose_out_of_reach_ends_the_program():
     cell = Cell().start()
     cell.send(program.MOVE_L, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.25, 1.0)
     cell.run(0.01)
-    assert cell.controller.runtime is Runtime.STOPPED
+    assert cell.controller.runtime is RuntimeState.STOPPED
     assert any(b"unable to find a solution" in text for text in cell.controller.messages)
 
 
@@ -152,9 +152,9 @@ def test_the_watchdog_stops_the_program_and_the_arm_slows_down():
     cell.run(CYCLE_S)
     cell.speed(0.5, 0.0, 0.0, 0.0, 0.0, 0.0)
     cell.run(0.048)
-    assert cell.controller.runtime is Runtime.PLAYING
+    assert cell.controller.runtime is RuntimeState.PLAYING
     slowing = steps(cell.run(0.2))
-    assert cell.controller.runtime is Runtime.STOPPED
+    assert cell.controller.runtime is RuntimeState.STOPPED
     assert slowing[-1] == 0.0
     assert 0.0 < slowing[6] < 0.5 * CYCLE_S  # it decelerates; it does not freeze
 
@@ -171,7 +171,7 @@ def test_two_motions_at_once_end_the_program():
     cell.run(0.01)
     cell.send(program.MOVE_J, *(HOME + 0.1), 1.0, 1.0)
     cell.run(0.01)
-    assert cell.controller.runtime is Runtime.STOPPED
+    assert cell.controller.runtime is RuntimeState.STOPPED
     assert any(b"Another thread" in text for text in cell.controller.messages)
 
 
@@ -181,10 +181,10 @@ def test_a_protective_stop_pauses_the_program_for_good():
     cell.run(0.3)
     cell.controller.protective_stop()
     assert steps(cell.run(0.2))[-1] == 0.0
-    assert cell.controller.runtime is Runtime.PAUSED
+    assert cell.controller.runtime is RuntimeState.PAUSED
     assert cell.controller.safety.unlock(cell.controller.time_s) is None
     assert steps(cell.run(0.2)).max() == 0.0
-    assert cell.controller.runtime is Runtime.PAUSED
+    assert cell.controller.runtime is RuntimeState.PAUSED
 
 
 def test_a_protective_stop_is_not_unlocked_too_early():
@@ -200,7 +200,7 @@ def test_nothing_plays_while_the_arm_is_stopped():
     cell = Cell()
     cell.controller.protective_stop()
     cell.start()
-    assert cell.controller.runtime is Runtime.STOPPED
+    assert cell.controller.runtime is RuntimeState.STOPPED
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_target_that_is_no_number_ends_the_program_without_motion():
     cell = Cell().start()
     cell.servo(np.full(6, np.nan))
     assert steps(cell.run(0.1)).max() == 0.0
-    assert cell.controller.runtime is Runtime.STOPPED
+    assert cell.controller.runtime is RuntimeState.STOPPED
 
 
 def test_after_an_emergency_stop_power_and_brakes_come_back_in_order():
@@ -295,5 +295,5 @@ def test_commands_that_a_paused_machine_missed_do_not_move_the_arm(slept_s, play
     cell.controller.slept(slept_s)
     cell.servo(HOME + 0.2)  # what lay in the sockets meanwhile
     moved = cell.run(0.03)
-    assert (cell.controller.runtime is Runtime.PLAYING) is plays
+    assert (cell.controller.runtime is RuntimeState.PLAYING) is plays
     assert steps(moved).any() == plays

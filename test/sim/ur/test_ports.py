@@ -12,7 +12,7 @@ from carp_ros.robots import UR5E
 from carp_ros.sim.ur import robotiq
 from carp_ros.sim.ur.controller import Controller
 from carp_ros.sim.ur.dashboard import DashboardConnection
-from carp_ros.sim.ur.fault_port import FaultConnection, Link
+from carp_ros.sim.ur.fault_port import FaultConnection, LinkFaults
 from carp_ros.sim.ur.plant import CYCLE_S, KinematicPlant
 from carp_ros.sim.ur.robotiq import RobotiqConnection, RobotiqFingers
 from carp_ros.sim.ur.script import ScriptConnection
@@ -156,7 +156,7 @@ def test_what_the_gripper_does_not_understand_is_a_question_mark(line):
 
 
 def inject(controller: Controller, request: str) -> dict:
-    connection = FaultConnection(controller, Link(), TickStatistics())
+    connection = FaultConnection(controller, LinkFaults(), TickStatistics())
     return json.loads(connection.receive(request.encode() + b"\n"))
 
 
