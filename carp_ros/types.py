@@ -72,7 +72,7 @@ class Twist:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A plan: N tool poses in the base frame and gripper openings, each due at its own time.
+    """A plan: N tool poses in the base frame and gripper closures, each due at its own time.
 
     Attributes:
         stamp_ns: When the light of the observation behind this plan hit the sensor.
@@ -232,9 +232,9 @@ class Intrinsics:
 
 @dataclass(frozen=True, slots=True)
 class GripperState:
-    """One reading of the gripper: `opening` 0 open to 1 closed, `holding` while it grasps."""
+    """One reading of the gripper: `closure` 0 open to 1 closed, `holding` while it grasps."""
 
-    opening: float
+    closure: float
     holding: bool
 
 
@@ -264,7 +264,7 @@ class Observation:
         images: By camera, RGB of shape (H, W, 3), uint8.
         image_stamps_ns: By camera, when each was captured; within the skew limit of `stamp_ns`.
         tool: `base_from_tcp`, interpolated to `stamp_ns`.
-        gripper: Measured opening at `stamp_ns`, 0 open to 1 closed.
+        gripper: Measured closure at `stamp_ns`, 0 open to 1 closed.
         joints: Measured, interpolated to `stamp_ns`, of shape (J,) in [rad].
         numbers: Of a state that no arm here has, for policies of a free layout; else None.
     """

@@ -74,7 +74,7 @@ def main() -> int:
 
     def observe() -> Observation:
         return Observation(
-            cell.time_ns, {}, {}, cell.tcp_pose, cell.gripper_opening, cell.joints.copy()
+            cell.time_ns, {}, {}, cell.tcp_pose, cell.gripper_closure, cell.joints.copy()
         )
 
     agent = PolicyAgent(GoTo(goal_m), rig.limits, observe, lambda: False, Pace())

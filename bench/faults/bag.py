@@ -447,7 +447,7 @@ def judge_rows(episode: dict[str, Any], name: str, facts: dict[str, Any]) -> lis
             off = np.abs(np.array(row[column]) - true)
             if (
                 column == "observation.state"
-            ):  # the gripper's opening has no stamp: the latest counts
+            ):  # the gripper's closure has no stamp: the latest counts
                 off[9] = max(0.0, off[9] - _OPENING / seconds)
             if np.nanmax(off) > 2e-3:
                 found.append(f"row {index} at {s:.3f} s: {column} is {np.nanmax(off):.3g} off")

@@ -366,7 +366,7 @@ def _chunk(chance: Chance, watch: Watch) -> tuple[Topics, str]:
     at = np.array(watch.position)
     value = FLOATS[int(chance.integers(len(FLOATS)))]
     place = int(chance.integers(max(steps, 1)))
-    points, openings = [], []
+    points, closures = [], []
     for k in range(steps):
         x, y, z = at + np.array([0.002 * k % 0.05, 0.0, 0.0])
         if act == "far":
@@ -386,12 +386,12 @@ def _chunk(chance: Chance, watch: Watch) -> tuple[Topics, str]:
         after = Duration(sec=math.floor(seconds), nanosec=int((seconds % 1) * 1e9) % 10**9)
         moves = [move, move] if act == "two transforms" and k == place else [move]
         points.append(MultiDOFJointTrajectoryPoint(transforms=moves, time_from_start=after))
-        opening = value if act == "gripper" and k == place else 0.5
-        openings.append(JointTrajectoryPoint(positions=[opening], time_from_start=after))
+        closure = value if act == "gripper" and k == place else 0.5
+        closures.append(JointTrajectoryPoint(positions=[closure], time_from_start=after))
     poses = MultiDOFJointTrajectory(joint_names=["tcp"], points=points)
-    gripper = JointTrajectory(joint_names=["gripper"], points=openings)
+    gripper = JointTrajectory(joint_names=["gripper"], points=closures)
     if act == "lengths":
-        gripper.points = openings[:-1]
+        gripper.points = closures[:-1]
     if act == "names":
         poses.joint_names = [[], ["tcp", "tcp"], ["x" * 5000]][place % 3]
     stamp, when = _stamp(chance, watch) if act == "stamp" else (Time(), "now")

@@ -95,7 +95,7 @@ class Command:
         leave: Whether the servo process shall end.
         twist: Wanted tool velocity, while `mode` is TWIST.
         twist_ns: When the operator gave it.
-        gripper: Wanted opening, 0 open to 1 closed, while `mode` is TWIST.
+        gripper: Wanted closure, 0 open to 1 closed, while `mode` is TWIST.
     """
 
     heartbeat_ns: int
@@ -183,7 +183,7 @@ class ServoState:
         joints, velocities: Measured, of shape (J,) in [rad] and [rad/s].
         target_joints: Commanded, of shape (J,) in [rad].
         tool, target: `base_from_tcp` of the measured and the commanded joints.
-        gripper: Commanded opening, 0 open to 1 closed.
+        gripper: Commanded closure, 0 open to 1 closed.
         mode: Which motion runs.
         moving: Whether the commanded joints move.
         ready: Whether the arm executes commands.

@@ -49,7 +49,7 @@ class Motion(Protocol):
         ...
 
     def gripper(self, now_ns: int) -> float | None:
-        """Return the gripper opening wanted now, 0 to 1; None to leave it."""
+        """Return the gripper closure wanted now, 0 to 1; None to leave it."""
         ...
 
 
@@ -102,7 +102,7 @@ class TwistMotion:
         return self._drive.follow(self._wanted, reference)
 
     def gripper(self, now_ns: int) -> float | None:
-        """Return the opening that came with the twist."""
+        """Return the closure that came with the twist."""
         return self._gripper
 
 
@@ -124,7 +124,7 @@ class ChunkMotion:
         self._schedule = schedule
         self._lag_ns = lag_ns
         self._end_ns = schedule.end_ns + round(timeout_s * 1e9)
-        self._due, self._opening = self._sample(start_ns)
+        self._due, self._closure = self._sample(start_ns)
 
     def velocities(self, reference: Reference, now_ns: int) -> Array | None:
         """Return the velocities that carry the reference to the pose due now."""
@@ -133,19 +133,19 @@ class ChunkMotion:
         if plan_ns > self._end_ns or now_ns > self._end_ns + _MOST_STRETCH_NS:
             return None
         before = self._due
-        self._due, self._opening = self._sample(plan_ns)
+        self._due, self._closure = self._sample(plan_ns)
         passed_s = self._drive.period_s * max(clock.scaling, LEAST_SCALING)
         feed_forward = pose_difference(before, self._due) / passed_s
         behind = pose_difference(reference.pose, before)
         return self._drive.follow(feed_forward + self._drive.tool.approach(behind), reference)
 
     def gripper(self, now_ns: int) -> float | None:
-        """Return the opening due now."""
-        return self._opening
+        """Return the closure due now."""
+        return self._closure
 
     def _sample(self, now_ns: int) -> tuple[Pose, float]:
-        pose, opening = self._schedule.sample(now_ns)
-        return Pose(self._drive.tool.inside(pose.position), pose.quaternion), opening
+        pose, closure = self._schedule.sample(now_ns)
+        return Pose(self._drive.tool.inside(pose.position), pose.quaternion), closure
 
 
 class JointMotion:

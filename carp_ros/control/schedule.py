@@ -72,7 +72,7 @@ class PosePath:
         self._cubics = _Cubic.of(rises, starts, ends)
 
     def sample(self, now_ns: int) -> tuple[Pose, float]:
-        """Return the pose and the gripper opening due at `now_ns`."""
+        """Return the pose and the gripper closure due at `now_ns`."""
         t_s = (now_ns - self.start_ns) * 1e-9
         last = len(self._times_s) - 1
         if t_s <= 0.0 or last == 0:
@@ -138,7 +138,7 @@ class Schedule:
         self._fade = _Fade(now_ns, over_s, offset, cubic)
 
     def sample(self, now_ns: int) -> tuple[Pose, float]:
-        """Return the pose and the gripper opening due at `now_ns`."""
+        """Return the pose and the gripper closure due at `now_ns`."""
         due, gripper = self._path.sample(now_ns)
         offset = self._fade.sample(now_ns)
         if offset is None:

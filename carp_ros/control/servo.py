@@ -105,7 +105,7 @@ class Servo:
 
     @property
     def gripper(self) -> float:
-        """The commanded opening, 0 open to 1 closed."""
+        """The commanded closure, 0 open to 1 closed."""
         return self._gripper
 
     def stop(self) -> None:
@@ -162,8 +162,8 @@ class Servo:
             self._motion, self._mode = None, ServoMode.HOLD
             wanted = np.zeros_like(here.velocities)
         else:
-            opening = self._motion.gripper(now_ns)
-            self._gripper = self._gripper if opening is None else opening
+            closure = self._motion.gripper(now_ns)
+            self._gripper = self._gripper if closure is None else closure
         velocities = self._one_tick_towards(wanted)
         if velocities.any():
             self._advance(velocities)

@@ -30,8 +30,8 @@ def see(cell: Cell, cameras: Cameras, names: tuple[str, ...]) -> Observation:
     """
     images = {name: cameras.render(name) for name in names}
     stamps_ns = dict.fromkeys(names, cell.time_ns)
-    opening = cell.gripper_opening
-    return Observation(cell.time_ns, images, stamps_ns, cell.tcp_pose, opening, cell.joints)
+    closure = cell.gripper_closure
+    return Observation(cell.time_ns, images, stamps_ns, cell.tcp_pose, closure, cell.joints)
 
 
 @dataclass(frozen=True)

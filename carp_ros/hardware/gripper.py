@@ -18,8 +18,8 @@ class Gripper(Protocol):
         """
         ...
 
-    def move(self, opening: float) -> None:
-        """Start towards `opening`, 0 open to 1 closed, and return at once.
+    def move(self, closure: float) -> None:
+        """Start towards `closure`, 0 open to 1 closed, and return at once.
 
         Raises:
             DeviceError: If the link is gone or the gripper reports a fault.

@@ -56,13 +56,13 @@ class RobotiqGripper:
         self._set(ACT=1)
         self._await("STA", _ACTIVE)
 
-    def move(self, opening: float) -> None:
-        """Start towards `opening`, 0 open to 1 closed, and return at once.
+    def move(self, closure: float) -> None:
+        """Start towards `closure`, 0 open to 1 closed, and return at once.
 
         Raises:
             DeviceError: If the link is gone or the gripper reports a fault.
         """
-        counts = self._open_counts + round(self._span * min(max(opening, 0.0), 1.0))
+        counts = self._open_counts + round(self._span * min(max(closure, 0.0), 1.0))
         speed, force = (round(255 * x) for x in (self._config.speed, self._config.force))
         self._set(POS=counts, SPE=speed, FOR=force, GTO=1)
         self._requested_counts = counts
@@ -78,8 +78,8 @@ class RobotiqGripper:
             raise DeviceError(f"gripper fault {fault}; see its manual, then connect again")
         # OBJ speaks of the last request that the gripper echoes, not of one still on its way.
         current = self._requested_counts in (None, echo)
-        opening = min(max((counts - self._open_counts) / self._span, 0.0), 1.0)
-        return GripperState(opening, current and stop in _STOPPED_BY_OBJECT)
+        closure = min(max((counts - self._open_counts) / self._span, 0.0), 1.0)
+        return GripperState(closure, current and stop in _STOPPED_BY_OBJECT)
 
     def close(self) -> None:
         """Close the socket; the fingers stay as they are."""

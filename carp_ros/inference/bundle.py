@@ -69,7 +69,7 @@ class Golden:
         file, sha256: As of every file; an NPZ archive.
         position_tolerance_m: Of each step's tool position.
         rotation_tolerance_rad: Of each step's tool rotation, by the angle between.
-        gripper_tolerance: Of each step's opening.
+        gripper_tolerance: Of each step's closure.
         joint_tolerance_rad: Of each joint of each step.
         share_tolerance: Of an action that moves no arm: of the range that training saw.
     """

@@ -1,7 +1,7 @@
 """What the numbers of a state and of an action mean: described by the dataset, not by a constant.
 
-Two layouts can move an arm: `tool`, a pose of the tool and a gripper opening, and `joints`, the
-arm's joint positions and a gripper opening. Numbers of any other meaning are `free`: a policy of
+Two layouts can move an arm: `tool`, a pose of the tool and a gripper closure, and `joints`, the
+arm's joint positions and a gripper closure. Numbers of any other meaning are `free`: a policy of
 theirs can be trained, exported, run from Python and evaluated, and moves no arm.
 """
 
@@ -128,7 +128,7 @@ def vector_from_tool(tool: Pose, gripper: float) -> Array:
 
 
 def tool_from_vector(vector: Array) -> tuple[Pose, float]:
-    """Return the pose and the opening of a vector of shape (10,); the inverse of the above.
+    """Return the pose and the closure of a vector of shape (10,); the inverse of the above.
 
     A network's rot6d is not a rotation's exactly; the nearest Gram-Schmidt frame is taken.
     """

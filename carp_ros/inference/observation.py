@@ -51,7 +51,7 @@ class ObservationBuffer:
         }
         self._tool = Track[Pose]("tool pose", history_s, STATE_GAP_S)
         self._joints = Track[Array]("joint state", history_s, STATE_GAP_S)
-        self._gripper = Track[float]("gripper opening", history_s, STATE_GAP_S)
+        self._gripper = Track[float]("gripper closure", history_s, STATE_GAP_S)
         # an observation waits for each of these; of the gripper it takes what it has
         self._awaited = (*self._images.values(), self._tool, self._joints)
 
@@ -67,9 +67,9 @@ class ObservationBuffer:
         """Add measured joint positions, of shape (J,) in [rad]."""
         self._joints.take(stamp_ns, joints)
 
-    def take_gripper(self, stamp_ns: int, opening: float) -> None:
-        """Add a measured opening, 0 open to 1 closed, stamped as it arrives."""
-        self._gripper.take(stamp_ns, opening)
+    def take_gripper(self, stamp_ns: int, closure: float) -> None:
+        """Add a measured closure, 0 open to 1 closed, stamped as it arrives."""
+        self._gripper.take(stamp_ns, closure)
 
     @property
     def newest_ns(self) -> int:

@@ -37,7 +37,7 @@ class ChunkIntake:
         self.watch(now_ns)
 
     def take_gripper(self, msg: JointTrajectory, now_ns: int) -> None:
-        """Take the openings, at steady time `now_ns`."""
+        """Take the closures, at steady time `now_ns`."""
         self._join(self._pairing.take_second(time_from_msg(msg.header.stamp), msg, now_ns))
         self.watch(now_ns)
 

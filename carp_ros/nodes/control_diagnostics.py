@@ -81,5 +81,5 @@ def gripper_status(gripper: GripperFollower) -> DiagnosticStatus:
     if gripper.problem or gripper.state is None:
         return status("control: gripper", ERROR, gripper.problem)
     state = gripper.state
-    values = {"opening": f"{state.opening:.2f}", "holding": state.holding}
+    values = {"closure": f"{state.closure:.2f}", "holding": state.holding}
     return status("control: gripper", OK, "connected", values)

@@ -51,4 +51,4 @@ class ControlPublishers:
         if self._ticks % _GRIPPER_TICKS == 0:
             self._gripper_command.publish(Float64(data=state.gripper))
             if gripper is not None:
-                self._gripper_state.publish(Float64(data=gripper.opening))
+                self._gripper_state.publish(Float64(data=gripper.closure))

@@ -14,9 +14,9 @@ _SMALLEST_CHANGE = 0.004  # one count of 0 to 255
 
 
 class GripperFollower:
-    """Sends the newest wanted opening, and keeps the newest state.
+    """Sends the newest wanted closure, and keeps the newest state.
 
-    The fingers stand until the wanted opening changes for the first time: whatever they hold when
+    The fingers stand until the wanted closure changes for the first time: whatever they hold when
     the system starts, they go on holding.
 
     Args:
@@ -38,11 +38,11 @@ class GripperFollower:
         """Begin to connect and follow."""
         self._thread.start()
 
-    def want(self, opening: float) -> None:
-        """Set the wanted opening, 0 open to 1 closed."""
+    def want(self, closure: float) -> None:
+        """Set the wanted closure, 0 open to 1 closed."""
         if self._wanted is None:
-            self._sent = opening
-        self._wanted = opening
+            self._sent = closure
+        self._wanted = closure
 
     def stop(self) -> None:
         """Leave the fingers as they are and close the link."""

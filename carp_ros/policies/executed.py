@@ -29,9 +29,9 @@ class ExecutedSteps:
         """Add a target of the tool, `base_from_tcp`, that the arm was sent."""
         self._tools.take(stamp_ns, target)
 
-    def take_gripper(self, stamp_ns: int, opening: float) -> None:
+    def take_gripper(self, stamp_ns: int, closure: float) -> None:
         """Add a gripper command, 0 open to 1 closed."""
-        self._grippers.take(stamp_ns, opening)
+        self._grippers.take(stamp_ns, closure)
 
     def since_last(self, now_ns: int) -> Chunk | None:
         """Return the steps since this was last asked, up to now; None if there is no whole one.
@@ -44,16 +44,16 @@ class ExecutedSteps:
         count = (now_ns - self._until_ns) // self._step_ns if self._until_ns else 1
         count = min(count, len(self._tools.stamps_ns))
         self._until_ns = now_ns
-        times_ns, tools, openings = [], [], []
+        times_ns, tools, closures = [], [], []
         for back in reversed(range(count)):
             at_ns = now_ns - back * self._step_ns
             tool = self._tools.between(at_ns, pose_between)
-            opening = self._grippers.before(at_ns)
-            if isinstance(tool, str) or isinstance(opening, str):
+            closure = self._grippers.before(at_ns)
+            if isinstance(tool, str) or isinstance(closure, str):
                 continue
             times_ns.append(at_ns)
             tools.append(tool)
-            openings.append(opening)
+            closures.append(closure)
         if not times_ns:
             return None
         return Chunk(
@@ -61,5 +61,5 @@ class ExecutedSteps:
             np.array(times_ns, np.int64),
             np.array([tool.position for tool in tools]),
             np.array([tool.quaternion for tool in tools]),
-            np.array(openings),
+            np.array(closures),
         )

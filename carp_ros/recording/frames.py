@@ -66,14 +66,14 @@ class FrameMaker:
         self._reader = reader or MessageReader(robot, cameras)
         self._buffer = ObservationBuffer(cameras, reference, skew_s, _HISTORY_S)
         self._targets = Track[Pose]("target pose", _HISTORY_S, STATE_GAP_S)
-        self._openings = Track[float]("gripper command", _HISTORY_S, STATE_GAP_S)
+        self._closures = Track[float]("gripper command", _HISTORY_S, STATE_GAP_S)
         self._grid = FrameGrid(rate_hz, skew_s, self._frame_at)
         self._takers: dict[str, Callable[[int, Any], None]] = {
             "/joint_states": self._buffer.take_joints,
             "/tool_pose": self._buffer.take_tool,
             "/gripper_state": self._buffer.take_gripper,
             "/target_pose": self._targets.take,
-            "/gripper_command": self._openings.take,
+            "/gripper_command": self._closures.take,
         }
         for camera in cameras:
             self._takers[f"/{camera}/image_raw"] = self._image_taker(camera, camera == reference)
@@ -146,10 +146,10 @@ class FrameMaker:
         target = self._targets.between(stamp_ns, pose_between)
         if isinstance(target, str):
             return target
-        opening = self._openings.between(stamp_ns, _number_between)
-        if isinstance(opening, str):
-            return opening
-        return Frame(observation, vector_from_tool(target, opening))
+        closure = self._closures.between(stamp_ns, _number_between)
+        if isinstance(closure, str):
+            return closure
+        return Frame(observation, vector_from_tool(target, closure))
 
     def _image_taker(self, camera: str, decides: bool) -> Callable[[int, Any], None]:
         def take(stamp_ns: int, image: Any) -> None:

@@ -14,9 +14,9 @@ from carp_ros.recording.mcap_scan import Message
 from carp_ros.recording.message_reader import (
     OneSize,
     Reading,
+    require_closure,
     require_command,
     require_joints,
-    require_opening,
     require_pose,
 )
 from carp_ros.recording.messages import (
@@ -185,7 +185,7 @@ class MappedReader:
     def _add_gripper(self, key: str, part: GripperJoint | GripperNumber | Measured) -> None:
         if isinstance(part, Measured):
             return
-        scale = _opening_between(part.open, part.closed, key == "gripper_command")
+        scale = _closure_between(part.open, part.closed, key == "gripper_command")
         if isinstance(part, GripperNumber):
             self._add(key, part.topic, NUMBERS, f"/{key}", lambda msg: scale(float(msg.data)))
             if part.hold:
@@ -193,11 +193,11 @@ class MappedReader:
             return
         finger = _joints_named((part.joint,))
 
-        def opening(msg: Any) -> float | None:
+        def closure(msg: Any) -> float | None:
             position = finger(msg)
             return None if position is None else scale(float(position[0]))
 
-        self._add(key, part.topic or self._map.joint_states.topic, (JOINTS,), f"/{key}", opening)
+        self._add(key, part.topic or self._map.joint_states.topic, (JOINTS,), f"/{key}", closure)
 
     def _add(
         self, key: str, topic: str, kinds: tuple[str, ...], stream: str, extract: _Extract
@@ -257,27 +257,27 @@ def _pose_of(types: Mapping[str, str], part: PoseTopic, frame: str) -> Callable[
     return pose
 
 
-def _opening_between(
+def _closure_between(
     open_at: float, closed_at: float, is_command: bool
 ) -> Callable[[float], float]:
     """Return what scales a gripper's number to 0 (open) to 1 (closed)."""
 
-    def opening(number: float) -> float:
+    def closure(number: float) -> float:
         scaled = (number - open_at) / (closed_at - open_at)
         try:
-            opening = require_opening(scaled)
-            return require_command(_within(opening)) if is_command else opening
+            closure = require_closure(scaled)
+            return require_command(_within(closure)) if is_command else closure
         except MessageError as error:
             raise MessageError(
                 f"gripper is at {number:g}; expected about {open_at:g} (open) to {closed_at:g}"
                 " (closed), as the map says: put the right numbers there"
             ) from error
 
-    return opening
+    return closure
 
 
-def _within(opening: float) -> float:
-    return min(max(opening, 0.0), 1.0)
+def _within(closure: float) -> float:
+    return min(max(closure, 0.0), 1.0)
 
 
 def _after_ns(part: Measured) -> int:

@@ -137,8 +137,8 @@ class MessageJudge:
     def _take_target(self, stamp_ns: int, received_ns: int, cdr: bytes, target: Pose) -> None:
         self._monitor.take_target(stamp_ns, received_ns, target)
 
-    def _take_gripper(self, stamp_ns: int, received_ns: int, cdr: bytes, opening: float) -> None:
-        self._monitor.take_gripper(stamp_ns, opening)
+    def _take_gripper(self, stamp_ns: int, received_ns: int, cdr: bytes, closure: float) -> None:
+        self._monitor.take_gripper(stamp_ns, closure)
 
     def _take_twist(self, stamp_ns: int, received_ns: int, cdr: bytes, _: Any) -> None:
         self._monitor.take_twist(decode_twist(cdr, self._frame))

@@ -29,11 +29,11 @@ from carp_ros.types import Array, Pose
 
 _FARTHEST_M, _FARTHEST_RAD = 10.0, 100.0  # beyond any arm; such a number is of another unit
 _UNIT_WITHIN = 1e-3  # as of a chunk's quaternions
-_MEASURED_WITHIN = 0.1  # how far a gripper's measured opening may lie beyond its two ends
+_MEASURED_WITHIN = 0.1  # how far a gripper's measured closure may lie beyond its two ends
 
 
 Reading = tuple[str, int, Any]
-"""Our name of the topic, stamp in [ns], and the value: joints, a pose, an opening or a picture."""
+"""Our name of the topic, stamp in [ns], and the value: joints, a pose, a closure or a picture."""
 
 
 class Reader(Protocol):
@@ -79,7 +79,7 @@ class MessageReader:
             "/joint_states": lambda cdr: require_joints(decode_joints(cdr, robot.joint_names)),
             "/tool_pose": lambda cdr: read_pose(cdr, robot.base_frame),
             "/target_pose": lambda cdr: read_pose(cdr, robot.base_frame),
-            "/gripper_state": lambda cdr: require_opening(decode_number(cdr)),
+            "/gripper_state": lambda cdr: require_closure(decode_number(cdr)),
             "/gripper_command": lambda cdr: require_command(decode_number(cdr)),
         }
         for camera in cameras:
@@ -108,7 +108,7 @@ class MessageReader:
         return ((topic.removesuffix("/compressed"), stamp_ns, self.read(topic, cdr)),)
 
     def read(self, topic: str, cdr: bytes) -> Any:
-        """Return a message's value: joints, a pose, an opening or a picture.
+        """Return a message's value: joints, a pose, a closure or a picture.
 
         Raises:
             MessageError: If it is not what its topic promises.
@@ -193,26 +193,26 @@ def require_joints(joints: Array) -> Array:
     return joints
 
 
-def require_opening(opening: float) -> float:
+def require_closure(closure: float) -> float:
     """Return how far a gripper is closed by its own measurement, which may be a little beyond.
 
     Raises:
         MessageError: If it is far beyond, or no number.
     """
-    if not -_MEASURED_WITHIN <= opening <= 1.0 + _MEASURED_WITHIN:  # also false for NaN
+    if not -_MEASURED_WITHIN <= closure <= 1.0 + _MEASURED_WITHIN:  # also false for NaN
         raise MessageError(
-            f"gripper opening is {opening}; expected a finite number, 0 (open) to 1 (closed): scale"
+            f"gripper closure is {closure}; expected a finite number, 0 (open) to 1 (closed): scale"
             " it in the gripper's driver"
         )
-    return opening
+    return closure
 
 
-def require_command(opening: float) -> float:
+def require_command(closure: float) -> float:
     """Return what a gripper is told.
 
     Raises:
         MessageError: If it is not 0 to 1.
     """
-    if not 0.0 <= opening <= 1.0:  # also false for NaN
-        raise MessageError(f"gripper command is {opening}; expected 0 (open) to 1 (closed)")
-    return opening
+    if not 0.0 <= closure <= 1.0:  # also false for NaN
+        raise MessageError(f"gripper command is {closure}; expected 0 (open) to 1 (closed)")
+    return closure

@@ -260,13 +260,13 @@ def encode_chunk(chunk: Chunk, frame: str) -> tuple[bytes, bytes]:
     gripper_points = [
         _make(
             "trajectory_msgs/msg/JointTrajectoryPoint",
-            positions=np.array([opening]),
+            positions=np.array([closure]),
             velocities=nothing,
             accelerations=nothing,
             effort=nothing,
             time_from_start=duration,
         )
-        for opening, duration in zip(chunk.gripper, durations)
+        for closure, duration in zip(chunk.gripper, durations)
     ]
     header = _header(chunk.stamp_ns, frame)
     return (

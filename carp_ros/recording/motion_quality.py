@@ -29,7 +29,7 @@ class MotionQuality:
         self._low = np.array(rig.limits.workspace_min_m) + thresholds.edge_m
         self._high = np.array(rig.limits.workspace_max_m) - thresholds.edge_m
         self._tool: Pose | None = None
-        self._opening: float | None = None
+        self._closure: float | None = None
         self._first_ns: int | None = None
         self._last_ns = 0
         self._twists = self._clipped = 0
@@ -53,12 +53,12 @@ class MotionQuality:
             self.motions += 1
             self._moved(stamp_ns)
 
-    def take_gripper(self, stamp_ns: int, opening: float) -> None:
-        """Take note of the gripper's measured opening."""
-        if self._opening is None:
-            self._opening = opening
-        elif abs(opening - self._opening) > self._thresholds.motion_gripper:
-            self._opening = opening
+    def take_gripper(self, stamp_ns: int, closure: float) -> None:
+        """Take note of the gripper's measured closure."""
+        if self._closure is None:
+            self._closure = closure
+        elif abs(closure - self._closure) > self._thresholds.motion_gripper:
+            self._closure = closure
             self._moved(stamp_ns)
 
     def take_target(self, stamp_ns: int, position: Array) -> None:

@@ -87,10 +87,10 @@ class QualityMonitor:
         self._states["target_pose"].take(stamp_ns, received_ns)
         self._motion.take_target(stamp_ns, target.position)
 
-    def take_gripper(self, stamp_ns: int, opening: float) -> None:
-        """Take note of the gripper's measured opening."""
+    def take_gripper(self, stamp_ns: int, closure: float) -> None:
+        """Take note of the gripper's measured closure."""
         self._gripper_seen = True
-        self._motion.take_gripper(stamp_ns, opening)
+        self._motion.take_gripper(stamp_ns, closure)
 
     def take_twist(self, twist: Twist) -> None:
         """Take note of what the operator's hand asks for."""

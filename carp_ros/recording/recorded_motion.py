@@ -69,7 +69,7 @@ class RecordedMotion:
 
     Attributes:
         target: Commanded tool poses.
-        gripper: Commanded openings at the times of `target`, of shape (N,).
+        gripper: Commanded closures at the times of `target`, of shape (N,).
         tool: Measured tool poses.
     """
 
@@ -158,22 +158,22 @@ def read_motion(folder: Path, frame: str) -> RecordedMotion:
         MessageError: If a message can't be read, or is of another frame.
     """
     poses: dict[str, list[tuple[int, Pose]]] = {"/target_pose": [], "/tool_pose": []}
-    openings: list[tuple[int, float]] = []
+    closures: list[tuple[int, float]] = []
     for topic, stamp_ns, cdr in read_messages(folder):
         if topic in poses:
             poses[topic].append((stamp_ns, read_pose(cdr, frame)))
         elif topic == "/gripper_command":
-            openings.append((stamp_ns, decode_number(cdr)))
+            closures.append((stamp_ns, decode_number(cdr)))
     for topic, found in poses.items():
         if len(found) < 2:
             raise ValueError(f"{folder}: {len(found)} messages on {topic}; expected the arm's path")
-    if not openings:
+    if not closures:
         raise ValueError(f"{folder}: no message on /gripper_command; expected the gripper's path")
     target = _track(poses["/target_pose"], _STEP_NS)
-    openings.sort()
-    opening_times_ns = np.array([stamp_ns for stamp_ns, _ in openings])
-    newest = np.searchsorted(opening_times_ns, target.times_ns, side="right") - 1
-    gripper = np.array([opening for _, opening in openings])[np.maximum(newest, 0)]
+    closures.sort()
+    closure_times_ns = np.array([stamp_ns for stamp_ns, _ in closures])
+    newest = np.searchsorted(closure_times_ns, target.times_ns, side="right") - 1
+    gripper = np.array([closure for _, closure in closures])[np.maximum(newest, 0)]
     return RecordedMotion(target, np.clip(gripper, 0.0, 1.0), _track(poses["/tool_pose"], 1))
 
 

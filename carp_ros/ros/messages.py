@@ -175,9 +175,9 @@ def chunk_from_msgs(poses: MultiDOFJointTrajectory, gripper: JointTrajectory, fr
             f"gripper chunk has {len(gripper.points)} steps; the chunk has {len(poses.points)}"
         )
     transforms = [point.transforms[0] for point in poses.points if len(point.transforms) == 1]
-    openings = [point.positions[0] for point in gripper.points if len(point.positions) == 1]
-    if len(transforms) != len(poses.points) or len(openings) != len(gripper.points):
-        raise MessageError("a chunk's step has no or several poses or openings; expected one each")
+    closures = [point.positions[0] for point in gripper.points if len(point.positions) == 1]
+    if len(transforms) != len(poses.points) or len(closures) != len(gripper.points):
+        raise MessageError("a chunk's step has no or several poses or closures; expected one each")
     after_ns = _times_from_start(poses)
     if _times_from_start(gripper) != after_ns:
         raise MessageError("gripper chunk's steps are due at other times than the chunk's")
@@ -188,7 +188,7 @@ def chunk_from_msgs(poses: MultiDOFJointTrajectory, gripper: JointTrajectory, fr
         times_ns=stamp_ns + np.array(after_ns, dtype=np.int64),
         positions=np.array(translations, dtype=float).reshape(-1, 3),
         quaternions=np.array(rotations, dtype=float).reshape(-1, 4),
-        gripper=np.array(openings, dtype=float),
+        gripper=np.array(closures, dtype=float),
     )
 
 

@@ -145,7 +145,7 @@ class Cell:
         return self.data.qvel[self._qvel]
 
     @property
-    def gripper_opening(self) -> float:
+    def gripper_closure(self) -> float:
         """Where the fingers are: 0 open to 1 closed."""
         return float(np.clip(self.data.qpos[self._driver] / DRIVER_CLOSED_RAD, 0.0, 1.0))
 

@@ -26,7 +26,7 @@ _NEAR_M, _NEAR_RAD = 0.025, 0.15
 _AT_M, _AT_RAD = 0.003, 0.03
 _PRESS_S, _GRIP_S = 0.12, 0.9
 _PATIENCE_S = 8.0  # with one move, before going on regardless
-_OPEN, _CLOSED = 0.08, 0.15  # opening below and above which the gripper did what it was told
+_OPEN, _CLOSED = 0.08, 0.15  # closure below and above which the gripper did what it was told
 _UNSTEADY = 0.10  # of the speed, wandering over about 0.3 s
 _STEP_S = 0.01  # assumed for the first reading
 
@@ -143,8 +143,8 @@ class Demonstrator:
 
     def _grip(self, cell: Cell, grip: Grip, now_ns: int) -> None:
         """Press the button unless the gripper is already so, wait, and press again if in vain."""
-        opening = cell.gripper_opening
-        obeyed = opening > _CLOSED if grip.closed else opening < _OPEN
+        closure = cell.gripper_closure
+        obeyed = closure > _CLOSED if grip.closed else closure < _OPEN
         if now_ns >= self._look_again_ns:
             if obeyed:
                 self._next(now_ns)

@@ -91,9 +91,9 @@ class FaultClient:
         """Undo `block_arm`."""
         self.request("release_arm")
 
-    def block_gripper(self, opening: float) -> None:
-        """Hold the fingers back from closing beyond `opening`, 0 open to 1 closed."""
-        self.request("block_gripper", opening=opening)
+    def block_gripper(self, closure: float) -> None:
+        """Hold the fingers back from closing beyond `closure`, 0 open to 1 closed."""
+        self.request("block_gripper", closure=closure)
 
     def release_gripper(self) -> None:
         """Undo `block_gripper`."""

@@ -129,7 +129,7 @@ class _Arm:
             period_ns * 1e-9,
             rig.servo.blend_s,
             cell.joints,
-            cell.gripper_opening,
+            cell.gripper_closure,
         )
         self._follower = ServoJ(rig.robot, cell.joints, STEP_NS * 1e-9)
         self._cell = cell

@@ -65,7 +65,7 @@ class LockstepRecorder:
             self._write_state(stamp_ns, target)
         if now_ns % _GRIPPER_PERIOD_NS == 0:
             self._write_number("/gripper_command", stamp_ns, target.gripper)
-            self._write_number("/gripper_state", stamp_ns, self._cell.gripper_opening)
+            self._write_number("/gripper_state", stamp_ns, self._cell.gripper_closure)
         for name, taken in self._pictures.items():
             # Counted, not added up: the rate is right though no picture falls between two ticks.
             if now_ns * self._cell.rig.cameras[name].rate_hz >= taken * 1e9:

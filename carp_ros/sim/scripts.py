@@ -103,7 +103,7 @@ SCRIPTS: dict[str, Callable[[Look, np.random.Generator], Script]] = {
 
 def go_home(look: Look, home: Pose) -> Script:
     """Open the gripper and go to where an episode starts, high enough to hit nothing."""
-    if look().gripper_opening > 0.1:
+    if look().gripper_closure > 0.1:
         yield Grip(closed=False)
     tool = look().tcp_pose
     if np.linalg.norm(tool.position - home.position) < 0.03:

@@ -35,8 +35,8 @@ class Hand:
     def gripper_presses(self) -> int:
         """How often the gripper is toggled by what the gestures let through."""
         mapping = TeleopMapping(TeleopConfig())
-        openings = [0.0, *(mapping.map(state, 0).gripper for state in self.seen)]
-        return sum(a != b for a, b in pairwise(openings))
+        closures = [0.0, *(mapping.map(state, 0).gripper for state in self.seen)]
+        return sum(a != b for a, b in pairwise(closures))
 
 
 def test_both_buttons_toggle_and_reach_neither_arm_nor_gripper():

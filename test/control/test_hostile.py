@@ -39,15 +39,15 @@ turns = st.sampled_from(
     [(0.0, 0.0, 0.0, 1.0), (1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 5e-324), (0.0, 0.0, -1.0, -0.0)]
 )
 gaps_ns = st.sampled_from([1, 2, 1000, 10**6, 10**8, 10**9, 50 * 10**9]) | st.integers(1, 3 * 10**8)
-openings = st.sampled_from([0.0, 1.0, 5e-324, 0.5]) | st.floats(0.0, 1.0)
+closures = st.sampled_from([0.0, 1.0, 5e-324, 0.5]) | st.floats(0.0, 1.0)
 
 
 @st.composite
 def hostile_chunks(draw):
     """A chunk that is due now, whose past, whose turns and whose times are anything."""
-    past = draw(st.lists(st.tuples(gaps_ns, positions | near, turns, openings), max_size=4))
+    past = draw(st.lists(st.tuples(gaps_ns, positions | near, turns, closures), max_size=4))
     coming = draw(
-        st.lists(st.tuples(gaps_ns, near | positions, turns, openings), min_size=1, max_size=4)
+        st.lists(st.tuples(gaps_ns, near | positions, turns, closures), min_size=1, max_size=4)
     )
     now_ns = START_NS
     times = [now_ns - draw(st.sampled_from([0, 1, 10**6, 2 * 10**8]))]

@@ -27,7 +27,7 @@ def test_each_pair_is_found_once_whatever_comes_first(order):
 def test_a_half_whose_other_never_comes_is_refused_by_name_and_once():
     pairing = Pairing(NAMES, wait_s=0.25)
     pairing.take_first(7, "poses", 0)
-    pairing.take_second(8, "openings", 0)
+    pairing.take_second(8, "closures", 0)
     assert pairing.refused(250 * MS) == []
 
     first, second = pairing.refused(251 * MS)
@@ -35,7 +35,7 @@ def test_a_half_whose_other_never_comes_is_refused_by_name_and_once():
     assert re.match("chunk of stamp 7 ns came without its gripper_chunk for 0.25 s", first)
     assert re.match("gripper_chunk of stamp 8 ns came without its chunk", second)
     assert pairing.refused(10**12) == []
-    assert pairing.take_second(7, "openings", 10**12) is None  # too late
+    assert pairing.take_second(7, "closures", 10**12) is None  # too late
 
 
 def test_no_flood_of_halves_is_kept():
@@ -46,4 +46,4 @@ def test_no_flood_of_halves_is_kept():
         refused += pairing.refused(0)
 
     assert len(refused) == 996
-    assert pairing.take_second(999, "openings", 0) == ("poses", "openings")
+    assert pairing.take_second(999, "closures", 0) == ("poses", "closures")

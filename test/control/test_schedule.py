@@ -37,7 +37,7 @@ def chunk_of(first, steps):
         times_ns=START_NS + after_ms * 1_000_000,
         positions=np.array([position for position, *_ in steps]),
         quaternions=np.array(quaternions),
-        gripper=np.array([opening for *_, opening in steps]),
+        gripper=np.array([closure for *_, closure in steps]),
     )
 
 
@@ -81,10 +81,10 @@ def test_a_path_passes_through_every_waypoint_at_its_time(chunk):
     path = PosePath(chunk)
 
     for i, time_ns in enumerate(chunk.times_ns.tolist()):
-        pose, opening = path.sample(time_ns)
+        pose, closure = path.sample(time_ns)
         np.testing.assert_allclose(pose.position, chunk.positions[i], atol=1e-12)
         assert np.abs(rotation_between(pose.quaternion, chunk.quaternions[i])).max() < 1e-9
-        assert opening == pytest.approx(chunk.gripper[i])
+        assert closure == pytest.approx(chunk.gripper[i])
 
 
 @fast
@@ -114,10 +114,10 @@ def test_a_path_stands_on_its_first_pose_before_and_on_its_last_pose_after(chunk
     path = PosePath(chunk)
 
     for now_ns, i in ((path.start_ns - away_ns, 0), (path.end_ns + away_ns, -1)):
-        pose, opening = path.sample(now_ns)
+        pose, closure = path.sample(now_ns)
         np.testing.assert_array_equal(pose.position, chunk.positions[i])
         np.testing.assert_allclose(pose.quaternion, chunk.quaternions[i], atol=1e-12)
-        assert opening == chunk.gripper[i]
+        assert closure == chunk.gripper[i]
 
 
 @fast
@@ -204,18 +204,18 @@ def test_once_the_fade_is_over_the_schedule_is_the_path(
 ):
     now_ns = START_NS + round(share * int(chunk.times_ns[-1] - START_NS))
     path = PosePath(chunk)
-    due, opening = path.sample(now_ns)
+    due, closure = path.sample(now_ns)
     tool = moved(due, offset, turn)
 
     schedule = Schedule(chunk, now_ns, tool, Twist(linear, angular), OVER_S)
 
-    assert schedule.sample(now_ns)[1] == opening  # the gripper has nothing to fade
+    assert schedule.sample(now_ns)[1] == closure  # the gripper has nothing to fade
     after_ns = now_ns + round(OVER_S * 1e9) + later_ns
-    expected, opening = path.sample(after_ns)
-    pose, now_opening = schedule.sample(after_ns)
+    expected, closure = path.sample(after_ns)
+    pose, now_closure = schedule.sample(after_ns)
     np.testing.assert_array_equal(pose.position, expected.position)
     np.testing.assert_array_equal(pose.quaternion, expected.quaternion)
-    assert now_opening == opening
+    assert now_closure == closure
     assert schedule.end_ns == path.end_ns
 
 

@@ -71,7 +71,7 @@ class Planner:
 def blind(cell):
     """Return what an agent sees that needs no image."""
     return lambda: Observation(
-        cell.time_ns, {}, {}, cell.tcp_pose, cell.gripper_opening, cell.joints
+        cell.time_ns, {}, {}, cell.tcp_pose, cell.gripper_closure, cell.joints
     )
 
 
@@ -89,7 +89,7 @@ def test_the_arm_moves_as_the_chunks_say(cell):
     assert moved[1] == pytest.approx(0.07, abs=0.03)
     assert moved[2] == pytest.approx(-0.5 * moved[1], abs=0.005)
     assert np.linalg.norm(rotation_between(cell.tcp_pose.quaternion, before.quaternion)) < 0.02
-    assert cell.gripper_opening == pytest.approx(0.6, abs=0.1)
+    assert cell.gripper_closure == pytest.approx(0.6, abs=0.1)
     assert agent.refusals == []
 
 

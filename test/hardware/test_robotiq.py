@@ -54,33 +54,33 @@ def scripted(*connections: list[bytes]) -> RobotiqGripper:
     return RobotiqGripper(RobotiqConfig(host="127.0.0.1", port=port))
 
 
-@pytest.mark.parametrize("opening", [1.0, 0.4, 0.0])
-def test_the_fingers_go_where_they_are_told_and_hold_nothing(gripper, opening):
-    gripper.move(opening)
-    wait_until(lambda: abs(gripper.read().opening - opening) < 0.01)
+@pytest.mark.parametrize("closure", [1.0, 0.4, 0.0])
+def test_the_fingers_go_where_they_are_told_and_hold_nothing(gripper, closure):
+    gripper.move(closure)
+    wait_until(lambda: abs(gripper.read().closure - closure) < 0.01)
     time.sleep(0.15)
     assert not gripper.read().holding
 
 
 def test_fingers_that_meet_an_object_hold_it_until_they_open(ur_controller, gripper):
     gripper.move(0.0)
-    wait_until(lambda: gripper.read().opening < 0.01)
+    wait_until(lambda: gripper.read().closure < 0.01)
     ur_controller.faults.block_gripper(0.5)
     gripper.move(1.0)
     assert not gripper.read().holding  # the answer to the last request is stale
     wait_until(lambda: gripper.read().holding)
-    assert gripper.read().opening == pytest.approx(0.5, abs=0.01)
+    assert gripper.read().closure == pytest.approx(0.5, abs=0.01)
     gripper.move(0.0)
     assert not gripper.read().holding
-    wait_until(lambda: gripper.read().opening < 0.01)
+    wait_until(lambda: gripper.read().closure < 0.01)
 
 
 def test_an_active_gripper_is_not_activated_again(ur_controller, gripper):
     gripper.move(0.6)
-    wait_until(lambda: gripper.read().opening > 0.59)
+    wait_until(lambda: gripper.read().closure > 0.59)
     RobotiqGripper(RobotiqConfig(host=ur_controller.host)).connect()
     time.sleep(0.1)
-    assert gripper.read().opening > 0.59
+    assert gripper.read().closure > 0.59
 
 
 def test_a_gripper_without_power_says_so_and_is_activated_once_it_is_back(ur_controller, gripper):
@@ -94,7 +94,7 @@ def test_a_gripper_without_power_says_so_and_is_activated_once_it_is_back(ur_con
     time.sleep(0.02)
     gripper.connect()
     gripper.move(0.3)
-    wait_until(lambda: abs(gripper.read().opening - 0.3) < 0.01)
+    wait_until(lambda: abs(gripper.read().closure - 0.3) < 0.01)
 
 
 def test_nothing_listening_is_named_with_its_address():
@@ -108,7 +108,7 @@ def test_a_lost_link_is_reported_once_and_opened_again_by_the_next_call():
     gripper.move(0.0)
     with pytest.raises(DeviceError, match="does not answer"):
         gripper.read()
-    assert gripper.read().opening == 0.0
+    assert gripper.read().closure == 0.0
 
 
 def test_a_fault_of_the_gripper_is_an_error():
@@ -122,9 +122,9 @@ def test_calibrated_counts_map_to_open_and_closed():
     gripper = RobotiqGripper(
         RobotiqConfig(host="127.0.0.1", port=port), open_counts=10, closed_counts=210
     )
-    assert gripper.read().opening == 0.0
+    assert gripper.read().closure == 0.0
     closed = gripper.read()
-    assert (closed.opening, closed.holding) == (1.0, True)
+    assert (closed.closure, closed.holding) == (1.0, True)
 
 
 @pytest.mark.parametrize(

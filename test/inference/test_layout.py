@@ -19,9 +19,9 @@ quaternions = (
 def test_a_vector_gives_back_the_tool_it_was_made_of(position, quaternion, gripper):
     vector = vector_from_tool(Pose(np.array(position), quaternion), gripper)
     assert vector.shape == (len(TOOL),)
-    tool, opening = tool_from_vector(vector)
+    tool, closure = tool_from_vector(vector)
     assert tool.position.tolist() == list(position)
-    assert opening == gripper
+    assert closure == gripper
     assert np.linalg.norm(rotation_between(quaternion, tool.quaternion)) < 1e-7
 
 

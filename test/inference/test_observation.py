@@ -130,7 +130,7 @@ def test_the_history_is_bounded():
         ("third_cam", "image of third_cam"),
         ("tool", "tool pose"),
         ("joints", "joint state"),
-        ("gripper", "gripper opening"),
+        ("gripper", "gripper closure"),
     ],
 )
 def test_a_stream_that_never_came_is_named(silent, name):
@@ -178,7 +178,7 @@ def test_the_newest_observation_is_of_the_latest_image_that_all_streams_have_pas
 
 def test_the_newest_observation_of_nothing_is_a_reason():
     assert make_buffer().newest() == "no image of wrist_cam yet"
-    assert fed(until_ns=0, without=("gripper",)).newest() == "no gripper opening yet"
+    assert fed(until_ns=0, without=("gripper",)).newest() == "no gripper closure yet"
 
 
 @pytest.mark.parametrize(
@@ -208,8 +208,8 @@ def test_the_gripper_is_not_waited_for():
 @pytest.mark.parametrize(
     ("read_ns", "reason"),
     [
-        (700 * MS, "newest gripper opening is 0.23 s old; limit 0.20 s"),
-        (931 * MS, "first gripper opening is 0.00 s later"),
+        (700 * MS, "newest gripper closure is 0.23 s old; limit 0.20 s"),
+        (931 * MS, "first gripper closure is 0.00 s later"),
     ],
 )
 def test_a_gripper_that_was_not_read_lately_is_refused(read_ns, reason):

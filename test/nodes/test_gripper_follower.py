@@ -16,21 +16,21 @@ class FakeGripper:
     def __init__(self):
         self.unplugged = False
         self.bug = None
-        self.opening = 0.6
+        self.closure = 0.6
         self.calls = []
         self.read_once = threading.Event()
 
     def connect(self):
         self._answer("connect")
 
-    def move(self, opening):
-        self._answer(f"move {opening}")
-        self.opening = opening
+    def move(self, closure):
+        self._answer(f"move {closure}")
+        self.closure = closure
 
     def read(self):
         self._answer(None)
         self.read_once.set()
-        return GripperState(self.opening, holding=False)
+        return GripperState(self.closure, holding=False)
 
     def close(self):
         self.calls.append("close")
@@ -88,7 +88,7 @@ def test_it_connects_and_reads_without_moving(follower, gripper):
     assert gripper.calls == ["connect"]
 
 
-def test_the_fingers_stand_until_the_wanted_opening_changes(follower, gripper):
+def test_the_fingers_stand_until_the_wanted_closure_changes(follower, gripper):
     follower.start()
     follower.want(0.0)
     read_again(gripper)
@@ -102,14 +102,14 @@ def test_the_fingers_stand_until_the_wanted_opening_changes(follower, gripper):
     follower.want(1.0)
     read_again(gripper)
     assert gripper.moves == ["move 1.0"]
-    assert follower.state.opening == 1.0
+    assert follower.state.closure == 1.0
 
 
 def test_a_small_change_adds_up_until_it_is_sent(follower, gripper):
     follower.start()
     follower.want(0.5)
-    for opening in (0.502, 0.5035, 0.506):
-        follower.want(opening)
+    for closure in (0.502, 0.5035, 0.506):
+        follower.want(closure)
         read_again(gripper)
 
     assert gripper.moves == ["move 0.506"]

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.realtime
 
 RIG = share_folder() / "config" / "ur5e_sim.yaml"
 TOOL = Pose(np.array([0.4, 0.1, 0.3]), np.array([1.0, 0.0, 0.0, 0.0]))
-OPENING = 0.5
+CLOSURE = 0.5
 MS = 1_000_000
 
 
@@ -97,7 +97,7 @@ class FakeRig(Node):
             self._tool.publish(pose_to_msg(TOOL, stamp_ns, self.frame))
 
     def _on_gripper(self) -> None:
-        self._gripper.publish(Float64(data=OPENING))
+        self._gripper.publish(Float64(data=CLOSURE))
 
     def _on_gripper_chunk(self, msg: JointTrajectory) -> None:
         self.events.append("gripper")
@@ -191,9 +191,9 @@ def test_chunks_carry_the_capture_stamp_and_what_the_graphs_say(running):
     rig = running.rig
     chunk = rig.chunks[-1]
     assert chunk.stamp_ns in rig.stamps_ns
-    expected = actions_for(vector_from_tool(TOOL, OPENING))
+    expected = actions_for(vector_from_tool(TOOL, CLOSURE))
     np.testing.assert_allclose(chunk.positions, expected[:, :3], atol=1e-5)
-    np.testing.assert_allclose(chunk.gripper, OPENING, atol=1e-5)
+    np.testing.assert_allclose(chunk.gripper, CLOSURE, atol=1e-5)
     assert (chunk.times_ns - chunk.stamp_ns == np.arange(16) * 100 * MS).all()
     assert rig.confidences[-1] == pytest.approx(log_likelihood(3))
 

@@ -66,7 +66,7 @@ def as_recorded_elsewhere(recording: Any, *, delay_ns: int = 3 * MS) -> list[Sto
     header arrives later than its stamp.
     """
     stored: list[Stored] = []
-    openings = {
+    closures = {
         stamp_ns: messages.decode_number(cdr)
         for stamp_ns, topic, cdr in recording.messages
         if topic == "/gripper_state"
@@ -85,9 +85,9 @@ def as_recorded_elsewhere(recording: Any, *, delay_ns: int = 3 * MS) -> list[Sto
             msg = messages.decode(messages.JOINTS, cdr)
             names_there = [*msg.name[::-1]]
             positions = [*msg.position[::-1]]
-            if stamp_ns in openings:
+            if stamp_ns in closures:
                 names_there.insert(2, FINGER)
-                positions.insert(2, CLOSED_RAD * openings[stamp_ns])
+                positions.insert(2, CLOSED_RAD * closures[stamp_ns])
             msg.name, msg.position = names_there, np.array(positions)
             msg.velocity = np.zeros(0)
             stored.append(

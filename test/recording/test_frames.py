@@ -139,7 +139,7 @@ def spoilt_pose(number: float) -> bytes:
         ("/tool_pose", spoilt_pose(np.inf), r"pose is \[inf, .*; expected finite numbers"),
         ("/gripper_command", messages.encode_number(np.nan), "gripper command is nan; expected 0"),
         ("/gripper_command", messages.encode_number(1.5), "gripper command is 1.5; expected 0"),
-        ("/gripper_state", messages.encode_number(np.nan), "gripper opening is nan; expected a"),
+        ("/gripper_state", messages.encode_number(np.nan), "gripper closure is nan; expected a"),
         ("/joint_states", b"\x00\x01\x00\x00", "4 bytes are no sensor_msgs/msg/JointState"),
     ],
 )

@@ -179,8 +179,8 @@ def sized(height_px, width_px):
         ("/wrist_cam/image_raw", yuv, "'yuv422_yuy2'; expected rgb8, .*: set the camera's driver"),
         ("/wrist_cam/image_raw", sized(0, 16), "16x0 px; expected at least one"),
         ("/wrist_cam/image_raw", sized(14, 16), "of 16x14 px, the first .* 16x12 px"),
-        ("/gripper_state", lambda _: messages.encode_number(np.nan), "opening is nan"),
-        ("/gripper_state", lambda _: messages.encode_number(85.0), "opening is 85.0; expected"),
+        ("/gripper_state", lambda _: messages.encode_number(np.nan), "closure is nan"),
+        ("/gripper_state", lambda _: messages.encode_number(85.0), "closure is 85.0; expected"),
         ("/gripper_command", lambda _: messages.encode_number(85.0), "command is 85.0; expected"),
         (
             "/target_pose",

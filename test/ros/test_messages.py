@@ -248,7 +248,7 @@ def double_a_transform(poses, gripper):
     poses.points[1].transforms = [*poses.points[1].transforms] * 2
 
 
-def double_an_opening(poses, gripper):
+def double_a_closure(poses, gripper):
     gripper.points[1].positions = [0.0, 0.0]
 
 
@@ -260,9 +260,9 @@ def double_an_opening(poses, gripper):
         (send_the_gripper_of_another_chunk, "gripper chunk has stamp 1000000001 ns; .* 1000000000"),
         (lose_a_gripper_step, "gripper chunk has 2 steps; the chunk has 3"),
         (delay_a_gripper_step, "due at other times"),
-        (lose_a_transform, "no or several poses or openings"),
-        (double_a_transform, "no or several poses or openings"),
-        (double_an_opening, "no or several poses or openings"),
+        (lose_a_transform, "no or several poses or closures"),
+        (double_a_transform, "no or several poses or closures"),
+        (double_a_closure, "no or several poses or closures"),
     ],
 )
 def test_a_chunk_whose_messages_do_not_fit_is_refused(spoil, words):

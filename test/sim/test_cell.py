@@ -123,10 +123,10 @@ def test_scattering_moves_the_objects_and_not_the_arm(cell):
 
 def test_the_gripper_closes_and_opens_in_about_the_time_of_a_real_one(cell):
     joints = np.array(cell.rig.home_joints_rad)
-    assert cell.gripper_opening < 0.01
+    assert cell.gripper_closure < 0.01
     for target, reached in ((1.0, 0.95), (0.0, 0.05)):
         steps = 0
-        while abs(cell.gripper_opening - target) > abs(target - reached):
+        while abs(cell.gripper_closure - target) > abs(target - reached):
             cell.drive(joints, target)
             cell.advance()
             steps += 1

@@ -134,7 +134,7 @@ def test_a_grasp_that_slipped_is_tried_again(rig):
 
     def snatch(now_ns):
         """Move the cup away, once, when the fingers have closed on it."""
-        if not moved and cell.gripper_opening > 0.25:
+        if not moved and cell.gripper_closure > 0.25:
             joint = cell.data.joint("cup_free")
             joint.qpos[:3] = [0.45, 0.25, 0.001]
             joint.qvel = 0.0

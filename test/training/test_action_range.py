@@ -10,10 +10,10 @@ from carp_ros.training.action_range import require_range, still_numbers  # noqa:
 from .small_world import make_network, make_world  # noqa: E402
 
 
-def with_gripper(opening):
+def with_gripper(closure):
     data, _ = make_world()
     actions = data.actions.copy()
-    actions[..., 9] = opening
+    actions[..., 9] = closure
     return dataclasses.replace(data, actions=actions)
 
 

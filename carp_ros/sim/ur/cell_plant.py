@@ -33,9 +33,9 @@ class CellPlant:
         return self._cell.velocities
 
     @property
-    def gripper_opening(self) -> float:
+    def gripper_closure(self) -> float:
         """Where the fingers are, 0 open to 1 closed."""
-        return self._cell.gripper_opening
+        return self._cell.gripper_closure
 
     def drive(self, joints: Array, gripper: float) -> None:
         """Set what the motors aim at: joints of shape (J,) in [rad], fingers 0 to 1."""

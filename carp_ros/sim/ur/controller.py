@@ -137,7 +137,7 @@ class Controller:
         self._run_program()
         self._move()
         powered = self.safety.robot_mode is not RobotMode.POWER_OFF
-        gripper = self.fingers.cycle(self.plant.gripper_opening, powered)
+        gripper = self.fingers.cycle(self.plant.gripper_closure, powered)
         held = self.blocked_at
         self.plant.drive(self.point.joints if held is None else held, gripper)
         self.plant.advance()

@@ -102,8 +102,8 @@ class FaultConnection:
     def _release_arm(self) -> None:
         self._controller.blocked_at = None
 
-    def _block_gripper(self, opening: float) -> None:
-        self._controller.fingers.blocked_at = float(opening)
+    def _block_gripper(self, closure: float) -> None:
+        self._controller.fingers.blocked_at = float(closure)
 
     def _release_gripper(self) -> None:
         self._controller.fingers.blocked_at = None
@@ -118,7 +118,7 @@ class FaultConnection:
             "time_s": c.time_s,
             "joints": c.plant.joints.tolist(),
             "velocities": c.plant.velocities.tolist(),
-            "gripper_opening": float(c.plant.gripper_opening),
+            "gripper_closure": float(c.plant.gripper_closure),
             "robot_mode": c.safety.robot_mode.name,
             "safety_mode": c.safety.safety_mode.name,
             "runtime": c.runtime.name,

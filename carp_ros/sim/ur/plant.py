@@ -27,7 +27,7 @@ class Plant(Protocol):
         ...
 
     @property
-    def gripper_opening(self) -> float:
+    def gripper_closure(self) -> float:
         """Where the fingers are, 0 open to 1 closed."""
         ...
 
@@ -74,13 +74,13 @@ class KinematicPlant:
     def __init__(self, joints: Array) -> None:
         self.joints = np.array(joints, dtype=float)
         self.velocities = np.zeros_like(self.joints)
-        self.gripper_opening = 0.0
+        self.gripper_closure = 0.0
         self._target = self.joints
 
     def drive(self, joints: Array, gripper: float) -> None:
         """Set what `advance` moves to."""
         self._target = joints
-        self.gripper_opening = gripper
+        self.gripper_closure = gripper
 
     def advance(self) -> None:
         """Take the place that was set."""

@@ -27,7 +27,7 @@ class RobotiqFingers:
     """The gripper's own controller. Grip force is what the plant gives: `FOR` is only stored.
 
     Attributes:
-        blocked_at: An opening beyond which something holds the fingers back; None for nothing.
+        blocked_at: A closure beyond which something holds the fingers back; None for nothing.
     """
 
     def __init__(self) -> None:
@@ -39,18 +39,18 @@ class RobotiqFingers:
         self._time_s = 0.0
         self._active_at_s: float | None = None
         self._aim = 0.0
-        self._opening = 0.0
+        self._closure = 0.0
         self._still_s = 0.0
 
     def request(self, values: dict[str, int]) -> None:
         """Take variables to set; they count from the gripper's next cycle on."""
         self._requests.append((self._time_s + _LATENCY_S, values))
 
-    def cycle(self, opening: float, powered: bool) -> float:
+    def cycle(self, closure: float, powered: bool) -> float:
         """Let one cycle pass.
 
         Args:
-            opening: Where the fingers are, 0 open to 1 closed.
+            closure: Where the fingers are, 0 open to 1 closed.
             powered: Whether the tool has power; a gripper without it must be activated anew.
 
         Returns:
@@ -63,10 +63,10 @@ class RobotiqFingers:
         while self._requests and self._requests[0][0] <= self._time_s:
             self._accept(self._requests.pop(0)[1])
         self._activate()
-        still = abs(opening - self._opening) < _STILL_PER_S * CYCLE_S
+        still = abs(closure - self._closure) < _STILL_PER_S * CYCLE_S
         self._still_s = self._still_s + CYCLE_S if still else 0.0
-        self._opening = opening
-        self.variables["POS"] = round(_OPEN_COUNTS + _SPAN * min(max(opening, 0.0), 1.0))
+        self._closure = closure
+        self.variables["POS"] = round(_OPEN_COUNTS + _SPAN * min(max(closure, 0.0), 1.0))
         self._drive()
         return self._aim
 
@@ -109,11 +109,11 @@ class RobotiqFingers:
 
     def _turn_round(self, goal: float) -> None:
         """Let a motor that pressed against an object start back from where the fingers are."""
-        if goal < self._opening < self._aim or goal > self._opening > self._aim:
-            self._aim = self._opening
+        if goal < self._closure < self._aim or goal > self._closure > self._aim:
+            self._aim = self._closure
 
     def _detect(self, goal: float) -> int:
-        if abs(goal - self._opening) < _REACHED:
+        if abs(goal - self._closure) < _REACHED:
             return ARRIVED
         if self._still_s < _STILL_S:
             return MOVING

@@ -87,12 +87,12 @@ class Gripper:
         self.fingers = RobotiqFingers()
         self.port = RobotiqConnection(self.fingers)
         self.object_at = object_at
-        self.opening = 0.0
+        self.closure = 0.0
 
     def run(self, duration_s: float) -> None:
         for _ in range(round(duration_s / CYCLE_S)):
-            aim = self.fingers.cycle(self.opening, powered=True)
-            self.opening = min(aim, self.object_at)
+            aim = self.fingers.cycle(self.closure, powered=True)
+            self.closure = min(aim, self.object_at)
 
     def activate(self) -> "Gripper":
         assert self.port.receive(b"SET ACT 1\n") == b"ack"
@@ -109,7 +109,7 @@ def test_an_inactive_gripper_does_not_move():
     gripper = Gripper()
     gripper.port.receive(b"SET POS 255 SPE 255 FOR 50 GTO 1\n")
     gripper.run(1.0)
-    assert (gripper.get("STA"), gripper.opening) == (0, 0.0)
+    assert (gripper.get("STA"), gripper.closure) == (0, 0.0)
 
 
 def test_activation_takes_a_while():
@@ -135,19 +135,19 @@ def test_the_stroke_takes_what_the_manual_says(speed, duration_s):
     gripper = Gripper().activate()
     gripper.port.receive(f"SET POS 255 SPE {speed} FOR 50 GTO 1\n".encode())
     gripper.run(0.95 * duration_s)
-    assert gripper.opening < 1.0
+    assert gripper.closure < 1.0
     gripper.run(0.1 * duration_s)
-    assert (gripper.opening, gripper.get("POS"), gripper.get("OBJ")) == (1.0, 230, robotiq.ARRIVED)
+    assert (gripper.closure, gripper.get("POS"), gripper.get("OBJ")) == (1.0, 230, robotiq.ARRIVED)
 
 
-def test_an_object_stops_the_fingers_and_opening_starts_from_there():
+def test_an_object_stops_the_fingers_and_closure_starts_from_there():
     gripper = Gripper(object_at=0.5).activate()
     gripper.port.receive(b"SET POS 255 SPE 255 FOR 50 GTO 1\n")
     gripper.run(1.0)
-    assert (gripper.get("OBJ"), gripper.opening) == (robotiq.STOPPED_CLOSING, 0.5)
+    assert (gripper.get("OBJ"), gripper.closure) == (robotiq.STOPPED_CLOSING, 0.5)
     gripper.port.receive(b"SET POS 3\n")
     gripper.run(0.05)
-    assert gripper.opening < 0.5
+    assert gripper.closure < 0.5
 
 
 @pytest.mark.parametrize("line", ["SET POS 300", "SET POS", "SET XYZ 1", "GET XYZ", "HELLO", ""])
