@@ -179,13 +179,13 @@ def _train_policy(
     variant: Variant, m: _Material, tokenizer: ActionTokenizer, folder: Path, *, quiet: bool
 ) -> tuple[nn.Module, RunFolder]:
     recipe, seed = variant.policy, variant.policy.loop.seed
-    assert recipe.eyes is not None, "bundles are of policies that see"
+    assert recipe.image_encoder is not None, "bundles are of policies that see"
     family = CarpFamily()
     network = family.make(recipe, tokenizer, tuple(m.reader.spec.cameras), m.data, seed)
     config = policy_config(family, recipe, tokenizer, m.reader, m.data, 0, seed)
     run = RunFolder(folder / "policy", config)
     write_example(run.path, encoder_example(m.data, m.images, int(m.held_out[0])))
-    store = ImageStore(m.images, recipe.eyes.crop_px, training_device())
+    store = ImageStore(m.images, recipe.image_encoder.crop_px, training_device())
     samples = Samples(m.data, store, m.trained, m.held_out)
     trainee = family.trainee(network, recipe, samples, None)
     train(trainee, recipe.loop, run, TrainProgress(quiet=quiet).show)
@@ -248,14 +248,14 @@ def _outcomes(
 def _keep_images(training: Training, variants: list[Variant]) -> None:
     """Decode the dataset's images once, before several processes want them."""
     reader = DatasetReader(training.dataset)
-    for variant in {v.policy.eyes: v for v in variants}.values():
+    for variant in {v.policy.image_encoder: v for v in variants}.values():
         _images(training, reader, variant)
 
 
 def _images(training: Training, reader: DatasetReader, variant: Variant) -> Images:
-    assert variant.policy.eyes is not None, "bundles are of policies that see"
+    assert variant.policy.image_encoder is not None, "bundles are of policies that see"
     progress = Progress(reader.frames * len(reader.cameras), "images")
-    size = ImageSize(*variant.policy.eyes.image_px)
+    size = ImageSize(*variant.policy.image_encoder.image_px)
     return read_images(reader, size, training.images, progress.show)[0]
 
 

@@ -304,7 +304,7 @@ class CheckpointCampaign:
 def small_training() -> tuple[Any, dict[str, Any], Any]:
     """Return a training of a few windows, its configuration and its recipe, always the same."""
     from carp_ros.networks.action_tokenizer import ActionConfig
-    from carp_ros.networks.carp_policy import EyesConfig
+    from carp_ros.networks.carp_policy import ImageEncoderConfig
     from carp_ros.networks.carp_tokenizer import TokenizerConfig
     from carp_ros.recording.dataset_spec import DatasetSpec
     from carp_ros.training.augmentation import StateNoise
@@ -328,8 +328,8 @@ def small_training() -> tuple[Any, dict[str, Any], Any]:
     states = actions[:, 0].copy()
     states[:, 3:9] += chance.normal(0, 0.01, (_FRAMES, 6)).astype(np.float32)
     data = Windows(states, actions, np.zeros(_FRAMES, np.int64), np.arange(_FRAMES) // 8, ("cup",))
-    eyes = EyesConfig(image_px=(20, 16), crop_px=(16, 12), width=8)
-    recipe = PolicyRecipe(16, 2, 2, 0.0, eyes, LoopConfig(1, 8), code_spread=0.5, fusion=12)
+    encoder = ImageEncoderConfig(image_px=(20, 16), crop_px=(16, 12), width=8)
+    recipe = PolicyRecipe(16, 2, 2, 0.0, encoder, LoopConfig(1, 8), code_spread=0.5, fusion=12)
     vq = TokenizerConfig(horizon=_HORIZON, scales=(1, 2), codes=16, code_width=4)
     tokenizer = make_tokenizer(ActionConfig(vq, relative=True), StateNoise(0.01), data, 0)
     family = CarpFamily()
@@ -337,7 +337,7 @@ def small_training() -> tuple[Any, dict[str, Any], Any]:
     spec = DatasetSpec("ur5e_sim", "ur5e", ("j0",), {"cam": (20, 16)}, "cam", 10, 0.05)
     reader = SimpleNamespace(root=Path("cups"), episodes=[0] * 4, spec=spec)
     config = policy_config(family, recipe, tokenizer, cast(Any, reader), data, 0, 0)
-    store = ImageStore(images, eyes.crop_px, training_device())
+    store = ImageStore(images, encoder.crop_px, training_device())
     windows = np.arange(_FRAMES)
     samples = Samples(data, store, windows[:-8], windows[-8:])
     return family.trainee(network, recipe, samples, None), config, recipe

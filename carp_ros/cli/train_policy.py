@@ -48,7 +48,7 @@ def run(command: PolicyCommand) -> int:
         if count < 0:
             raise ValueError(f"--{name} is {count}; expected 0 or more")
     tokenizer = _tokenizer(command, family)
-    dataset = opened(command.dataset, command.learn, looks=recipe.eyes is not None)
+    dataset = opened(command.dataset, command.learn, looks=recipe.image_encoder is not None)
     data = read_windows(dataset, family.horizon(recipe, tokenizer))
     if tokenizer is not None:
         require_range(tokenizer, data)
@@ -67,7 +67,7 @@ def run(command: PolicyCommand) -> int:
             start_from(network, bundle_path(str(command.start_from)), data.task_names)
         if rank() == 0:
             write_example(command.out, encoder_example(data, images, int(held_out[0])))
-        crop_px = recipe.eyes.crop_px if recipe.eyes else (0, 0)
+        crop_px = recipe.image_encoder.crop_px if recipe.image_encoder else (0, 0)
         store = ImageStore(images, crop_px, training_device())
         samples = Samples(data, store, trained, held_out)
         trainee = family.trainee(network, recipe, samples, _rollout(command, recipe, config))
@@ -123,10 +123,10 @@ def _images(recipe: Recipe, dataset: Demonstrations) -> tuple[Images, dict[int, 
 
     They are decoded once, showing progress.
     """
-    if recipe.eyes is None:
+    if recipe.image_encoder is None:
         return {}, {}
     progress = Progress(len(dataset.numbers) * len(dataset.cameras), "images")
-    size = ImageSize(*recipe.eyes.image_px)
+    size = ImageSize(*recipe.image_encoder.image_px)
     images, unreadable = read_images(dataset, size, cache_folder() / "images", progress.show)
     if rank() == 0:
         for reason in unreadable.values():

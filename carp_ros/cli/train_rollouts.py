@@ -25,9 +25,9 @@ def rollout(command: PolicyCommand, recipe: Recipe, config: dict[str, Any]) -> R
     Raises:
         ValueError: If it does not see, or the dataset's rig is not simulated.
     """
-    eyes = recipe.eyes
+    encoder = recipe.image_encoder
     rig = load_rig(rig_path(config["rig"]))
-    if eyes is None or rig.cell is None:
+    if encoder is None or rig.cell is None:
         raise ValueError(
             f"--rollouts is {command.rollouts}, but rig {rig.name} or preset {command.preset} has"
             " no simulated cell to see; expected 0"
@@ -36,7 +36,7 @@ def rollout(command: PolicyCommand, recipe: Recipe, config: dict[str, Any]) -> R
     def try_out(network: Any) -> dict[str, float]:
         bundle = command.out / "bundle"
         example = read_example(command.out)
-        export_network(network, eyes, example, config, bundle, provenance())
+        export_network(network, encoder, example, config, bundle, provenance())
         seeds = range(_ROLLOUT_SEED, _ROLLOUT_SEED + command.rollouts)
         rates = {}
         for task in config["tasks"]:

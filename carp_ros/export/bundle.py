@@ -28,7 +28,7 @@ from carp_ros.inference.bundle import (
     sha256_of,
 )
 from carp_ros.inference.layout import VectorLayout
-from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.refusal import in_words, refusing
 from carp_ros.training.bundled_network import NETWORK, write_network
 
@@ -80,7 +80,7 @@ class Facts:
 def write_bundle(
     folder: Path,
     network: nn.Module,
-    eyes: EyesConfig,
+    encoder: ImageEncoderConfig,
     facts: Facts,
     example: Mapping[str, Tensor],
     precision: WeightPrecision = "float32",
@@ -90,7 +90,7 @@ def write_bundle(
     Args:
         folder: Of the bundle.
         network: Trained, on the CPU.
-        eyes: How it sees.
+        encoder: Of each camera's images.
         facts: What the manifest says beside.
         example: Encoder inputs of one real moment: the golden case.
         precision: Of the graphs; the golden case is always what the network computes.
@@ -102,7 +102,7 @@ def write_bundle(
     require_replaceable(folder)
     family = EXPORTS[facts.kind]
     with _written(folder) as draft:
-        golden, flops = _write_graphs(draft, family, network, eyes, example)
+        golden, flops = _write_graphs(draft, family, network, encoder, example)
         if precision == "int8":
             for path in (path for name in family.quantized for path in draft.glob(f"{name}*.onnx")):
                 with refusing(ValueError, f"{path.name} in 8 bits"):
@@ -112,7 +112,7 @@ def write_bundle(
         places = share_weights(sorted(draft.glob("*.onnx")), weights, draft / WEIGHTS)
         write_network(draft, facts.config, places)
         np.savez_compressed(draft / _GOLDEN, allow_pickle=False, **arrays)
-        manifest = _manifest(draft, family, network, eyes, facts, precision, golden, list(flops))
+        manifest = _manifest(draft, family, network, encoder, facts, precision, golden, list(flops))
         manifest["made"]["precision"] = precision
         manifest["made"]["flops"] = flops
         manifest["made"]["parameters"] = sum(x.numel() for x in network.parameters())
@@ -159,14 +159,14 @@ def _write_graphs(
     folder: Path,
     family: ExportFamily,
     network: nn.Module,
-    eyes: EyesConfig,
+    encoder: ImageEncoderConfig,
     example: Mapping[str, Tensor],
 ) -> tuple[dict[str, Tensor], dict[str, int]]:
     """Write every graph; return the example's actions and tokens, if any, and each one's FLOPs."""
     flops: dict[str, int] = {}
     tokens: list[Tensor] = []
     golden: dict[str, Tensor] = {}
-    for graph in family.graphs(network, eyes, example):
+    for graph in family.graphs(network, encoder, example):
         path = folder / f"{graph.name}.onnx"
         flops[graph.name] = export_onnx(graph.module, graph.inputs, tuple(graph.outputs), path)
         if "tokens" in graph.outputs:
@@ -180,7 +180,7 @@ def _manifest(
     folder: Path,
     family: ExportFamily,
     network: nn.Module,
-    eyes: EyesConfig,
+    encoder: ImageEncoderConfig,
     facts: Facts,
     precision: WeightPrecision,
     golden: Mapping[str, Tensor],
@@ -197,7 +197,7 @@ def _manifest(
         "step_s": facts.step_s,
         "followed": horizon // 2,  # as CARP's paper has it
         "observation": dict(facts.observation),
-        "cameras": {camera: _camera(eyes, facts.dataset_px.get(camera)) for camera in cameras},
+        "cameras": {camera: _camera(encoder, facts.dataset_px.get(camera)) for camera in cameras},
         "state": _layout(facts.state),
         "action": _layout(facts.action),
         "graphs": {name: _entry(folder, f"{name}.onnx") for name in graphs},
@@ -209,8 +209,8 @@ def _manifest(
     }
 
 
-def _camera(eyes: EyesConfig, dataset_px: tuple[int, int] | None) -> dict[str, Any]:
-    size = {"width_px": eyes.image_px[0], "height_px": eyes.image_px[1]}
+def _camera(encoder: ImageEncoderConfig, dataset_px: tuple[int, int] | None) -> dict[str, Any]:
+    size = {"width_px": encoder.image_px[0], "height_px": encoder.image_px[1]}
     if dataset_px is None:
         return size
     return {**size, "dataset": {"width_px": dataset_px[0], "height_px": dataset_px[1]}}

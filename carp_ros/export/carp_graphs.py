@@ -12,7 +12,7 @@ from carp_ros.export.graphs import ConditionGraph, DecoderGraph, VisionGraph
 from carp_ros.export.policy_graph import PolicyGraph, computed
 from carp_ros.export.scale_graph import ScaleGraph
 from carp_ros.inference.bundle import image_name
-from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
+from carp_ros.networks.carp_policy import CarpPolicyNetwork, ImageEncoderConfig
 
 
 class CarpExport:
@@ -21,10 +21,10 @@ class CarpExport:
     quantized = ("vision_", "scale_")
 
     def graphs(
-        self, network: CarpPolicyNetwork, eyes: EyesConfig, example: Mapping[str, Tensor]
+        self, network: CarpPolicyNetwork, encoder: ImageEncoderConfig, example: Mapping[str, Tensor]
     ) -> Iterator[PolicyGraph]:
         """Yield the graphs in the order in which they run."""
-        return policy_graphs(network, eyes, example)
+        return policy_graphs(network, encoder, example)
 
     def section(self, network: CarpPolicyNetwork) -> dict[str, Any]:
         """Return the section `carp` of the manifest."""
@@ -33,18 +33,21 @@ class CarpExport:
 
 @torch.no_grad()
 def policy_graphs(
-    network: CarpPolicyNetwork, eyes: EyesConfig, example: Mapping[str, Tensor]
+    network: CarpPolicyNetwork, encoder: ImageEncoderConfig, example: Mapping[str, Tensor]
 ) -> Iterator[PolicyGraph]:
     """Yield the graphs of a policy.
 
     Args:
         network: Trained.
-        eyes: How it sees.
+        encoder: Of each camera's images.
         example: What the policy takes at one moment, by name.
     """
     seen: dict[str, Tensor] = {}
-    for camera in network.eyes:
-        module, image = VisionGraph(network.eyes[camera], eyes.crop_px), image_name(camera)
+    for camera in network.image_encoders:
+        module, image = (
+            VisionGraph(network.image_encoders[camera], encoder.crop_px),
+            image_name(camera),
+        )
         inputs = {image: example[image]}
         graph = computed(f"vision_{camera}", module, inputs, [f"features_{camera}"])
         yield graph

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from carp_ros.export.policy_graph import PolicyGraph
-from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.networks.carp_policy import ImageEncoderConfig
 
 
 class ExportFamily(Protocol):
@@ -20,7 +20,7 @@ class ExportFamily(Protocol):
         ...
 
     def graphs(
-        self, network: Any, eyes: EyesConfig, example: Mapping[str, Tensor]
+        self, network: Any, encoder: ImageEncoderConfig, example: Mapping[str, Tensor]
     ) -> Iterator[PolicyGraph]:
         """Yield the graphs in the order in which they run, each with what it makes of the example.
 

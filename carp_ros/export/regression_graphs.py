@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from carp_ros.export.graphs import VisionGraph
 from carp_ros.export.policy_graph import PolicyGraph, computed
 from carp_ros.inference.bundle import image_name
-from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.networks.regression_policy import RegressionPolicyNetwork
 
 
@@ -22,14 +22,17 @@ class RegressionExport:
 
     @torch.no_grad()
     def graphs(
-        self, network: RegressionPolicyNetwork, eyes: EyesConfig, example: Mapping[str, Tensor]
+        self,
+        network: RegressionPolicyNetwork,
+        encoder: ImageEncoderConfig,
+        example: Mapping[str, Tensor],
     ) -> Iterator[PolicyGraph]:
         """Yield the graphs in the order in which they run."""
         inputs: dict[str, Tensor] = {}
-        for camera, eye in network.eyes.items():
+        for camera, module in network.image_encoders.items():
             image, features = image_name(camera), f"features_{camera}"
-            module = VisionGraph(eye, eyes.crop_px)
-            graph = computed(f"vision_{camera}", module, {image: example[image]}, [features])
+            vision = VisionGraph(module, encoder.crop_px)
+            graph = computed(f"vision_{camera}", vision, {image: example[image]}, [features])
             yield graph
             inputs |= graph.outputs
         inputs |= {name: example[name] for name in ("state", "task") if name in example}

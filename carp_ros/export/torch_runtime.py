@@ -20,7 +20,7 @@ from carp_ros.export.families import EXPORTS
 from carp_ros.export.policy_graph import PolicyGraph
 from carp_ros.inference.bundle import Tensor, load_bundle
 from carp_ros.inference.session import Buffer, Run, TensorSpec
-from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.training.build import load_network
 from carp_ros.training.families import family_named
 
@@ -78,8 +78,8 @@ class TorchRuntime:
             name: torch.from_numpy(golden[name]).to(self._device) for name in bundle.input_names
         }
         network = network.to(self._device).eval()
-        eyes = recipe.eyes or EyesConfig()
-        graphs = EXPORTS[config.policy].graphs(network, eyes, example)
+        encoder = recipe.image_encoder or ImageEncoderConfig()
+        graphs = EXPORTS[config.policy].graphs(network, encoder, example)
         return {graph.name: graph for graph in graphs}
 
 

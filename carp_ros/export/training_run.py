@@ -14,7 +14,7 @@ from torch import nn
 
 from carp_ros.export.bundle import Facts, require_replaceable, write_bundle
 from carp_ros.inference.bundle import MANIFEST, WeightPrecision, load_bundle
-from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.training.build import load_network
 from carp_ros.training.example import Inputs, read_example
 from carp_ros.training.families import family_named
@@ -50,9 +50,9 @@ def export_run(
         rows = RunFolder(run, config).figures()
         figures = {name: round(value, 6) for row in rows[-1:] for name, value in row.items()}
         made = {**made, "last_epoch": figures}
-    _require_example(example, recipe.eyes, known, str(run))
-    eyes = recipe.eyes or EyesConfig()
-    export_network(network, eyes, example, config, folder, made, precision)
+    _require_example(example, recipe.image_encoder, known, str(run))
+    encoder = recipe.image_encoder or ImageEncoderConfig()
+    export_network(network, encoder, example, config, folder, made, precision)
 
 
 def _require_outside(run: Path, folder: Path) -> None:
@@ -62,13 +62,13 @@ def _require_outside(run: Path, folder: Path) -> None:
 
 
 def _require_example(
-    example: Inputs, eyes: EyesConfig | None, config: PolicyConfig, where: str
+    example: Inputs, encoder: ImageEncoderConfig | None, config: PolicyConfig, where: str
 ) -> None:
     """Refuse a moment that is not one that the network can be given."""
     tasks = len(config.tasks)
     expected: dict[str, tuple[str, tuple[int, ...]]] = {}
-    if eyes is not None:
-        size = (1, eyes.image_px[1], eyes.image_px[0], 3)
+    if encoder is not None:
+        size = (1, encoder.image_px[1], encoder.image_px[0], 3)
         expected = {f"image_{camera}": ("uint8", size) for camera in config.cameras}
     expected["state"] = ("float32", (1, len(config.state)))
     if tasks > 1:
@@ -86,7 +86,7 @@ def _require_example(
 
 def export_network(
     network: nn.Module,
-    eyes: EyesConfig,
+    encoder: ImageEncoderConfig,
     example: Inputs,
     config: Mapping[str, Any],
     folder: Path,
@@ -97,7 +97,7 @@ def export_network(
 
     Args:
         network: With the weights to export.
-        eyes: How it sees.
+        encoder: Of each camera's images.
         example: Inputs of the encoder at a real moment: the golden case.
         config: Of the training.
         folder: Of the bundle; what is there is replaced.
@@ -121,4 +121,4 @@ def export_network(
     inputs = {name: torch.from_numpy(value) for name, value in example.items()}
     still = copy.deepcopy(network).cpu().eval()
     with torch.autocast("cpu", enabled=False):  # whoever calls may compute with fewer digits
-        write_bundle(folder, still, eyes, facts, inputs, precision)
+        write_bundle(folder, still, encoder, facts, inputs, precision)

@@ -16,7 +16,7 @@ from carp_ros.inference.bundle import MANIFEST, WeightPrecision, load_bundle, sh
 from carp_ros.inference.layout import TOOL
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.networks.action_tokenizer import ActionTokenizer
-from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.policies.carp import load_carp
 from carp_ros.training.carp import make_policy
 from carp_ros.training.presets import POLICIES, TOKENIZERS
@@ -57,11 +57,11 @@ def write_untrained(
         for part in (network.transformer, network.tokenizer.vq):
             for weight in part.parameters():
                 weight.add_(_SPREAD * torch.randn_like(weight))
-    eyes = recipe.eyes or EyesConfig()
-    size = (1, eyes.image_px[1], eyes.image_px[0], 3)
+    encoder = recipe.image_encoder or ImageEncoderConfig()
+    size = (1, encoder.image_px[1], encoder.image_px[0], 3)
     example = {
         f"image_{name}": rng.integers(0, 256, size, np.uint8)
-        for name in (cameras if recipe.eyes else ())
+        for name in (cameras if recipe.image_encoder else ())
     }
     example["state"] = states[:1]
     layout = TOOL.spanning((-1.0,) * len(TOOL), (1.0,) * len(TOOL))
@@ -78,7 +78,7 @@ def write_untrained(
         "recipe": dataclasses.asdict(recipe),
     }
     made = {"untrained": preset}
-    export_network(network, eyes, example, config, folder, made, precision)
+    export_network(network, encoder, example, config, folder, made, precision)
     if precision != "float32":
         _agree_with_itself(folder)
 

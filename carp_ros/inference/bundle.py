@@ -1,4 +1,4 @@
-"""A bundle: one trained policy, compiled, with all that running it takes to know of its training.
+"""A bundle: one trained policy, compiled, with everything needed to run it.
 
 A folder `models/<name>/` with `policy.yaml`, the graphs and a golden case. What a robot follows is
 either whole and unchanged or refused: `load_bundle` checks every key and every byte; that the

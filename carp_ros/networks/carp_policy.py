@@ -22,7 +22,7 @@ from carp_ros.strict import Between
 
 
 @dataclass(frozen=True)
-class EyesConfig:
+class ImageEncoderConfig:
     """How images become numbers.
 
     Attributes:
@@ -49,7 +49,7 @@ class CarpPolicyNetwork(nn.Module):
 
     Args:
         cameras: Their names.
-        eyes: How images become numbers.
+        encoder: Of each camera's images.
         state_size: S, numbers of the measured state, of all its steps.
         tokenizer: Trained before; frozen here.
         transformer: Its size; `features` are the fusion's, or without one as many as
@@ -62,7 +62,7 @@ class CarpPolicyNetwork(nn.Module):
     def __init__(
         self,
         cameras: tuple[str, ...],
-        eyes: EyesConfig,
+        encoder: ImageEncoderConfig,
         state_size: int,
         tokenizer: ActionTokenizer,
         transformer: TransformerConfig,
@@ -71,9 +71,9 @@ class CarpPolicyNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.sharpness = sharpness
-        self.eyes = nn.ModuleDict({name: encoder_of(eyes) for name in cameras})
+        self.image_encoders = nn.ModuleDict({name: encoder_of(encoder) for name in cameras})
         self.state_scaling = Scaling(state_size)
-        size = condition_size(cameras, eyes, state_size)
+        size = condition_size(cameras, encoder, state_size)
         self.fusion = nn.Sequential(nn.Linear(size, fusion), nn.ReLU()) if fusion else nn.Identity()
         self.tokenizer = tokenizer.requires_grad_(False)
         self.transformer = CarpTransformer(transformer)
@@ -92,7 +92,9 @@ class CarpPolicyNetwork(nn.Module):
             state: Measured, in SI units, of shape (B, S).
             task: Index of each one's task, of shape (B,); None if there is but one.
         """
-        return self.fuse([eye(images[name]) for name, eye in self.eyes.items()], state, task)
+        return self.fuse(
+            [encoder(images[name]) for name, encoder in self.image_encoders.items()], state, task
+        )
 
     def fuse(self, seen: Sequence[Tensor], state: Tensor, task: Tensor | None) -> Tensor:
         """Return what `condition` does, of the features (B, F) of each camera."""
@@ -104,12 +106,12 @@ class CarpPolicyNetwork(nn.Module):
         return self.transformer.generate(self.tokenizer.vq, condition, sharpness=self.sharpness)
 
 
-def condition_size(cameras: tuple[str, ...], eyes: EyesConfig, state_size: int) -> int:
+def condition_size(cameras: tuple[str, ...], encoder: ImageEncoderConfig, state_size: int) -> int:
     """Return how many numbers cameras and state give, before a fusion."""
-    return len(cameras) * eyes.width + state_size
+    return len(cameras) * encoder.width + state_size
 
 
-def encoder_of(eyes: EyesConfig) -> nn.Module:
+def encoder_of(encoder: ImageEncoderConfig) -> nn.Module:
     """Return an image encoder with initial weights, (B, 3, h, w) to (B, width)."""
-    kind = {"small": SmallEncoder, "resnet18": ResNetEncoder}[eyes.kind]
-    return kind(eyes.crop_px, eyes.width)
+    kind = {"small": SmallEncoder, "resnet18": ResNetEncoder}[encoder.kind]
+    return kind(encoder.crop_px, encoder.width)

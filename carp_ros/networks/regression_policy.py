@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from carp_ros.networks.carp_policy import EyesConfig, condition_size, encoder_of
+from carp_ros.networks.carp_policy import ImageEncoderConfig, condition_size, encoder_of
 from carp_ros.networks.relative_actions import absolute, relative
 from carp_ros.networks.scaling import Scaling
 from carp_ros.strict import Between
@@ -50,7 +50,7 @@ class RegressionPolicyNetwork(nn.Module):
 
     Args:
         cameras: Their names.
-        eyes: The image encoders.
+        encoder: Of each camera's images.
         state_size: S.
         action_size: A.
         config: Its own sizes.
@@ -60,7 +60,7 @@ class RegressionPolicyNetwork(nn.Module):
     def __init__(
         self,
         cameras: tuple[str, ...],
-        eyes: EyesConfig,
+        encoder: ImageEncoderConfig,
         state_size: int,
         action_size: int,
         config: RegressionConfig,
@@ -68,10 +68,10 @@ class RegressionPolicyNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.eyes = nn.ModuleDict({name: encoder_of(eyes) for name in cameras})
+        self.image_encoders = nn.ModuleDict({name: encoder_of(encoder) for name in cameras})
         self.state_scaling, self.action_scaling = Scaling(state_size), Scaling(action_size)
         self.task_embedding = nn.Embedding(tasks, _TASK_WIDTH) if tasks > 1 else None
-        size = condition_size(cameras, eyes, state_size) + (_TASK_WIDTH if tasks > 1 else 0)
+        size = condition_size(cameras, encoder, state_size) + (_TASK_WIDTH if tasks > 1 else 0)
         width, flat = config.width, config.horizon * action_size
         self.to_condition = nn.Linear(size, width)
         self.to_width = nn.Linear(flat + 1, width)
@@ -95,7 +95,9 @@ class RegressionPolicyNetwork(nn.Module):
             state: Measured, in SI units, of shape (B, S).
             task: Index of each one's task, of shape (B,); None if there is but one.
         """
-        return self.fuse([eye(images[name]) for name, eye in self.eyes.items()], state, task)
+        return self.fuse(
+            [encoder(images[name]) for name, encoder in self.image_encoders.items()], state, task
+        )
 
     def answer(self, condition: Tensor, question: Tensor, step: float) -> Tensor:
         """Return scaled actions (B, H, A) for a condition (B, W) and a question (B, H, A).

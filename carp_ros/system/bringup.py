@@ -112,12 +112,12 @@ def describe(
     staged = {"task": task} if task else {}
     cell = (node("cell_node", **staged),) if content.cell else ()
     driven = [name for name, camera in content.cameras.items() if camera.driver != "external"]
-    eyes = (node("camera_node", **staged, cameras=" ".join(driven)),) if driven else ()
+    camera_nodes = (node("camera_node", **staged, cameras=" ".join(driven)),) if driven else ()
     recorder = (node("recorder_node", **staged, **_recorder(mode, folder)),) if record else ()
     managed = " ".join(["control_node", *(child.name for child in (*thinker, *recorder))])
     return (
         *cell,
-        *eyes,
+        *camera_nodes,
         node("control_node", cameras=cameras),
         *thinker,
         node("teleop_node", **staged, device=operator),

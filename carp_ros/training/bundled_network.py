@@ -19,6 +19,7 @@ from torch import Tensor
 from carp_ros.files.plain_json import load_json
 from carp_ros.refusal import refusing
 from carp_ros.strict import Between, Sized, read_strictly
+from carp_ros.training.earlier_runs import present_config, present_weights
 
 NETWORK = "network.json"
 
@@ -71,7 +72,7 @@ def read_network(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     for name, place in content.weights.items():
         with refusing(ValueError, f"{path}: weights.{name}"):
             weights[name] = _tensor(pool, place)
-    return content.config, weights
+    return present_config(content.config), present_weights(weights)
 
 
 @dataclass(frozen=True)

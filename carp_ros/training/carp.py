@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from carp_ros.networks.action_tokenizer import ActionTokenizer
-from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig, condition_size
+from carp_ros.networks.carp_policy import CarpPolicyNetwork, ImageEncoderConfig, condition_size
 from carp_ros.networks.carp_transformer import TransformerConfig
 from carp_ros.strict import read_strictly
 from carp_ros.training.carp_trainee import CarpTrainee
@@ -76,7 +76,7 @@ def make_policy(
     Args:
         recipe: Its sizes.
         tokenizer: Trained.
-        cameras: Of the dataset; those of a recipe without eyes are not looked at.
+        cameras: Of the dataset; those of a recipe without image encoders are not looked at.
         data: The dataset's windows.
         seed: Of the weights.
     """
@@ -96,10 +96,10 @@ def _policy(
     tasks: int,
 ) -> CarpPolicyNetwork:
     vq = tokenizer.vq.config
-    seen = cameras if recipe.eyes else ()
-    eyes = recipe.eyes or EyesConfig()
+    seen = cameras if recipe.image_encoder else ()
+    encoder = recipe.image_encoder or ImageEncoderConfig()
     transformer = TransformerConfig(
-        recipe.fusion or condition_size(seen, eyes, state_size),
+        recipe.fusion or condition_size(seen, encoder, state_size),
         vq.groups,
         vq.scales,
         vq.codes,
@@ -111,5 +111,5 @@ def _policy(
         drop_path=recipe.drop_path,
     )
     return CarpPolicyNetwork(
-        seen, eyes, state_size, tokenizer, transformer, recipe.fusion, recipe.sharpness
+        seen, encoder, state_size, tokenizer, transformer, recipe.fusion, recipe.sharpness
     )

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from carp_ros.networks.action_tokenizer import ActionTokenizer
-from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.training.augmentation import ColourJitter, StateNoise
 from carp_ros.training.image_store import ImageStore
 from carp_ros.training.loop import LoopConfig, Trainee
@@ -24,7 +24,7 @@ class Recipe(Protocol):
     """What the recipes of all kinds say; each kind has more to say."""
 
     @property
-    def eyes(self) -> EyesConfig | None:
+    def image_encoder(self) -> ImageEncoderConfig | None:
         """The image encoders; None for a policy of the state alone."""
         ...
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from carp_ros.inference.layout import TOOL
 from carp_ros.networks.action_tokenizer import ActionConfig
-from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
 from carp_ros.strict import Between
 from carp_ros.training.augmentation import ColourJitter, StateNoise
@@ -31,7 +31,7 @@ class PolicyRecipe:
     Attributes:
         width, depth, heads: Of the transformer.
         drop_path: Share of paths left out in training, in the last block.
-        eyes: How it sees; None for a policy of the state alone.
+        image_encoder: Of each camera's images; None for a policy of the state alone.
         loop: How it is trained.
         noise: Of the states in training.
         jitter: Of the images' colours in training.
@@ -46,7 +46,7 @@ class PolicyRecipe:
     depth: Annotated[int, Between(1, 200)]
     heads: Annotated[int, Between(1, 1000)]
     drop_path: Annotated[float, Between(0.0, 0.999)]
-    eyes: EyesConfig | None
+    image_encoder: ImageEncoderConfig | None
     loop: LoopConfig
     noise: StateNoise = field(default_factory=StateNoise)
     jitter: ColourJitter = field(default_factory=ColourJitter)
@@ -124,7 +124,7 @@ POLICIES = {
         16,
         16,
         0.1 * 16 / 24,
-        EyesConfig("resnet18", image_px=(84, 84), crop_px=(76, 76)),
+        ImageEncoderConfig("resnet18", image_px=(84, 84), crop_px=(76, 76)),
         LoopConfig(4000, 64, 50, optimizer=OptimizerConfig(2.5e-5)),
     ),
     "cpu-small": PolicyRecipe(
@@ -132,7 +132,7 @@ POLICIES = {
         4,
         4,
         0.0,
-        EyesConfig(),
+        ImageEncoderConfig(),
         LoopConfig(40, 64, 10, optimizer=OptimizerConfig(5e-4, gradient_clip=1.0, last_rate=0.01)),
         _POLICY_NOISE,
         ColourJitter(contrast=0.1, brightness=0.1, tint=0.03),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from carp_ros.networks.action_tokenizer import ActionTokenizer
-from carp_ros.networks.carp_policy import EyesConfig
+from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.networks.regression_policy import (
     SECOND_STEP,
     RegressionConfig,
@@ -34,14 +34,14 @@ class RegressionRecipe:
 
     Attributes:
         network: Its sizes.
-        eyes: The image encoders; None for a policy of the state alone.
+        image_encoder: Of each camera's images; None for a policy of the state alone.
         loop: How it is trained.
         noise: Of the states in training.
         jitter: Of the images' colours in training.
     """
 
     network: RegressionConfig
-    eyes: EyesConfig | None
+    image_encoder: ImageEncoderConfig | None
     loop: LoopConfig
     noise: StateNoise = field(default_factory=StateNoise)
     jitter: ColourJitter = field(default_factory=ColourJitter)
@@ -54,7 +54,7 @@ _SMALL_LOOP = LoopConfig(
 REGRESSIONS = {
     "cpu-small": RegressionRecipe(
         RegressionConfig(),
-        EyesConfig(),
+        ImageEncoderConfig(),
         _SMALL_LOOP,
         StateNoise(position_m=0.003, rot6d=0.01),
         ColourJitter(contrast=0.1, brightness=0.1, tint=0.03),
@@ -159,6 +159,6 @@ def _network(
     tasks: int,
 ) -> RegressionPolicyNetwork:
     config = replace(recipe.network, relative=recipe.network.relative and both_tools)
-    seen = cameras if recipe.eyes else ()
-    eyes = recipe.eyes or EyesConfig()
-    return RegressionPolicyNetwork(seen, eyes, state_size, action_size, config, tasks)
+    seen = cameras if recipe.image_encoder else ()
+    encoder = recipe.image_encoder or ImageEncoderConfig()
+    return RegressionPolicyNetwork(seen, encoder, state_size, action_size, config, tasks)

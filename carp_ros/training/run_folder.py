@@ -29,6 +29,7 @@ from carp_ros.training.checkpoint_file import (
     read_torch,
     write_safetensors,
 )
+from carp_ros.training.earlier_runs import present_config, present_weights
 
 CONFIG, STATE, WEIGHTS = "config.json", "state.pt", "weights.safetensors"
 METRICS, CURVES = "metrics.jsonl", "curves.png"
@@ -118,7 +119,8 @@ def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             raise ValueError(
                 f"no {path / name}; expected a folder of `carp train`, or a bundle with a {NETWORK}"
             )
-    return load_json(path / CONFIG), read_safetensors(path / WEIGHTS)
+    weights = read_safetensors(path / WEIGHTS)
+    return present_config(load_json(path / CONFIG)), present_weights(weights)
 
 
 def _figures(line: str) -> dict[str, float] | None:

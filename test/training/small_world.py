@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
 
 from carp_ros.networks.action_tokenizer import ActionConfig
-from carp_ros.networks.carp_policy import CarpPolicyNetwork, EyesConfig
+from carp_ros.networks.carp_policy import CarpPolicyNetwork, ImageEncoderConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
 from carp_ros.training.augmentation import ColourJitter, StateNoise
 from carp_ros.training.build import make_tokenizer
@@ -25,7 +25,7 @@ from carp_ros.training.presets import PolicyRecipe
 from carp_ros.training.windows import Windows
 
 HORIZON = 8
-EYES = EyesConfig(image_px=(20, 16), crop_px=(16, 12), width=8)
+EYES = ImageEncoderConfig(image_px=(20, 16), crop_px=(16, 12), width=8)
 
 
 def make_world(frames: int = 64, tasks: int = 1) -> tuple[Windows, Images]:

@@ -73,7 +73,7 @@ def test_a_policy_of_one_task_begins_as_what_one_of_several_does_for_it(tmp_path
     start_from(special, _trained(general, tmp_path, several.task_names), [name])
     states = torch.from_numpy(several.states[:5])
     width, height = EYES.crop_px
-    crops = {camera: torch.rand(5, 3, height, width) for camera in general.eyes}
+    crops = {camera: torch.rand(5, 3, height, width) for camera in general.image_encoders}
     told = general.generate(general.condition(crops, states, torch.full((5,), task)))
     untold = special.generate(special.condition(crops, states, None))
     torch.testing.assert_close(untold.logits, told.logits)
