@@ -23,7 +23,9 @@ class RecordCommand:
         out: Folder of the episodes.
         agent: Who demonstrates: demonstrator, the scripted operator of the simulated cell, or
             person, whoever holds the SpaceMouse.
-        task: What to do: cup (put it in the field on the right) or bowl (put it into the pot).
+        task: What to do. On a real rig in your words, such as "put the mug on the shelf": they are
+            the instruction of the episodes and name them. In the simulated cell cup (put it in the
+            field on the right) or bowl (put it into the pot); empty takes that of the rig's file.
         episodes: How many.
         lockstep: In simulated time, as fast as this machine can.
         seed_start: Seed of the first; the others follow.
@@ -33,13 +35,13 @@ class RecordCommand:
         camera_rate_hz: Pictures a second in lockstep; 0 takes the rig's.
         workers: Processes in lockstep; 0 takes one a core.
         rig: A rig's file, or the name of one in config/.
-        instruction: The task in words; empty: the simulated task's own.
+        instruction: The task in other words; empty: those of --task, or the simulated task's own.
         operator: Who demonstrates, by name; empty: who is logged in, or demonstrator.
     """
 
     out: Path = Path("episodes")
     agent: Literal["demonstrator", "person"] = "demonstrator"
-    task: Literal["cup", "bowl"] = "cup"
+    task: Text = ""
     episodes: Count = 10
     lockstep: bool = False
     seed_start: Seed = 0

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from carp_ros.cli.episode_table import header, row
+from carp_ros.cli.record_task import task_of
 from carp_ros.console.node_log import NodeLog
 from carp_ros.processes.ros_environment import enter
 from carp_ros.reports.recorder import RecorderStatus
@@ -26,7 +27,9 @@ def run(command: RecordCommand) -> int:
     enter()
     rig = load_rig(rig_path(command.rig))
     mode = "demonstrate" if command.agent == "demonstrator" else "teleop"
-    nodes = describe(command.rig, mode, task=command.task, record=True, folder=str(command.out))
+    task, instruction = task_of(command.task, command.instruction, rig)
+    nodes = describe(command.rig, mode, task=task, record=True, folder=str(command.out))
+    command = replace(command, task=task, instruction=instruction)
     log = NodeLog(verbose=False)
     print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
     ended: list[RecorderStatus] = []
@@ -45,17 +48,11 @@ def run(command: RecordCommand) -> int:
     return 1 if any(quality.verdict == "red" for quality in ended) else 0
 
 
-def parameters(command: RecordCommand, rig: Rig) -> dict[str, str | int]:
+def parameters(command: RecordCommand) -> dict[str, str | int]:
     """Return the recorder's parameters that the command decides."""
-    if rig.cell is None:
-        instruction = command.instruction
-    else:
-        from carp_ros.sim.tasks import task_named  # only a simulated rig has MuJoCo
-
-        instruction = command.instruction or task_named(command.task).instruction
     given: dict[str, str | int] = {
         "task": command.task,
-        "instruction": instruction,
+        "instruction": command.instruction,
         "images": command.images,
     }
     return given | ({"operator": command.operator} if command.operator else {})
@@ -69,7 +66,7 @@ def _demonstrate_all(command: RecordCommand, rig: Rig, ended: list[RecorderStatu
     with trial_node(rig) as node:
         recorder = RecorderClient(node)
         recorder.wait_until_there()
-        recorder.configure(**parameters(command, rig))
+        recorder.configure(**parameters(command))
         node.set_parameters_of("cell_node", level=command.level)
         node.prepare()
         print(header(cameras), flush=True)
@@ -106,7 +103,7 @@ def _attend(command: RecordCommand, rig: Rig, ended: list[RecorderStatus]) -> No
 
     with recorder_client() as recorder:
         recorder.wait_until_there()
-        recorder.configure(**parameters(command, rig))
+        recorder.configure(**parameters(command))
         RecordConsole(recorder, list(rig.cameras), ended).run(command.episodes)
 
 

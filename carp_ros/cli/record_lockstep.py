@@ -14,12 +14,12 @@ from typing import Any
 import yaml
 
 from carp_ros.cli.record import RecordCommand
+from carp_ros.cli.record_task import task_of
 from carp_ros.console.progress import Progress
 from carp_ros.evaluation.demonstrations import Demonstration, Order, record_demonstrations
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.rig import Rig, load_rig
 from carp_ros.share import version
-from carp_ros.sim.tasks import task_named
 from carp_ros.system.bringup import rig_path
 
 
@@ -59,10 +59,11 @@ def _order(command: RecordCommand) -> Order:
     rig = _with_rate(load_rig(path), command.camera_rate_hz)
     if rig.cell is None:
         raise ValueError(f"{path} has no section cell; --lockstep needs a simulated rig")
+    task, instruction = task_of(command.task, command.instruction, rig)
     info = EpisodeInfo(
         rig=rig.name,
-        task=command.task,
-        instruction=command.instruction or task_named(command.task).instruction,
+        task=task,
+        instruction=instruction,
         operator=command.operator or command.agent,
         seed=None,
         software=version(),

@@ -8,18 +8,17 @@ from typing import Any, get_args
 
 from carp_ros.files.plain_yaml import load_mapping
 from carp_ros.processes.person import user_name
-from carp_ros.recording.episode import EpisodeInfo
+from carp_ros.recording.episode import TASK_NAME, EpisodeInfo
 from carp_ros.recording.live_episode import Images
 from carp_ros.rig import Rig
 from carp_ros.ros.guarded_node import GuardedNode
 from carp_ros.ros.parameter_rules import NOT_EMPTY, TEXT, OneOf
 from carp_ros.share import version
-from carp_ros.strict import Between, Matching, Rule
+from carp_ros.strict import Between, Rule
 
-_TASK = Matching(r"[\w-]{1,64}", "1 to 64 letters, digits, _ and -: it names folders")
 _PARAMETERS: dict[str, tuple[str, Rule]] = {
     "folder": ("Where episodes go, each a folder of its own.", NOT_EMPTY),
-    "task": ("Short name of the task, part of the episodes' names.", _TASK),
+    "task": ("Short name of the task, part of the episodes' names.", TASK_NAME),
     "instruction": ("The task in words.", TEXT),
     "operator": ("Who demonstrates; empty: who is logged in.", TEXT),
     "seed": ("Of the simulated cell; below 0: none.", Between(-1, 2**53)),

@@ -7,11 +7,31 @@ folder has no `metadata.yaml` yet, and `unfinished.yaml` in its place.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from carp_ros.strict import Matching
+
+TASK_NAME = Matching(r"[\w-]{1,64}", "1 to 64 letters, digits, _ and -: it names folders")
+"""What the short name of a task may be."""
+
 Verdict = Literal["green", "amber", "red", "unknown"]
 """Of an episode's recording quality: good, usable with care, unusable, not judged."""
+
+
+def task_name(text: str) -> str:
+    """Return a short name for a task that is given in words: `Open the drawer.`, `open_the_drawer`.
+
+    Raises:
+        ValueError: If there is no letter and no digit in them.
+    """
+    if not TASK_NAME.expectation(text):
+        return text
+    name = re.sub(r"\W+", "_", text.lower()).strip("_")[:64].rstrip("_")
+    if not name:
+        raise ValueError(f"task is {text!r}; expected what is done, in words")
+    return name
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from carp_ros.inference.bundle import load_bundle
+from carp_ros.recording.episode import task_name
 from carp_ros.rig import CELL_ADDRESS, Rig, load_rig
 from carp_ros.rig_devices import LONGEST_RECOVERY_S
 from carp_ros.share import share_folder
@@ -77,8 +78,8 @@ def describe(
     Args:
         rig: Path of a rig's file, or the name of one in `config/`.
         mode: A `SystemMode`.
-        task: What a simulated cell lays on the table and a policy does; empty for what the rig's
-            file says, or for the policy's only one.
+        task: What a simulated cell lays on the table, what a policy does, and what is recorded: on
+            a real rig in words. Empty for what the rig's file says, or for the policy's only one.
         bundle: Folder of the policy, or the name of one in `models/`; for mode `policy` alone.
             Empty there: the one that comes with the package for the task.
         record: Start the recorder, too.
@@ -109,11 +110,12 @@ def describe(
         from carp_ros.sim.tasks import task_named  # only a simulated rig has MuJoCo
 
         task_named(task)
-    staged = {"task": task} if task else {}
+    staged = {"task": task} if task and content.cell else {}
     cell = (node("cell_node", **staged),) if content.cell else ()
     driven = [name for name, camera in content.cameras.items() if camera.driver != "external"]
     camera_nodes = (node("camera_node", **staged, cameras=" ".join(driven)),) if driven else ()
-    recorder = (node("recorder_node", **staged, **_recorder(mode, folder)),) if record else ()
+    recorded = _recorded_task(task) | _recorder(mode, folder)
+    recorder = (node("recorder_node", **recorded),) if record else ()
     managed = " ".join(["control_node", *(child.name for child in (*thinker, *recorder))])
     return (
         *cell,
@@ -224,6 +226,14 @@ def _policy(bundle: str, task: str, rig: Rig) -> tuple[dict[str, str], str]:
     loaded.require_rig(rig)
     cameras = " ".join(loaded.manifest.cameras)
     return {"bundle": str(loaded.folder), "task": loaded.spec.task_named(task)}, cameras
+
+
+def _recorded_task(task: str) -> dict[str, str]:
+    """Return the recorder's parameters of a task, which may be named or said in words."""
+    if not task:
+        return {}
+    name = task_name(task)
+    return {"task": name} if name == task else {"task": name, "instruction": task}
 
 
 def _truth(name: str, text: str) -> bool:

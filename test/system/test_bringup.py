@@ -145,6 +145,15 @@ def test_a_task_of_hardware_is_laid_by_hand(hardware_rig):
     assert describe(hardware_rig, task="cup")[0].name == "control_node"
 
 
+def test_a_task_of_hardware_is_said_in_words_which_the_recorder_alone_is_told(hardware_rig):
+    nodes = describe(hardware_rig, task="Open the drawer, slowly!", record=True)
+    tasks = {node.name: node.parameters["task"] for node in nodes if "task" in node.parameters}
+    assert tasks == {"recorder_node": "open_the_drawer_slowly"}
+    (recorder,) = (node for node in nodes if node.name == "recorder_node")
+    assert recorder.parameters["instruction"] == "Open the drawer, slowly!"
+    assert "instruction" not in describe(hardware_rig, task="mug", record=True)[-2].parameters
+
+
 def test_the_demonstrator_refuses_hardware(hardware_rig):
     with pytest.raises(ValueError, match=r"mode is demonstrate.*no simulated cell.*use teleop"):
         describe(hardware_rig, "demonstrate")
