@@ -29,7 +29,7 @@ from carp_ros.evaluation.trials import (
 from carp_ros.inference.bundle import Bundle, load_bundle
 from carp_ros.rig import load_rig
 from carp_ros.share import version
-from carp_ros.strict import Between
+from carp_ros.strict import Between, Name, Sized
 from carp_ros.system.bringup import bundle_path, rig_path
 
 _MOST_STRIPS = 12
@@ -79,7 +79,9 @@ class EvalCommand:
     rig: Text = "ur5e_sim"
     replan_s: Annotated[float, Between(0.01, 60.0)] | None = None
     latency_s: Annotated[float, Between(0.0, 10.0)] = Pace.latency_s
-    options: dict[str, int] = field(default_factory=dict)
+    options: Annotated[dict[Name, Annotated[int, Between(0, 1000)]], Sized(0, 8)] = field(
+        default_factory=dict
+    )
 
 
 @dataclass

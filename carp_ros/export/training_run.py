@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,7 @@ def export_network(
         precision: Of the graphs.
     """
     known = ("dataset", "demonstrations", "seed", "start_from", "recipe")
+    config = json.loads(json.dumps(dict(config)))  # as its folder has it
     known_config = read_policy_config(config, "the training")
     facts = Facts(
         known_config.policy,

@@ -276,7 +276,7 @@ class PolicyNode(ManagedNode):
 
     def _ask_if_new(self) -> None:
         """Ask about the newest observation if what just arrived completed it, and a plan is due."""
-        if self._asking.is_due(self._buffer.newest_ns) and self._is_idle():
+        if self._asking.is_due(self._buffer.newest_ns or None) and self._is_idle():
             self._consider()
 
     def _on_tick(self) -> None:

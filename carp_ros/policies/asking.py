@@ -127,7 +127,7 @@ class Asking:
         self._stamp_now_ns = stamp_now_ns
         period_ns = round((period_s or policy.spec.replan_s) * 1e9)
         self._cadence = Cadence(period_ns, _PATIENCE_NS, _RETRY_NS)
-        self._asked_ns = 0
+        self._asked_ns: int | None = None
         self.executed = ExecutedSteps(policy.spec.step_s) if policy.spec.wants_executed else None
         """Takes what is sent to the arm, if the policy wants to know."""
 
@@ -135,11 +135,11 @@ class Asking:
         """Let a plan be due now."""
         self._cadence.restart(self._now_ns())
 
-    def is_due(self, stamp_ns: int) -> bool:
+    def is_due(self, stamp_ns: int | None) -> bool:
         """Tell whether to ask about the newest whole observation, which is of `stamp_ns`.
 
         Args:
-            stamp_ns: Its stamp, 0 if there is none; say it whenever it may have changed.
+            stamp_ns: Its stamp, None if there is none; say it whenever it may have changed.
         """
         return self._cadence.offer(self._now_ns(), stamp_ns)
 
@@ -235,7 +235,8 @@ class Asking:
                 NoChunk.FUTURE_OBSERVATION,
                 f"newest observation is {-age_s:.3f} s in the future: synchronise the clocks",
             )
-        if 0 <= self._asked_ns - newest.stamp_ns < SET_BACK_NS:
+        asked_ns = self._asked_ns
+        if asked_ns is not None and 0 <= asked_ns - newest.stamp_ns < SET_BACK_NS:
             return Refusal(
                 NoChunk.NOTHING_NEW,
                 f"nothing new since the last chunk: there is no newer {slowest}",

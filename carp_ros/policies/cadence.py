@@ -23,7 +23,7 @@ class Cadence:
     def __init__(self, period_ns: int, patience_ns: int, retry_ns: int) -> None:
         self._period_ns, self._patience_ns, self._retry_ns = period_ns, patience_ns, retry_ns
         self._due_ns = 0
-        self._newest_ns = 0
+        self._newest_ns: int | None = None
 
     @property
     def due_ns(self) -> int:
@@ -34,19 +34,21 @@ class Cadence:
         """Let a plan be due now."""
         self._due_ns = now_ns
 
-    def offer(self, now_ns: int, stamp_ns: int) -> bool:
+    def offer(self, now_ns: int, stamp_ns: int | None) -> bool:
         """Tell whether to ask about the newest whole observation.
 
         Args:
             now_ns: The present.
-            stamp_ns: Of that observation; offer it whenever it may have become a newer one.
+            stamp_ns: Of that observation, None if there is none; offer it whenever it may have
+                become a newer one.
         """
-        is_new = stamp_ns > self._newest_ns
-        # 0: nothing is whole
-        if stamp_ns and self._newest_ns - stamp_ns >= SET_BACK_NS:
-            is_new = True
-            self._newest_ns = 0
-        self._newest_ns = max(self._newest_ns, stamp_ns)
+        if stamp_ns is None:
+            return False
+        newest_ns = self._newest_ns
+        # older by far: the clock was set back
+        is_new = newest_ns is None or not 0 <= newest_ns - stamp_ns < SET_BACK_NS
+        if is_new:
+            self._newest_ns = stamp_ns
         return is_new and now_ns >= self._due_ns
 
     def is_near(self, now_ns: int, within_ns: int) -> bool:

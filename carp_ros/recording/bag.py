@@ -154,7 +154,7 @@ def read_info(folder: Path) -> EpisodeInfo:
     Raises:
         ValueError: If the folder is no episode, or of another program.
     """
-    _require_open(folder)
+    require_open(folder)
     if os.path.lexists(folder / UNFINISHED):
         return _info_from_texts(_texts_of(folder / UNFINISHED), folder / UNFINISHED)
     return info_from_metadata(_section(folder), folder / METADATA)
@@ -176,7 +176,7 @@ def read_count(folder: Path) -> int:
     return int(count)
 
 
-def _require_open(folder: Path) -> None:
+def require_open(folder: Path) -> None:
     """Refuse a folder that can't be looked into, in which nothing would seem to be.
 
     Raises:
@@ -234,7 +234,7 @@ def mcap_file(folder: Path) -> Path:
     Raises:
         ValueError: If there is none, or several.
     """
-    _require_open(folder)
+    require_open(folder)
     files = sorted(folder.glob("*.mcap"))
     if len(files) != 1:
         raise ValueError(f"{folder} has {len(files)} MCAP files; expected an episode, which has 1")

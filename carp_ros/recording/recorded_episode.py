@@ -14,7 +14,13 @@ from pathlib import Path
 from backports import zstd
 
 from carp_ros.errors import EpisodeError, MessageError
-from carp_ros.recording.bag import UNFINISHED, info_from_metadata, missing_metadata, read_info
+from carp_ros.recording.bag import (
+    UNFINISHED,
+    info_from_metadata,
+    missing_metadata,
+    read_info,
+    require_open,
+)
 from carp_ros.recording.bag_metadata import (
     METADATA,
     BagMetadata,
@@ -105,6 +111,7 @@ def open_episode(folder: Path, topic_map: TopicMap | None = None) -> RecordedEpi
         EpisodeError: If it is a bag of another program, and there is no map.
         ValueError: If it is no bag, or what it says of itself can't be read.
     """
+    require_open(folder)
     if os.path.lexists(folder / UNFINISHED):
         return RecordedEpisode(folder, read_info(folder), None)
     if not os.path.lexists(folder / METADATA):

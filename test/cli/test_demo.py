@@ -50,7 +50,7 @@ def trial(policy=None):
 def test_the_columns_of_a_policys_chunks_stand_under_their_names():
     figures = ChunkFigures(48, 2, {name: {"p50": 41.2, "p99": 80.9} for name in STAGES})
     above, below = header(["wrist_cam", "third_cam"], policy=True), row(0, trial(figures))
-    for name, text in (("chunks", "48"), ("coarse", "2"), ("decode", "41/81"), ("total", "41/81")):
+    for name, text in (("chunks", "48"), ("reduced", "2"), ("decode", "41/81"), ("total", "41/81")):
         end = above.index(name) + len(name)
         assert below[:end].endswith(text), (name, below)
 

@@ -43,7 +43,6 @@ CASES = [
     ("eval", "--workers", "-1", "0 to 1024"),
     ("eval", "--replan-s", "0", "0.01 to 60"),
     ("eval", "--latency-s", "-0.1", "0 to 10"),
-    ("eval", "--last-scale", "-1", "0 to 31"),
     ("record", "--episodes", "0", "1 to 1000000"),
     ("record", "--camera-rate-hz", "0.5", "0, or 1 to 240"),
     ("record", "--operator", "a\nb", "one line"),

@@ -131,7 +131,7 @@ def test_the_figures_are_those_of_this_trial(node, policy):
     figures = policy.figures()
     assert (figures.chunks, figures.reduced) == (2, 1)
     assert figures.latency_ms["vision"]["p50"] == pytest.approx(10.0)
-    assert figures.latency_ms["total"] == {}
+    assert "total" not in figures.latency_ms
 
 
 def test_a_chunks_stages_are_those_from_the_image_to_the_first_target(node, policy):

@@ -58,11 +58,11 @@ def test_a_policy_is_measured_in_every_trial(conditions, tiny_bundle):
     trials = [trial for trial, _ in run_trials(seen, (3, 4), workers=1)]
     for trial in trials:
         assert trial.policy is not None
-        assert len(trial.policy.stages) == len(trial.policy.confidences) == 5
+        assert len(trial.policy.stages) == len(trial.policy.figures) == 5
         assert trial.policy.followed == 5
         assert trial.policy.reduced == 0
         assert trial.policy.refusals == trial.policy.notes == ()
-        assert 0.0 < trial.policy.stages[0].total < 1.0
+        assert 0.0 < sum(trial.policy.stages[0].values()) < 1.0
         assert max(trial.policy.velocity_jumps_m_s) < 0.1
 
 

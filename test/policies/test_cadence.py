@@ -48,7 +48,7 @@ def test_what_was_offered_and_not_asked_about_is_not_new_again():
     assert made.offer(START_NS, STAMPS_NS)
     assert not made.offer(START_NS + MS, STAMPS_NS)
     assert not made.offer(START_NS + MS, STAMPS_NS - MS)
-    assert not made.offer(START_NS + MS, 0)  # a stream fell silent: nothing is whole
+    assert not made.offer(START_NS + MS, None)  # a stream fell silent: nothing is whole
     assert not made.offer(START_NS + 2 * MS, STAMPS_NS)
 
 
@@ -82,7 +82,7 @@ def test_plans_come_at_their_rate_each_about_the_newest_frame(
         if captured_ms >= 0 and captured_ms % frame_ms == 0:
             seen_ms = captured_ms + 1
         now_ns = START_NS + now_ms * MS
-        if made.offer(now_ns, seen_ms * MS):
+        if made.offer(now_ns, seen_ms * MS or None):
             made.asked(now_ns)
             asked_ms.append(now_ms)
             ages_ms.append(now_ms - phase_ms - (seen_ms - 1))

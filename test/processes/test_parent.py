@@ -124,7 +124,7 @@ def test_a_starter_that_was_gone_before_one_looked_is_noticed():
 def test_who_does_not_end_when_told_is_killed():
     deaf = FOLLOWER.replace('lambda *_: sys.exit("the starter is gone")', "signal.SIG_IGN")
     deaf = deaf.replace("end_with_starter()", "parent._LEAVE_S = 0.2; end_with_starter()")
-    starter, pid = started("parent", f"from carp_ros import parent\n{deaf}")
+    starter, pid = started("parent", f"from carp_ros.processes import parent\n{deaf}")
     starter.kill()
     starter.wait()
     assert await_end(pid)

@@ -153,16 +153,16 @@ def test_every_source_can_be_written(tmp_path, info):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def yuv(stamp_ns):
+def bayer(stamp_ns):
     return messages._encode(
         messages.IMAGE,
         header=messages._header(stamp_ns, "cam"),
         height=12,
         width=16,
-        encoding="yuv422_yuy2",
+        encoding="bayer_rggb8",
         is_bigendian=0,
-        step=32,
-        data=np.zeros(12 * 32, np.uint8),
+        step=16,
+        data=np.zeros(12 * 16, np.uint8),
     )
 
 
@@ -176,7 +176,11 @@ def sized(height_px, width_px):
 @pytest.mark.parametrize(
     ("topic", "make", "reason"),
     [
-        ("/wrist_cam/image_raw", yuv, "'yuv422_yuy2'; expected rgb8, .*: set the camera's driver"),
+        (
+            "/wrist_cam/image_raw",
+            bayer,
+            "'bayer_rggb8'; expected rgb8, .*: set the camera's driver",
+        ),
         ("/wrist_cam/image_raw", sized(0, 16), "16x0 px; expected at least one"),
         ("/wrist_cam/image_raw", sized(14, 16), "of 16x14 px, the first .* 16x12 px"),
         ("/gripper_state", lambda _: messages.encode_number(np.nan), "closure is nan"),

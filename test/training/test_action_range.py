@@ -18,9 +18,9 @@ def with_gripper(closure):
 
 
 def test_a_number_that_never_changes_is_named():
-    tokenizer = make_network(with_gripper(0.0)).tokenizer
-    assert "gripper" in still_numbers(tokenizer)
-    assert "gripper" not in still_numbers(make_network(make_world()[0]).tokenizer)
+    still, moving = with_gripper(0.0), make_world()[0]
+    assert "gripper" in still_numbers(make_network(still).tokenizer, still)
+    assert "gripper" not in still_numbers(make_network(moving).tokenizer, moving)
 
 
 def test_actions_that_move_what_the_tokenizer_never_saw_move_are_refused_by_name():

@@ -117,7 +117,7 @@ class RobotiqFingers:
             return ARRIVED
         if self._still_s < _STILL_S:
             return MOVING
-        return STOPPED_CLOSING if goal > self._opening else STOPPED_OPENING
+        return STOPPED_CLOSING if goal > self._closure else STOPPED_OPENING
 
 
 class RobotiqConnection:
