@@ -110,7 +110,7 @@ class BundleCampaign:
         tool = Pose(np.array([0.45, 0.05, 0.3]), np.array([1.0, 0.0, 0.0, 0.0]))
         seen = Observation(stamp_ns, images, stamps_ns, tool, 0.2, np.zeros(6))
         try:
-            chunk = policy.infer(seen).chunk
+            chunk = policy.infer([seen]).chunk
         except PolicyError:
             return []
         numbers = np.concatenate([chunk.positions.ravel(), chunk.quaternions.ravel()])

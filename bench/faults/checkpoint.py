@@ -303,10 +303,10 @@ class CheckpointCampaign:
 
 def small_training() -> tuple[Any, dict[str, Any], Any]:
     """Return a training of a few windows, its configuration and its recipe, always the same."""
+    from carp_ros.inference.policy_spec import ObservationSpec
     from carp_ros.networks.action_tokenizer import ActionConfig
     from carp_ros.networks.carp_policy import ImageEncoderConfig
     from carp_ros.networks.carp_tokenizer import TokenizerConfig
-    from carp_ros.recording.dataset_spec import DatasetSpec
     from carp_ros.training.augmentation import StateNoise
     from carp_ros.training.build import make_tokenizer, policy_config
     from carp_ros.training.carp import CarpFamily
@@ -327,6 +327,7 @@ def small_training() -> tuple[Any, dict[str, Any], Any]:
     images = {"cam": chance.integers(0, 256, (_FRAMES, 16, 20, 3)).astype(np.uint8)}
     states = actions[:, 0].copy()
     states[:, 3:9] += chance.normal(0, 0.01, (_FRAMES, 6)).astype(np.float32)
+    states[:, 3:9] = states[:, 3:9].clip(-1.0, 1.0)
     data = Windows(states, actions, np.zeros(_FRAMES, np.int64), np.arange(_FRAMES) // 8, ("cup",))
     encoder = ImageEncoderConfig(image_px=(20, 16), crop_px=(16, 12), width=8)
     recipe = PolicyRecipe(16, 2, 2, 0.0, encoder, LoopConfig(1, 8), code_spread=0.5, fusion=12)
@@ -334,9 +335,15 @@ def small_training() -> tuple[Any, dict[str, Any], Any]:
     tokenizer = make_tokenizer(ActionConfig(vq, relative=True), StateNoise(0.01), data, 0)
     family = CarpFamily()
     network = family.make(recipe, tokenizer.eval(), ("cam",), data, 0)
-    spec = DatasetSpec("ur5e_sim", "ur5e", ("j0",), {"cam": (20, 16)}, "cam", 10, 0.05)
-    reader = SimpleNamespace(root=Path("cups"), episodes=[0] * 4, spec=spec)
-    config = policy_config(family, recipe, tokenizer, cast(Any, reader), data, 0, 0)
+    dataset = SimpleNamespace(
+        root=Path("cups"),
+        rig="ur5e_sim",
+        step_s=0.1,
+        cameras=("cam",),
+        observation=ObservationSpec("cam", 0.05),
+        dataset_px={},
+    )
+    config = policy_config(family, recipe, tokenizer, cast(Any, dataset), data, 0, 0)
     store = ImageStore(images, encoder.crop_px, training_device())
     windows = np.arange(_FRAMES)
     samples = Samples(data, store, windows[:-8], windows[-8:])

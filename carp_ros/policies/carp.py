@@ -147,7 +147,7 @@ class CarpPolicy:
 
     def replay(self, inputs: Mapping[str, Tensor]) -> Array:
         """Return the actions of inputs of the graphs; see `Policy.replay`."""
-        return self.decode(inputs).actions
+        return self._decode(inputs, len(self._passes.scales) - 1, None).actions
 
     def decode(self, inputs: Mapping[str, Tensor], deadline_ns: int | None = None) -> Decoded:
         """Run the graphs on `inputs`; inputs that are not given keep their previous values.
@@ -155,6 +155,9 @@ class CarpPolicy:
         Raises:
             DeviceError: If the inputs are not what the policy takes, or the runtime fails.
         """
+        return self._decode(inputs, self._last, deadline_ns)
+
+    def _decode(self, inputs: Mapping[str, Tensor], last: int, deadline_ns: int | None) -> Decoded:
         passes, begin_ns = self._passes, self._now_ns()
         passes.write(inputs)
         for camera, see in passes.see.items():
@@ -163,7 +166,7 @@ class CarpPolicy:
         passes.condition()
         seen_ns = self._now_ns()
         done = 0
-        while done <= self._last and (done == 0 or self._fits(done, deadline_ns)):
+        while done <= last and (done == 0 or self._fits(done, deadline_ns)):
             self._scales[done].time(passes.scales[done])
             done += 1
         self._decoder.time(passes.decode[done - 1])
