@@ -36,7 +36,7 @@ class ClockWatch:
             back_s = (newest_ns - behind_ns[0]) * 1e-9
             after_s = (newest_ns - self._first_ns) * 1e-9
             self.problem = (
-                f"the clock was set back by {back_s:.2f} s after {after_s:.2f} s ({topic}): what"
-                " happened meanwhile has no time of its own; let the clock be slewed, not set,"
-                " while recording"
+                f"the clock was set back by {back_s:.2f} s after {after_s:.2f} s ({topic}), so"
+                " times occur twice; expected a clock that only moves forward: slew it instead of"
+                " setting it while recording"
             )

@@ -132,7 +132,7 @@ def _check_rows(spec: DatasetSpec, rows: Sequence[Row]) -> None:
 def _check_table(spec: DatasetSpec, table: Columns, length: int, name: str) -> None:
     if table.keys() != spec.columns.keys():
         odd = sorted(table.keys() ^ spec.columns.keys())
-        raise ValueError(f"{name}: columns {', '.join(odd)} are too many or missing")
+        raise ValueError(f"{name}: columns {', '.join(odd)} are missing or unexpected")
     for column, feature in spec.columns.items():
         found, shape = table[column], (length, *feature["shape"])
         if found.dtype != feature["dtype"] or found.shape != shape:

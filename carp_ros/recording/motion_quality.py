@@ -90,7 +90,7 @@ class MotionQuality:
         yield from self._idle(began_ns, now_ns)
         if self._clipped > limits.clipped_share * self._twists:
             share = self._clipped / self._twists
-            yield Finding("amber", f"the hand asked for full speed {share:.0%} of the moving time")
+            yield Finding("amber", f"operator asked for full speed {share:.0%} of the moving time")
         if self._edge_ns * 1e-9 > limits.edge_s:
             seconds = self._edge_ns * 1e-9
             yield Finding("amber", f"the workspace's border held the tool back for {seconds:.1f} s")

@@ -131,7 +131,7 @@ class QualityMonitor:
         for topic, messages in self._unreadable.items():
             yield Finding(
                 "red",
-                f"{topic}: {messages} messages are not what the topic promises:"
+                f"{topic}: {messages} messages are invalid for the topic:"
                 f" {self._first_reason[topic]}",
             )
         for stream in (*self._cameras.values(), *self._states.values()):

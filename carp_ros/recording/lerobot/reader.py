@@ -153,7 +153,7 @@ def _believed(
     if layout.kind == "joints" and np.abs(numbers[:, :-1]).max() > _FULL_TURN:
         why = f"joints reach {np.abs(numbers[:, :-1]).max():.4g}; expected radians"
     elif layout.kind == "tool" and not _are_poses(numbers):
-        why = f"positions or rotations are none; expected {', '.join(TOOL_NAMES)}"
+        why = f"positions or rotations are invalid; expected {', '.join(TOOL_NAMES)}"
     elif layout.kind != "free" and (low[-1] < -0.01 or high[-1] > 1.01):
         why = f"gripper is {low[-1]:.4g} to {high[-1]:.4g}; expected 0, open, to 1, closed"
     if not why:
