@@ -45,10 +45,10 @@ _NAMES = Matching(r"[^\x00-\x1f\x7f]{1,300}", "names or folders")
 class BenchCommand:
     """Measure the servo's timing, the recorder, camera-to-arm latency, or policies.
 
-    servo: starts the whole system with the scripted operator, and measures the jitter of the
-    servo's 500 Hz ticks: with and without a real-time priority, on an idle machine and with every
-    core kept busy by other work. Then measures the latency from servoJ until the robot's state
-    shows the joint target.
+    servo: starts the whole system with the scripted operator, and measures how late the servo's
+    500 Hz ticks wake: with and without a real-time priority, without other load and with every core
+    kept busy by other work. Then measures the latency from servoJ until the robot's state shows the
+    joint target.
 
     recorder: publishes two 640 x 480 cameras at 30 Hz and the arm's topics without a rig, records
     them raw and as JPEG, and reports losses, CPU time and memory.

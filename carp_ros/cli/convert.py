@@ -106,7 +106,7 @@ def main(command: ConvertCommand) -> int:
     if topics is None:
         refused = [outcome.folder for outcome in outcomes if outcome.status == "refused"]
         for folder in itertools.islice(filter(_is_foreign, refused), 1):
-            print(f"a map to begin with (--suggest-topics prints it alone):\n{suggestion(folder)}")
+            print(f"suggested map (--suggest-topics prints only this):\n{suggestion(folder)}")
     return 1 if any(outcome.status == "refused" for outcome in outcomes) else 0
 
 

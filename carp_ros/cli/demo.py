@@ -38,10 +38,10 @@ _BEGINNINGS = 3  # attempts at a trial that is stopped before the arm moves
 class DemoCommand:
     """Start the simulated UR5e cell and let a policy, or the scripted operator, do a task.
 
-    Everything except the physics is the real control stack, as processes over ROS 2: two cameras,
-    the policy or the SpaceMouse's driver, limits, inverse kinematics, a 500 Hz servo, and the
-    robot's own client library, connected to an emulated controller. Ends with a table, a contact
-    sheet and a report.
+    Everything that drives a real cell runs here, as processes over ROS 2: two cameras, the policy
+    or the SpaceMouse's driver, limits, inverse kinematics, a 500 Hz servo, and the robot's own
+    client library, connected to an emulated controller. Ends with a table, a contact sheet and a
+    report.
 
     Attributes:
         task: The task: cup or bowl.

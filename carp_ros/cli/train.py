@@ -122,12 +122,12 @@ def main(command: TokenizerCommand | PolicyCommand) -> int:
         return _run(command)
     except KeyboardInterrupt:
         if int(os.environ.get("RANK", "0")) == 0:
-            print(f"\ninterrupted: {command.out} is kept, the same command goes on from there")
+            print(f"\ninterrupted: {command.out} is kept, the same command resumes from there")
         return EXIT_INTERRUPTED
     except OSError as error:  # such as a full disk: earlier checkpoints are intact
         raise ValueError(
             f"{error.filename or command.out}: {in_words(error)}; {command.out} is kept, the same"
-            " command goes on from there"
+            " command resumes from there"
         ) from error
 
 

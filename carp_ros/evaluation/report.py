@@ -66,7 +66,7 @@ def write_report(path: Path, content: dict[str, Any]) -> None:
 
 
 def require_writable(path: Path | None, what: str = "report") -> None:
-    """Check that a file can be written, before hours of work that it is to hold.
+    """Check that an output file can be written, before hours of work.
 
     Args:
         path: The file; None skips the check.

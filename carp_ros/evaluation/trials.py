@@ -149,7 +149,7 @@ class Stage:
 
     Args:
         conditions: The settings shared by all trials.
-        pictured: Seeds whose trials are photographed.
+        pictured: Seeds of the trials to return images of.
     """
 
     def __init__(self, conditions: Conditions, pictured: frozenset[int] = frozenset()) -> None:

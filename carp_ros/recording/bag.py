@@ -268,14 +268,14 @@ def info_from_metadata(metadata: Any, source: Path) -> EpisodeInfo:
     custom = metadata.get(_CUSTOM) if isinstance(metadata, dict) else None
     if not isinstance(custom, dict) or not custom:
         raise ValueError(
-            f"{source} does not say what the episode is; expected a bag that carp recorded, not one"
+            f"{source} lacks the episode's metadata; expected a bag that carp recorded, not one"
             " of `ros2 bag record` (`carp recover` restores what a reindexed bag lost)"
         )
     return _info_from_texts(custom, source)
 
 
 def _info_from_texts(texts: dict[str, Any], source: Path) -> EpisodeInfo:
-    where = f"{source} does not say what the episode is"
+    where = f"{source} lacks valid metadata of the episode"
     with refusing(ValueError, where):
         values: dict[str, Any] = {}
         for item in dataclasses.fields(EpisodeInfo):
@@ -290,7 +290,7 @@ _PLAIN = ("rig", "task", "instruction", "operator", "software", "verdict")
 
 
 def _to_texts(info: EpisodeInfo) -> dict[str, str]:
-    """Return all values as strings, as custom data must be; other than text as JSON."""
+    """Return all values as strings, as custom data must be: text as it is, the rest as JSON."""
     return {
         name: value if name in _PLAIN else json.dumps(value)
         for name, value in dataclasses.asdict(info).items()

@@ -1,8 +1,8 @@
 """Detects that the clock that stamps a recording was set back.
 
-The stamps of a stream rise, and a message with an older stamp is dropped. One late message costs
-nothing more. After a clock was set back, however, every stream would be dropped until the clock has
-caught up, and that part of the episode would be missing without notice.
+The stamps of a stream must rise; a message with an older stamp is dropped, which is harmless for a
+single late message. After a clock was set back, however, every stream would be dropped until the
+clock has caught up, and that part of the episode would be missing without notice.
 """
 
 from __future__ import annotations

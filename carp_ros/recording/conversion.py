@@ -50,7 +50,7 @@ class Wanted:
         if self.success_only and not info.success:
             return "no success" if info.success is False else "success not known"
         if info.success is None and not self.unlabelled:
-            return "no label, as of one that was cut off: --unlabelled takes it"
+            return "no label, perhaps because it was cut off: --unlabelled takes it"
         if info.verdict not in self.verdicts:
             return f"quality {info.verdict}"
         if self.task and info.task != self.task:
@@ -131,7 +131,7 @@ def _writing(root: Path) -> Iterator[None]:
             remedy = "name a folder that you may write, or change its permissions"
         raise DeviceError(
             f"cannot write {root}: {error.strerror or error}; {remedy}, then run the same command"
-            " again: it goes on where it stopped"
+            " again: it resumes where it stopped"
         ) from error
 
 

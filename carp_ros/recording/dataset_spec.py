@@ -94,7 +94,7 @@ def robot_of(info: EpisodeInfo) -> Robot:
     """Return the arm that an episode was recorded with.
 
     Raises:
-        ValueError: If the episode does not say.
+        ValueError: If the metadata lack it.
     """
     name = info.rig_file.get("robot")
     if not isinstance(name, str) or name not in ROBOTS:
@@ -106,7 +106,7 @@ def cameras_of(info: EpisodeInfo) -> tuple[str, ...]:
     """Return the cameras of the rig that an episode was recorded with.
 
     Raises:
-        ValueError: If the episode does not say.
+        ValueError: If the metadata lack them.
     """
     cameras = info.rig_file.get("cameras")
     if not isinstance(cameras, dict) or not cameras:

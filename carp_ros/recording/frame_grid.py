@@ -24,9 +24,9 @@ _TAIL_NS = 1_000_000_000  # at the end of an episode, where frames may be incomp
 class FrameGrid(Generic[Frame]):
     """Picks frames while an episode's messages stream in.
 
-    The first frame is the first capture with complete data. Captures with incomplete data are left
-    out within the last second of the episode. Earlier ones are an error: leaving one out would
-    close the gap in time, and an episode that ends there would not show its success.
+    The first frame is the first capture with complete data. Captures with incomplete data are
+    dropped within the last second of the episode. Earlier ones are an error: dropping one would
+    make the frames around it look consecutive, and ending the episode there would hide its success.
 
     Args:
         rate_hz: Frames per second of the dataset.

@@ -1,4 +1,4 @@
-"""Reads MCAP files from the front, so that a damaged end costs nothing before it.
+"""Reads MCAP files from the front, so that damage at the end loses nothing before it.
 
 Readers that start from the index at the end of the file reject a file without one. Format:
 https://mcap.dev/spec
@@ -49,7 +49,7 @@ class McapScan:
     _schemas: dict[int, str] = field(default_factory=dict)
 
     def chunks(self, *, as_arrived: bool = False) -> Iterator[list[Message]]:
-        """Yield the messages of each chunk as a list, sorted by stamp, or unsorted if `as_arrived`.
+        """Yield the messages of each chunk as a list, sorted by stamp or in order of arrival.
 
         Ends at the first truncated or damaged chunk.
 

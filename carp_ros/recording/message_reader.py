@@ -54,7 +54,7 @@ class Reader(Protocol):
         ...
 
     def named(self, stream: str) -> str:
-        """Return the name by which the person who recorded knows one of our topics."""
+        """Return the recording's own name of one of our topics, for error messages."""
         ...
 
     def readings(self, topic: str, stamp_ns: int, cdr: bytes) -> Iterable[Reading]:

@@ -1,7 +1,7 @@
-"""Judges an episode's recording quality while it is recorded, so that the verdict is ready at once.
+"""Judges an episode's recording quality during recording, so that its verdict is ready at the end.
 
-Green is good, amber usable with care, red unusable; amber and red come with reasons in words. What
-is judged is the recorded data, after all transports and queues.
+Green is good, amber usable with care, red unusable; amber and red come with reasons in words. The
+judged data are those that were recorded, after all transports and queues.
 """
 
 from __future__ import annotations

@@ -116,9 +116,9 @@ def open_episode(folder: Path, topic_map: TopicMap | None = None) -> RecordedEpi
     metadata = metadata_of(section, folder / METADATA)
     if topic_map is None:
         raise EpisodeError(
-            "does not say what the episode is, as bags of other programs don't; expected a map of"
-            f" its {len(metadata.topics)} topics: --topics (--suggest-topics prints one to begin"
-            f" with); of an episode of carp, `carp recover {folder}` finds it"
+            "lacks an episode's metadata, like other programs' bags; expected a map of its"
+            f" {len(metadata.topics)} topics: --topics (--suggest-topics prints a suggestion); in an"
+            f" episode of carp, `carp recover {folder}` restores the metadata"
         )
     return RecordedEpisode(folder, _mapped_info(folder, metadata, topic_map), metadata, topic_map)
 

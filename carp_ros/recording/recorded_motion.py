@@ -50,8 +50,8 @@ class Deviation:
     """The deviation of one path from another.
 
     Attributes:
-        mean_mm, max_mm: Distance at equal times; includes the way that the tool moves while a busy
-            machine delays a measurement.
+        mean_mm, max_mm: Distance at equal times; includes the tool's motion while a busy machine
+            delays a measurement.
         mean_deg, max_deg: Angle at equal times.
         off_path_mm: Largest distance from the other path, regardless of time.
     """

@@ -63,14 +63,14 @@ def suggest_topics(folder: Path) -> str:
     lines = [
         f"# Topics of {printable(str(folder))}:",
         *(f"#   {printable(t.name)}  {printable(t.type)}" for t in metadata.topics),
-        f"# A guess of what they are. Look at what is marked `{_CHECK[2:]}`; doc/dataset.md says"
-        " what may stand here.",
+        f"# A guess of their meaning. Verify lines marked `{_CHECK[2:]}`; doc/dataset.md explains"
+        " the keys.",
         f"rig: {robot.name}_lab",
         f"robot: {robot.name}",
         f"instruction: Say the task in words.  {_CHECK}",
         "task: unknown",
         "operator: unknown",
-        "success: true  # of all these bags; of single ones under `bags`",
+        "success: true  # for all these bags; for single ones, use `bags`",
         "cameras:",
         *_camera_lines(bag),
         "joint_states:",
@@ -152,7 +152,7 @@ def _pose_lines(bag: _Bag, robot: Robot) -> Iterator[str]:
         yield from _pose_topic_lines(bag, measured[0], robot)
     else:
         yield "  source: joints"
-        yield f"  tool: {{position_m: [0, 0, 0]}}  {_CHECK}: where the TCP lies on the flange, in m"
+        yield f"  tool: {{position_m: [0, 0, 0]}}  {_CHECK}: the TCP on the flange, in m"
     yield "target_pose:"
     if commands:
         yield from _pose_topic_lines(bag, commands[0], robot)
@@ -168,7 +168,7 @@ def _pose_topic_lines(bag: _Bag, topic: str, robot: Robot) -> Iterator[str]:
         yield f"  frame: {frame}"
         yield (
             f"  base_from_frame: {{position_m: [0, 0, 0], quaternion: [0, 0, 0, 1]}}  {_CHECK}:"
-            f" where it lies in {robot.base_frame}"
+            f" its pose in {robot.base_frame}"
         )
 
 

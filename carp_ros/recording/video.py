@@ -214,7 +214,7 @@ def read_segment(segment: Segment, length: int, fps: float) -> Iterator[Image]:
 def _opened(path: Path) -> Iterator[Any]:
     """Open a video; errors in the block are raised as `ValueError` with its path."""
     with refusing(ValueError, str(path)):
-        if not path.is_file():  # opening a pipe would wait for ever
+        if not path.is_file():  # opening a pipe would block forever
             raise ValueError("is no file; expected a video: convert or copy the dataset anew")
         with av.open(str(path)) as container:
             if not container.streams.video:
