@@ -117,8 +117,8 @@ def open_episode(folder: Path, topic_map: TopicMap | None = None) -> RecordedEpi
     if topic_map is None:
         raise EpisodeError(
             "lacks an episode's metadata, like other programs' bags; expected a map of its"
-            f" {len(metadata.topics)} topics: --topics (--suggest-topics prints a suggestion); in an"
-            f" episode of carp, `carp recover {folder}` restores the metadata"
+            f" {len(metadata.topics)} topics: --topics (--suggest-topics prints a suggestion); in"
+            f" an episode of carp, `carp recover {folder}` restores the metadata"
         )
     return RecordedEpisode(folder, _mapped_info(folder, metadata, topic_map), metadata, topic_map)
 
