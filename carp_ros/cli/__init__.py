@@ -1,1 +1,1 @@
-"""The command line: `carp <verb>`, one file a verb."""
+"""The command line: `carp <verb>`, one file per verb."""

@@ -1,4 +1,4 @@
-"""`carp bench`: how punctual the servo is, what the recorder loses, how fast a policy is."""
+"""`carp bench`: the servo's timing, the recorder's losses, latency, and policies' speed."""
 
 from __future__ import annotations
 
@@ -43,38 +43,38 @@ _NAMES = Matching(r"[^\x00-\x1f\x7f]{1,300}", "names or folders")
 
 @dataclass(frozen=True)
 class BenchCommand:
-    """Measure the servo's timing, the recorder, the way from camera to arm, or policies.
+    """Measure the servo's timing, the recorder, camera-to-arm latency, or policies.
 
-    servo: brings the whole system up, lets the scripted operator work, and counts how late the
-    servo's 500 Hz ticks wake: with and without a real-time priority, on the machine as it is and
-    with every core kept busy by other work. Then measures how long a joint target takes from servoJ
-    until the robot's state shows it.
+    servo: starts the whole system with the scripted operator, and measures how late the servo's
+    500 Hz ticks wake: with and without a real-time priority, without other load and with every core
+    kept busy by other work. Then measures the latency from servoJ until the robot's state shows the
+    joint target.
 
     recorder: publishes two 640 x 480 cameras at 30 Hz and the arm's topics without a rig, records
-    them as raw pictures and as JPEG, and counts what is lost and what it costs.
+    them raw and as JPEG, and reports losses, CPU time and memory.
 
-    path: brings the whole system up with a policy that is asked five times a second, and cameras
-    that show one picture of 640 x 480 again and again, as drawing it is no robot's work; measures
-    how long it takes from a capture to the first command that the arm gets by it, part by part.
+    path: starts the whole system with a policy that plans five times a second, and cameras that
+    repeat one 640 x 480 image, as rendering is not part of a real robot; measures the latency, by
+    stage, from a capture to the first command that reaches the arm because of it.
 
-    policy: runs bundles without a rig, a few chunks of each in turn, on the GPU if one is here and
-    on the CPU with one thread and with as many as there are cores: how long a chunk takes by stage,
-    how long loading does, how much memory it needs, and how much of the time products of large
-    matrices would take at this machine's peak. With --peers, also the paper's presets with weights
-    by chance, and policies of others that get as much to see, each with one thread.
+    policy: runs bundles without a rig, a few chunks of each in turn, on the GPU if there is one,
+    and on the CPU with one thread and with one per core. Reports a chunk's latency by stage, load
+    time, memory, and the share of the time that the matrix products alone would need at this
+    machine's peak. With --peers, also measures the paper's presets with random weights, and other
+    projects' policies with the same inputs, with one thread each.
 
     Attributes:
         what: servo, recorder, path or policy.
-        seconds: How long each case is measured; of policies, see `chunks`.
-        chunks: Of each policy.
-        bundles: Compiled policies, as folders or names in models/; without: all that are there. Of
-            `path` the first is taken; without: the package's own.
-        peers: Measure lerobot's ACT and Diffusion Policy in the same run; half an hour.
-        peers_environment: Of lerobot; bench/peers/environment.sh makes it.
-        published_carp: Folder `singletask` of the published CARP, to measure it, too.
-        report: Where to write the figures, as JSON; out/bench_<what>.json if not given.
+        seconds: Duration of each case; for policies, see `chunks`.
+        chunks: Number of chunks per policy.
+        bundles: Compiled policies, as folders or names in models/; default: all in models/. `path`
+            uses the first one; default: the package's own.
+        peers: Also measure lerobot's ACT and Diffusion Policy in the same run; takes half an hour.
+        peers_environment: Environment with lerobot, as bench/peers/environment.sh creates it.
+        published_carp: Folder `singletask` of the published CARP, to measure it as well.
+        report: JSON file to write the figures to; default: out/bench_<what>.json.
         rig: A simulated rig's file, or the name of one in config/.
-        folder: On the disk that the recorder shall write to; a temporary one if not given.
+        folder: Folder on the disk that the recorder writes to; default: a temporary one.
     """
 
     what: Literal["servo", "recorder", "path", "policy"] = "servo"
@@ -91,14 +91,14 @@ class BenchCommand:
 
 @dataclass(frozen=True)
 class Timing:
-    """How one case went.
+    """The figures of one case.
 
     Attributes:
         busy: Whether other work kept every core busy.
-        priority: SCHED_FIFO priority that the servo had, 0 for none.
-        rate_hz: Ticks a second.
-        ticks, skipped: Ticks that ran, and that were missed altogether.
-        late_half_ms, late_1_ms: Share of the ticks that woke later than 0.5 ms and 1 ms.
+        priority: The servo's SCHED_FIFO priority, 0 for none.
+        rate_hz: Ticks per second.
+        ticks, skipped: Number of ticks that ran, and that were skipped.
+        late_half_ms, late_1_ms: Share of the ticks that woke more than 0.5 ms and 1 ms late.
         p50_ms, p99_ms, p999_ms: Quantiles of the lateness.
         load: The machine's load average over the last minute, at the end.
     """
@@ -178,7 +178,7 @@ def _with_priority(path: Path, priority: int, folder: Path) -> Path:
 
 
 def _measure(path: Path, seconds: float, *, busy: bool) -> Timing:
-    """Let the operator work for a while and count how late the servo is meanwhile."""
+    """Run the scripted operator for a while and measure the servo's lateness."""
     from carp_ros.clients.trial_node import trial_node  # after `enter`
 
     log = NodeLog(verbose=False)
@@ -192,7 +192,7 @@ def _measure(path: Path, seconds: float, *, busy: bool) -> Timing:
                 seed = 0
                 while time.monotonic() - begin_s < seconds:
                     left_s = seconds - (time.monotonic() - begin_s)
-                    # without a priority the system may well stop on a busy machine: measure on
+                    # without a priority, a busy machine may stop the arm: keep measuring
                     with contextlib.suppress(DeviceError):
                         node.conduct(seed, max(left_s, 1.0), lambda text: None)
                     seed += 1
@@ -204,7 +204,7 @@ def _measure(path: Path, seconds: float, *, busy: bool) -> Timing:
 
 @contextlib.contextmanager
 def _other_work(busy: bool) -> Iterator[None]:
-    """Keep every core busy within, at the priority of ordinary programs."""
+    """Keep every core busy during the block, at normal priority."""
     count = len(os.sched_getaffinity(0)) if busy else 0
     spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
@@ -243,7 +243,7 @@ def _timing(link: ServoLink, before: dict[str, Any], seconds: float, *, busy: bo
 
 
 def _round_trip(path: Path, rig: Rig) -> dict[str, Any]:
-    """Measure servoJ to target_q in the robot's state, in a process and with a priority of its own.
+    """Measure servoJ to target_q in the robot's state, in a process with its own priority.
 
     Raises:
         DeviceError: If the measuring process failed.

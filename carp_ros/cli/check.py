@@ -1,4 +1,4 @@
-"""`carp check`: what this machine has and lacks, each lack with its remedy."""
+"""`carp check`: what this machine has and what it lacks, with a remedy for each."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from carp_ros.rig import ServoConfig, TeleopConfig
 from carp_ros.runtimes import choose_runtime
 from carp_ros.share import cache_folder, share_folder
 
-IMAGES_SEGMENT_MB = 48  # the segment of config/fastdds_images.xml and those of the other nodes
+IMAGES_SEGMENT_MB = 48  # the segment of config/fastdds_images.xml plus the other nodes' segments
 LEAST_FREE_GB = 2
 RECORDING_GB = 20
 TRY_S = 60.0
 LISTEN_S = 1.0
 _TIME_ERROR = 5  # of adjtimex(2): the clock is not synchronised
 
-_NOT_INSTALLED = 3  # exit code of a look: the module is not there
+_NOT_INSTALLED = 3  # exit code of a check's process: the module is missing
 _START_ROS = f"""
 import sys
 try:
@@ -67,12 +67,12 @@ print("SCHED_FIFO", grant.priority, "and locked memory")
 
 @dataclass(frozen=True)
 class CheckCommand:
-    """Tell what this machine has and lacks; exit code 1 if the simulated rig can't run on it."""
+    """Report what this machine has and lacks; exit code 1 if the simulated rig can't run on it."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: what was `found`, and the `remedy` if that is not enough."""
+    """The result of a check: what was `found`, and the `remedy` if that is not enough."""
 
     found: str
     remedy: str = ""
@@ -80,7 +80,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One question to the machine. `needed_for` is empty where nothing runs without."""
+    """One check of the machine; `needed_for` is empty if nothing runs without it."""
 
     name: str
     look: Callable[[], Finding]
@@ -88,11 +88,11 @@ class Check:
 
 
 def main(command: CheckCommand) -> int:
-    """Print one row a check; return 1 if something is missing that nothing runs without."""
+    """Print one row per check; return 1 if something essential is missing."""
     checks = CHECKS
     try:
         enter()
-    except ValueError as error:  # what every verb and node says then
+    except ValueError as error:  # every verb and node would fail with this error
         wrong = Finding("not usable", str(error))
         checks = (Check("settings", lambda: wrong), *(c for c in CHECKS if c.look is not ros))
     missing = False
@@ -108,7 +108,7 @@ def main(command: CheckCommand) -> int:
 
 
 def python() -> Finding:
-    """Look at the interpreter."""
+    """Check the interpreter's version."""
     found = f"{sys.version.split()[0]} in {sys.prefix}"
     if sys.version_info < (3, 11):
         return Finding(found, "use Python 3.11 or 3.12: make clean; make test PYTHON=python3.12")
@@ -116,7 +116,7 @@ def python() -> Finding:
 
 
 def cores() -> Finding:
-    """Count the cores that this process may use."""
+    """Check the number of cores that this process may use."""
     count = len(os.sched_getaffinity(0))
     if count < 2:
         return Finding(f"{count}", "give the machine 2 cores: cameras and servo run side by side")
@@ -124,7 +124,7 @@ def cores() -> Finding:
 
 
 def environment() -> Finding:
-    """See whether this interpreter runs the package that lies beside it."""
+    """Check that this interpreter runs the package next to its environment."""
     package, beside = share_folder(), Path(sys.prefix).parent
     if (beside / "package.xml").is_file() and not beside.samefile(package):
         return Finding(f"runs {package}", f"make demo in {beside}: it makes .venv anew")
@@ -132,35 +132,33 @@ def environment() -> Finding:
 
 
 def ros() -> Finding:
-    """Start a node."""
+    """Check that a ROS node starts."""
     install = "run `make test`, which installs ROS 2, or source a ROS 2 install"
     names = ("ROS_", "RMW_", "FASTDDS_", "FASTRTPS_", "CYCLONEDDS_")
     given = sorted(name for name in os.environ if name.startswith(names))
     start = (
-        f"ROS 2 is installed, and what stands above keeps a node from starting: look at"
+        f"ROS 2 is installed, but the error above keeps a node from starting: check"
         f" {', '.join(given)}"
     )
     return _try(_START_ROS, start, install)
 
 
 def dds_profile() -> Finding:
-    """Read the settings of Fast DDS, which goes on without a word where they can't be read."""
+    """Check the settings of Fast DDS, which silently ignores a file that it can't read."""
     path = Path(os.environ.get("FASTRTPS_DEFAULT_PROFILES_FILE", ""))
     try:
         ElementTree.parse(path)
     except (OSError, ElementTree.ParseError) as error:
-        remedy = (
-            "unset FASTRTPS_DEFAULT_PROFILES_FILE and FASTDDS_DEFAULT_PROFILES_FILE, or mend it"
-        )
+        remedy = "unset FASTRTPS_DEFAULT_PROFILES_FILE and FASTDDS_DEFAULT_PROFILES_FILE, or fix it"
         return Finding(f"{path}: {in_words(error)}", remedy)
     if path.parent != share_folder() / "config":
-        return Finding(f"{path}: not ours, which decides who may reach the system")
+        return Finding(f"{path}: not the package's own; it decides who can reach the system")
     others = path.name not in (PLAIN_PROFILE, IMAGES_PROFILE)
     return Finding(f"{path.name}: {'other machines' if others else 'this machine alone'}")
 
 
 def folders() -> Finding:
-    """See where logs and caches go, and how much room is there."""
+    """Check where logs and caches go, and the free space there."""
     logs, cache = log_folder(os.environ), cache_folder()
     free_gb = min(shutil.disk_usage(folder).free for folder in (logs, cache)) / 1e9
     found = f"logs {logs}, cache {cache}, {free_gb:.0f} GB free"
@@ -170,7 +168,7 @@ def folders() -> Finding:
 
 
 def recording_room() -> Finding:
-    """Measure the free space of the folder that this is run in, where episodes go."""
+    """Check the free space of the current folder, where episodes go by default."""
     free_gb = shutil.disk_usage(".").free / 1e9
     if not os.access(".", os.W_OK):
         return Finding(f"{Path.cwd()} can't be written", "record in another folder, with --folder")
@@ -182,7 +180,7 @@ def recording_room() -> Finding:
 
 
 def models() -> Finding:
-    """Read every bundle that comes with the package, and compare its files with their hashes."""
+    """Load every bundle that comes with the package, and verify its files' hashes."""
     names = []
     for folder in sorted((share_folder() / "models").glob("*/")):
         try:
@@ -193,15 +191,15 @@ def models() -> Finding:
 
 
 def clock() -> Finding:
-    """Ask the kernel whether something keeps its clock right."""
-    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))  # asks, sets nothing
+    """Ask the kernel whether its clock is synchronised."""
+    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))  # only queries
     if state == _TIME_ERROR:
         return Finding("not synchronised", "install chrony or enable systemd-timesyncd")
     return Finding("synchronised" if state >= 0 else "can't be told")
 
 
 def one_ros() -> Finding:
-    """Look for a second ROS on the search paths."""
+    """Check for a second ROS install on the search paths."""
     prefixes = [path for path in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if path]
     foreign = [path for path in prefixes if path != sys.prefix]
     if sys.prefix in prefixes and foreign:
@@ -211,7 +209,7 @@ def one_ros() -> Finding:
 
 
 def shared_memory() -> Finding:
-    """Measure the free space that images travel through."""
+    """Check the free shared memory, through which images are passed."""
     room = shutil.disk_usage("/dev/shm")
     free_mb, all_mb = room.free // 2**20, room.total // 2**20
     found = f"{free_mb} of {all_mb} MB free in /dev/shm"
@@ -227,17 +225,17 @@ def shared_memory() -> Finding:
 
 
 def rendering() -> Finding:
-    """Make an OpenGL context and ask who draws."""
+    """Create an OpenGL context and report its renderer."""
     return _try(_DRAW, "run `make demo`, which installs Mesa, or apt-get install what it names")
 
 
 def realtime() -> Finding:
-    """Ask for the servo's priority."""
+    """Request the servo's real-time priority."""
     return _try(_ASK_PRIORITY.format(priority=ServoConfig().priority))
 
 
 def spacemouse() -> Finding:
-    """Open a SpaceMouse, and listen for a second whether anything comes from it."""
+    """Open a SpaceMouse, and listen to it for a second."""
     mouse = SpaceMouse(TeleopConfig())
     try:
         mouse.open()
@@ -261,7 +259,7 @@ def spacemouse() -> Finding:
 
 
 def runtime() -> Finding:
-    """Choose what would compute a policy."""
+    """Report the runtime that would compute a policy."""
     try:
         choice = choose_runtime()
     except DeviceError as error:
@@ -289,7 +287,7 @@ CHECKS = (
 
 
 def _looked(check: Check) -> Finding:
-    """Look; what goes wrong in looking is a finding, too."""
+    """Run a check; an error during the check is a finding, too."""
     try:
         return check.look()
     except Exception as error:
@@ -297,12 +295,12 @@ def _looked(check: Check) -> Finding:
 
 
 def _try(code: str, remedy: str = "", install: str = "") -> Finding:
-    """Run Python code in a process of its own, which may crash.
+    """Run Python code in a separate process, which may crash.
 
     Args:
-        code: Prints what was found as its last line.
-        remedy: Where it fails; empty: the last line of its error.
-        install: Where it ends with `_NOT_INSTALLED`.
+        code: Prints what it found as its last line.
+        remedy: The remedy if it fails; empty: the last line of its error.
+        install: The remedy if it exits with `_NOT_INSTALLED`.
     """
     try:
         run = subprocess.run(

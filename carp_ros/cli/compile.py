@@ -1,4 +1,4 @@
-"""`carp compile`: a bundle's graphs to engines for a kind of GPU."""
+"""`carp compile`: builds engines for a kind of GPU from a bundle's graphs."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _CAPABILITY = Matching(r"([5-9]|1[0-9])\.[0-9]", "compute capabilities, as 8.6")
 
 @dataclass(frozen=True)
 class CompileCommand:
-    """Compile a bundle's graphs with TensorRT-RTX, for GPUs that need not be here.
+    """Compile a bundle's graphs with TensorRT-RTX, for GPUs that need not be present.
 
-    An engine runs on its own kind of GPU only, and only with the very version that built it.
+    An engine runs only on its own kind of GPU, and only with the exact version that built it.
 
     Attributes:
         bundle: Folder, or its name in models/.
         capabilities: The GPUs' compute capabilities: 7.5 is an RTX 2060 to 2080, 8.6 a 3060 to
             3090, 8.9 a 4060 to 4090.
-        precision: Of products with weights; all else is in single precision.
-        out: Folder to put the engines in; by default where a policy that starts looks for them.
-        report: Also write what was built as JSON.
+        precision: Precision of matrix products with weights; all else is in single precision.
+        out: Folder for the engines; by default the one where a starting policy looks for them.
+        report: JSON file to write a summary of the build to.
     """
 
     bundle: tyro.conf.Positional[str]

@@ -1,4 +1,4 @@
-"""`carp convert`: recorded episodes into a dataset to train on."""
+"""`carp convert`: turns recorded episodes into a dataset to train on."""
 
 from __future__ import annotations
 
@@ -33,30 +33,29 @@ _Quality = Literal["green", "amber", "red"]
 class ConvertCommand:
     """Convert recorded episodes into a LeRobot v3.0 dataset.
 
-    Frame k of an episode is the reference camera's image nearest to k / rate after the first; the
-    other cameras' images, the measured state and the commanded target are brought to its time as
-    for the live policy. True times are kept in the columns stamp_ns. Stop it at any time and run
-    the same command again: it goes on where it stopped, and adds episodes that came since.
+    Frame k of an episode is the reference camera's image nearest to k / rate after the first one.
+    The other cameras' images, the measured state and the commanded target are aligned to its time
+    as for a live policy. The columns stamp_ns keep the true times. Stop it at any time and run the
+    same command again: it resumes where it stopped, and adds episodes recorded since.
 
-    Bags of `ros2 bag record` become episodes, too, if a file says what their topics mean.
+    Bags of `ros2 bag record` can be converted, too, with a topic map that describes their topics.
 
     Attributes:
         bags: Episodes, or folders of episodes.
-        out: Folder of the dataset.
-        topics: A YAML file that says what the topics mean of bags that carp did not record;
-            doc/dataset.md has one.
-        suggest_topics: Print such a file, guessed from the first of the bags, and convert nothing.
-        rate_hz: Frames per second; not above the rate of the cameras.
-        image_size_px: Width and height to resize images to; without it they stay as they are.
-        reference: The camera whose captures are the frames; empty takes the rig's first.
-        skew_s: How far from a frame's time another camera's image may have been captured.
-        success_only: Take only episodes in which the task was done.
-        unlabelled: Take episodes, too, of which nobody said whether the task was done: those that
-            were cut off are among them.
-        quality: Take only episodes of this recording quality or better; those that nobody judged
-            count as amber.
+        out: The dataset's folder.
+        topics: The topic map, a YAML file, for bags that carp did not record; doc/dataset.md has an
+            example.
+        suggest_topics: Print a topic map guessed from the first bag, and convert nothing.
+        rate_hz: Frames per second; at most the cameras' rate.
+        image_size_px: Width and height to resize images to; default: keep their size.
+        reference: The camera whose captures become the frames; empty: the rig's first.
+        skew_s: The furthest that another camera's capture may be from a frame's time.
+        success_only: Take only successful episodes.
+        unlabelled: Also take episodes without a success label, such as those that were cut off.
+        quality: Take only episodes of this recording quality or better; unjudged ones count as
+            amber.
         task: Take only episodes of this task, such as cup.
-        workers: Processes; 0 takes one a core.
+        workers: Number of processes; 0 takes one per core.
     """
 
     bags: tyro.conf.Positional[tuple[Path, ...]]
@@ -98,7 +97,7 @@ def main(command: ConvertCommand) -> int:
             refused = sum(each.status == "refused" for each in outcomes)
             progress.show(len(outcomes), f"{refused} refused" if refused else "")
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on where it stopped", flush=True)
+        print("\nstopped; the same command resumes where it stopped", flush=True)
         raise
     print()
     print(summary(outcomes, command.rate_hz, time.monotonic() - begin_s))
@@ -107,35 +106,35 @@ def main(command: ConvertCommand) -> int:
     if topics is None:
         refused = [outcome.folder for outcome in outcomes if outcome.status == "refused"]
         for folder in itertools.islice(filter(_is_foreign, refused), 1):
-            print(f"a map to begin with (--suggest-topics prints it alone):\n{suggestion(folder)}")
+            print(f"suggested map (--suggest-topics prints only this):\n{suggestion(folder)}")
     return 1 if any(outcome.status == "refused" for outcome in outcomes) else 0
 
 
 def suggestion(folder: Path) -> str:
-    """Return a topic map to begin with.
+    """Return a suggested topic map.
 
     Raises:
-        ValueError: If nothing can be read of the bag.
+        ValueError: If the bag can't be read.
     """
     with refusing(ValueError, str(folder)):
         return suggest_topics(folder)
 
 
 def _is_foreign(folder: Path) -> bool:
-    """Tell whether a folder is a bag that can be read, and that carp did not record."""
+    """Return whether a folder is a readable bag that carp did not record."""
     try:
         return is_foreign(metadata_section(folder)) and bool(suggestion(folder))
-    except ValueError:  # what is wrong with it has been said
+    except ValueError:  # the reason has been reported already
         return False
 
 
 def summary(outcomes: Sequence[ConvertedEpisode], rate_hz: int, wall_s: float) -> str:
-    """Return a table of what became of the episodes; what was not taken is named with its reason.
+    """Return a table of the outcomes; episodes that were not taken are listed with the reason.
 
     Args:
-        outcomes: At least one.
-        rate_hz: Of the dataset.
-        wall_s: How long it took.
+        outcomes: At least one outcome.
+        rate_hz: The dataset's rate.
+        wall_s: How long the conversion took.
     """
     rows = []
     for status in ("added", "present", "unwanted", "refused"):

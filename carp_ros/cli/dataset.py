@@ -1,4 +1,4 @@
-"""`carp dataset`: what is in a dataset, in words and as a picture."""
+"""`carp dataset`: describes a dataset in words and as a picture."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from carp_ros.recording.dataset_reader import DatasetReader
 class DatasetCommand:
     """Show what is in a dataset of `carp convert`, and draw it on one page.
 
-    The page has every episode's way through the workspace, lengths, times between frames, what was
-    commanded, first images, and the episodes that are odd: far shorter or longer than most, with
-    jumps, with targets far from the tool, or with a gripper that never closed.
+    The page shows every episode's path through the workspace, the episodes' lengths, the intervals
+    between frames, the commands, first images, and outliers: episodes that are far shorter or
+    longer than most, jump, have targets far from the tool, or never close the gripper.
 
     Attributes:
-        path: Folder of the dataset.
-        picture: Where to write the page, as PNG; by default beside the dataset, with its name.
+        path: The dataset's folder.
+        picture: PNG file to write the page to; default: next to the dataset, with its name.
     """
 
     path: tyro.conf.Positional[Path]
@@ -33,7 +33,7 @@ class DatasetCommand:
 
 def main(command: DatasetCommand) -> int:
     """Print, draw, and return 0."""
-    # drawing takes a second to import
+    # matplotlib takes a second to import
     from carp_ros.evaluation.dataset_figure import write_dataset_figure
 
     dataset = DatasetReader(command.path)
@@ -47,7 +47,7 @@ def main(command: DatasetCommand) -> int:
 
 
 def description(dataset: DatasetReader, outliers: Sequence[Outlier]) -> str:
-    """Return what is in a dataset, in a few lines."""
+    """Describe a dataset in a few lines."""
     spec, rows = dataset.spec, dataset.episodes
     seconds = np.array([row["length"] for row in rows]) / spec.rate_hz
     tool = dataset.columns["observation.state"][:, :3]
@@ -81,7 +81,7 @@ def description(dataset: DatasetReader, outliers: Sequence[Outlier]) -> str:
 
 
 def _counted(values: Iterable[bool | str | None]) -> str:
-    """Return how often each value is there."""
+    """Return how often each value occurs."""
     words = {True: "yes", False: "no", None: "not known"}
     counts = Counter(values)
     return ", ".join(f"{words.get(value, value)} {count}" for value, count in counts.items())

@@ -1,4 +1,4 @@
-"""`carp demo`: the whole simulated workstation at work, in real time, over ROS 2."""
+"""`carp demo`: runs the whole simulated workstation in real time over ROS 2."""
 
 from __future__ import annotations
 
@@ -31,30 +31,31 @@ if TYPE_CHECKING:
     from carp_ros.evaluation.contact_sheet import Strip
 
 _TRIALS = {"policy": 5, "demonstrator": 3}
-_BEGINNINGS = 3  # of one trial that is stopped before the arm moves
+_BEGINNINGS = 3  # attempts at a trial that is stopped before the arm moves
 
 
 @dataclass(frozen=True)
 class DemoCommand:
-    """Bring up the simulated UR5e cell and let a policy, or the scripted operator, do a task.
+    """Start the simulated UR5e cell and let a policy, or the scripted operator, do a task.
 
-    Everything is what drives a real cell, as processes over ROS 2: two cameras, the policy or the
-    SpaceMouse's driver, limits, inverse kinematics, a 500 Hz servo, and the robot's own client
-    library, which talks to an emulated controller. Ends with a table, a contact sheet and a report.
+    Everything that drives a real cell runs here, as processes over ROS 2: two cameras, the policy
+    or the SpaceMouse's driver, limits, inverse kinematics, a 500 Hz servo, and the robot's own
+    client library, connected to an emulated controller. Ends with a table, a contact sheet and a
+    report.
 
     Attributes:
-        task: What to do: cup or bowl.
-        agent: Who does it. Without: the policy if there is a bundle, the one that comes with the
-            package included, else the demonstrator, the scripted operator.
+        task: The task: cup or bowl.
+        agent: Who acts: policy or demonstrator, the scripted operator. Default: the policy if
+            --bundle names one or the package has one for the task, else the demonstrator.
         bundle: The compiled policy's folder, or its name in models/.
-        trials: How many episodes; without: 5 of a policy, 3 of the demonstrator.
-        seed_start: Seed of the first; the others follow. The policies that come with the package
-            were trained on seeds below 1000.
+        trials: Number of episodes; default: 5 for a policy, 3 for the demonstrator.
+        seed_start: Seed of the first episode; the others count up from it. The package's own
+            policies were trained on seeds below 1000.
         timeout_s: An episode longer than this is stopped and judged.
-        contact_sheet: Where to write a PNG of beginnings, middles and ends.
-        report: Where to write the figures, as JSON, with a row a trial.
+        contact_sheet: PNG file for the first, middle and last images of each episode.
+        report: JSON file for the figures, with a row per trial.
         rig: A simulated rig's file, or the name of one in config/.
-        verbose: Show what the nodes say.
+        verbose: Show the nodes' output.
     """
 
     task: Literal["cup", "bowl"] = "cup"
@@ -96,7 +97,7 @@ def main(command: DemoCommand) -> int:
             print(f"{who} does {count} trials of {command.task}", flush=True)
             seeds = range(command.seed_start, command.seed_start + count)
             _conduct_all(command, rig, bundle, seeds, trials, strips)
-    except Exception:  # not Ctrl-C: nothing went wrong then
+    except Exception:  # not Ctrl-C, which is no failure
         log.replay()
         raise
     finally:
@@ -106,15 +107,15 @@ def main(command: DemoCommand) -> int:
 
 
 def chosen_bundle(command: DemoCommand, shipped: Path) -> Bundle | None:
-    """Return the bundle that acts, None for the demonstrator.
+    """Return the bundle of the acting policy; None for the demonstrator.
 
     Args:
-        command: What was asked for.
-        shipped: Where the package's own bundle for the task lies, if there is one; taken if
-            nothing else is asked for.
+        command: The command's options.
+        shipped: Folder of the package's own bundle for the task, which may not exist; used by
+            default.
 
     Raises:
-        ValueError: If the options contradict each other, or a bundle is none.
+        ValueError: If the options contradict each other, or a bundle is not valid.
     """
     if command.agent == "demonstrator":
         if command.bundle:
@@ -140,7 +141,7 @@ def _conduct_all(
     trials: list[LiveTrial],
     strips: list[Strip],
 ) -> None:
-    """Conduct the trials, one row of the table each."""
+    """Run the trials and print a row of the table for each."""
     from carp_ros.clients.trial_agents import Hand, PolicyAtWork
     from carp_ros.clients.trial_node import trial_node  # after `enter`
     from carp_ros.evaluation.contact_sheet import Strip
@@ -160,11 +161,11 @@ def _conduct_all(
 def _conduct(
     node: TrialNode, command: DemoCommand, number: int, seed: int
 ) -> tuple[LiveTrial, list[Any]]:
-    """Conduct one trial; on a terminal, say on one line what happens meanwhile.
+    """Run one trial; on a terminal, show its progress on one line.
 
-    What stops the arm fails the trial, not the demo: the next one begins with a reset, as a person
-    would. What stops it before it has moved, such as a late image on a busy machine, is said, and
-    the trial begins again.
+    A stop of the arm fails the trial, not the demo: the next trial starts with a reset, as a person
+    would do. A stop before the arm has moved, such as a late image on a busy machine, is printed,
+    and the trial starts again.
     """
     from carp_ros.clients.trial_node import UnmovedError, stopped_trial
 
@@ -193,7 +194,7 @@ def _finish(
     strips: list[Strip],
     wall_s: float,
 ) -> None:
-    """Print the sum and write contact sheet and report."""
+    """Print the summary and write the contact sheet and the report."""
     from carp_ros.evaluation.contact_sheet import write_contact_sheet
     from carp_ros.evaluation.report import heading, success_summary, write_report
     from carp_ros.share import version

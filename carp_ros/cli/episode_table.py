@@ -1,4 +1,4 @@
-"""One line an episode: what the recorder says of it when it ends."""
+"""A table of recorded episodes, one line each, from the recorder's status."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def header(cameras: Sequence[str]) -> str:
 
 
 def row(quality: RecorderStatus, cameras: Sequence[str]) -> str:
-    """Return an episode's line, with what speaks against it below.
+    """Return an episode's line, followed by the reasons for its verdict.
 
     Args:
-        quality: As `recorder/quality` says it.
-        cameras: Whose frames are shown, as written of expected.
+        quality: The recorder's status, from `recorder/quality`.
+        cameras: The cameras whose frames are shown, as received/expected.
     """
     received, expected = quality.received, quality.expected
     frames = "".join(f"{f'{received.get(n, 0)}/{expected.get(n, 0)}':>13}" for n in cameras)

@@ -1,4 +1,4 @@
-"""`carp eval`: how often an agent does a task in the simulated cell."""
+"""`carp eval`: measures an agent's success rate in the simulated cell."""
 
 from __future__ import annotations
 
@@ -41,29 +41,30 @@ _MOST_SEED = 2**32 - 1
 class EvalCommand:
     """Run an agent many times in the simulated cell and count its successes.
 
-    The cell runs in simulated time without ROS, with the servo, limits and physics of the real-time
-    cell; each trial has a seed, which decides where things stand and how they look, so that two
-    agents can be measured on the same episodes.
+    The cell runs in lockstep (simulated time) without ROS, with the servo, limits and physics of
+    the real-time cell. Each trial's seed decides positions and appearance, so that two agents can
+    be compared on the same episodes.
 
     Attributes:
-        agent: Who acts: demonstrator, the scripted operator at a simulated SpaceMouse, or policy,
-            that of --bundle. Without: the policy if there is a bundle, else the demonstrator.
-        bundle: Folder of the compiled policy, or its name in models/.
-        task: What to do: cup (put it in the field on the right) or bowl (put it into the pot).
-        trials: How many episodes.
-        seed_start: Seed of the first; the others follow. Keep the seeds of training out of it.
-        level: How much places, colours, light and cameras vary.
+        agent: Who acts: demonstrator, the scripted operator with a simulated SpaceMouse, or policy,
+            the one of --bundle. Default: the policy if there is a bundle, else the demonstrator.
+        bundle: The compiled policy's folder, or its name in models/.
+        task: The task: cup (put it in the field on the right) or bowl (put it into the pot).
+        trials: Number of episodes.
+        seed_start: Seed of the first trial; the others count up from it. Do not use seeds of the
+            training data.
+        level: How much positions, colours, light and cameras vary.
         timeout_s: A trial longer than this, in simulated time, is stopped and judged.
-        report: Where to write the figures, as JSON, with a row a trial.
-        contact_sheet: Where to write a PNG of the first trials' beginnings, middles and ends.
-        workers: Processes; 0 takes one a core.
+        report: JSON file for the figures, with a row per trial.
+        contact_sheet: PNG file for the first trials' first, middle and last images.
+        workers: Number of processes; 0 takes one per core.
         rig: A rig's file, or the name of one in config/.
-        replan_s: The policy observes and plans this often, in simulated time; without: as the
-            bundle says.
-        latency_s: A plan reaches the servo so much after its observation, in simulated time; give
-            what the robot's computer takes.
-        options: Of the bundle's kind of policy, as `last_scale 1`: a carp policy then stops after
-            that scale, from 0 for the coarsest, to see what early stopping costs.
+        replan_s: The execution horizon: time between plans, in simulated time; default: the
+            bundle's.
+        latency_s: Latency from an observation until its plan reaches the servo, in simulated time;
+            use the value of the robot's computer.
+        options: Options of the bundle's kind of policy, such as `last_scale 1`: a carp policy then
+            stops after that scale (0 is the coarsest), to measure the cost of early stopping.
     """
 
     agent: Literal["demonstrator", "policy"] | None = None
@@ -86,12 +87,12 @@ class EvalCommand:
 
 @dataclass
 class _Done:
-    """What came of the trials, all of them or those until they were stopped.
+    """The results of all trials, or of those before an early stop.
 
     Attributes:
-        results: In the order of their seeds.
-        lost: Trials that came to nothing.
-        stopped: Why not all were run; empty if they were.
+        results: The completed trials, sorted by seed.
+        lost: Trials that raised an error or whose process died.
+        stopped: Why not all trials were run; empty if they were.
         code: The exit code.
     """
 
@@ -102,10 +103,10 @@ class _Done:
 
 
 def main(command: EvalCommand) -> int:
-    """Run the trials, print each as it ends, and write what was asked for.
+    """Run the trials, print each as it ends, and write the requested files.
 
     Returns:
-        0; 1 if a trial came to nothing, 130 after Ctrl-C. What ended before is reported anyway.
+        0; 1 if a trial was lost; 130 after Ctrl-C. Completed trials are reported in any case.
     """
     _check(command)
     bundle = _bundle(command)
@@ -143,7 +144,7 @@ def main(command: EvalCommand) -> int:
 
 
 def _check(command: EvalCommand) -> None:
-    """Refuse what can't be, before hours of work.
+    """Check the options before hours of work.
 
     Raises:
         ValueError: If an option is out of its range, or a file can't be written.
@@ -165,7 +166,7 @@ def _check(command: EvalCommand) -> None:
 
 
 def caption(command: EvalCommand, trial: Trial) -> str:
-    """Return one trial in a line, why it failed included."""
+    """Describe one trial in a line, with the reasons if it failed."""
     reasons = f": {'; '.join(trial.reasons)}" if trial.reasons else ""
     ended = "stopped after" if trial.timed_out else "took"
     state = "done" if trial.success else "failed"
@@ -173,10 +174,10 @@ def caption(command: EvalCommand, trial: Trial) -> str:
 
 
 def _bundle(command: EvalCommand) -> Bundle | None:
-    """Return the bundle that is to be measured; None if it is the demonstrator.
+    """Return the bundle to measure; None for the demonstrator.
 
     Raises:
-        ValueError: If the options contradict each other, or the bundle is none.
+        ValueError: If the options contradict each other, or the bundle is not valid.
     """
     if command.agent == "demonstrator" and command.bundle:
         raise ValueError("--agent demonstrator and --bundle exclude each other; give one")
@@ -194,7 +195,7 @@ def _run(command: EvalCommand, bundle: Bundle | None) -> _Done:
     """Run the trials, showing progress.
 
     Raises:
-        ValueError: If none can begin.
+        ValueError: If no trial can start.
     """
     conditions = Conditions(
         load_rig(rig_path(command.rig)),
@@ -219,7 +220,7 @@ def _run(command: EvalCommand, bundle: Bundle | None) -> _Done:
 
     def lose(lost: Lost[int]) -> None:
         done.lost.append(lost)
-        print(f"{command.task}, seed {lost.job}, came to nothing: {lost.reason}", flush=True)
+        print(f"{command.task}, seed {lost.job}, was aborted: {lost.reason}", flush=True)
 
     running = run_trials(conditions, seeds, pictured, workers, lose)
     try:
@@ -274,7 +275,7 @@ def _report(
 
 
 def _row(trial: Trial) -> dict[str, Any]:
-    """Return a trial without its policy's single inferences, of which there are hundreds."""
+    """Return a trial's row without the figures of its hundreds of single inferences."""
     row = dataclasses.asdict(trial)
     figures = row.pop("policy")
     if figures:

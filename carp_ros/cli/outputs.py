@@ -1,4 +1,4 @@
-"""Where a verb shall write, asked before it works for hours."""
+"""Checks that a verb can write its outputs, before it works for hours."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 FILES = ("report", "picture", "contact_sheet")
 FOLDERS = ("out", "folder")
-"""Options of these names, in any verb, say where it writes."""
+"""Options with these names, in any verb, are output paths."""
 
 
 def require_places(command: object) -> None:
-    """Refuse options of a verb that name a place where nothing can be written.
+    """Check that all output paths among a verb's options can be written.
 
     Raises:
-        ValueError: If one does; names the option, the place and the reason.
+        ValueError: If one can't; names the option, the path and the reason.
     """
     if getattr(command, "record", True) is False:
         return  # `up` without the recorder writes nothing
@@ -28,7 +28,7 @@ def require_places(command: object) -> None:
 
 
 def _wrong_with(path: Path, is_folder: bool) -> str:
-    """Return why a file or folder can't be written, or nothing."""
+    """Return why a file or folder can't be written; empty if it can."""
     if path.exists():
         if path.is_dir() != is_folder:
             return f"that is a {'file' if is_folder else 'folder'}"

@@ -1,4 +1,4 @@
-"""The keyboard beside the SpaceMouse: who demonstrates starts, stops, labels and discards here."""
+"""Keyboard control of the recorder: start, stop, label and discard episodes."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from carp_ros.clients.recorder_client import RecorderClient
 
 HELP = """\
-  e      let the SpaceMouse move the arm      h      go home      r   reset a fault
+  e      enable the SpaceMouse                h      go home      r   reset a fault
   space  start, stop    (or press both buttons of the SpaceMouse and let go)
   d      discard        (or hold both)        s, f   it succeeded, failed
-  q      leave; a running episode is kept
-Ends by itself when as many episodes are labelled as were asked for."""
+  q      quit; a running episode is kept
+Quits by itself once the requested number of episodes is labelled."""
 _POLL_S = 0.1
 
 
 class RecordConsole:
-    """Turns keys into the recorder's services and shows what it says.
+    """Maps keys to calls of the recorder's services, and shows its status.
 
     Args:
-        recorder: Of the running system.
-        cameras: Whose frames are shown.
-        ended: Takes what the recorder says of each episode, its label included.
+        recorder: The running system's recorder.
+        cameras: The cameras whose frames are shown.
+        ended: Filled with the recorder's final status of each episode, its label included.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class RecordConsole:
         self._shown_s = 0.0
 
     def run(self, episodes: int) -> None:
-        """Attend until so many episodes are kept and labelled, or `q`."""
+        """Run until this many episodes are kept and labelled, or until `q`."""
         print(HELP)
         print(header(self._cameras), flush=True)
         try:
@@ -87,7 +87,7 @@ class RecordConsole:
             self._recorder.start()
 
     def _look(self) -> None:
-        """Show what became of episodes, and how the present one goes."""
+        """Show finished episodes and the progress of the current one."""
         for quality in self._recorder.news():
             self._take(quality)
         now_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""`carp record` over ROS, in real time: the system with its recorder, and who demonstrates."""
+"""`carp record` over ROS, in real time: runs the system with its recorder and an operator."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def run(command: RecordCommand) -> int:
-    """Bring up the rig and record; return 0 if no episode is red."""
+    """Start the rig and record; return 0 if no episode is red, else 1."""
     enter()
     rig = load_rig(rig_path(command.rig))
     mode = "demonstrate" if command.agent == "demonstrator" else "teleop"
@@ -49,7 +49,7 @@ def run(command: RecordCommand) -> int:
 
 
 def parameters(command: RecordCommand) -> dict[str, str | int]:
-    """Return the recorder's parameters that the command decides."""
+    """Return the recorder's parameters that the command sets."""
     given: dict[str, str | int] = {
         "task": command.task,
         "instruction": command.instruction,
@@ -76,7 +76,7 @@ def _demonstrate_all(command: RecordCommand, rig: Rig, ended: list[RecorderStatu
                 success = _demonstrate(command, node, recorder, command.seed_start + number)
                 if recorder.result is not None:
                     recorder.result = replace(recorder.result, success=success)
-            finally:  # an interrupted one is kept without a label
+            finally:  # an interrupted episode is kept without a label
                 if recorder.result is not None:
                     ended.append(recorder.result)
                     print(row(recorder.result, cameras), flush=True)
@@ -85,7 +85,7 @@ def _demonstrate_all(command: RecordCommand, rig: Rig, ended: list[RecorderStatu
 def _demonstrate(
     command: RecordCommand, node: TrialNode, recorder: RecorderClient, seed: int
 ) -> bool:
-    """Record one trial, label it, and return whether its task was done."""
+    """Record one trial, label it, and return whether it succeeded."""
 
     def progress(text: str) -> None:
         if sys.stdout.isatty():

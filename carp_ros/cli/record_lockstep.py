@@ -1,4 +1,4 @@
-"""`carp record --lockstep`: demonstrations in bulk from the simulated cell."""
+"""`carp record --lockstep`: records demonstrations in bulk in the simulated cell."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from carp_ros.system.bringup import rig_path
 
 
 def run(command: RecordCommand) -> int:
-    """Record the episodes that are not there yet, showing progress; return 0."""
+    """Record the episodes that do not exist yet, showing progress; return 0."""
     order = _order(command)
     seeds = range(command.seed_start, command.seed_start + command.episodes)
     missing = [seed for seed in seeds if not order.episode_folder(seed).exists()]
@@ -46,7 +46,7 @@ def run(command: RecordCommand) -> int:
         print("\nstopped; the same command makes the rest", flush=True)
         raise
     finally:
-        # those in hand were completed after the last that was counted
+        # episodes in progress were completed after the last one counted
         kept = sum(order.episode_folder(seed).exists() for seed in missing)
         print(_summary(made, kept, time.monotonic() - begin_s, command.out))
     return 0
@@ -74,7 +74,7 @@ def _order(command: RecordCommand) -> Order:
 
 
 def _with_rate(rig: Rig, rate_hz: float) -> Rig:
-    """Return the rig with all cameras at this rate, if it is not 0."""
+    """Return the rig with all cameras at this rate; 0 keeps the rig's rates."""
     if rate_hz < 0.0:
         raise ValueError(f"--camera-rate-hz is {rate_hz}; expected more than 0, or 0 for the rig's")
     if rate_hz == 0.0:
@@ -86,7 +86,7 @@ def _with_rate(rig: Rig, rate_hz: float) -> Rig:
 
 
 def _as_recorded(rig_file: dict[str, Any], rig: Rig) -> dict[str, Any]:
-    """Return a rig's file with the cameras' rates that are recorded."""
+    """Return a rig's file with the cameras' rates of this recording."""
     for name, camera in rig.cameras.items():
         rig_file["cameras"][name]["rate_hz"] = camera.rate_hz
     return rig_file

@@ -16,8 +16,8 @@ from carp_ros.refusal import in_words
 class RecoverCommand:
     """Complete episodes whose recording was cut off by a crash, a power cut or a full disk.
 
-    What is on disk becomes a finished episode; finished ones, and one that is being recorded now,
-    stay as they are.
+    What is on disk becomes a finished episode. Finished episodes, and one that is being recorded,
+    stay unchanged.
 
     Attributes:
         folders: Episodes, or folders of episodes.
@@ -27,7 +27,7 @@ class RecoverCommand:
 
 
 def main(command: RecoverCommand) -> int:
-    """Recover what there is to recover, and say so; return 1 if something could not be."""
+    """Recover the episodes and print each outcome; return 1 if one could not be recovered."""
     if not command.folders:
         raise ValueError("no folder is given; expected episodes, or folders of episodes")
     failures = 0
@@ -36,7 +36,7 @@ def main(command: RecoverCommand) -> int:
             recovery = recover(episode)
             failures += recovery.outcome == "foreign"
             print(f"{episode}: {_in_words(recovery)}", flush=True)
-        except (CarpError, ValueError, OSError) as error:  # of the disk, the next may be whole
+        except (CarpError, ValueError, OSError) as error:  # the next episode may be readable
             failures += 1
             print(f"{episode}: failed: {in_words(error)}", flush=True)
     return 1 if failures else 0
@@ -47,7 +47,7 @@ def _in_words(recovery: Recovery) -> str:
         "whole": "finished, nothing to do",
         "recovered": f"recovered {recovery.seconds:.1f} s, {recovery.messages} messages",
         "empty": "holds nothing that can be read; remove it",
-        "foreign": "nothing in it says what it is: a bag of `ros2 bag record`, or one that lost"
-        " that in `ros2 bag convert` (put the original's metadata.yaml there); left alone",
-        "busy": "is being recorded now, left alone",
+        "foreign": "not recognisable as an episode: a bag of `ros2 bag record`, or one whose"
+        " metadata `ros2 bag convert` dropped (restore the original metadata.yaml); left alone",
+        "busy": "is being recorded now; left alone",
     }[recovery.outcome]

@@ -1,4 +1,4 @@
-"""`carp replay`: does a recorded episode again, and says how well."""
+"""`carp replay`: replays a recorded episode and reports the deviation."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ from carp_ros.system.running_system import RunningSystem
 
 @dataclass(frozen=True)
 class ReplayCommand:
-    """Command a recorded episode's tool poses and gripper to the rig, and compare the paths.
+    """Replay a recorded episode's commands on the rig, and compare the paths.
 
-    What was commanded then is commanded again, at the same pace, through the same servo and limits.
-    The arm first goes home, then slowly to where the episode begins. On a simulated rig the objects
-    are laid out as they were. Prints how far the tool's way was from the recorded one.
+    The recorded tool poses and gripper commands are sent again at the same pace, through the same
+    servo and limits. The arm first moves home, then slowly to the episode's first pose. On a
+    simulated rig, the objects are placed as they were. Prints the deviation of the tool's path from
+    the recorded one.
 
     Attributes:
-        episode: Folder of the episode.
-        rig: A rig's file, or the name of one in config/; empty: the one that it was recorded on.
-        running: The rig is up already (`carp up`): only command it.
-        report: Where to write the figures, as JSON.
-        verbose: Show what the nodes say.
+        episode: The episode's folder.
+        rig: A rig's file, or the name of one in config/; empty: the rig that recorded it.
+        running: The rig is running already (`carp up`): only send commands.
+        report: JSON file for the figures.
+        verbose: Show the nodes' output.
     """
 
     episode: tyro.conf.Positional[Path]
@@ -47,7 +48,7 @@ class ReplayCommand:
 
 
 def main(command: ReplayCommand) -> int:
-    """Replay the episode; return 0 if the arm went all the way."""
+    """Replay the episode; return 0 if the arm completed it."""
     enter()
     info = read_info(command.episode)
     path = rig_path(command.rig or info.rig)
@@ -80,7 +81,7 @@ def main(command: ReplayCommand) -> int:
 def _system(
     command: ReplayCommand, path: Path, task: str, rig: Rig, log: NodeLog
 ) -> Iterator[None]:
-    """Bring the rig's nodes up while the block runs, unless they run already."""
+    """Run the rig's nodes during the block, unless they are running already."""
     if command.running:
         yield
         return
@@ -92,7 +93,7 @@ def _system(
 
 
 def _replay(rig: Rig, motion: RecordedMotion, seed: int | None) -> tuple[Deviation, str]:
-    """Do it again; return the deviation, and whether the task was done, where that can be told."""
+    """Replay; return the deviation, and on a simulated rig whether the task succeeded, as text."""
     from carp_ros.clients.replay_node import replay_node  # after `enter`
 
     def progress(text: str) -> None:

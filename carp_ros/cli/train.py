@@ -1,4 +1,4 @@
-"""`carp train`: from a dataset to a policy, in two stages."""
+"""`carp train`: trains a policy on a dataset, in two stages."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Preset = Literal["cpu-small", "paper-state", "paper-image", "state"]
 
 @dataclass(frozen=True)
 class LearnFrom:
-    """Of a dataset of another program: what its own names do not say.
+    """Options for another program's dataset: what its own names do not tell.
 
     Attributes:
-        state: Features whose numbers make up the state; none for observation.state.
-        action: Feature of the actions; empty for action.
-        cameras: Features of the images to look at, or their last names; none for all.
-        rig: Name of the rig in config/ that it was recorded with, if the policy is to run there.
+        state: Features concatenated to the state; default: observation.state.
+        action: The feature with the actions; default: action.
+        cameras: The image features to use, or their last names; default: all.
+        rig: Name in config/ of the rig that recorded it, if the policy is to run there.
     """
 
     state: Annotated[tuple[str, ...], Sized(0, 16)] = ()
@@ -37,19 +37,21 @@ class LearnFrom:
 
 @dataclass(frozen=True)
 class TokenizerCommand:
-    """Stage 1: learn to say actions in tokens, from a dataset's actions alone.
+    """Stage 1: train the tokenizer, which turns chunks of actions into tokens.
 
-    Stop it at any time and run the same command again: it goes on where it stopped.
+    Only the dataset's actions are used. Stop it at any time and run the same command again: it
+    resumes where it stopped.
 
     Attributes:
-        dataset: Folder of `carp convert`, or of any dataset in LeRobot's format v2.1 or v3.0.
-        out: Folder of the training: weights, figures as JSON lines and as curves.
-        preset: The recipe; what else is given here replaces that part of it.
-        scales: Tokens of each scale, coarse to fine; the last is a quarter of the horizon.
-        lookup: How a code is chosen: by direction, cosine, or by distance, euclidean.
+        dataset: Dataset of `carp convert`, or any dataset in LeRobot's format v2.1 or v3.0.
+        out: Folder of the run: weights, and figures as JSON lines and as curves.
+        preset: The recipe; other options given here override parts of it.
+        scales: Number of tokens per scale, coarse to fine; the last is a quarter of the action
+            horizon.
+        lookup: How a code is chosen: by direction (cosine) or by distance (euclidean).
         epochs: Passes over the dataset; 0 takes the preset's.
-        seed: Of initial weights and order.
-        learn: What of another program's dataset to learn from.
+        seed: Seed of initial weights and sample order.
+        learn: Which parts of another program's dataset to learn from.
     """
 
     dataset: tyro.conf.Positional[Path]
@@ -64,31 +66,30 @@ class TokenizerCommand:
 
 @dataclass(frozen=True)
 class PolicyCommand:
-    """Stage 2: learn to say what to do, from what the cameras saw and the state was.
+    """Stage 2: train the policy, which predicts actions from images and state.
 
     Ends with a bundle in OUT/bundle, which `carp eval --bundle` and `carp up --bundle` run. Stop it
-    at any time and run the same command again: it goes on where it stopped. With several GPUs or
+    at any time and run the same command again: it resumes where it stopped. With several GPUs or
     machines: `torchrun --nproc-per-node N -m carp_ros.cli.main train policy ...`.
 
     Attributes:
-        dataset: Folder of `carp convert`, or of any dataset in LeRobot's format v2.1 or v3.0.
-        out: Folder of the training.
-        policy: Its kind.
-        tokenizer: Folder of `carp train tokenizer`; or a bundle or its name in models/, for the
-            tokenizer that it has. Of kinds with tokens, such as carp.
-        preset: The recipe; what else is given here replaces that part of it.
-        start_from: Folder of an earlier training or of a bundle, of the same tokenizer and sizes,
-            whose weights this one begins with: to go on with more or other demonstrations, for
-            longer, or, after a training on several tasks, with one of them.
-        demonstrations: Train on so many of each task; 0 takes all but those held out.
+        dataset: Dataset of `carp convert`, or any dataset in LeRobot's format v2.1 or v3.0.
+        out: Folder of the run.
+        policy: The kind of policy.
+        tokenizer: Folder of `carp train tokenizer`; or a bundle, or its name in models/, to use its
+            tokenizer. Only for kinds with tokens, such as carp.
+        preset: The recipe; other options given here override parts of it.
+        start_from: Folder of an earlier run or a bundle, with the same tokenizer and sizes, whose
+            weights to start from: to train longer, on more or other demonstrations, or to fine-tune
+            a multi-task policy on one task.
+        demonstrations: Train on this many per task; 0 takes all but the held-out set.
         epochs: Passes over the dataset; 0 takes the preset's.
-        batch: Windows a step, of all ranks together; 0 takes the preset's.
-        learning_rate: At its highest; 0 takes the preset's.
-        compile: Let torch.compile write the step's kernels: a minute more at the start, shorter
-            steps. Needs a C++ compiler.
-        rollouts: Trials of each task in the simulated cell at each validation, from seed 5000 on.
-        seed: Of initial weights, order and augmentation.
-        learn: What of another program's dataset to learn from.
+        batch: Windows per step, over all ranks; 0 takes the preset's.
+        learning_rate: Peak of the learning-rate schedule; 0 takes the preset's.
+        compile: Use torch.compile: a minute longer to start, faster steps. Needs a C++ compiler.
+        rollouts: Trials per task in the simulated cell at each validation, from seed 5000 on.
+        seed: Seed of initial weights, sample order and augmentation.
+        learn: Which parts of another program's dataset to learn from.
     """
 
     dataset: tyro.conf.Positional[Path]
@@ -121,12 +122,12 @@ def main(command: TokenizerCommand | PolicyCommand) -> int:
         return _run(command)
     except KeyboardInterrupt:
         if int(os.environ.get("RANK", "0")) == 0:
-            print(f"\ninterrupted: {command.out} is kept, the same command goes on from there")
+            print(f"\ninterrupted: {command.out} is kept, the same command resumes from there")
         return EXIT_INTERRUPTED
-    except OSError as error:  # a full disk: what was saved before is whole
+    except OSError as error:  # such as a full disk: earlier checkpoints are intact
         raise ValueError(
             f"{error.filename or command.out}: {in_words(error)}; {command.out} is kept, the same"
-            " command goes on from there"
+            " command resumes from there"
         ) from error
 
 

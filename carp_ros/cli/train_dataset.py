@@ -1,4 +1,4 @@
-"""Opens the dataset of `carp train`, and says what of it is not used."""
+"""Opens the dataset of `carp train`, and prints what is left out."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _MOST_LINES = 20
 
 
 def opened(dataset: Path, learn: LearnFrom, *, looks: bool) -> Demonstrations:
-    """Return a dataset.
+    """Open a dataset.
 
     Args:
         dataset: Its folder.
-        learn: Which of its features are wanted.
-        looks: Whether its images are, too.
+        learn: The features to use.
+        looks: Whether images are needed.
 
     Raises:
-        ValueError: If nothing of it can be used.
+        ValueError: If nothing in it can be used.
     """
     choice = Choice(learn.state, learn.action or ACTION, learn.cameras)
     data = open_demonstrations(dataset, choice, learn.rig, looks=looks)

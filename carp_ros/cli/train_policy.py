@@ -79,7 +79,7 @@ def run(command: PolicyCommand) -> int:
 
 
 def recipe_of(command: PolicyCommand, family: Family) -> Any:
-    """Return the preset's recipe with what the command replaces.
+    """Return the preset's recipe with the command's overrides.
 
     Raises:
         ValueError: If this kind of policy has no such preset, or a number is out of its range.
@@ -105,7 +105,7 @@ def recipe_of(command: PolicyCommand, family: Family) -> Any:
 
 
 def _tokenizer(command: PolicyCommand, family: Family) -> ActionTokenizer | None:
-    """Return the tokenizer that a kind of policy needs; None for one without tokens.
+    """Load the tokenizer that a kind of policy needs; None for a kind without tokens.
 
     Raises:
         ValueError: If it is missing, or given to a kind without tokens.
@@ -119,9 +119,9 @@ def _tokenizer(command: PolicyCommand, family: Family) -> ActionTokenizer | None
 
 
 def _images(recipe: Recipe, dataset: Demonstrations) -> tuple[Images, dict[int, str]]:
-    """Return the dataset's images as the network takes them, and why some episodes have none.
+    """Return the images at the network's size, and why those of some episodes can't be read.
 
-    They are decoded once, showing progress.
+    They are decoded once and cached, showing progress.
     """
     if recipe.image_encoder is None:
         return {}, {}
@@ -135,10 +135,10 @@ def _images(recipe: Recipe, dataset: Demonstrations) -> tuple[Images, dict[int, 
 
 
 def _rollout(command: PolicyCommand, recipe: Recipe, config: dict[str, Any]) -> Rollout | None:
-    """Return what tries a network out, if that is asked for."""
+    """Return the function that runs rollouts, if they were requested."""
     if not command.rollouts:
         return None
-    from carp_ros.cli.train_rollouts import rollout  # needs the simulator, a GPU server has none
+    from carp_ros.cli.train_rollouts import rollout  # needs the simulator, absent on GPU servers
 
     return rollout(command, recipe, config)
 

@@ -1,4 +1,4 @@
-"""A training's progress on the terminal."""
+"""Shows the progress of training on the terminal."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from carp_ros.console.progress import Progress
 
 
 class TrainProgress:
-    """Shows steps, time left and the loss.
+    """Shows steps, remaining time and the loss.
 
     Args:
-        quiet: Say nothing: another rank does.
+        quiet: Print nothing, because another rank does.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -20,10 +20,10 @@ class TrainProgress:
         self._first = 0
 
     def show(self, done: int, total: int, figures: Mapping[str, float]) -> None:
-        """Say that so many steps of all are done, and the latest figures."""
+        """Show the number of steps done, out of the total, and the latest figures."""
         if self._quiet:
             return
-        if self._progress is None:  # a training that goes on counts from where it stopped
+        if self._progress is None:  # a resumed run counts from where it stopped
             self._first = done
             self._progress = Progress(max(total - self._first, 1), "steps")
         shown = ("loss", "token_accuracy", "reconstruction_loss", "steps_skipped")

@@ -1,4 +1,4 @@
-"""`carp train policy --rollouts`: trials in the simulated cell at each validation."""
+"""`carp train policy --rollouts`: runs trials in the simulated cell at each validation."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _ROLLOUT_SEED, _ROLLOUT_S = 5000, 40.0
 
 
 def rollout(command: PolicyCommand, recipe: Recipe, config: dict[str, Any]) -> Rollout:
-    """Return what tries a network out in the simulated cell, on seeds of validation alone.
+    """Return a function that runs rollouts of a network in the simulated cell, on held-out seeds.
 
     Raises:
-        ValueError: If it does not see, or the dataset's rig is not simulated.
+        ValueError: If the policy has no image encoder, or the dataset's rig is not simulated.
     """
     encoder = recipe.image_encoder
     rig = load_rig(rig_path(config["rig"]))

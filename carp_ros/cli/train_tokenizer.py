@@ -41,13 +41,13 @@ def run(command: TokenizerCommand) -> int:
         if rank() == 0:
             draw_curves(folder.figures(), command.out / CURVES)
             if still := still_numbers(network, data):
-                print(f"never changes, and will be said as it is: {', '.join(still)}")
+                print(f"constant in the dataset, so always predicted as such: {', '.join(still)}")
             print(f"tokenizer: {command.out}")
     return 0
 
 
 def recipe_of(command: TokenizerCommand) -> TokenizerRecipe:
-    """Return the preset's recipe with what the command replaces."""
+    """Return the preset's recipe with the command's overrides."""
     recipe = TOKENIZERS[command.preset]
     vq = recipe.network.vq
     if command.lookup != "preset":

@@ -1,4 +1,4 @@
-"""Trials in real time as rows of a table."""
+"""A table of real-time trials, one row each."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _STAGE_WIDTH = 10
 
 
 def header(cameras: list[str], *, policy: bool) -> str:
-    """Return the line above the rows.
+    """Return the table's header.
 
     Args:
-        cameras: Names, in the order of the rig.
-        policy: Whether the rows tell of a policy's chunks.
+        cameras: The cameras' names, in the rig's order.
+        policy: Whether to add columns for a policy's chunks.
     """
     frames = "  ".join(f"{name:>12}" for name in cameras)
     servo = "servo ticks late > 0.5 ms   > 1 ms"
@@ -36,11 +36,11 @@ def header(cameras: list[str], *, policy: bool) -> str:
 
 
 def row(number: int, trial: LiveTrial) -> str:
-    """Return the line of one trial.
+    """Return one trial's row.
 
     Args:
-        number: Of the trial, from 0.
-        trial: What came of it.
+        number: The trial's number, from 0.
+        trial: Its result.
     """
     counts = [f"{c.received}/{c.expected}" for c in trial.cameras.values()] or ["-", "-"]
     frames = "  ".join(f"{count:>12}" for count in counts)

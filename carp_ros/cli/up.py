@@ -1,4 +1,4 @@
-"""`carp up`: the nodes of a rig as child processes, without `ros2 launch`."""
+"""`carp up`: runs a rig's nodes as child processes, without `ros2 launch`."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _COLOURS = (36, 33, 35, 32, 34, 31)  # of ANSI terminals: cyan, yellow, magenta,
 
 @dataclass(frozen=True)
 class UpCommand:
-    """Bring up a rig and keep it running until Ctrl-C.
+    """Start all nodes of a rig and run them until Ctrl-C.
 
     Attributes:
         rig: A rig's file, or the name of one in config/.
         mode: Who moves the arm.
-        task: What is done, and lies on a simulated table (cup, bowl); empty: as in the rig's file,
-            or the policy's only one.
+        task: The task, and the objects on a simulated table (cup, bowl); empty: the rig file's, or
+            the policy's only task.
         bundle: For --mode policy: the compiled policy's folder, or its name in models/; empty: the
-            one that comes with the package for the task.
-        record: Start the recorder, too: both buttons of the SpaceMouse start and stop an episode.
-        folder: Where it puts episodes.
-        namespace: Of all names in the ROS graph, for a second rig in the same ROS domain.
+            package's own bundle for the task.
+        record: Also start the recorder: both buttons of the SpaceMouse start and stop an episode.
+        folder: Folder for the recorder's episodes.
+        namespace: Namespace of all ROS names, for a second rig in the same ROS domain.
     """
 
     rig: Text = "ur5e_sim"
@@ -43,7 +43,7 @@ class UpCommand:
 
 
 def main(command: UpCommand) -> int:
-    """Return the exit code of the first node that ends."""
+    """Run the nodes; return the exit code of the first one that ends."""
     enter()
     nodes = describe(
         command.rig,
@@ -64,7 +64,7 @@ def main(command: UpCommand) -> int:
 
 
 class PrefixedLog:
-    """Prints the lines of each node behind its name, in a colour of its own on a terminal."""
+    """Prints each node's lines prefixed with its name, on a terminal in the node's own colour."""
 
     def __init__(self, names: list[str]) -> None:
         width = max(map(len, names))

@@ -1,1 +1,1 @@
-"""Trials, their success rates with intervals, and reports."""
+"""Trials, success rates with confidence intervals, and reports."""

@@ -1,4 +1,4 @@
-"""Episodes at a glance: one row each, first, middle and last picture."""
+"""Contact sheets of episodes: first, middle and last image of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAPER, _INK, _GOOD, _BAD = (250, 250, 248), (40, 40, 40), (34, 128, 64), (190, 
 
 @dataclass(frozen=True)
 class Strip:
-    """One episode: a caption, whether it went well, and pictures (H, W, 3) of one size."""
+    """One episode: a caption, whether it succeeded, and images (H, W, 3) of equal size."""
 
     caption: str
     success: bool
@@ -25,11 +25,11 @@ class Strip:
 
 
 def contact_sheet(strips: Sequence[Strip], columns: int = 2) -> Image.Image:
-    """Return the strips on one sheet, in reading order.
+    """Lay out the strips on one sheet, in reading order.
 
     Args:
-        strips: At least one, each with pictures, all of one size and number.
-        columns: How many strips side by side.
+        strips: At least one, all with the same number of images of the same size.
+        columns: Number of strips side by side.
 
     Raises:
         ValueError: If there is nothing to show.

@@ -1,4 +1,4 @@
-"""A dataset on one page: where the tool went, what was commanded, when frames were taken."""
+"""Draws a dataset on one page: tool paths, commands, frame timing, first images, outliers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WIDTH_IN, _MARGIN_IN, _DPI = 17.0, 0.8, 100
 _HEADING_IN, _WAYS_IN, _HISTOGRAMS_IN, _GAP_IN, _LINE_IN = 1.5, 6.6, 2.4, 0.85, 0.24
 _INK, _QUIET, _FILL, _ODD, _BAD = "#222222", "#777777", "#4c78a8", "#e08214", "#b2182b"
 _COLOURS = mpl.colormaps["viridis"]
-_LIGHTEST = 0.88  # of the colours; beyond, they are hard to see on white
+_LIGHTEST = 0.88  # of the colour map; lighter colours are hard to see on white
 _PICTURES = 24
 _PICTURES_A_ROW = 12
 _MOST_REASONS = 12
@@ -57,7 +57,7 @@ def write_dataset_figure(path: Path, dataset: DatasetReader, outliers: Sequence[
 
 
 class _Page:
-    """Lays the parts out from top to bottom, each as high as it needs."""
+    """Lays out the parts from top to bottom, each with the height it needs."""
 
     def __init__(self, dataset: DatasetReader, outliers: Sequence[Outlier]) -> None:
         self._dataset = dataset
@@ -84,7 +84,7 @@ class _Page:
         self._draw_reasons()
 
     def _part(self, height_in: float, rows: int, columns: int, **spacing: Any) -> GridSpec:
-        """Return cells below what was laid out so far."""
+        """Add a grid of cells below the parts so far."""
         top = 1 - self._top_in / self._height_in
         bottom = 1 - (self._top_in + height_in) / self._height_in
         self._top_in += height_in + _GAP_IN
@@ -110,7 +110,7 @@ class _Page:
         self._text(0.98, "   |   ".join([*tasks[:3], *more]), fontsize=12, color=_QUIET)
 
     def _draw_ways(self, cells: GridSpec) -> None:
-        """Draw the tool's way in every episode, from above and from the side."""
+        """Draw the tool's path in every episode, from above and from the side."""
         above = self.figure.add_subplot(cells[0])
         _draw_ways(above, self._dataset, 1, 0)
         above.invert_xaxis()  # x away from the robot, y to its left
@@ -168,7 +168,7 @@ class _Page:
         skews.set_title(f"capture after that of {dataset.spec.reference} [ms], within the limit")
 
     def _draw_first_images(self, cells: GridSpec) -> None:
-        """Draw what the cameras saw first, one above the other, in episodes of all the dataset."""
+        """Draw the cameras' first images, stacked, of episodes spread over the dataset."""
         dataset = self._dataset
         count = len(dataset.episodes)
         shown = np.unique(np.linspace(0, count - 1, min(count, _PICTURES)).round().astype(int))
@@ -205,7 +205,7 @@ class _Page:
 
 
 def _draw_ways(axes: Axes, dataset: DatasetReader, across: int, up: int) -> None:
-    """Draw the tool's way in every episode in the plane of two of x, y, z."""
+    """Draw the tool's path in every episode in the plane of two of the axes x, y, z."""
     last = max(len(dataset.episodes) - 1, 1)
     for index in range(len(dataset.episodes)):
         columns = dataset.episode(index)
@@ -251,10 +251,10 @@ def _draw_histogram(
 
 
 def _rates(dataset: DatasetReader) -> tuple[Array, Array]:
-    """Return how fast targets move in [m/s] and turn in [rad/s], from frame to frame."""
+    """Return the targets' linear speeds in [m/s] and turn rates in [rad/s] between frames."""
     action = dataset.columns["action"].astype(np.float64)
     within = dataset.follows()
-    # an image that is shown twice is one moment, in which nothing moves
+    # a repeated image has a time step of zero: count its speed as zero
     steps_s = np.where(dataset.steps_ns() > 0, dataset.steps_ns() * 1e-9, np.inf)
     steps_m = np.linalg.norm(np.diff(action[:, :3], axis=0), axis=1)[within]
     x, y = action[:, 3:6], action[:, 6:9]

@@ -1,4 +1,4 @@
-"""Episodes that a person should look at before training on them."""
+"""Finds episodes that a person should inspect before training on them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _LENGTH_SHARE_OFF = 0.25
 
 @dataclass(frozen=True)
 class Outlier:
-    """An episode by its number in the dataset, with what is odd about it in words."""
+    """An episode's number in the dataset, and what is unusual about it, in words."""
 
     episode: int
     reasons: tuple[str, ...]
 
 
 def find_outliers(dataset: DatasetReader) -> list[Outlier]:
-    """Return the odd episodes, in order."""
+    """Return the unusual episodes, in order."""
     lengths_s = [row["length"] / dataset.spec.rate_hz for row in dataset.episodes]
     found = []
     for index, length_s in enumerate(lengths_s):
@@ -42,7 +42,7 @@ def find_outliers(dataset: DatasetReader) -> list[Outlier]:
 
 
 def odd_length(length_s: float, lengths_s: list[float]) -> list[str]:
-    """Return whether an episode is far shorter or longer than most."""
+    """Return a reason if an episode is far shorter or longer than most."""
     median_s = float(np.median(lengths_s))
     spread_s = 1.4826 * float(np.median(np.abs(np.array(lengths_s) - median_s)))
     off_s = abs(length_s - median_s)
@@ -52,7 +52,7 @@ def odd_length(length_s: float, lengths_s: list[float]) -> list[str]:
 
 
 def odd_motion(columns: Columns, rate_hz: int) -> list[str]:
-    """Return whether the tool stood still or jumped, or its target was far from it."""
+    """Return reasons if the tool stood still or jumped, or its target was far away."""
     tool = columns["observation.state"][:, :3]
     steps_m = np.linalg.norm(np.diff(tool, axis=0), axis=1)
     reasons = []
@@ -72,5 +72,5 @@ def odd_motion(columns: Columns, rate_hz: int) -> list[str]:
 
 
 def odd_gripper(columns: Columns) -> list[str]:
-    """Return whether the gripper was never told to close."""
+    """Return a reason if the gripper was never commanded to close."""
     return ["gripper never closed"] if columns["action"][:, 9].max() < _CLOSED else []

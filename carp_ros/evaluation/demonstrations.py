@@ -1,4 +1,4 @@
-"""Many recorded demonstrations from the lockstep cell, one seed each, on every core."""
+"""Records demonstrations in bulk in the lockstep cell, one seed each, on every core."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from carp_ros.sim.lockstep_recorder import LockstepRecorder
 from carp_ros.sim.tasks import task_named
 
 _EPOCH_NS = 1_700_000_000_000_000_000
-_APART_NS = 1_000_000_000_000  # between the beginnings of two episodes
+_APART_NS = 1_000_000_000_000  # between the start times of two episodes
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is the same in all demonstrations.
+    """The settings shared by all demonstrations.
 
     Attributes:
         rig: The simulated rig.
-        info: What is known of every episode; seed, time, success and verdict are filled in.
+        info: Metadata of every episode; seed, time, success and verdict are filled in for each.
         level: Randomisation: `none`, `normal` or `hard`.
         timeout_s: An episode that takes longer, in simulated time, is stopped and judged.
-        images: Whether pictures are compressed.
-        folder: Where the episodes go, each a folder of its own.
+        images: Whether images are compressed.
+        folder: Parent of the episodes' folders.
     """
 
     rig: Rig
@@ -51,20 +51,20 @@ class Order:
     folder: Path
 
     def episode_folder(self, seed: int) -> Path:
-        """Return where the episode of a seed lies once it is complete."""
+        """Return the folder of a seed's completed episode."""
         return self.folder / f"{self.info.task}_{self.level}_{seed:06d}"
 
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What came of one seed.
+    """The result of one seed.
 
     Attributes:
-        seed: Of places and looks.
-        success: Whether the task was done, judged on the settled end.
-        verdict: Of the recording.
-        seconds: How long it is, in simulated [s].
-        wall_s: How long it took to make.
+        seed: Seed of positions and appearance.
+        success: Whether the task succeeded, judged after the scene has settled.
+        verdict: The recording quality.
+        seconds: Duration in simulated [s].
+        wall_s: Wall time that it took.
     """
 
     seed: int
@@ -77,25 +77,25 @@ class Demonstration:
 def record_demonstrations(
     order: Order, seeds: Sequence[int], workers: int = 1
 ) -> Generator[Demonstration, None, None]:
-    """Yield each demonstration when it is complete on disk, in no order.
+    """Yield each demonstration once it is complete on disk, in any order.
 
-    An episode appears in its folder when it is complete. Closing the iterator lets those in hand
-    be completed and leaves the rest.
+    An episode's folder appears only when it is complete. Closing the iterator completes the
+    episodes in progress and skips the rest.
 
     Args:
-        order: What is the same in all of them.
+        order: The settings shared by all demonstrations.
         seeds: One episode each.
-        workers: Processes.
+        workers: Number of processes.
 
     Raises:
-        ValueError: If an episode's folder exists.
-        DeviceError: If the disk takes no more.
+        ValueError: If an episode's folder exists already.
+        DeviceError: If the disk refuses a write.
     """
     with disk_errors(order.folder):
         order.folder.mkdir(parents=True, exist_ok=True)
         place = tempfile.TemporaryDirectory(prefix=".unfinished_", dir=order.folder)
     with place as workshop:
-        # Spawned, not forked: OpenGL and threads of the parent do not survive a fork.
+        # Spawned, not forked: OpenGL and the parent's threads do not survive a fork.
         pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"), _open_studio, (order, Path(workshop))
         )
@@ -104,7 +104,7 @@ def record_demonstrations(
         try:
             while in_hand:
                 done, in_hand = wait(in_hand, return_when=FIRST_COMPLETED)
-                # One for each that is done: what waits in the pool can not be called back.
+                # Submit one per completed job: jobs queued in the pool can't be withdrawn.
                 in_hand |= {pool.submit(_record, seed) for seed in islice(to_come, len(done))}
                 for future in done:
                     yield future.result()
@@ -113,11 +113,11 @@ def record_demonstrations(
 
 
 class Studio:
-    """A cell with its cameras, in which one process makes one demonstration after the other.
+    """A cell with cameras, in which one process records one demonstration after another.
 
     Args:
-        order: What is the same in all of them.
-        workshop: Where episodes lie until they are complete, on the disk of `order.folder`.
+        order: The settings shared by all demonstrations.
+        workshop: Folder for incomplete episodes, on the same disk as `order.folder`.
     """
 
     def __init__(self, order: Order, workshop: Path) -> None:
@@ -127,11 +127,11 @@ class Studio:
         self._cameras = Cameras(self._cell)
 
     def record(self, seed: int) -> Demonstration:
-        """Make the demonstration of a seed.
+        """Record the demonstration of a seed.
 
         Raises:
-            ValueError: If its folder exists.
-            DeviceError: If the disk takes no more.
+            ValueError: If its folder exists already.
+            DeviceError: If the disk refuses a write.
         """
         begin_s = time.perf_counter()
         order, cell = self._order, self._cell
@@ -157,16 +157,16 @@ class Studio:
         )
 
     def close(self) -> None:
-        """Give the OpenGL context back."""
+        """Release the OpenGL context."""
         self._cameras.close()
 
 
 _studio: Studio | None = None
-"""Of a worker process: making a cell takes longer than an episode's bookkeeping."""
+"""One per worker process, reused because creating a cell is slow."""
 
 
 def _open_studio(order: Order, workshop: Path) -> None:
-    # Ctrl-C reaches the whole process group: what is in hand is completed all the same.
+    # Ctrl-C reaches the whole process group, but episodes in progress are to be completed.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_worker_with_parent()
     global _studio

@@ -1,4 +1,4 @@
-"""Independent jobs in processes of their own, of which one that fails or dies costs its job."""
+"""Runs independent jobs in separate processes; a failing or dying process costs only its job."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _ENDING_S = 2.0
-_MOST_DEATHS = 3  # in a row, without a result: the next process would die, too
+_MOST_DEATHS = 3  # in a row without a result; the next process would die, too
 
 Open = Callable[[], Callable[[Job], Result]]
-"""Called once in each process; returns what does a job there. Something that can be pickled."""
+"""Called once in each process; returns the function that does a job there. Must be picklable."""
 
 
 @dataclass(frozen=True)
 class Lost(Generic[Job]):
-    """A job that came to nothing, and why."""
+    """A job without a result, and why."""
 
     job: Job
     reason: str
@@ -36,17 +36,17 @@ class Lost(Generic[Job]):
 def each_in_process(
     open_worker: Open[Job, Result], jobs: Iterable[Job], workers: int
 ) -> Iterator[Result | Lost[Job]]:
-    """Yield what came of each job as it ends, in no order.
+    """Yield the result of each job as it ends, in any order.
 
-    Ctrl-C reaches this process alone; the others end, without a word, with the iteration.
+    Ctrl-C interrupts only this process; the workers end silently when the iterator is closed.
 
     Args:
-        open_worker: Makes what does a job.
-        jobs: To do, each once.
-        workers: Processes.
+        open_worker: Called in each process; returns the function that does a job.
+        jobs: The jobs, each done once.
+        workers: Number of processes.
 
     Raises:
-        ValueError: If no process can begin, with what was wrong there, or several died in a row.
+        ValueError: If no process can start, with its error, or several died in a row.
     """
     waiting = iter(jobs)
     with _Workers(open_worker) as running:
@@ -79,20 +79,20 @@ class _Worker:
     process: Any
     connection: Any
     jobs: list[Any] = field(default_factory=list)
-    """The one that it does, if it does one."""
+    """The current job, if any."""
 
     def received(self) -> tuple[str, Any] | None:
-        """Return what the process says; None if it is no more."""
+        """Return the process's message; None if it has died."""
         try:
             return self.connection.recv()
         except (EOFError, OSError):
             return None
 
     def give(self, waiting: Iterator[Any]) -> None:
-        """Have the process do the next job, or end if there is none."""
+        """Send the process the next job, or end it if there is none."""
         for job in waiting:
             self.jobs.append(job)
-            with contextlib.suppress(OSError):  # it died: noticed when it is to be heard
+            with contextlib.suppress(OSError):  # it died: `received` will notice
                 self.connection.send((job,))
             return
         self.connection.close()
@@ -108,10 +108,10 @@ class _Worker:
 
 
 class _Workers:
-    """Processes that are ended with the block."""
+    """Worker processes, killed when the block ends."""
 
     def __init__(self, open_worker: Open[Any, Any]) -> None:
-        # Spawned, not forked: OpenGL and threads of the parent do not survive a fork.
+        # Spawned, not forked: OpenGL and the parent's threads do not survive a fork.
         self._context = multiprocessing.get_context("spawn")
         self._open = open_worker
         self._all: list[_Worker] = []
@@ -122,16 +122,16 @@ class _Workers:
     def __exit__(self, *_: object) -> None:
         for worker in self._all:
             worker.process.kill()
-        for worker in self._all:  # closed earlier, it would complain that nobody hears it
+        for worker in self._all:  # closed before it is dead, it would print a broken pipe
             worker.process.join(_ENDING_S)
             worker.connection.close()
 
     def start(self) -> None:
-        """Start one more."""
+        """Start one more process."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(self._open, theirs), daemon=True)
-        resource_tracker.ensure_running()  # with the first process, it would unblock the signal
-        # a terminal's Ctrl-C goes to all of them; inherited, this keeps it from its first line on
+        resource_tracker.ensure_running()  # started along with a process, it would unblock SIGINT
+        # a terminal's Ctrl-C reaches all processes; a child inherits the block from the start
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()
@@ -141,7 +141,7 @@ class _Workers:
         self._all.append(_Worker(process, ours))
 
     def ready(self) -> Iterator[_Worker]:
-        """Yield each that has something to say, or is no more, until none is left."""
+        """Yield each worker that has sent a message or has died, until none is left."""
         while open_ones := {w.connection: w for w in self._all if not w.connection.closed}:
             for connection in wait(list(open_ones)):
                 worker = open_ones[connection]
@@ -152,7 +152,7 @@ def _work(open_worker: Open[Any, Any], parent: Connection) -> None:
     end_worker_with_parent()
     try:
         do = open_worker()
-    except Exception as error:  # no process could begin
+    except Exception as error:  # no other process could start either
         parent.send(("refused", _said(error)))
         return
     parent.send(("ready", None))

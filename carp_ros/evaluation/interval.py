@@ -1,4 +1,4 @@
-"""How much a success rate over a few trials is worth."""
+"""Confidence intervals of success rates over few trials."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ _Z_95 = 1.959963984540054
 
 
 def wilson(successes: int, trials: int, z: float = _Z_95) -> tuple[float, float]:
-    """Return Wilson's score interval of a success rate.
+    """Return the Wilson score interval of a success rate.
 
-    Unlike the interval of the textbook (rate plus or minus z standard errors), it stays within 0
-    and 1 and does not shrink to nothing when all trials agree. Source: Wilson, "Probable Inference,
-    the Law of Succession, and Statistical Inference" (1927).
+    Unlike the textbook interval (rate plus or minus z standard errors), it stays within 0 and 1 and
+    does not collapse to zero width when all trials agree. Source: Wilson, "Probable Inference, the
+    Law of Succession, and Statistical Inference" (1927).
 
     Args:
-        successes: How many of the trials succeeded.
-        trials: How many there were.
+        successes: Number of successful trials.
+        trials: Number of trials.
         z: Standard normal quantile; the default makes a 95 % interval.
 
     Raises:
@@ -28,7 +28,7 @@ def wilson(successes: int, trials: int, z: float = _Z_95) -> tuple[float, float]
     middle = rate + z * z / (2 * trials)
     half = z * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
-    # Rounding must not push the rate itself out of its interval.
+    # Rounding must not push the rate itself outside its interval.
     return min(rate, max(0.0, (middle - half) / scale)), max(
         rate, min(1.0, (middle + half) / scale)
     )

@@ -1,4 +1,4 @@
-"""A policy that acts in the lockstep cell, with the delay that it would have in real time."""
+"""Runs a policy in the lockstep cell, with the latency that it would have in real time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from carp_ros.sim.cell import Cell
 from carp_ros.types import Chunk, Observation
 
 _JUDGE_NS = 100_000_000
-_DONE_NS = 1_000_000_000  # of success without a break
-_REFUSALS_UNTIL_STOP = 5  # in a row, as control/arbiter.py
+_DONE_NS = 1_000_000_000  # of uninterrupted success
+_REFUSALS_UNTIL_STOP = 5  # in a row, as in control/arbiter.py
 
 
 def see(cell: Cell, cameras: Cameras, names: tuple[str, ...]) -> Observation:
-    """Return what is true of a cell now, as an observation of this very moment.
+    """Return the cell's current state and camera images as an observation stamped now.
 
     Args:
         cell: The cell.
-        cameras: Of this cell.
-        names: Of those to look through.
+        cameras: The cell's cameras.
+        names: Names of the cameras to render.
     """
     images = {name: cameras.render(name) for name in names}
     stamps_ns = dict.fromkeys(names, cell.time_ns)
@@ -36,12 +36,12 @@ def see(cell: Cell, cameras: Cameras, names: tuple[str, ...]) -> Observation:
 
 @dataclass(frozen=True)
 class Pace:
-    """When a policy plans, in simulated [s].
+    """A policy's timing, in simulated [s].
 
     Attributes:
-        replan_s: From one observation to the next; None as the policy's execution horizon says.
-        latency_s: From an observation to its chunk at the servo; the next observation waits for
-            it.
+        replan_s: Time from one observation to the next; None: the policy's execution horizon.
+        latency_s: Time from an observation until its chunk reaches the servo; the next observation
+            waits for it.
     """
 
     replan_s: float | None = None
@@ -49,21 +49,22 @@ class Pace:
 
 
 class PolicyAgent:
-    """Observes, asks the policy, and hands its chunks to the servo when they would arrive.
+    """Observes, asks the policy, and passes its chunks to the servo after the latency.
 
-    It is done once the task was done for a second on end, or the policy failed too often in a row.
+    It is done once the task has succeeded for a full second, or too many chunks in a row were
+    refused.
 
     Args:
-        policy: Makes the plans.
-        limits: Of the rig: how old images and chunks may be.
-        observe: Returns the observation of now.
-        succeeded: Tells whether the task is done now.
-        pace: When it plans.
+        policy: Predicts the chunks.
+        limits: The rig's limits, including the maximum age of images and chunks.
+        observe: Returns the current observation.
+        succeeded: Returns whether the task is done now.
+        pace: The policy's timing.
 
     Attributes:
-        predictions: All that the policy said.
-        arrivals_ns: When the servo took up a chunk.
-        refusals: Why the policy had no plan, or the servo refused it, in order.
+        predictions: All predictions of the policy.
+        arrivals_ns: When the servo accepted each chunk.
+        refusals: Why the policy made no chunk, or the servo rejected it, in order.
     """
 
     period_ns = 10_000_000
@@ -80,7 +81,7 @@ class PolicyAgent:
         self._succeeded = succeeded
         self._latency_ns = round(pace.latency_s * 1e9)
         self._now_ns = 0
-        # simulated time stands while the policy thinks; its chunk arrives `latency_s` later
+        # simulated time does not advance during inference; the chunk arrives `latency_s` later
         self._asking = Asking(policy, limits, pace.replan_s, 0.0, self._time_ns, self._time_ns)
         shown = policy.spec.observation
         self._history, self._history_step_ns = shown.history, round(shown.history_step_s * 1e9)
@@ -96,7 +97,7 @@ class PolicyAgent:
 
     @property
     def done(self) -> bool:
-        """Whether the task is done for good, or the policy given up."""
+        """Whether the task is done, or the policy was given up."""
         return self._done or bool(self.given_up)
 
     @property
@@ -107,7 +108,7 @@ class PolicyAgent:
         return f"{self._refused_in_a_row} chunks refused in a row: {self.refusals[-1].text}"
 
     def act(self, servo: Servo, now_ns: int) -> None:
-        """Do what is due: hand over a chunk, plan the next one, judge."""
+        """Do what is due: deliver a chunk, plan the next one, judge success."""
         self._now_ns = now_ns
         if not self._began:
             self._began = True
@@ -131,7 +132,7 @@ class PolicyAgent:
     def _plan(self) -> None:
         newest = self._observe()
         past = list(self._past)
-        # before an episode's begin, its first observation: as in a dataset's windows
+        # pad with the first observation before the episode's start, as in training windows
         missing = [past[0] if past else newest] * (self._history - 1 - len(past))
         question = self._asking.question([*missing, *past, newest], "")
         if isinstance(question, Question):
@@ -145,13 +146,13 @@ class PolicyAgent:
             self._refuse(question)
 
     def _belongs_to_history(self, now_ns: int) -> bool:
-        """Tell whether the next plan will be made of an observation of now, too."""
+        """Return whether the next plan's observation history includes the current time."""
         before_ns = self._asking.due_ns - now_ns
         steps, rest_ns = divmod(before_ns, self._history_step_ns)
         return rest_ns < self.period_ns and 1 <= steps < self._history
 
     def _deliver(self, servo: Servo, now_ns: int) -> None:
-        """Hand the servo the chunk that arrives now, if one does."""
+        """Pass the pending chunk to the servo once its latency has elapsed."""
         coming = self._coming
         if coming is None or now_ns < coming.stamp_ns + self._latency_ns:
             return

@@ -1,4 +1,4 @@
-"""What many inferences come to, in a few figures."""
+"""Summarises many inferences in a few figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from carp_ros.evaluation.trials import PolicyFigures
 
 
 def policy_summary(trials: Sequence[PolicyFigures]) -> dict[str, Any]:
-    """Return counts of chunks, their latency by stage, and how the arm took their switches."""
+    """Return counts of chunks, latency by stage, and velocity jumps where chunks were switched."""
     stages = [stage for trial in trials for stage in trial.stages]
     jumps = [jump for trial in trials for jump in trial.velocity_jumps_m_s]
     figures = [figures for trial in trials for figures in trial.figures]
@@ -31,14 +31,14 @@ def policy_summary(trials: Sequence[PolicyFigures]) -> dict[str, Any]:
 
 
 def stage_percentiles_ms(stages: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """Return `p50` and `p99` in [ms] of each stage and of their sum, `total`."""
+    """Return each stage's `p50` and `p99` in [ms], and those of their sum, `total`."""
     rows = [{**row, "total": sum(row.values())} for row in stages]
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: percentiles([1e3 * row[name] for row in rows if name in row]) for name in names}
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """Return `p50` and `p99` of the values that are finite; empty for none."""
+    """Return `p50` and `p99` of the finite values; empty if there are none."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return {}

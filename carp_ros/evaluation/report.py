@@ -1,4 +1,4 @@
-"""What a measurement leaves behind: one JSON file that says how its figures came about."""
+"""JSON reports of measurements, with the provenance of their figures."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from carp_ros.refusal import in_words
 
 
 def heading(command: Sequence[str], version: str) -> dict[str, Any]:
-    """Return what every report begins with: `command`, `version`, `date` and `machine`."""
+    """Return the header of every report: `command`, `version`, `date` and `machine`."""
     today = date.today().isoformat()
     return {"command": list(command), "version": version, "date": today, "machine": machine()}
 
 
 def machine() -> dict[str, Any]:
-    """Return what of this machine a timing may depend on."""
+    """Return the properties of this machine that timings depend on."""
     return {
         "system": platform.platform(),
         "processor": _processor(),
@@ -33,7 +33,7 @@ def machine() -> dict[str, Any]:
 
 
 def success_summary(successes: Sequence[bool]) -> dict[str, Any]:
-    """Return `trials`, `successes` and their `interval`, Wilson's at 95 %."""
+    """Return `trials`, `successes` and their `interval`, the 95 % Wilson interval."""
     low, high = wilson(sum(successes), len(successes))
     return {
         "trials": len(successes),
@@ -43,10 +43,10 @@ def success_summary(successes: Sequence[bool]) -> dict[str, Any]:
 
 
 def write_report(path: Path, content: dict[str, Any]) -> None:
-    """Write a report as JSON, whole or not at all.
+    """Write a report as JSON, atomically.
 
-    A link is followed, and what is no file, such as /dev/stdout, is written to: a draft put in its
-    place would remove a device of the machine.
+    Links are followed. Paths that are not regular files, such as /dev/stdout, are written to
+    directly: an atomic replacement would delete the device.
 
     Raises:
         ValueError: If the file cannot be written.
@@ -66,11 +66,11 @@ def write_report(path: Path, content: dict[str, Any]) -> None:
 
 
 def require_writable(path: Path | None, what: str = "report") -> None:
-    """Refuse a place that a file can't be written to, before hours of work are to be kept there.
+    """Check that an output file can be written, before hours of work.
 
     Args:
-        path: Of the file; None for none.
-        what: It is.
+        path: The file; None skips the check.
+        what: What the file is, for the error message.
 
     Raises:
         ValueError: If it is a folder, or can't be written.
@@ -87,17 +87,17 @@ def require_writable(path: Path | None, what: str = "report") -> None:
                 pass
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except (OSError, ValueError) as error:  # a zero byte in a path is of the latter
+    except (OSError, ValueError) as error:  # a null byte in a path raises ValueError
         raise ValueError(f"cannot write the {what} {path}: {in_words(error)}") from error
 
 
 def _is_no_file(path: Path) -> bool:
-    """Tell whether something else is there: a device, a pipe."""
+    """Return whether the path is something other than a regular file, such as a device or pipe."""
     return path.exists() and not path.is_file()
 
 
 def _processor() -> str:
-    """Return the processor's name as its maker gives it."""
+    """Return the processor's model name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Many episodes of one agent in the lockstep cell, one seed each, on every core."""
+"""Runs many trials of one agent in the lockstep cell, one seed each, on every core."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Conditions:
-    """What is the same in all trials.
+    """The settings shared by all trials.
 
     Attributes:
         rig: The simulated rig.
         task: `cup` or `bowl`.
         level: Randomisation: `none`, `normal` or `hard`.
         timeout_s: A trial that takes longer, in simulated time, is stopped and judged.
-        make_agent: Returns the agent for a cell and its cameras; something that can be pickled,
-            as processes share it.
-        sees: Whether the agent needs the cameras; without, there may be none.
+        make_agent: Returns the agent for a cell and its cameras; must be picklable, as it is sent
+            to worker processes.
+        sees: Whether the agent needs the cameras; if not, there may be none.
     """
 
     rig: Rig
@@ -53,16 +53,16 @@ class Conditions:
 
 @dataclass(frozen=True)
 class PolicyFigures:
-    """How a policy did in one trial.
+    """A policy's figures in one trial.
 
     Attributes:
-        stages: Of each inference, the seconds by stage, on the machine as it was.
-        figures: Of each inference, what the policy said of itself.
-        followed: How many chunks the servo took.
-        refusals: Why each of the others came to nothing.
-        reduced: How many lacked details for want of time.
-        notes: What was unusual, each once.
-        velocity_jumps_m_s: By how much the tool's velocity changed at each switch of chunks.
+        stages: Each inference's measured seconds by stage.
+        figures: Each inference's figures, as reported by the policy.
+        followed: Number of chunks that the servo accepted.
+        refusals: Why the others were refused.
+        reduced: Number of chunks with reduced detail because the deadline was near.
+        notes: Unusual events, each once.
+        velocity_jumps_m_s: Change of the tool's velocity at each switch of chunks.
     """
 
     stages: tuple[Mapping[str, float], ...]
@@ -76,17 +76,17 @@ class PolicyFigures:
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of one trial.
+    """The result of one trial.
 
     Attributes:
-        seed: Of places and looks.
-        success: Whether the task was done, judged on the settled end.
-        reasons: What was wrong, if not; first of all, why a policy was given up.
-        seconds: How long the agent took, in simulated [s].
-        timed_out: Whether it was stopped.
-        wall_s: How long the simulation took.
-        jerk_m_s3: Of the tool, root mean square.
-        policy: If the agent was one.
+        seed: Seed of positions and appearance.
+        success: Whether the task succeeded, judged after the scene has settled.
+        reasons: Why it failed; first, why the policy was given up, if it was.
+        seconds: Duration in simulated [s].
+        timed_out: Whether the trial was stopped at its timeout.
+        wall_s: Wall time of the simulation.
+        jerk_m_s3: Root mean square jerk of the tool.
+        policy: The policy's figures, if the agent was a policy.
     """
 
     seed: int
@@ -100,20 +100,20 @@ class Trial:
 
 
 def demonstrate(cell: Cell, cameras: Cameras | None = None) -> Operator:
-    """Return the scripted operator for a cell; it needs no cameras."""
+    """Return the scripted operator for a cell; the cameras are not used."""
     return Operator(cell.rig, Demonstrator(lambda: cell, cell.rig))
 
 
 @dataclass(frozen=True)
 class FollowPolicy:
-    """Makes agents that follow a bundle; each process loads it once.
+    """Makes agents that run a bundle's policy; each process loads it once.
 
     Attributes:
-        bundle: Its folder.
-        task: Which of its tasks.
-        replan_s: From one observation to the next; None as the bundle says.
-        latency_s: From an observation to its chunk at the servo.
-        options: Of its kind of policy, by name.
+        bundle: The bundle's folder.
+        task: The task, one of the bundle's.
+        replan_s: Time from one observation to the next; None: the bundle's.
+        latency_s: Time from an observation until its chunk reaches the servo.
+        options: Options of its kind of policy, by name.
     """
 
     bundle: Path
@@ -123,7 +123,7 @@ class FollowPolicy:
     options: tuple[tuple[str, int], ...] = ()
 
     def __call__(self, cell: Cell, cameras: Cameras | None) -> PolicyAgent:
-        """Return the agent for a cell."""
+        """Make the agent for a cell."""
         assert cameras is not None, "a policy sees: Conditions.sees must be true"
         policy = self.load()
         policy.reset(self.task)
@@ -139,17 +139,17 @@ class FollowPolicy:
         """Return the policy, loaded once in this process.
 
         Raises:
-            ValueError: If anything in the bundle is not as it should be.
+            ValueError: If the bundle is not valid.
         """
         return _policy(self.bundle, self.task, self.options)
 
 
 class Stage:
-    """A cell, with cameras if needed, in which one process runs one trial after the other.
+    """A cell, with cameras if needed, in which one process runs one trial after another.
 
     Args:
-        conditions: What is the same in all trials.
-        pictured: Seeds to take pictures of.
+        conditions: The settings shared by all trials.
+        pictured: Seeds of the trials to return images of.
     """
 
     def __init__(self, conditions: Conditions, pictured: frozenset[int] = frozenset()) -> None:
@@ -160,7 +160,7 @@ class Stage:
         self._cameras = Cameras(self._cell) if visible else None
 
     def run(self, seed: int) -> tuple[Trial, list[Picture]]:
-        """Run the trial of a seed; return it, with pictures if they are wanted of this seed."""
+        """Run the trial of a seed; return its result, and images if the seed is in `pictured`."""
         begin_s = time.perf_counter()
         cell, conditions = self._cell, self._conditions
         cell.reset(seed, conditions.level)
@@ -192,7 +192,7 @@ class Stage:
         return trial, self._pictures((moments[0], moments[len(moments) // 2], moments[-1]))
 
     def close(self) -> None:
-        """Give the OpenGL context back."""
+        """Release the OpenGL context."""
         if self._cameras:
             self._cameras.close()
 
@@ -207,7 +207,7 @@ class Stage:
 
 
 def _refuse(lost: Lost[int]) -> None:
-    raise DeviceError(f"the trial of seed {lost.job} came to nothing: {lost.reason}")
+    raise DeviceError(f"the trial of seed {lost.job} was aborted: {lost.reason}")
 
 
 def run_trials(
@@ -217,19 +217,19 @@ def run_trials(
     workers: int = 1,
     lost: Callable[[Lost[int]], None] = _refuse,
 ) -> Generator[tuple[Trial, list[Picture]], None, None]:
-    """Yield each trial as it ends, in no order, with pictures of those in `pictured`.
+    """Yield each trial as it ends, in any order, with images of those in `pictured`.
 
     Args:
-        conditions: What is the same in all trials.
+        conditions: The settings shared by all trials.
         seeds: One trial each.
-        pictured: Seeds to return pictures of: first, middle and last, the cameras stacked.
-        workers: Processes.
-        lost: Called with a trial that raised something or whose process died, and what; the others
-            go on, unless it raises, as it does by default.
+        pictured: Seeds to return images of: first, middle and last, with the cameras stacked.
+        workers: Number of processes.
+        lost: Called with each trial that raised an error or whose process died, and the reason. If
+            it returns, the other trials continue; by default it raises.
 
     Raises:
-        ValueError: If no trial can begin: the bundle is wrong, say.
-        DeviceError: By default, if one came to nothing.
+        ValueError: If no trial can start, for example because the bundle is not valid.
+        DeviceError: By default, if a trial was aborted.
     """
     open_stage = functools.partial(_open_stage, conditions, frozenset(pictured))
     for outcome in each_in_process(open_stage, seeds, workers):
@@ -242,10 +242,10 @@ def run_trials(
 def _open_stage(
     conditions: Conditions, pictured: frozenset[int]
 ) -> Callable[[int], tuple[Trial, list[Picture]]]:
-    """Return what runs a trial in this process: making a cell takes longer than resetting it."""
-    cv2.setNumThreads(1)  # one core a worker
+    """Return the function that runs trials in this process; the cell is created once and reused."""
+    cv2.setNumThreads(1)  # one core per worker
     if isinstance(conditions.make_agent, FollowPolicy):
-        conditions.make_agent.load()  # one that can't be loaded is no matter of a trial
+        conditions.make_agent.load()  # fail before the first trial if the bundle is not valid
     return Stage(conditions, pictured).run
 
 

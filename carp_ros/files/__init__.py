@@ -1,1 +1,1 @@
-"""Files that others wrote, and files that exist whole or not at all."""
+"""Safe reading of files from other programs, and atomic writing of files and folders."""

@@ -1,4 +1,4 @@
-"""Files that somebody else may have written: read whole, within a size, or refused by name."""
+"""Reads files that other programs may have written: completely, up to a size limit."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from carp_ros.refusal import named, refusing
 
 MOST_TEXT_BYTES = 200_000
-"""Of a file that a person edits, or that describes a recording or a dataset."""
+"""Limit for files that a person edits, or that describe a recording or a dataset."""
 
 
 def given_bytes(path: Path, most_bytes: int) -> bytes:
-    """Return the content of a file.
+    """Read a file.
 
     Raises:
-        ValueError: If it is missing, not readable, no regular file (but a folder, or a pipe that
-            would wait for ever) or larger than `most_bytes`.
+        ValueError: If it is missing, not readable, not a regular file (such as a folder, or a pipe,
+            which could block forever), or larger than `most_bytes`.
     """
     with refusing(ValueError, named(path)):
-        # a pipe without a writer must not make `open` wait
+        # non-blocking: `open` must not wait on a pipe without a writer
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             status = os.fstat(descriptor)
@@ -36,10 +36,10 @@ def given_bytes(path: Path, most_bytes: int) -> bytes:
 
 
 def given_text(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> str:
-    """Return the text of a UTF-8 file.
+    """Read a UTF-8 text file.
 
     Raises:
-        ValueError: As of `given_bytes`, or if it is not UTF-8.
+        ValueError: As `given_bytes`, or if it is not UTF-8.
     """
     try:
         return given_bytes(path, most_bytes).decode()

@@ -1,6 +1,6 @@
-"""JSON as its standard has it: no NaN, a key stands once, and nothing is nested without end.
+"""Strict JSON: no NaN, no duplicate keys, limited nesting.
 
-Python's reader takes `NaN` and `Infinity` for numbers, and of two equal keys the last in silence.
+Python's own parser accepts `NaN` and `Infinity`, and silently keeps the last of two equal keys.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _DEEPEST = 50
 
 
 def mapping_from_json(text: str, where: str) -> dict[str, Any]:
-    """Return the top level of a JSON text.
+    """Parse a JSON text whose top level is a mapping.
 
     Raises:
-        ValueError: If it is not JSON or no mapping, a key stands twice, a number is not finite, or
-            it is nested more than 50 times. It begins with `where`.
+        ValueError: If it is not JSON or not a mapping, a key is duplicated, a number is not finite,
+            or it is nested more than 50 levels deep. The message begins with `where`.
     """
     try:
         content = json.loads(text, object_pairs_hook=_mapping, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where} is not JSON: line {error.lineno}: {error.msg}") from error
-    except Exception as error:  # too deep, numbers of too many digits
+    except Exception as error:  # nested too deep, numbers with too many digits
         raise ValueError(f"{where} is not JSON: {in_words(error)}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{where} holds {type(content).__name__}; expected keys and values")
@@ -37,10 +37,10 @@ def mapping_from_json(text: str, where: str) -> dict[str, Any]:
 
 
 def load_json(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> dict[str, Any]:
-    """Return the top level of a JSON file.
+    """Read a JSON file whose top level is a mapping.
 
     Raises:
-        ValueError: If it is missing, too large or not UTF-8, or as `mapping_from_json` says.
+        ValueError: If it is missing, too large or not UTF-8, or as `mapping_from_json`.
     """
     return mapping_from_json(given_text(path, most_bytes), str(path))
 

@@ -1,7 +1,7 @@
-"""YAML as people mean it: `1e3` is a number, a key stands once, and a small file stays small.
+"""YAML without surprises: `1e3` is a number, duplicate keys are errors, expansion is limited.
 
-YAML 1.1, which PyYAML reads, takes `1e3` for text, `010` for eight and `1:30` for ninety; the last
-of two equal keys wins in silence; and nine lines of references unfold to a billion values.
+YAML 1.1, which PyYAML implements, reads `1e3` as text, `010` as eight and `1:30` as ninety; the
+last of two equal keys wins silently; and nine lines of references expand to a billion values.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _DEEPEST = 50
 _MOST_VALUES = 100_000
 
 
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 10 times faster, where libyaml is
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 10 times faster, if available
 _Texts: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 class _Loader(_Base):
-    """Reads plain values; ours are the numbers and equal keys."""
+    """A safe loader with its own rules for numbers and duplicate keys."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """Refuse a key that stands twice."""
+        """Construct a mapping; reject duplicate keys."""
         seen: set[str] = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
@@ -72,7 +72,7 @@ def _at(mark: yaml.Mark, problem: str) -> yaml.MarkedYAMLError:
 
 
 def _check_shape(text: str) -> None:
-    """Refuse what would be deep or large once references are followed, before values are made."""
+    """Reject text that is nested too deep or expands too far, before constructing any values."""
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = [(None, 0)]  # anchor and size so far, outside first
     for event in yaml.parse(text, Loader=_Loader):
@@ -102,20 +102,20 @@ def _check_shape(text: str) -> None:
 
 
 def mapping_from_yaml(text: str, where: str) -> dict[str, Any]:
-    """Return the top level of a YAML text, whose keys are texts.
+    """Parse a YAML text whose top level is a mapping with string keys.
 
     Raises:
-        ValueError: If it is not YAML or no mapping, a key stands twice, or a value refers to
-            another. It begins with `where` and says the line.
+        ValueError: If it is not YAML or not a mapping, a key is duplicated, or it is nested too
+            deep or expands too far. The message begins with `where` and names the line.
     """
     return _mapping(text, where, _Loader)
 
 
 def texts_from_yaml(text: str, where: str) -> dict[str, Any]:
-    """Return the same with every value as the text that it is, which YAML takes for a number.
+    """Parse like `mapping_from_yaml`, but keep every value as a string.
 
     Raises:
-        ValueError: As of `mapping_from_yaml`, but for equal keys.
+        ValueError: As `mapping_from_yaml`, except for duplicate keys.
     """
     return _mapping(text, where, _Texts)
 
@@ -127,7 +127,7 @@ def _mapping(text: str, where: str, loader: Any) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ValueError(f"{where} is not YAML: {line}{error.problem}") from error
-    except Exception as error:  # of the parser, about this text: surrogates, dates of month 13
+    except Exception as error:  # raised by the parser, for example on surrogates or month 13
         raise ValueError(f"{where} is not YAML: {in_words(error)}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{where} holds {type(content).__name__}; expected keys and values")
@@ -135,9 +135,9 @@ def _mapping(text: str, where: str, loader: Any) -> dict[str, Any]:
 
 
 def load_mapping(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> dict[str, Any]:
-    """Return the top level of a YAML file.
+    """Read a YAML file whose top level is a mapping.
 
     Raises:
-        ValueError: If it is missing, too large or not UTF-8, or as `mapping_from_yaml` says.
+        ValueError: If it is missing, too large or not UTF-8, or as `mapping_from_yaml`.
     """
     return mapping_from_yaml(given_text(path, most_bytes), str(path))

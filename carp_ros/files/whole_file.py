@@ -1,4 +1,4 @@
-"""Files that exist whole or not at all, whatever kills the process or the power."""
+"""Atomic writing of files and folders, safe against killed processes and power cuts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 DRAFT = ".draft"
-"""Ends the name of what is not whole yet; no reader of a dataset looks at such names."""
+"""Suffix of incomplete files and folders, which no dataset reader opens."""
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to, and put the file in its place once the block has ended well."""
+    """Yield a path to write to, and move the file into place if the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + DRAFT)
     yield draft
@@ -24,9 +24,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder to fill, and put it in its place once the block has ended well.
+    """Yield an empty folder to fill, and move it into place if the block ends without an error.
 
-    If another process has put one there meanwhile, that one stays.
+    If another process has put a folder there in the meantime, that one is kept.
     """
     draft = path.with_name(f"{path.name}.{os.getpid()}{DRAFT}")
     remove_folder(draft)
@@ -46,7 +46,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder of files, if it is there."""
+    """Delete a folder that contains only files, if it exists."""
     if path.is_dir():
         for part in path.iterdir():
             part.unlink()
@@ -54,7 +54,7 @@ def remove_folder(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has a file's content, or a folder's names."""
+    """Block until a file's content, or a folder's entries, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

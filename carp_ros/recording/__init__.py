@@ -1,1 +1,1 @@
-"""Episodes: written so that no crash harms them, judged at once, turned into datasets."""
+"""Episodes: crash-safe recording, an immediate quality verdict, and conversion into datasets."""

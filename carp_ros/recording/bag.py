@@ -1,8 +1,8 @@
-"""Episodes on disk: rosbag2 folders that stay readable whatever ends the recording.
+"""Episodes on disk: rosbag2 folders that stay readable however the recording ends.
 
-While it is recorded, an episode's folder holds `unfinished.yaml`, and its MCAP file is locked;
-`finish` puts `metadata.yaml` in its place. What `flush` returned from survives a SIGKILL and a
-power cut.
+During recording, the episode's folder holds `unfinished.yaml` and its MCAP file is locked; `finish`
+replaces `unfinished.yaml` with `metadata.yaml`. Everything written before `flush` returns survives
+a SIGKILL and a power cut.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class BagWriter:
     """Writes one episode.
 
     Args:
-        folder: Of the episode; made here.
-        topics: What will be written.
-        info: What is known so far.
+        folder: The episode's folder, created here.
+        topics: The topics that will be written.
+        info: What is known about the episode so far.
 
     Raises:
-        ValueError: If the folder exists.
-        DeviceError: If the disk does not take it.
+        ValueError: If the folder exists already.
+        DeviceError: If the disk refuses the write.
     """
 
     def __init__(self, folder: Path, topics: Sequence[Topic], info: EpisodeInfo) -> None:
@@ -73,16 +73,16 @@ class BagWriter:
             }
 
     def write(self, topic: str, stamp_ns: int, cdr: bytes) -> None:
-        """Add a message; `flush` makes it safe.
+        """Append a message; it is safe on disk only after the next `flush`.
 
         Args:
             topic: One of the writer's topics.
-            stamp_ns: The header's stamp where there is one, else when it was received, ROS time.
+            stamp_ns: The header's stamp if it has one, else the time of receipt (ROS time).
             cdr: The serialized message.
 
         Raises:
-            MessageError: If a bag can't hold the stamp; the next message may be written.
-            DeviceError: If the disk takes no more; nothing can be written from then on.
+            MessageError: If a bag can't hold the stamp; later messages can still be written.
+            DeviceError: If the disk refuses the write; nothing can be written from then on.
         """
         if not 0 <= stamp_ns < _STAMPS_END_NS:
             raise MessageError(f"stamp is {stamp_ns} ns; expected nanoseconds since 1970")
@@ -90,7 +90,7 @@ class BagWriter:
             self._writer.write(self._connections[topic], stamp_ns, cdr)
 
     def flush(self) -> None:
-        """Wait until the disk has all that was written.
+        """Block until everything written so far is on disk.
 
         Raises:
             DeviceError: As `write` does.
@@ -99,7 +99,7 @@ class BagWriter:
             self._writer.flush()
 
     def finish(self, info: EpisodeInfo) -> None:
-        """Write the index and what is known now; the episode is then complete.
+        """Write the index and the final metadata, which completes the episode.
 
         Raises:
             DeviceError: As `write` does; the episode then stays unfinished.
@@ -113,13 +113,13 @@ class BagWriter:
             sync(self.folder)
 
     def discard(self) -> None:
-        """Remove the episode."""
+        """Close the files and delete the episode."""
         self._abandon()
         shutil.rmtree(self.folder)
 
     @contextmanager
     def _device(self) -> Iterator[None]:
-        """Say once and for all what the disk refused: a file that is torn takes no more."""
+        """Turn disk errors into `DeviceError`; after the first, every later call repeats it."""
         if self._problem:
             raise DeviceError(self._problem)
         try:
@@ -131,15 +131,15 @@ class BagWriter:
             raise
 
     def _abandon(self) -> None:
-        """Let go of the files; what was flushed stays."""
+        """Close the files without finishing them; what was flushed stays on disk."""
         with suppress(OSError):
             self._writer.abort()
 
 
 def read_messages(folder: Path) -> Iterator[Message]:
-    """Yield topic, stamp in [ns] and CDR of each message, in the order of stamps in each chunk.
+    """Yield topic, stamp in [ns] and CDR of each message, sorted by stamp within each chunk.
 
-    Reads unfinished, cut off and damaged episodes too, up to the last whole chunk.
+    Also reads unfinished, truncated and damaged episodes, up to the last intact chunk.
 
     Raises:
         ValueError: If the folder is no episode.
@@ -152,7 +152,7 @@ def read_info(folder: Path) -> EpisodeInfo:
     """Return what is known about an episode, finished or not.
 
     Raises:
-        ValueError: If the folder is no episode, or of another program.
+        ValueError: If the folder is no episode, or was written by another program.
     """
     require_open(folder)
     if os.path.lexists(folder / UNFINISHED):
@@ -161,10 +161,10 @@ def read_info(folder: Path) -> EpisodeInfo:
 
 
 def read_count(folder: Path) -> int:
-    """Return how many messages a finished episode was said to have.
+    """Return the message count that a finished episode's metadata declare.
 
     Raises:
-        ValueError: If its metadata do not say.
+        ValueError: If the metadata do not contain one.
     """
     section = _section(folder)
     count = section.get("message_count") if isinstance(section, dict) else None
@@ -177,10 +177,10 @@ def read_count(folder: Path) -> int:
 
 
 def require_open(folder: Path) -> None:
-    """Refuse a folder that can't be looked into, in which nothing would seem to be.
+    """Reject a folder without read permission, which would otherwise look empty.
 
     Raises:
-        ValueError: If it is one.
+        ValueError: If it can't be read.
     """
     if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):
         raise ValueError(f"{folder} can't be looked into; change its permissions")
@@ -193,7 +193,7 @@ def _section(folder: Path) -> Any:
 
 
 def missing_metadata(folder: Path) -> str:
-    """Return what is to be said of a folder that has no metadata of either kind."""
+    """Return the error text for a folder that has neither kind of metadata."""
     return (
         f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}; if there is an MCAP"
         f" file, `carp recover {folder}` makes one of it (of a bag of `ros2 bag record`: `ros2 bag"
@@ -202,25 +202,25 @@ def missing_metadata(folder: Path) -> str:
 
 
 def _texts_of(path: Path) -> dict[str, Any]:
-    """Return a YAML file's mapping, its values as texts: YAML would make numbers of some."""
+    """Return a YAML file's mapping with all values as strings, so that none becomes a number."""
     return texts_from_yaml(given_text(path, _MOST_METADATA_BYTES), str(path))
 
 
 def write_info(folder: Path, info: EpisodeInfo) -> None:
-    """Replace what is known about an episode, finished or not, at once or not at all.
+    """Atomically replace the metadata of an episode, finished or not.
 
-    The copy inside a finished MCAP file stays as it was when the episode ended.
+    The copy inside a finished MCAP file keeps what was known when the episode ended.
 
     Raises:
         ValueError: If the folder is no episode.
-        DeviceError: If the disk does not take it.
+        DeviceError: If the disk refuses the write.
     """
     path = folder / (UNFINISHED if (folder / UNFINISHED).exists() else METADATA)
     if not path.is_file():
         raise ValueError(f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}")
     content: Any = _to_texts(info)
     if path.name == METADATA:
-        read_info(folder)  # else it is of another program, or damaged
+        read_info(folder)  # raises if the metadata are damaged or of another program
         whole = yaml.safe_load(given_text(path, _MOST_METADATA_BYTES))
         whole[SECTION][_CUSTOM] = content
         content = whole
@@ -243,7 +243,7 @@ def mcap_file(folder: Path) -> Path:
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Raise what the disk refuses as a `DeviceError` that names `folder`, space and remedy."""
+    """Turn an `OSError` into a `DeviceError` that names `folder`, free space and remedy."""
     try:
         yield
     except OSError as error:
@@ -260,22 +260,22 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 
 def info_from_metadata(metadata: Any, source: Path) -> EpisodeInfo:
-    """Return what is known about an episode from rosbag2's metadata, whose values are all texts.
+    """Return what is known about an episode from rosbag2 metadata whose values are all strings.
 
     Raises:
-        ValueError: If something is missing; the message names `source`.
+        ValueError: If a key is missing; the message names `source`.
     """
     custom = metadata.get(_CUSTOM) if isinstance(metadata, dict) else None
     if not isinstance(custom, dict) or not custom:
         raise ValueError(
-            f"{source} does not say what the episode is; expected a bag that carp recorded, not one"
+            f"{source} lacks the episode's metadata; expected a bag that carp recorded, not one"
             " of `ros2 bag record` (`carp recover` restores what a reindexed bag lost)"
         )
     return _info_from_texts(custom, source)
 
 
 def _info_from_texts(texts: dict[str, Any], source: Path) -> EpisodeInfo:
-    where = f"{source} does not say what the episode is"
+    where = f"{source} lacks valid metadata of the episode"
     with refusing(ValueError, where):
         values: dict[str, Any] = {}
         for item in dataclasses.fields(EpisodeInfo):
@@ -290,7 +290,7 @@ _PLAIN = ("rig", "task", "instruction", "operator", "software", "verdict")
 
 
 def _to_texts(info: EpisodeInfo) -> dict[str, str]:
-    """Return texts, as custom data has to be: what is none becomes JSON."""
+    """Return all values as strings, as custom data must be: text as it is, the rest as JSON."""
     return {
         name: value if name in _PLAIN else json.dumps(value)
         for name, value in dataclasses.asdict(info).items()
@@ -305,7 +305,7 @@ def _new_writer(folder: Path) -> FlushableWriter:
 
 
 def _replace(path: Path, content: Any) -> None:
-    """Put a YAML file in the place of another, at once."""
+    """Atomically replace a YAML file."""
     temporary = path.with_suffix(".tmp")
     temporary.write_text(
         yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"

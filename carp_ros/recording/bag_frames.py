@@ -1,4 +1,4 @@
-"""A recorded episode's frames, and what they bring to a dataset."""
+"""A recorded episode's frames, and the dataset spec that follows from them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from carp_ros.recording.topic_map import TopicMap
 
 @dataclass(frozen=True)
 class Way:
-    """How frames are made of an episode.
+    """The settings by which an episode's messages become frames.
 
     Attributes:
         rate_hz: Frames per second.
-        skew_s: How far from a frame's time an image may have been captured.
-        reference: The camera whose capture times are the frames'; empty: the rig's first.
-        image_size_px: Width and height to resize images to; None keeps them as they are.
-        topics: What the topics mean of bags that carp did not record.
+        skew_s: The furthest that an image's capture may be from its frame's time.
+        reference: The camera whose capture times become the frames' times; empty: the rig's first.
+        image_size_px: Width and height to resize images to; None keeps their size.
+        topics: The topic map for bags that carp did not record.
     """
 
     rate_hz: int = 10
@@ -38,19 +38,20 @@ class Way:
     topics: TopicMap | None = None
 
     def __str__(self) -> str:
-        """Return it in letters that a file's name may have."""
+        """Return the settings as text that is valid in a file name."""
         size = "x".join(map(str, self.image_size_px)) if self.image_size_px else "whole"
         way = f"{self.rate_hz}hz-{self.skew_s}s-{self.reference or 'first'}-{size}"
         return f"{way}-{self.topics.fingerprint}" if self.topics else way
 
 
 def episode_frames(episode: RecordedEpisode, way: Way) -> tuple[DatasetSpec, Iterator[Frame]]:
-    """Return what an episode brings to a dataset, and its frames.
+    """Return the dataset spec that an episode implies, and its frames.
 
     Raises:
-        EpisodeError: If it has no frames; so may the iteration, if it is not what was promised.
-        MessageError: Likewise, if its files are damaged.
-        ValueError: If its metadata lack the rig, or a file is missing.
+        EpisodeError: If there are no frames. Iterating raises it too, if a message is not what its
+            topic promises.
+        MessageError: If the files are damaged; iterating raises it too.
+        ValueError: If the metadata lack the rig, or a file is missing.
     """
     info = episode.info
     robot, cameras = robot_of(info), cameras_of(info)
@@ -71,11 +72,11 @@ def episode_frames(episode: RecordedEpisode, way: Way) -> tuple[DatasetSpec, Ite
 def _stamped_messages(
     episode: RecordedEpisode, reader: Reader, maker: FrameMaker
 ) -> Iterator[Message]:
-    """Yield an episode's messages in the order in which they arrived.
+    """Yield an episode's messages in order of arrival.
 
-    So they were judged; in another order a late message would be another frame's. Of the clock
-    only those are asked that frames are made of, as while it was recorded: a camera's parameters
-    that come late cost no frame its place.
+    The recorder judged them in this order; sorted differently, a late message could end up in
+    another frame. As during recording, the clock is checked only on topics that frames are made
+    of, so that a late camera_info does not fail the episode.
 
     Raises:
         EpisodeError: If a clock was set back.

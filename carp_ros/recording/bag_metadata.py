@@ -1,4 +1,4 @@
-"""What `metadata.yaml` says of a bag, whichever program wrote it: rosbag2's versions 1 to 9."""
+"""Reads a bag's `metadata.yaml`, whichever program wrote it: rosbag2 metadata versions 1 to 9."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from carp_ros.files.plain_yaml import texts_from_yaml
 from carp_ros.recording.episode import Topic
 
 METADATA = "metadata.yaml"
-"""In a bag's folder."""
+"""The file's name in a bag's folder."""
 
 SECTION = "rosbag2_bagfile_information"
-"""The one key of that file."""
+"""The file's only top-level key."""
 
 _MOST_BYTES = 1_000_000
 _NEWEST = 9
@@ -31,18 +31,18 @@ _MEND = "`carp recover`, or of another program's bag `ros2 bag reindex`, writes 
 
 @dataclass(frozen=True)
 class BagMetadata:
-    """What is needed to read a bag.
+    """The metadata needed to read a bag.
 
     Attributes:
-        storage: Of what kind its files are.
-        files: Their names, in the order of time.
-        packed: What is compressed with zstd: nothing, whole files, or each message. Chunks inside
-            an MCAP file say so themselves.
-        topics: Those that the recorder knew, with or without messages.
-        count: How many messages there are.
-        started_ns: When the first message was received, ROS time.
-        distribution: Of ROS that recorded it, as jazzy; empty if it does not say.
-        custom: What somebody added, as `ros2 bag record --custom-data` does; by key.
+        storage: The storage format of its files.
+        files: Their names, in order of time.
+        packed: What is compressed with zstd: nothing, whole files, or each message. Compression of
+            chunks is recorded inside the MCAP file itself.
+        topics: The topics that the recorder knew, with or without messages.
+        count: The number of messages.
+        started_ns: When the first message was received (ROS time).
+        distribution: The ROS distribution that recorded it, such as jazzy; empty if unknown.
+        custom: Custom data by key, as `ros2 bag record --custom-data` adds it.
     """
 
     storage: Literal["mcap", "sqlite3"]
@@ -56,29 +56,29 @@ class BagMetadata:
 
 
 def metadata_section(folder: Path) -> Any:
-    """Return what stands in a bag's metadata, every value a text: YAML would make numbers of some.
+    """Return a bag's metadata section with all values as strings, so that none becomes a number.
 
     Raises:
-        ValueError: If there are none, or they can't be read.
+        ValueError: If the file is missing or can't be read.
     """
     path = folder / METADATA
     return texts_from_yaml(given_text(path, _MOST_BYTES), str(path)).get(SECTION)
 
 
 def read_metadata(folder: Path) -> BagMetadata:
-    """Return what a bag's metadata say.
+    """Read a bag's metadata.
 
     Raises:
-        ValueError: If something is missing or unknown; the message names the file and the key.
+        ValueError: If a key is missing or a value unknown; the message names the file and the key.
     """
     return metadata_of(metadata_section(folder), folder / METADATA)
 
 
 def metadata_of(section: Any, source: Path) -> BagMetadata:
-    """Return what is needed of a section that `metadata_section` read.
+    """Parse a section that `metadata_section` returned.
 
     Raises:
-        ValueError: As of `read_metadata`; it names `source`.
+        ValueError: As `read_metadata`; the message names `source`.
     """
     if not isinstance(section, dict):
         raise ValueError(f"{source} has no section {SECTION}; expected a bag's metadata: {_MEND}")
@@ -107,7 +107,7 @@ def metadata_of(section: Any, source: Path) -> BagMetadata:
 
 
 class _Fields:
-    """Takes values from a section, or says which one is wrong."""
+    """Reads typed values from a section and raises errors that name the key."""
 
     def __init__(self, content: Any, source: Path) -> None:
         self.content = content if isinstance(content, dict) else {}
@@ -149,7 +149,7 @@ class _Fields:
 
 
 def _files(fields: _Fields) -> tuple[str, ...]:
-    """Return the files' names; versions before 4 name them with the folder."""
+    """Return the file names without their folder, which versions before 4 include."""
     listed = fields.listed("relative_file_paths")
     names = [PurePosixPath(path).name for path in listed if isinstance(path, str)]
     if not names or len(set(names)) != len(listed) or not all(names):

@@ -1,8 +1,8 @@
-"""Whether the clock that stamps a recording was set back meanwhile.
+"""Detects that the clock that stamps a recording was set back.
 
-Stamps of a stream rise. One message that is late overtakes nothing and is left out; of a clock that
-was set back, every stream is left out until the clock is where it was, so that what happened until
-then would be missing in silence.
+The stamps of a stream must rise; a message with an older stamp is dropped, which is harmless for a
+single late message. After a clock was set back, however, every stream would be dropped until the
+clock has caught up, and that part of the episode would be missing without notice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ _IN_A_ROW = 2
 
 
 class ClockWatch:
-    """Watches the stamps of one episode's streams in the order in which they arrived."""
+    """Checks the stamps of one episode's streams in order of arrival."""
 
     def __init__(self) -> None:
         self._newest_ns: dict[str, int] = {}
@@ -20,7 +20,7 @@ class ClockWatch:
         self.problem = ""
 
     def take(self, topic: str, stamp_ns: int) -> None:
-        """Take note of a message; `problem` then says what is wrong, if something is."""
+        """Check one message; `problem` is set once the clock was set back."""
         if self._first_ns is None:
             self._first_ns = stamp_ns
         newest_ns = self._newest_ns.get(topic)
@@ -36,7 +36,7 @@ class ClockWatch:
             back_s = (newest_ns - behind_ns[0]) * 1e-9
             after_s = (newest_ns - self._first_ns) * 1e-9
             self.problem = (
-                f"the clock was set back by {back_s:.2f} s after {after_s:.2f} s ({topic}): what"
-                " happened meanwhile has no time of its own; let the clock be slewed, not set,"
-                " while recording"
+                f"the clock was set back by {back_s:.2f} s after {after_s:.2f} s ({topic}), so"
+                " times occur twice; expected a clock that only moves forward: slew it instead of"
+                " setting it while recording"
             )

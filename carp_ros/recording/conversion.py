@@ -1,4 +1,4 @@
-"""Recorded episodes into a dataset: which are taken, and why others are not."""
+"""Converts recorded episodes into a dataset: selects them, and reports why others are left out."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _STORED = (".mcap", ".db3", f".mcap{PACKED}", f".db3{PACKED}")
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which episodes a dataset takes.
+    """Filters that select the episodes to convert.
 
     Attributes:
-        success_only: Only those that were done.
-        verdicts: Of which recording quality.
-        task: Only those of this task; empty: of any.
-        unlabelled: Also those of which nobody said whether the task was done.
+        success_only: Only episodes that succeeded.
+        verdicts: The accepted verdicts on recording quality.
+        task: Only episodes of this task; empty: any task.
+        unlabelled: Also episodes without a success label.
     """
 
     success_only: bool = False
@@ -46,11 +46,11 @@ class Wanted:
     unlabelled: bool = False
 
     def reason_against(self, info: EpisodeInfo) -> str:
-        """Return why an episode is not wanted, if so."""
+        """Return why an episode is filtered out; empty if it is not."""
         if self.success_only and not info.success:
             return "no success" if info.success is False else "success not known"
         if info.success is None and not self.unlabelled:
-            return "no label, as of one that was cut off: --unlabelled takes it"
+            return "no label, perhaps because it was cut off: --unlabelled takes it"
         if info.verdict not in self.verdicts:
             return f"quality {info.verdict}"
         if self.task and info.task != self.task:
@@ -60,13 +60,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ConvertedEpisode:
-    """What became of one episode.
+    """The outcome of converting one episode.
 
     Attributes:
-        folder: Of the episode.
-        status: `added`; `present`, the dataset had it; `unwanted`; or `refused`, not usable.
-        frames: That it brought.
-        reason: Why not, if so.
+        folder: The episode's folder.
+        status: `added`; `present`: already in the dataset; `unwanted`: filtered out; or `refused`:
+            not usable.
+        frames: The number of frames added.
+        reason: Why it was not added; empty if it was.
     """
 
     folder: Path
@@ -76,7 +77,7 @@ class ConvertedEpisode:
 
 
 def find_episodes(paths: Sequence[Path]) -> list[Path]:
-    """Return episodes: each path is one, or a folder of some, which come in order of their names.
+    """Return the episode folders: each path is an episode, or a folder of them, sorted by name.
 
     Raises:
         ValueError: If a path is neither.
@@ -95,20 +96,21 @@ def find_episodes(paths: Sequence[Path]) -> list[Path]:
 def convert(
     folders: Sequence[Path], root: Path, way: Way, wanted: Wanted, workers: int = 1
 ) -> Iterator[ConvertedEpisode]:
-    """Convert episodes into a dataset and yield what becomes of each, in their order.
+    """Convert episodes into a dataset and yield the outcome of each, in their order.
 
-    The dataset is complete once the last was yielded and the iteration has ended.
+    The dataset is complete only once the iterator is exhausted.
 
     Args:
-        folders: Of the episodes.
-        root: Folder of the dataset.
+        folders: The episodes' folders.
+        root: The dataset's folder.
         way: How frames are made.
-        wanted: Which episodes are taken.
-        workers: Processes; one works in this one.
+        wanted: Which episodes are converted.
+        workers: Number of processes; 1 converts in the calling process.
 
     Raises:
-        ValueError: If the dataset's folder holds something else, or another process converts.
-        DeviceError: If the disk does not take it.
+        ValueError: If the dataset's folder holds something else, or another process is converting
+            into it.
+        DeviceError: If the disk refuses a write.
     """
     with _writing(root):
         dataset = Dataset(root, str(way))
@@ -129,13 +131,13 @@ def _writing(root: Path) -> Iterator[None]:
             remedy = "name a folder that you may write, or change its permissions"
         raise DeviceError(
             f"cannot write {root}: {error.strerror or error}; {remedy}, then run the same command"
-            " again: it goes on where it stopped"
+            " again: it resumes where it stopped"
         ) from error
 
 
 @dataclass(frozen=True)
 class _Job:
-    """An episode that becomes a piece, or the outcome of one that does not."""
+    """An episode to convert into a piece, or the outcome of one that needs no conversion."""
 
     folder: Path
     episode: RecordedEpisode | None = None
@@ -152,7 +154,7 @@ def _jobs(folders: Sequence[Path], dataset: Dataset, way: Way, wanted: Wanted) -
         except EpisodeError as error:
             job = _Job(folder, outcome=ConvertedEpisode(folder, "refused", reason=_why(error)))
         if job.outcome is None and any(job.piece == other.piece for other in jobs):
-            # the same episode, copied to another folder
+            # a copy of the same episode in another folder
             job = _Job(folder, outcome=ConvertedEpisode(folder, "present"))
         jobs.append(job)
     return jobs
@@ -166,14 +168,14 @@ def _job(folder: Path, dataset: Dataset, way: Way, wanted: Wanted) -> _Job:
         return _Job(folder, outcome=ConvertedEpisode(folder, "unwanted", reason=reason))
     if (folder.name, info.started_ns) in dataset.sources:
         return _Job(folder, outcome=ConvertedEpisode(folder, "present"))
-    episode.reader()  # what the map says and the bag lacks is known before anything is read
+    episode.reader()  # fails early if the map names topics that the bag lacks
     return _Job(folder, episode, dataset.piece_folder(folder.name, info))
 
 
 def _converted(
     jobs: Sequence[_Job], dataset: Dataset, way: Way, each: Callable[..., Iterator[str]]
 ) -> Iterator[ConvertedEpisode]:
-    """Yield the outcomes, and complete the dataset."""
+    """Yield the outcomes, then commit the pieces to the dataset."""
     pieces: list[Piece] = []
     reasons = each(partial(_make_piece, way), [job for job in jobs if job.outcome is None])
     for job in jobs:
@@ -195,7 +197,7 @@ def _converted(
 
 
 def _make_piece(way: Way, job: _Job) -> str:
-    """Convert an episode, unless an earlier run did; return why not, if so."""
+    """Convert an episode unless an earlier run did; return why it failed, else an empty string."""
     if job.episode is None or job.piece.is_dir():
         return ""
     try:
@@ -208,33 +210,33 @@ def _make_piece(way: Way, job: _Job) -> str:
 
 
 def _why(error: EpisodeError) -> str:
-    """Return what is wrong with an episode, whose folder stands before it in the outcome."""
+    """Return the reason without its prefix; the outcome names the folder itself."""
     return str(error).removeprefix(f"{_NOT_WHY}: ")
 
 
 @contextmanager
 def _mapper(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """Give a `map` that works in so many processes, and yields in order."""
+    """Yield a `map` that runs in `workers` processes and keeps the order."""
     if workers == 1:
         yield map
         return
-    # spawned, not forked: the threads of a video encoder do not survive a fork
+    # spawned, not forked: a video encoder's threads do not survive a fork
     with multiprocessing.get_context("spawn").Pool(workers, _begin_work) as pool:
         yield pool.imap
 
 
 def _begin_work() -> None:
-    """Leave an interrupt to the parent, who ends the others."""
+    """Ignore SIGINT: the parent handles it and ends the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_worker_with_parent()
 
 
 def _is_episode(path: Path) -> bool:
-    """Tell whether a folder is one, or what is left of one, to be refused by name."""
+    """Return whether a folder is an episode, or the remains of one, to be refused by name."""
     if path.name.startswith(".") or not path.is_dir():
         return False
     try:
         names = os.listdir(path)
-    except OSError:  # it may be one: why it can't be read is said when it is
+    except OSError:  # it may be an episode: opening it later reports why it can't be read
         return True
     return any(name in (METADATA, UNFINISHED) or name.endswith(_STORED) for name in names)

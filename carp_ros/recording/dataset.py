@@ -1,17 +1,18 @@
-"""A LeRobot v3.0 dataset on disk, grown so that no crash harms it.
+"""A LeRobot v3.0 dataset on disk that can grow without a crash ever damaging it.
 
     data/chunk-000/file-000.parquet                             numbers of many episodes
     videos/observation.images.<camera>/chunk-000/file-000.mp4   their images
-    meta/episodes/chunk-000/file-000.parquet                    which episodes there are, and where
-    meta/tasks.parquet stats.json info.json                     of all; carp.json: what is ours
-    meta/videos_sha256.json                                     of each video
-    pieces/                                                     episodes that are not in files yet
+    meta/episodes/chunk-000/file-000.parquet                    a row per episode: facts, location
+    meta/tasks.parquet stats.json info.json                     summary of all episodes (LeRobot)
+    meta/carp.json                                              the dataset's spec (carp_ros only)
+    meta/videos_sha256.json                                     SHA-256 of each video
+    pieces/                                                     converted, not yet joined episodes
 
-Episodes are converted one by one into pieces; `commit` then joins pieces into files. Each file is
-written whole; that of meta/episodes last, which makes its episodes part of the dataset. Readers
-begin at info.json: it is taken away before the first file changes and comes back at the end. A
-process that is killed leaves the dataset as it was, or one that no reader opens and that the same
-conversion, run again, completes to the very bytes it would have had.
+Each episode is first converted into a piece; `commit` then joins pieces into files. Every file is
+written atomically, and the one in meta/episodes last: only then are its episodes part of the
+dataset. Readers start from info.json, which is removed before the first file changes and rewritten
+at the end. A killed process therefore leaves either the old dataset, or one that no reader opens;
+running the same conversion again completes the latter, byte for byte as if undisturbed.
 """
 
 from __future__ import annotations
@@ -51,23 +52,23 @@ from carp_ros.recording.tables import Columns, write_columns
 from carp_ros.recording.video import join_videos
 
 _PIECES = "pieces"
-_LONGEST_NAME = 200  # bytes, of a folder's; file systems take 255, and a draft's is longer
+_LONGEST_NAME = 200  # bytes of a folder's name; file systems allow 255, drafts add a suffix
 
-# A process that was killed while it started a worker leaves its lock to that one for a moment.
+# A process killed while starting a worker leaves its lock with that worker for a moment.
 _LOCK_PATIENCE_S = 1.0
 
-# LeRobot compares times in a video as single-precision numbers, to 0.1 ms: beyond 1024 s they lie
-# farther apart than that.
+# LeRobot compares times in a video in single precision, to 0.1 ms: beyond 1024 s, neighbouring
+# single-precision numbers are further apart than that.
 _LONGEST_VIDEO_S = 1000
 
 
 class Dataset:
-    """A dataset to which episodes are added, by one process at a time.
+    """A dataset that one process at a time adds episodes to.
 
     Args:
-        root: Its folder; new, a dataset of `carp convert`, or what one left that was killed.
-        way: How pieces are made, in letters that a file's name may have. Pieces that were made in
-            another way are not used.
+        root: Its folder: new, a dataset of `carp convert`, or one whose conversion was killed.
+        way: The conversion settings as part of a file name; pieces made with other settings are not
+            reused.
 
     Raises:
         ValueError: If the folder holds something else, or another process adds to it.
@@ -89,16 +90,16 @@ class Dataset:
             raise
 
     def close(self) -> None:
-        """Let other processes add to it."""
+        """Release the lock, so that another process can add to the dataset."""
         os.close(self._lock)
 
     @property
     def sources(self) -> set[tuple[str, int]]:
-        """The episodes that it has: name, and begin of the recording in [ns] of ROS time."""
+        """The episodes it contains: name, and start of the recording in [ns] of ROS time."""
         return {(row["source"], row["started_ns"]) for row in self._episodes}
 
     def piece_folder(self, source: str, info: EpisodeInfo) -> Path:
-        """Return where the piece of an episode is, or is to be written."""
+        """Return the folder of an episode's piece, whether or not it exists yet."""
         name = f"{source}-{info.started_ns}-{self._way}"
         if len(name.encode(errors="surrogateescape")) > _LONGEST_NAME:
             digest = sha256(name.encode(errors="surrogateescape")).hexdigest()[:16]
@@ -106,10 +107,10 @@ class Dataset:
         return self._root / _PIECES / name
 
     def take(self, folder: Path) -> Piece:
-        """Return a piece that fits those that are there; the first decides what fits.
+        """Read a piece and check its spec against the dataset's, which the first piece sets.
 
         Raises:
-            EpisodeError: If it does not fit.
+            EpisodeError: If the specs differ.
         """
         piece = read_piece(folder)
         difference = self.spec.difference(piece.spec) if self.spec else ""
@@ -119,7 +120,7 @@ class Dataset:
         return piece
 
     def commit(self, pieces: Sequence[Piece]) -> None:
-        """Make pieces part of the dataset, in this order, and forget all others."""
+        """Add pieces to the dataset in this order, and delete all pieces."""
         if pieces and self.spec:
             (self._root / INFO).unlink(missing_ok=True)
             with whole_file(self._root / OURS) as draft:
@@ -135,7 +136,7 @@ class Dataset:
         self._remove_pieces()
 
     def _write_volume(self, pieces: Sequence[Piece]) -> None:
-        """Write the next files: one of numbers, one a camera, and that of the episodes."""
+        """Write the next set of files: numbers, one video per camera, and the episodes' rows."""
         number = 1 + max(map(number_of, self._episodes), default=-1)
         tables = list(self._placed(pieces))
         whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
@@ -152,7 +153,7 @@ class Dataset:
         self._episodes += rows
 
     def _placed(self, pieces: Sequence[Piece]) -> Iterator[Columns]:
-        """Yield the numbers of each piece with its place in the dataset."""
+        """Yield each piece's columns, with those that number it within the dataset."""
         tasks = tasks_of(self._episodes)
         episode, index = len(self._episodes), sum(row["length"] for row in self._episodes)
         for piece in pieces:
@@ -168,7 +169,7 @@ class Dataset:
             episode, index = episode + 1, index + piece.length
 
     def _remove_strays(self) -> None:
-        """Remove files that a killed process wrote and no row of meta/episodes tells of."""
+        """Delete files of a killed process that no row of meta/episodes refers to."""
         cameras = self.spec.cameras if self.spec else ()
         known = {
             self._root / path
@@ -181,14 +182,14 @@ class Dataset:
                     path.unlink()
 
     def _remove_pieces(self) -> None:
-        # a worker of a killed process may still be writing one: what it leaves goes next time
+        # a killed process's worker may still be writing one: it is deleted next time
         shutil.rmtree(self._root / _PIECES, ignore_errors=True)
-        with suppress(OSError):  # a folder of which nothing became is no dataset
+        with suppress(OSError):  # only an empty folder is removed
             self._root.rmdir()
 
 
 def _checked(root: Path) -> tuple[DatasetSpec | None, list[Row]]:
-    """Return what a dataset has so far, finished or not: nothing is added to a damaged one."""
+    """Return a dataset's spec and rows so far, finished or not, after checking them."""
     if (root / INFO).exists():
         spec, rows, _ = checked_dataset(root)
         return spec, rows
@@ -205,7 +206,7 @@ def _is_ours(root: Path) -> bool:
 
 
 def _lock(root: Path) -> int:
-    """Return a descriptor that keeps other processes away until it is closed."""
+    """Lock a dataset's folder; return the descriptor that holds the lock until it is closed."""
     (root / _PIECES).mkdir(parents=True, exist_ok=True)
     descriptor = os.open(root, os.O_RDONLY)
     give_up_s = time.monotonic() + _LOCK_PATIENCE_S
@@ -224,7 +225,7 @@ def _lock(root: Path) -> int:
 
 
 def _volumes(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
-    """Yield the pieces of one file each."""
+    """Group pieces into those that go into one file each."""
     volume: list[Piece] = []
     for piece in pieces:
         frames = sum(other.length for other in volume) + piece.length

@@ -1,7 +1,7 @@
-"""Whether a dataset holds what `carp convert` writes, asked before anything reads or adds to it.
+"""Checks that a dataset is what `carp convert` writes, before anything reads or extends it.
 
-Nearly all of a dataset follows from its episodes, so it is derived anew and compared: a file that
-was edited, cut off, or taken from another dataset says something else. Images are counted here, not
+Nearly everything in a dataset follows from its episodes, so it is recomputed and compared. This
+finds files that were edited, truncated, or taken from another dataset. Images are counted, not
 decoded.
 """
 
@@ -44,14 +44,14 @@ from carp_ros.refusal import refusing, shortened
 from carp_ros.strict import read_strictly
 
 _MOST_STATISTICS_BYTES = 5_000_000
-_CLOSE = 1e-5, 1e-7  # of statistics: other libraries add up in another order
+_CLOSE = 1e-5, 1e-7  # relative and absolute: summation order differs between libraries
 _UNIT_WITHIN = 0.01
 _FARTHEST_M = 10.0
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """What an episode's row tells beside its place and its statistics."""
+    """The columns of an episode's row other than its location and statistics."""
 
     tasks: tuple[str]
     source: str
@@ -66,10 +66,10 @@ class _Facts:
 
 
 def checked_dataset(root: Path) -> tuple[DatasetSpec, list[Row], Columns]:
-    """Return what a finished dataset's episodes have in common, their rows and their numbers.
+    """Return a finished dataset's spec, its episodes' rows and the columns of all frames.
 
     Raises:
-        ValueError: If it is no dataset of `carp convert`, or not what that writes.
+        ValueError: If it is not a dataset of `carp convert`, or was damaged since.
     """
     spec = read_spec(root)
     if not (root / INFO).is_file():
@@ -82,10 +82,10 @@ def checked_dataset(root: Path) -> tuple[DatasetSpec, list[Row], Columns]:
 
 
 def check_episodes(root: Path, spec: DatasetSpec, rows: Sequence[Row]) -> Columns:
-    """Return the numbers of the episodes, finished dataset or not.
+    """Return the columns of all episodes, whether or not the dataset is finished.
 
     Raises:
-        ValueError: If rows, numbers and videos do not belong together.
+        ValueError: If rows, numbers and videos are inconsistent.
     """
     with _refusing_dataset(root):
         if not rows:
@@ -132,7 +132,7 @@ def _check_rows(spec: DatasetSpec, rows: Sequence[Row]) -> None:
 def _check_table(spec: DatasetSpec, table: Columns, length: int, name: str) -> None:
     if table.keys() != spec.columns.keys():
         odd = sorted(table.keys() ^ spec.columns.keys())
-        raise ValueError(f"{name}: columns {', '.join(odd)} are too many or missing")
+        raise ValueError(f"{name}: columns {', '.join(odd)} are missing or unexpected")
     for column, feature in spec.columns.items():
         found, shape = table[column], (length, *feature["shape"])
         if found.dtype != feature["dtype"] or found.shape != shape:
@@ -143,7 +143,7 @@ def _check_table(spec: DatasetSpec, table: Columns, length: int, name: str) -> N
 
 
 def _check_order(spec: DatasetSpec, rows: Sequence[Row], columns: Columns) -> None:
-    """Refuse rows that are not frame after frame of episode after episode."""
+    """Reject tables whose rows are not in order of episode and frame."""
     lengths = np.array([row["length"] for row in rows])
     tasks = tasks_of(rows)
     within = np.concatenate([np.arange(length) for length in lengths])
@@ -158,7 +158,7 @@ def _check_order(spec: DatasetSpec, rows: Sequence[Row], columns: Columns) -> No
     for name, values in expected.items():
         _require(columns, name, columns[name][:, 0] == values, f"{name} in order")
     stamps_ns = columns["stamp_ns"][:, 0]
-    # a camera a little slower than the frames is shown twice now and then
+    # equal stamps are allowed: a camera slightly slower than the frames repeats now and then
     in_order = np.diff(stamps_ns, prepend=0) >= 0
     _require(columns, "stamp_ns", np.where(within == 0, stamps_ns == 0, in_order), "rising from 0")
     tolerance_ns = 1e9 * max(0.5 / spec.rate_hz, spec.skew_s) + 1
@@ -196,7 +196,7 @@ def _require(columns: Columns, name: str, good: Any, expected: str) -> None:
 
 
 def _check_statistics(rows: Sequence[Row], columns: Columns) -> None:
-    """Refuse episodes whose numbers are not those that their statistics are of."""
+    """Reject episodes whose statistics do not match their numbers."""
     for index, row in enumerate(rows):
         frames = slice(row["dataset_from_index"], row["dataset_to_index"])
         said = row_statistics(row)
@@ -229,7 +229,7 @@ def _require_close(said: Mapping[str, Any], true: Mapping[str, Any], where: str)
 def _check_videos(root: Path, spec: DatasetSpec, rows: Sequence[Row]) -> None:
     try:
         from carp_ros.recording.video import check_video
-    except ImportError:  # a machine that only trains has no PyAV, and its images from a cache
+    except ImportError:  # a machine that only trains has no PyAV and reads images from a cache
         return
     for number in sorted(set(map(number_of, rows))):
         frames = sum(row["length"] for row in rows if number_of(row) == number)
@@ -241,7 +241,7 @@ def _check_meta(root: Path, spec: DatasetSpec, rows: Sequence[Row]) -> None:
     info = load_json(root / INFO)
     features = info.get("features")
     named = features if isinstance(features, dict) else {}
-    # what a video library of another version calls its codecs is no fault
+    # codec names differ between versions of the video library: not an error
     videos = {camera: _section(named.get(video_key(camera))) for camera in spec.cameras}
     for path, said, true in _differences(info, info_of(spec, rows, videos)):
         raise ValueError(shortened(f"{INFO}: {path} is {said!r}; expected {true!r}"))
@@ -258,8 +258,8 @@ def _check_meta(root: Path, spec: DatasetSpec, rows: Sequence[Row]) -> None:
 
 
 def _check_digests(root: Path, spec: DatasetSpec, rows: Sequence[Row]) -> None:
-    """Refuse a video that is not the one that was written, though it has as many images."""
-    if not os.path.lexists(root / DIGESTS):  # nothing else may be in its place
+    """Reject a video whose SHA-256 is not the recorded one, even if the image count matches."""
+    if not os.path.lexists(root / DIGESTS):  # older datasets lack it; a broken link is an error
         return
     said = load_json(root / DIGESTS)
     true = digests_of(root, spec, rows)
@@ -276,7 +276,7 @@ def _section(feature: Any) -> dict[str, Any]:
 
 
 def _differences(said: Any, true: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield where a tree of values is not as expected: the path, what is there, and what not."""
+    """Yield each difference between two trees of values: its path, the found and expected value."""
     if isinstance(said, dict) and isinstance(true, dict):
         for key in dict.fromkeys((*true, *said)):
             yield from _differences(said.get(key), true.get(key), f"{path}.{key}".lstrip("."))

@@ -1,6 +1,6 @@
-"""What follows of a dataset from its episodes' rows: as it is written, and as it is checked.
+"""Everything in a dataset that follows from its episodes' rows, for writing and for checking.
 
-Apart from the writing, so that who only reads needs no video or bag library.
+Separate from the writing code, so that readers need no video or bag library.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from carp_ros.recording.statistics import Statistics, merged_statistics
 TASKS = "meta/tasks.parquet"
 STATISTICS = "meta/stats.json"
 DIGESTS = "meta/videos_sha256.json"
-"""Of each video, by its path in the dataset: of another camera's, or of one that was encoded anew,
-nothing else that a dataset says is wrong. Datasets of before lack it."""
+"""SHA-256 of each video, by its path in the dataset: the only way to notice that a video was
+swapped with another camera's or encoded again. Older datasets lack this file."""
 
 
 def place_of(
     spec: DatasetSpec, episode: int, length: int, first: int, frames_before: int, number: int
 ) -> Row:
-    """Return the part of an episode's row that says where it is.
+    """Return the part of an episode's row that locates it.
 
     Args:
-        spec: Of the dataset.
-        episode: Its number.
-        length: Of it, in frames.
-        first: Of its frames, counted over the dataset.
-        frames_before: In the files that it is in.
-        number: Of these files.
+        spec: The dataset's spec.
+        episode: The episode's number.
+        length: Its length in frames.
+        first: Index of its first frame in the dataset.
+        frames_before: Frames before it in its files.
+        number: Number of the files that hold it.
     """
     videos: Row = {}
     for camera in spec.cameras:
@@ -62,7 +62,7 @@ def place_of(
 
 
 def tasks_of(episodes: Sequence[Row]) -> list[str]:
-    """Return the tasks in the order of their numbers: of first appearance."""
+    """Return the tasks by number, which is their order of first appearance."""
     return list(dict.fromkeys(row["tasks"][0] for row in episodes))
 
 
@@ -76,7 +76,7 @@ def statistics_of(episodes: Sequence[Row]) -> dict[str, dict[str, Any]]:
 
 
 def digests_of(root: Path, spec: DatasetSpec, episodes: Sequence[Row]) -> dict[str, str | None]:
-    """Return the content of `DIGESTS`; None of a video that is not there."""
+    """Return the content of `DIGESTS`; None for a video that is missing."""
     paths = [
         video_path(camera, number)
         for number in sorted(set(map(number_of, episodes)))
@@ -95,7 +95,7 @@ def _digest(path: Path) -> str | None:
 def info_of(
     spec: DatasetSpec, episodes: Sequence[Row], videos: Mapping[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """Return the content of info.json; `videos` is what is said of each camera's."""
+    """Return the content of info.json; `videos` holds each camera's video info."""
     return {
         "codebase_version": "v3.0",
         "robot_type": spec.robot,

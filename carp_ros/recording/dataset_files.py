@@ -1,6 +1,6 @@
-"""Where the files of a dataset are, and what readers learn from them first.
+"""The paths of a dataset's files, and the reading of its spec and its episodes' rows.
 
-Apart from the writing, so that who only reads needs no video or bag library.
+Separate from the writing code, so that readers need no video or bag library.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ VIDEO_PATH = f"videos/{{video_key}}/{_FILE}.mp4"
 FILES_A_CHUNK = 1000
 
 Row = dict[str, Any]
-"""One episode's, of meta/episodes."""
+"""One episode's row of meta/episodes."""
 
 
 def place(number: int) -> dict[str, int]:
-    """Return where the files of a number are, counted over all chunks from 0."""
+    """Return the chunk and file index of a file number, which counts from 0 over all chunks."""
     return {"chunk_index": number // FILES_A_CHUNK, "file_index": number % FILES_A_CHUNK}
 
 
@@ -35,7 +35,7 @@ def number_of(row: Row) -> int:
     """Return the number of the files that hold an episode.
 
     Raises:
-        ValueError: If the row does not say.
+        ValueError: If the row lacks valid indices.
     """
     chunk, file = row.get("data/chunk_index"), row.get("data/file_index")
     if not (type(chunk) is int and type(file) is int and chunk >= 0 and file >= 0):
@@ -47,17 +47,17 @@ def number_of(row: Row) -> int:
 
 
 def data_path(number: int) -> str:
-    """Return the file of numbers, relative to the dataset."""
+    """Return the path of a file of numbers, relative to the dataset."""
     return DATA_PATH.format(**place(number))
 
 
 def video_path(camera: str, number: int) -> str:
-    """Return a camera's file of images, relative to the dataset."""
+    """Return the path of a camera's video, relative to the dataset."""
     return VIDEO_PATH.format(video_key=video_key(camera), **place(number))
 
 
 def read_episodes(root: Path) -> list[Row]:
-    """Return the episodes. One without a row is not in the dataset, whatever files there are."""
+    """Return the episodes' rows; an episode without one is not in the dataset."""
     rows = []
     for path in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
         rows += read_rows(path)
@@ -77,7 +77,7 @@ def read_spec(root: Path) -> DatasetSpec:
 
 
 def _whose(root: Path) -> str:
-    """Return why a folder without `OURS` is refused, as far as it says what it is."""
+    """Return why a folder without `OURS` is refused; it may be another program's dataset."""
     expected = "expected the folder of a dataset of `carp convert`"
     if not (root / INFO).is_file():
         return f"no {root / OURS}; {expected}"

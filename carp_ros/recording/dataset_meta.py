@@ -1,4 +1,4 @@
-"""What a dataset says of itself, as it is written: LeRobot's meta/ folder."""
+"""Writes a dataset's metadata: LeRobot's meta/ folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NULLABLE = {"seed": pa.int64(), "success": pa.bool_()}
 
 
 def write_episodes(root: Path, number: int, rows: Sequence[Row]) -> None:
-    """Write the rows of the episodes in the files of a number."""
+    """Write the rows of the episodes that share one file number."""
     write_rows(root / EPISODES_PATH.format(**place(number)), rows, _NULLABLE)
 
 
@@ -40,9 +40,9 @@ def episode_row(piece: Piece, columns: Columns, frames_before: int, number: int)
 
     Args:
         piece: The episode.
-        columns: Its numbers, with its place in the dataset.
-        frames_before: In the files that it is in.
-        number: Of these files.
+        columns: Its columns, with those that number it within the dataset.
+        frames_before: Frames before it in its files.
+        number: Number of the files that hold it.
     """
     episode, first = int(columns["episode_index"][0, 0]), int(columns["index"][0, 0])
     numbers = {name: column_statistics(column) for name, column in columns.items()}
@@ -60,7 +60,7 @@ def episode_row(piece: Piece, columns: Columns, frames_before: int, number: int)
 
 
 def write_meta(root: Path, spec: DatasetSpec, episodes: Sequence[Row]) -> None:
-    """Write what is said of all episodes; info.json, at which readers begin, last."""
+    """Write the files about all episodes; info.json, from which readers start, last."""
     write_tasks(root / TASKS, tasks_of(episodes))
     _write_json(root / STATISTICS, statistics_of(episodes))
     _write_json(root / DIGESTS, digests_of(root, spec, episodes))

@@ -1,4 +1,4 @@
-"""A dataset of `carp convert`, read back: numbers at once, images one by one."""
+"""Reads a dataset of `carp convert`: all numbers into memory, images on demand."""
 
 from __future__ import annotations
 
@@ -27,12 +27,11 @@ class DatasetReader:
         root: Its folder.
         spec: What its episodes have in common.
         episodes: Their rows of meta/episodes, in order.
-
-        columns: The numbers of all frames, by column, each of shape (N, D).
+        columns: The numbers of all frames by column, each of shape (N, D).
 
     Raises:
-        ValueError: If it is no dataset of `carp convert`, one whose conversion was interrupted, or
-            one that was changed since.
+        ValueError: If it is not a dataset of `carp convert`, its conversion was interrupted, or it
+            was changed since.
     """
 
     def __init__(self, root: Path) -> None:
@@ -44,48 +43,48 @@ class DatasetReader:
 
     @property
     def contents(self) -> str:
-        """A digest of what the dataset holds: converted anew, it is another."""
+        """A digest of the dataset's contents; a new conversion changes it."""
         facts = json.dumps([self.episodes, str(self.spec)], default=str, sort_keys=True)
         return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
     @property
     def rig(self) -> str:
-        """Name of the rig that it was recorded with."""
+        """Name of the rig that recorded it."""
         return self.spec.rig
 
     @property
     def step_s(self) -> float:
-        """From one frame to the next, in [s]."""
+        """Time between frames in [s]."""
         return 1.0 / self.spec.rate_hz
 
     @property
     def state(self) -> Layout:
-        """What the numbers of a state mean."""
+        """Layout of a state's numbers."""
         return self.spec.state
 
     @property
     def action(self) -> Layout:
-        """What the numbers of an action mean."""
+        """Layout of an action's numbers."""
         return self.spec.action
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        """Their names."""
+        """The cameras' names."""
         return tuple(self.spec.cameras)
 
     @property
     def observation(self) -> ObservationSpec:
-        """How its frames were made of what was recorded."""
+        """How its frames were assembled: the reference camera and the allowed skew."""
         return ObservationSpec(self.spec.reference, self.spec.skew_s)
 
     @property
     def dataset_px(self) -> Mapping[str, tuple[int, int]]:
-        """Width and height of the images by camera, if `carp convert` resized them."""
+        """Width and height of the images by camera, if `carp convert` resized them; else empty."""
         return self.spec.cameras if self.spec.resized else {}
 
     @property
     def numbers(self) -> Frames:
-        """State, action, episode and task of each frame; a task is what the rig calls it."""
+        """State, action, episode and task of each frame; tasks by their short name."""
         names = tuple(dict.fromkeys(row["task"] for row in self.episodes))
         of_episode = np.array([names.index(row["task"]) for row in self.episodes], np.int64)
         episodes = self.columns["episode_index"][:, 0].astype(np.int64)
@@ -99,12 +98,12 @@ class DatasetReader:
 
     @property
     def refused(self) -> tuple[str, ...]:
-        """Nothing: such a dataset is taken whole or not at all."""
+        """Always empty: such a dataset is used entirely or not at all."""
         return ()
 
     @property
     def frames(self) -> int:
-        """How many there are, of all episodes."""
+        """The number of frames in all episodes."""
         return int(self.episodes[-1]["dataset_to_index"])
 
     def episode(self, index: int) -> Columns:
@@ -114,11 +113,11 @@ class DatasetReader:
         return {name: column[frames] for name, column in self.columns.items()}
 
     def follows(self) -> npt.NDArray[np.bool_]:
-        """Return of each frame but the last whether the next one is of the same episode."""
+        """Return, for each frame but the last, whether the next one belongs to the same episode."""
         return np.diff(self.columns["episode_index"][:, 0]) == 0
 
     def steps_ns(self) -> npt.NDArray[np.int64]:
-        """Return the true time from each frame to the next of the same episode, in [ns]."""
+        """Return the true time in [ns] from each frame to the next one of the same episode."""
         return np.diff(self.columns["stamp_ns"][:, 0])[self.follows()]
 
     def images(self, camera: str, episode: int) -> Iterator[npt.NDArray[np.uint8]]:
@@ -127,7 +126,7 @@ class DatasetReader:
         Raises:
             ValueError: If one is missing or can't be decoded.
         """
-        from carp_ros.recording.video import read_segment  # numbers are read without PyAV, too
+        from carp_ros.recording.video import read_segment  # imported late: numbers need no PyAV
 
         row = self.episodes[episode]
         path = self.root / video_path(camera, number_of(row))
@@ -135,7 +134,7 @@ class DatasetReader:
         yield from read_segment(segment, row["length"], self.spec.rate_hz)
 
     def image(self, index: int, camera: str, frame: int) -> npt.NDArray[np.uint8]:
-        """Return an image of an episode, RGB of shape (H, W, 3)."""
+        """Return one image of an episode, RGB of shape (H, W, 3)."""
         from carp_ros.recording.video import read_frame
 
         row = self.episodes[index]

@@ -1,4 +1,4 @@
-"""What all episodes of a dataset have in common, and the columns that follow from it."""
+"""The spec that all episodes of a dataset share, and the columns that follow from it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _Pixels = Annotated[int, Between(2, 16384)]
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """What each of them has to agree with.
+    """What all episodes of a dataset have in common.
 
     Attributes:
         rig: Name of the rig.
         robot: Name of its arm.
-        joint_names: Of the arm, in the order of `observation.joints`.
+        joint_names: The arm's joints, in the order of `observation.joints`.
         cameras: Width and height of the images in [px], by camera.
-        reference: The camera whose capture times are the frames'.
+        reference: The camera whose capture times are the frames' times.
         rate_hz: Frames per second.
-        skew_s: How far from a frame's time an image may have been captured.
-        resized: Whether the images are of another size than the cameras gave.
-        state, action: What their numbers mean.
+        skew_s: The furthest that an image's capture may be from its frame's time.
+        resized: Whether the images were resized after capture.
+        state, action: The layouts of their numbers.
     """
 
     rig: _Words
@@ -44,10 +44,11 @@ class DatasetSpec:
 
     @classmethod
     def from_json(cls, content: dict[str, Any], where: str) -> DatasetSpec:
-        """Return what `dataclasses.asdict` and JSON made of one.
+        """Read a spec from JSON, as `dataclasses.asdict` writes it.
 
         Raises:
-            ValueError: If it is none; names become columns and folders. It begins with `where`.
+            ValueError: If it is not valid; names are checked strictly, as they become columns and
+                folders. The message begins with `where`.
         """
         spec = read_strictly(cls, content, where)
         if spec.reference not in spec.cameras:
@@ -58,7 +59,7 @@ class DatasetSpec:
         return spec
 
     def difference(self, other: DatasetSpec) -> str:
-        """Return the first thing in which another differs, in words, or nothing."""
+        """Return the first field in which another spec differs, in words; empty if they agree."""
         for item in dataclasses.fields(self):
             mine, theirs = getattr(self, item.name), getattr(other, item.name)
             if mine != theirs:
@@ -67,10 +68,10 @@ class DatasetSpec:
 
     @property
     def columns(self) -> dict[str, dict[str, Any]]:
-        """The features that stand in tables: type, shape and names, by LeRobot's name.
+        """The features stored in tables: type, shape and names, by LeRobot's name.
 
-        No name of a time has `observation` or `image` in it: LeRobot takes the one for an input of
-        the policy and the other for a picture.
+        Names of stamps must not contain `observation` or `image`: LeRobot would take such a feature
+        for a policy input or for an image.
         """
         numbers = {
             "observation.state": _feature("float32", self.state.names),
@@ -93,7 +94,7 @@ def robot_of(info: EpisodeInfo) -> Robot:
     """Return the arm that an episode was recorded with.
 
     Raises:
-        ValueError: If the episode does not say.
+        ValueError: If the metadata lack it.
     """
     name = info.rig_file.get("robot")
     if not isinstance(name, str) or name not in ROBOTS:
@@ -105,7 +106,7 @@ def cameras_of(info: EpisodeInfo) -> tuple[str, ...]:
     """Return the cameras of the rig that an episode was recorded with.
 
     Raises:
-        ValueError: If the episode does not say.
+        ValueError: If the metadata lack them.
     """
     cameras = info.rig_file.get("cameras")
     if not isinstance(cameras, dict) or not cameras:
@@ -117,5 +118,5 @@ def cameras_of(info: EpisodeInfo) -> tuple[str, ...]:
 
 
 def _feature(dtype: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return a feature of as many numbers as names; of one that needs no name."""
+    """Return a feature with one number per name, or one unnamed number without names."""
     return {"dtype": dtype, "shape": [len(names) or 1], "names": list(names) or None}

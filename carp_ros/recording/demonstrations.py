@@ -1,4 +1,4 @@
-"""What a policy learns from, whoever recorded it: the border between datasets and training."""
+"""The interface between datasets and training, whichever program recorded the dataset."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Frames:
-    """The numbers of F frames, one episode after the other.
+    """The numbers of F frames, episode by episode.
 
     Attributes:
-        states: What was measured, of shape (F, S), float32.
-        actions: What was commanded, of shape (F, A), float32.
-        episodes: Number of each frame's episode, of shape (F,).
-        tasks: Index of each frame's task, of shape (F,).
-        task_names: By index.
+        states: Measured states, of shape (F, S), float32.
+        actions: Commanded actions, of shape (F, A), float32.
+        episodes: Each frame's episode number, of shape (F,).
+        tasks: Each frame's task index, of shape (F,).
+        task_names: The tasks' names, by index.
     """
 
     states: npt.NDArray[np.float32]
@@ -40,7 +40,7 @@ class Frames:
 
 
 class UnreadableEpisodeError(ValueError):
-    """Images of one episode can't be decoded; those of the others can be asked for.
+    """The images of one episode can't be decoded; other episodes can still be read.
 
     Attributes:
         episode: Its number.
@@ -52,9 +52,9 @@ class UnreadableEpisodeError(ValueError):
 
 
 class Demonstrations(Protocol):
-    """A dataset that was checked; its numbers are in memory, its images are decoded when asked for.
+    """A checked dataset with its numbers in memory; images are decoded on demand.
 
-    A reader of another format is everything that has these.
+    A reader for another dataset format implements this protocol.
     """
 
     @property
@@ -64,42 +64,42 @@ class Demonstrations(Protocol):
 
     @property
     def contents(self) -> str:
-        """A digest that names what the dataset holds: another one after any change."""
+        """A digest of the dataset's contents that changes whenever they do."""
         ...
 
     @property
     def rig(self) -> str:
-        """Name of the rig, or of the robot, that it was recorded with."""
+        """Name of the rig or robot that recorded it."""
         ...
 
     @property
     def step_s(self) -> float:
-        """From one frame to the next, in [s]."""
+        """Time between frames in [s]."""
         ...
 
     @property
     def state(self) -> Layout:
-        """What the numbers of a state mean."""
+        """Layout of a state's numbers."""
         ...
 
     @property
     def action(self) -> Layout:
-        """What the numbers of an action mean."""
+        """Layout of an action's numbers."""
         ...
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        """Their names."""
+        """The cameras' names."""
         ...
 
     @property
     def observation(self) -> ObservationSpec:
-        """How its frames were made of what was recorded."""
+        """How its frames were assembled: the reference camera and the allowed skew."""
         ...
 
     @property
     def dataset_px(self) -> Mapping[str, tuple[int, int]]:
-        """Width and height that live images must be resized to first, by camera."""
+        """Width and height by camera to which live images must be resized first."""
         ...
 
     @property
@@ -109,14 +109,14 @@ class Demonstrations(Protocol):
 
     @property
     def refused(self) -> tuple[str, ...]:
-        """What of the dataset can't be used, one line each: name, value, expectation, remedy."""
+        """What can't be used of the dataset, one line each: name, value, expectation, remedy."""
         ...
 
     def images(self, camera: str, episode: int) -> Iterator[Image]:
         """Yield a camera's images of an episode's frames in order, RGB of shape (H, W, 3).
 
         Raises:
-            UnreadableEpisodeError: If one can't be decoded, and the episode can be left out.
+            UnreadableEpisodeError: If one can't be decoded and the episode may be skipped.
             ValueError: If one can't be decoded.
         """
         ...

@@ -1,8 +1,8 @@
-"""What one episode is: where it lies, what is recorded, what is known about it.
+"""An episode: the recorded topics and the metadata.
 
-An episode is a rosbag2 folder (MCAP). What is known about it stands in the folder's
-`metadata.yaml` as custom data, where `ros2 bag info` shows it. While it is being recorded the
-folder has no `metadata.yaml` yet, and `unfinished.yaml` in its place.
+An episode is a rosbag2 folder (MCAP). Its metadata are custom data in the folder's `metadata.yaml`,
+where `ros2 bag info` shows them. While it is being recorded, the folder holds `unfinished.yaml`
+instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TASK_NAME = Matching(r"[\w-]{1,64}", "1 to 64 letters, digits, _ and -: it names
 """What the short name of a task may be."""
 
 Verdict = Literal["green", "amber", "red", "unknown"]
-"""Of an episode's recording quality: good, usable with care, unusable, not judged."""
+"""An episode's recording quality: good, usable with care, unusable, not judged."""
 
 
 def task_name(text: str) -> str:
@@ -36,7 +36,7 @@ def task_name(text: str) -> str:
 
 @dataclass(frozen=True)
 class Topic:
-    """One recorded topic: `name` as in the graph, with its leading slash, and `type`."""
+    """One recorded topic: `name` as in the ROS graph, with its leading slash, and `type`."""
 
     name: str
     type: str
@@ -44,20 +44,20 @@ class Topic:
 
 @dataclass(frozen=True)
 class EpisodeInfo:
-    """What is known about an episode.
+    """An episode's metadata.
 
     Attributes:
         rig: Name of the rig.
         task: Short name of the task, such as cup.
-        instruction: The task in words, for policies that read them.
+        instruction: The task in words, for language-conditioned policies.
         operator: Who demonstrated: a person's name, demonstrator, or a policy's bundle.
-        seed: Of the simulated cell; None on hardware.
+        seed: The simulated cell's seed; None on hardware.
         software: Version of carp_ros.
-        started_ns: When recording began, ROS time.
-        success: Whether the task was done; None while nobody has said.
-        verdict: Of the recording's quality.
-        reasons: What speaks against the quality.
-        rig_file: The rig's file as it was, limits and calibration included, as parsed from YAML.
+        started_ns: When recording began (ROS time).
+        success: Whether the task succeeded; None without a label.
+        verdict: The recording quality.
+        reasons: The faults behind the verdict.
+        rig_file: The rig's file at the time, parsed from YAML, with limits and calibration.
     """
 
     rig: str
@@ -74,7 +74,7 @@ class EpisodeInfo:
 
 
 def topics(cameras: tuple[str, ...], *, compressed: bool) -> tuple[Topic, ...]:
-    """Return what is recorded of a rig with these cameras.
+    """Return the topics that are recorded for a rig with these cameras.
 
     Args:
         cameras: Their names.

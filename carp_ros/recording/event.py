@@ -1,4 +1,4 @@
-"""What an operator wishes of the episode, as it travels on the topic `episode/event`."""
+"""An operator's request about the episode, as a message on the topic `episode/event`."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Literal, get_args
 from carp_ros.errors import MessageError
 
 Wish = Literal["start", "stop", "toggle", "keep", "discard", "success", "failure"]
-"""`toggle` starts or stops, whichever is due: a button does not know which."""
+"""`toggle` starts or stops, depending on the recorder's state, which a button does not know."""
 
 _SCHEMA = 1
 
 
 @dataclass(frozen=True)
 class EpisodeEvent:
-    """One wish, and `by` what it was said: spacemouse, keyboard, service."""
+    """One request, and its source `by`: spacemouse, keyboard or service."""
 
     wish: Wish
     by: str
 
     def to_json(self) -> str:
-        """Return the text of a message."""
+        """Return the event as the text of a message."""
         return json.dumps({"schema": _SCHEMA, "event": self.wish, "by": self.by})
 
 
 def event_from_json(text: str) -> EpisodeEvent:
-    """Return the wish that a message says.
+    """Parse the text of a message.
 
     Raises:
-        MessageError: If it says none that is known.
+        MessageError: If it is not a known event.
     """
     try:
         content = json.loads(text)

@@ -1,4 +1,4 @@
-"""What may be wrong with a recording, in words, and from where on it counts."""
+"""Faults of a recording, and the thresholds at which they count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Colour = Literal["amber", "red"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that speaks against a recording: usable with care, or unusable, and why."""
+    """One fault of a recording: its severity (usable with care, or unusable) and its reason."""
 
     colour: Colour
     reason: str
@@ -21,28 +21,32 @@ class Finding:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From where on a recording is amber or red.
+    """The thresholds at which a recording becomes amber or red.
 
     Attributes:
-        amber_share, red_share: Of the promised messages of a stream that arrived. Below 95 % a
-            dataset's frames repeat visibly; below 80 % the motion between two frames is lost.
-        amber_gap_periods: Messages missing in a row; a policy is used to one that is late.
-        amber_gap_s: Gaps below this never count: the scheduler of a busy machine makes them.
-        red_gap_s: Also at an episode's begin and end. No policy runs on with a picture that old.
-        future_s: A stamp later than its arrival by this much is of another clock.
-        past_s: A stamp older than this on arrival is, too, or the machine can't keep up.
-        drift: Stamps may run faster or slower than the clock by this fraction.
-        drift_s: And by this much in all, which late arrival alone explains.
-        skew_s: Between the cameras' nearest pictures; the arm moves 12 mm in 50 ms at 0.25 m/s.
-        amber_skewed_share, red_skewed_share: Of the frames with more skew than that.
-        frozen_s: A camera that shows the same picture for longer while the tool moves hangs.
-        frozen_motions: How many motions make the tool "move" there: 10 mm or 2.5 degrees.
-        motion_m, motion_rad, motion_gripper: Less is noise, more is one motion.
-        idle_s: Standing still for longer at begin or end teaches a policy to stand still.
-        clipped_share: Of the moving time at full speed; the hand then asked for more than it got.
-        edge_m: Nearer than this to the workspace's border, the target is held back by it.
-        edge_s: For longer in sum, the border shaped the demonstration.
-        shortest_s: No task is done in less.
+        amber_share, red_share: Least share of a stream's expected messages. Below 95 %, frames of a
+            dataset visibly repeat; below 80 %, motion between two frames is lost.
+        amber_gap_periods: Longest gap in periods; a policy tolerates one late message.
+        amber_gap_s: Shorter gaps never count: the scheduler of a busy machine causes them.
+        red_gap_s: Longest gap, at the episode's start and end too. No policy acts on an image that
+            old.
+        future_s: A stamp this far ahead of its arrival comes from another clock.
+        past_s: A stamp older than this on arrival comes from another clock, or the machine can't
+            keep up.
+        drift: Largest fraction by which stamps may run faster or slower than the clock.
+        drift_s: Drift below this total never counts: late arrival alone explains it.
+        skew_s: Largest skew between the cameras' nearest images; at 0.25 m/s the arm moves 12 mm in
+            50 ms.
+        amber_skewed_share, red_skewed_share: Largest share of the frames with more skew than that.
+        frozen_s: A camera that repeats one image for longer while the tool moves has frozen.
+        frozen_motions: Number of motions after which the tool "moves" there: 10 mm or 2.5 degrees.
+        motion_m, motion_rad, motion_gripper: Smaller changes are noise, larger ones one motion.
+        idle_s: Longest pause at start or end; a longer one teaches a policy to stand still.
+        clipped_share: Largest share of the moving time at full speed, where the operator's input is
+            clipped.
+        edge_m: Distance to the workspace's border below which the border holds the target back.
+        edge_s: Longest total time at the border; a longer one distorts the demonstration.
+        shortest_s: No task takes less time.
     """
 
     amber_share: float = 0.95
@@ -70,7 +74,7 @@ class Thresholds:
 
 
 def judge(findings: Iterable[Finding]) -> tuple[Verdict, tuple[str, ...]]:
-    """Return the worst colour and every reason, the worst first."""
+    """Return the worst colour, and all reasons with the worst first."""
     ordered = sorted(findings, key=lambda finding: finding.colour != "red")
     verdict: Verdict = ordered[0].colour if ordered else "green"
     return verdict, tuple(finding.reason for finding in ordered)

@@ -1,9 +1,9 @@
-"""Which moments of an episode become a dataset's frames.
+"""Selects the camera captures that become a dataset's frames.
 
-A dataset's frames lie at equal distances; a camera's captures nearly do. Frame k is the capture of
-the reference camera nearest to k periods after the first frame. A camera's true rate is never quite
-its nominal one: at that rate a capture is left out, or shown twice, whenever the two have drifted
-apart by half a period.
+A dataset's frames are equally spaced in time; a camera's captures only nearly so. Frame k is the
+reference camera's capture nearest to k periods after the first frame. A camera's true rate differs
+slightly from its nominal one: at the nominal rate, a capture is skipped or repeated whenever the
+two have drifted apart by half a period.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from carp_ros.errors import EpisodeError
 
 Frame = TypeVar("Frame")
 
-_SETTLED_NS = 500_000_000  # messages arrive this much out of the order of their stamps, at most
-_REPEATED_SHARE = 0.05  # of the frames: more are seen, and the camera is slower than it should be
-_TAIL_NS = 1_000_000_000  # of an episode, that may lack what a frame needs
+_SETTLED_NS = 500_000_000  # messages arrive at most this far out of stamp order
+_REPEATED_SHARE = 0.05  # of the frames; more means that the camera is slower than the frames
+_TAIL_NS = 1_000_000_000  # at the end of an episode, where frames may be incomplete
 
 
 class FrameGrid(Generic[Frame]):
-    """Picks frames while an episode's messages pass by.
+    """Picks frames while an episode's messages stream in.
 
-    The first frame is the first capture of which all is known. Captures at the end, of which not
-    all is known, are left out, up to a second. One before that is an error: a frame after it would
-    be said to follow at once, and an episode without its end shows no success.
+    The first frame is the first capture with complete data. Captures with incomplete data are
+    dropped within the last second of the episode. Earlier ones are an error: dropping one would
+    make the frames around it look consecutive, and ending the episode there would hide its success.
 
     Args:
         rate_hz: Frames per second of the dataset.
-        skew_s: How far from a frame's time its capture may lie; half a period is allowed always.
-        frame_at: Returns the frame of a capture's time, or in words why there is none.
+        skew_s: The furthest a capture may be from its frame's time; half a period always may.
+        frame_at: Returns the frame at a capture's time, or the reason why there is none.
     """
 
     def __init__(
@@ -53,32 +53,32 @@ class FrameGrid(Generic[Frame]):
 
     @property
     def problem(self) -> str:
-        """Why the first moment that lacks a frame has none, if so."""
+        """The reason for the first missing frame; empty if none is missing."""
         return self._missing
 
     def take(self, capture_ns: int) -> None:
-        """Add a capture time of the reference camera; one that does not rise is ignored."""
+        """Add a capture time of the reference camera; one that is not newer is ignored."""
         if not self._captures_ns or capture_ns > self._captures_ns[-1]:
             self._captures_ns.append(capture_ns)
 
     def frames(self, newest_ns: int) -> Iterator[Frame]:
-        """Yield the frames of which all has been said.
+        """Yield the frames whose data have all arrived.
 
         Args:
             newest_ns: The newest stamp of all messages so far.
 
         Raises:
-            EpisodeError: If a moment between two frames has none.
+            EpisodeError: If a frame between two others is missing.
         """
         self._newest_ns = newest_ns
         yield from self._frames_until(newest_ns - _SETTLED_NS)
 
     def last_frames(self) -> Iterator[Frame]:
-        """Yield the frames that are left after the last message.
+        """Yield the remaining frames after the last message.
 
         Raises:
-            EpisodeError: If a moment between two frames has none, or the end of the episode, or if
-                the camera is slower than the frames.
+            EpisodeError: If a frame between two others is missing, if more than the last second is
+                missing, or if the camera is slower than the frames.
         """
         if self._captures_ns:
             yield from self._frames_until(self._captures_ns[-1])
@@ -108,7 +108,7 @@ class FrameGrid(Generic[Frame]):
                     raise EpisodeError(self._missing)
                 yield frame
             elif self._missing and due_ns - self._missing_ns > _TAIL_NS:
-                return  # an error at the end; one stamp may lie years ahead
+                return  # `last_frames` raises; a stamp may lie years ahead, so do not scan on
             elif not self._missing:
                 after_s = (due_ns - self._start_ns) * 1e-9
                 self._missing = f"{after_s:.2f} s after the first frame: {frame}"

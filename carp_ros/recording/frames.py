@@ -1,7 +1,7 @@
-"""An episode's messages, turned into the frames of a dataset.
+"""Turns an episode's messages into the frames of a dataset.
 
-What a frame shows comes from the `ObservationBuffer`, fed as the live policy's is; what was done at
-that time, from the commanded targets.
+A frame's observation comes from the same `ObservationBuffer` that feeds a live policy; its action
+is the target commanded at that time.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from carp_ros.robots import Robot
 from carp_ros.types import Array, Observation, Pose
 
 DEFAULT_RATE_HZ = 10
-"""Frames per second of a dataset, if nobody says otherwise."""
+"""Frames per second of a dataset, by default."""
 
-_HISTORY_S = 1.5  # more than the grid lets pass before it asks
+_HISTORY_S = 1.5  # longer than the grid waits before it asks for a frame
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One row of a dataset: what was seen and measured, and the target commanded at that time.
+    """One row of a dataset: the observation, and the target commanded at that time.
 
     `action` is `[x y z, rot6d, gripper]`, as in `inference/layout.py`.
     """
@@ -43,15 +43,15 @@ class Frame:
 
 
 class FrameMaker:
-    """Takes one episode's messages in their order and makes frames of them.
+    """Turns one episode's messages, in order of arrival, into frames.
 
     Args:
-        robot: Whose joints and frame the messages are about.
-        cameras: Whose images a frame has.
-        reference: The camera whose capture times are the frames'.
+        robot: The arm whose joints and base frame the messages refer to.
+        cameras: The cameras whose images a frame has.
+        reference: The camera whose capture times are the frames' times.
         rate_hz: Frames per second.
-        skew_s: How far from a frame's time an image may have been captured.
-        reader: Of the messages; None reads those of `carp record`.
+        skew_s: The furthest that an image's capture may be from its frame's time.
+        reader: Decodes the messages; None reads those of `carp record`.
     """
 
     def __init__(
@@ -81,15 +81,15 @@ class FrameMaker:
         self._newest_ns = self._made = 0
 
     def __contains__(self, topic: str) -> bool:
-        """Tell whether frames are made of a topic's messages."""
+        """Return whether frames are made from a topic's messages."""
         return topic in self._reader
 
     def frames(self, messages: Iterable[Message]) -> Iterator[Frame]:
         """Yield the frames.
 
         Raises:
-            EpisodeError: If a topic is missing or a message is not what its topic promises, if a
-                moment lacks what a frame needs, or if there is no frame at all.
+            EpisodeError: If a topic is missing or a message invalid, if a frame lacks data, or if
+                there is no frame at all.
         """
         start_ns = 0
         for topic, stamp_ns, cdr in messages:
@@ -106,10 +106,10 @@ class FrameMaker:
         yield from self._ended(self._grid)
 
     def take(self, topic: str, stamp_ns: int, value: Any) -> Iterator[Frame]:
-        """Add what a `Reader` read, and yield the frames of which all has been said.
+        """Add a `Reader`'s reading, and yield the frames whose data have all arrived.
 
         Raises:
-            EpisodeError: If a moment between two frames has none.
+            EpisodeError: If a frame between two others is missing.
         """
         name = topic.removesuffix("/compressed")
         self._missing.discard(name)
@@ -120,10 +120,10 @@ class FrameMaker:
             yield frame
 
     def require_end(self) -> None:
-        """Complain if the episode could not end now; it may go on all the same.
+        """Check that the episode could end now; more messages may still follow.
 
         Raises:
-            EpisodeError: As of `frames`, at the end.
+            EpisodeError: As `frames` raises at the end.
         """
         for _ in self._ended(copy(self._grid)):
             pass
@@ -161,5 +161,5 @@ class FrameMaker:
 
 
 def _number_between(start: float, end: float, fraction: float) -> float:
-    """Return the number a fraction of the way, linearly."""
+    """Interpolate linearly between two numbers."""
     return start + fraction * (end - start)

@@ -1,4 +1,4 @@
-"""One episode while it is recorded: written and judged, message by message."""
+"""The episode being recorded: writes and judges it message by message."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from carp_ros.rig import Rig
 
 Images = Literal["jpeg", "raw"]
 
-# A stamp of zero or of another year would make all that follows look old.
+# A stamp of zero or from another year would make all later messages look old.
 _FARTHEST_NS = 60_000_000_000
 
 
 def sources(rig: Rig) -> tuple[Topic, ...]:
-    """Return the topics that are listened to, of which `LiveEpisode` makes those it writes."""
+    """Return the topics to subscribe to, from which `LiveEpisode` makes those it writes."""
     return topics(tuple(rig.cameras), compressed=False)
 
 
@@ -31,14 +31,14 @@ class LiveEpisode:
     """Writes and judges one episode.
 
     Args:
-        folder: Of the episode; made here.
-        rig: What is recorded.
-        info: What is known so far.
-        images: Whether pictures are compressed on the way.
+        folder: The episode's folder, created here.
+        rig: The rig that is recorded.
+        info: What is known about the episode so far.
+        images: Whether images are compressed while recording.
 
     Raises:
-        ValueError: If the folder exists.
-        DeviceError: If the disk does not take it.
+        ValueError: If the folder exists already.
+        DeviceError: If the disk refuses the write.
     """
 
     def __init__(self, folder: Path, rig: Rig, info: EpisodeInfo, images: Images) -> None:
@@ -51,12 +51,12 @@ class LiveEpisode:
         self._writer = BagWriter(folder, written, info)
 
     def write(self, topic: str, received_ns: int, cdr: bytes) -> None:
-        """Add a message of one of the `sources`, received at `received_ns`.
+        """Write and judge a message on one of the `sources`, received at `received_ns` (ROS time).
 
-        One that is stamped by no clock of this system is left out, which the verdict says.
+        A message whose stamp is far from its arrival is dropped, which the verdict reports.
 
         Raises:
-            DeviceError: If the disk takes no more; the episode is then over, and recoverable.
+            DeviceError: If the disk refuses the write; the episode is then over, and recoverable.
         """
         kind = self._kinds[topic]
         try:
@@ -72,7 +72,7 @@ class LiveEpisode:
                 self._writer.write(topic, at_ns, cdr)
             elif value is not None:
                 self._write_jpeg(topic, at_ns, value, cdr)
-            else:  # the judge has noted it; a picture of another size, say, is kept all the same
+            else:  # judged invalid, for example of another size; it is recorded anyway
                 with suppress(MessageError):
                     self._write_jpeg(topic, at_ns, decode_image(IMAGE, cdr), cdr)
         except MessageError as error:
@@ -84,19 +84,19 @@ class LiveEpisode:
         self._writer.write(f"{topic}/compressed", at_ns, jpeg)
 
     def take_loss(self, messages: int) -> None:
-        """Take note of messages that could not be written."""
+        """Count messages that could not be written."""
         self._judge.take_loss(messages)
 
     def label(self, success: bool) -> None:
-        """Say whether the task was done."""
+        """Set whether the task succeeded."""
         self.info = dataclasses.replace(self.info, success=success)
 
     def quality(self, now_ns: int) -> Quality:
-        """Return how good the episode is, if it ends now."""
+        """Return the episode's quality if it ended now."""
         return self._judge.quality(now_ns)
 
     def flush(self) -> None:
-        """Make safe what was written so far.
+        """Block until everything written so far is on disk.
 
         Raises:
             DeviceError: As `write` does.
@@ -104,7 +104,7 @@ class LiveEpisode:
         self._writer.flush()
 
     def finish(self, now_ns: int) -> Quality:
-        """Complete the episode, with its verdict.
+        """Complete the episode and store its verdict.
 
         Raises:
             DeviceError: As `write` does.
@@ -115,10 +115,10 @@ class LiveEpisode:
         return quality
 
     def discard(self) -> None:
-        """Remove the episode."""
+        """Delete the episode."""
         self._writer.discard()
 
     @property
     def size_bytes(self) -> int:
-        """How much disk it takes so far."""
+        """The episode's size on disk so far."""
         return sum(file.stat().st_size for file in self.folder.iterdir())

@@ -1,4 +1,4 @@
-"""Reads the messages of another program's bag as a `TopicMap` says."""
+"""Reads the messages of another program's bag with a `TopicMap`."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ _WITHOUT_HEADER = (BARE_POSE, *NUMBERS)
 _FARTHEST_NS = 60_000_000_000
 
 _Extract = Callable[[Any], Any]
-"""From a decoded message to a value; None if the message is about something else."""
+"""Maps a decoded message to a value; None if the message concerns other joints."""
 
 
 class MappedReader:
     """Reads one bag.
 
     Args:
-        topic_map: What its topics mean.
-        types: Of its topics, by name.
+        topic_map: The meaning of its topics.
+        types: The topics' types, by name.
 
     Raises:
-        EpisodeError: If a topic is missing, or of a type of which the stream can't be read.
+        EpisodeError: If a topic is missing, or its type does not fit the stream.
     """
 
     def __init__(self, topic_map: TopicMap, types: Mapping[str, str]) -> None:
@@ -86,13 +86,13 @@ class MappedReader:
             self._add_gripper(key, getattr(topic_map, key))
 
     def stamped(self, message: Message) -> Message | None:
-        """Return a message with its header's stamp instead of when it was received.
+        """Return a message with its header's stamp in place of its time of receipt.
 
-        Of messages without a header, and of those whose stamp nobody has set, it stays. None if the
+        Messages without a header, or with a stamp of zero, keep their time of receipt. None if the
         map does not name the topic.
 
         Raises:
-            MessageError: If the header's clock is another one.
+            MessageError: If the header was stamped by another clock.
         """
         topic, received_ns, cdr = message
         if topic not in self._extracts:
@@ -112,32 +112,32 @@ class MappedReader:
         return topic, header_ns, cdr
 
     def named(self, stream: str) -> str:
-        """Return what a stream is called in the map and in the bag."""
+        """Return a stream's name in the bag and in the map."""
         return next(
             (
                 f"{topic} (the map's {stream.strip('/').split('/')[0]})"
                 for topic, extracts in self._extracts.items()
                 if any(stream == name for name, _ in extracts)
             ),
-            stream,  # follows from another one
+            stream,  # derived from another stream
         )
 
     def __contains__(self, topic: str) -> bool:
-        """Tell whether the map names a topic."""
+        """Return whether the map names a topic."""
         return topic in self._extracts
 
     def readings(self, topic: str, stamp_ns: int, cdr: bytes) -> Iterable[Reading]:
-        """Return what a message says; nothing if it is about other joints than the map's.
+        """Return a message's readings; empty if it concerns other joints than the map's.
 
         Raises:
-            MessageError: If it is not what its topic promises.
+            MessageError: If the message is invalid for its topic.
         """
         try:
             msg = decode(self._types[topic], cdr)
             return list(self._read(topic, stamp_ns, msg))
         except MessageError:
             raise
-        except Exception as error:  # of a library, about this message
+        except Exception as error:  # raised by a library because of this message
             raise MessageError(in_words(error)) from error
 
     def _read(self, topic: str, at_ns: int, msg: Any) -> Iterator[Reading]:
@@ -151,7 +151,7 @@ class MappedReader:
             yield from self._with_followers(stream, at_ns, value)
 
     def _with_followers(self, stream: str, at_ns: int, value: Any) -> Iterator[Reading]:
-        """Yield a value, and those of streams that follow from this one."""
+        """Yield a value, and those of streams derived from it."""
         yield stream, at_ns, value
         if stream == "/tool_pose" and isinstance(self._map.target_pose, Measured):
             yield "/target_pose", at_ns - _after_ns(self._map.target_pose), value
@@ -160,7 +160,7 @@ class MappedReader:
             if isinstance(self._map.gripper_command, Measured):
                 after_ns = _after_ns(self._map.gripper_command)
                 yield "/gripper_command", at_ns - after_ns, self._measured
-        if stream == "/joint_states":  # which come often, and in every recording
+        if stream == "/joint_states":  # frequent and always recorded: held values follow its rate
             for held, number in self._held.items():
                 if np.isnan(number) and held == "/gripper_command":
                     number = np.nan if self._measured is None else self._measured
@@ -221,9 +221,10 @@ def _picture_of(kind: str, one_size: OneSize) -> _Extract:
 
 
 def _joints_named(names: tuple[str, ...]) -> Callable[[Any], Array | None]:
-    """Return what takes joints of these names from a message; None if it has none of them.
+    """Return a function that extracts joints by name.
 
-    A gripper's driver may send its own joints on the arm's topic.
+    It returns None for a message with none of them: a gripper's driver may publish its own joints
+    on the arm's topic.
     """
 
     def joints(msg: Any) -> Array | None:
@@ -260,7 +261,7 @@ def _pose_of(types: Mapping[str, str], part: PoseTopic, frame: str) -> Callable[
 def _closure_between(
     open_at: float, closed_at: float, is_command: bool
 ) -> Callable[[float], float]:
-    """Return what scales a gripper's number to 0 (open) to 1 (closed)."""
+    """Return a function that scales a gripper's number to 0 (open) to 1 (closed)."""
 
     def closure(number: float) -> float:
         scaled = (number - open_at) / (closed_at - open_at)

@@ -1,6 +1,6 @@
-"""Reads MCAP files from the front: whatever befell the end, all before it is found.
+"""Reads MCAP files from the front, so that damage at the end loses nothing before it.
 
-Readers that start from the index at a file's end refuse a file that has none. Format:
+Readers that start from the index at the end of the file reject a file without one. Format:
 https://mcap.dev/spec
 """
 
@@ -22,9 +22,9 @@ from carp_ros.errors import MessageError
 from carp_ros.recording.episode import Topic
 from carp_ros.refusal import refusing
 
-_MOST_BYTES = 300_000_000  # of a chunk; ours have 1 MB
+_MOST_BYTES = 300_000_000  # of a chunk; ours are 1 MB
 PACKED = ".zstd"
-"""Ends the name of a file that `ros2 bag record --compression-mode file` packed as a whole."""
+"""Suffix of a file compressed as a whole by `ros2 bag record --compression-mode file`."""
 
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _METADATA, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0C, 0x0F
@@ -39,8 +39,8 @@ class McapScan:
 
     Attributes:
         path: The file.
-        topics: Those seen so far, by the file's channel number.
-        metadata: The file's metadata records seen so far, by name.
+        topics: The topics seen so far, by channel number.
+        metadata: The metadata records seen so far, by name.
     """
 
     path: Path
@@ -49,15 +49,15 @@ class McapScan:
     _schemas: dict[int, str] = field(default_factory=dict)
 
     def chunks(self, *, as_arrived: bool = False) -> Iterator[list[Message]]:
-        """Yield messages in lists, those of a chunk, in the order of stamps or `as_arrived`.
+        """Yield the messages of each chunk as a list, sorted by stamp or in order of arrival.
 
-        Ends at the first chunk that is cut off or damaged.
+        Ends at the first truncated or damaged chunk.
 
         Raises:
             ValueError: If the path is no file.
             MessageError: If a chunk is too large, or can't be decompressed.
         """
-        if not self.path.is_file():  # opening a pipe would wait for ever
+        if not self.path.is_file():  # opening a pipe would block forever
             raise ValueError(f"{self.path} is no file; expected an MCAP file")
         with _opened(self.path) as file:
             if _read(file, len(_MAGIC)) != _MAGIC:
@@ -68,14 +68,14 @@ class McapScan:
                 try:
                     messages = self._take(opcode, content)
                 except (struct.error, UnicodeDecodeError, KeyError):
-                    return  # zeros or worse where data was to be
+                    return  # zeros or garbage in place of data
                 if messages is None:
                     return
                 yield messages if as_arrived else sorted(messages, key=_stamp_ns)
 
     def _take(self, opcode: int, content: bytes) -> list[Message] | None:
-        """Return a record's messages; None if it is not what was written."""
-        if opcode == _MESSAGE:  # in no chunk: storage preset `fastwrite` of `ros2 bag record`
+        """Return a record's messages; None if it is damaged."""
+        if opcode == _MESSAGE:  # outside a chunk: storage preset `fastwrite` of `ros2 bag record`
             return [self._message(content)]
         if opcode != _CHUNK:
             self._learn(opcode, content)
@@ -86,7 +86,7 @@ class McapScan:
         return list(self._messages(records))
 
     def _open_chunk(self, content: bytes) -> bytes | None:
-        """Return a chunk's records; None if they are not what was written."""
+        """Return a chunk's records; None if they are damaged."""
         size, crc = struct.unpack_from("<QI", content, 16)
         reader = _Fields(content, 28)
         compression, records = reader.text(), reader.long_bytes()
@@ -124,7 +124,7 @@ class McapScan:
             self._schemas[struct.unpack_from("<H", content)[0]] = _Fields(content, 2).text()
         elif opcode == _CHANNEL:
             channel, schema = struct.unpack_from("<HH", content)
-            kind = self._schemas[schema] if schema else ""  # 0: the channel has none
+            kind = self._schemas[schema] if schema else ""  # 0: a channel without a schema
             self.topics[channel] = Topic(_Fields(content, 4).text(), kind)
         elif opcode == _METADATA:
             reader = _Fields(content, 0)
@@ -137,7 +137,7 @@ def _stamp_ns(message: Message) -> int:
 
 
 def ends_whole(path: Path) -> bool:
-    """Return whether a file has the mark that a finished file ends with."""
+    """Return whether a file ends with the magic bytes that finish an MCAP file."""
     with path.open("rb") as file:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - len(_MAGIC)))
@@ -145,36 +145,36 @@ def ends_whole(path: Path) -> bool:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Return a file's content, unpacked if `ros2 bag record` packed the whole file."""
+    """Open a file, decompressing it if it was compressed as a whole."""
     return cast(BinaryIO, zstd.open(path)) if path.suffix == PACKED else path.open("rb")
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
-    """Return as much as there is."""
+    """Read up to `size` bytes, fewer at the end of the file."""
     try:
         return file.read(size)
-    except (EOFError, zstd.ZstdError):  # a packed file that is cut off or damaged ends here
+    except (EOFError, zstd.ZstdError):  # a truncated or damaged compressed file ends here
         return b""
 
 
 def _longest_bytes(path: Path) -> int:
-    """Return what no record of a file is longer than; a packed file does not say its size."""
+    """Return an upper bound on a record's length; a compressed file's size is not known."""
     return 2 * _MOST_BYTES if path.suffix == PACKED else path.stat().st_size
 
 
 def _records(file: BinaryIO, longest: int) -> Iterator[tuple[int, bytes]]:
-    """Yield opcode and content of each record up to the first that is cut off.
+    """Yield opcode and content of each record up to the first truncated one.
 
     Args:
-        file: Whose next byte begins a record.
-        longest: In bytes; a record that says it is longer is damaged.
+        file: Positioned at the start of a record.
+        longest: Longest valid record in bytes; one that claims more is damaged.
     """
     while True:
         head = _read(file, 9)
         if len(head) < 9:
             return
         opcode, length = struct.unpack("<BQ", head)
-        # A power cut may leave zeros where data was to be.
+        # A power cut may leave zeros in place of data.
         if opcode == 0 or length > longest:
             return
         content = _read(file, length)
@@ -184,7 +184,7 @@ def _records(file: BinaryIO, longest: int) -> Iterator[tuple[int, bytes]]:
 
 
 class _Fields:
-    """Reads a record's fields one after the other."""
+    """Reads a record's fields in order."""
 
     def __init__(self, content: bytes, offset: int) -> None:
         self._content, self._offset = content, offset

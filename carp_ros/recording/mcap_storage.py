@@ -1,7 +1,7 @@
-"""How rosbags writes our MCAP files: in chunks that are closed, checked and on disk when asked.
+"""Extends rosbags' MCAP writer with chunk checksums and a `flush` that reaches the disk.
 
-rosbags closes a chunk when it has 1 MiB and leaves its checksum out; what is not in a closed chunk
-dies with the process. All that is used of it here is public.
+rosbags closes a chunk only at 1 MiB and omits its checksum, and messages outside a closed chunk are
+lost when the process dies. Only its public interface is used here.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from rosbags.rosbag2.storage_mcap import McapWriter
 
 from carp_ros.files.whole_file import sync as sync
 
-_CRC_OFFSET = 1 + 8 + 3 * 8  # in a chunk record: opcode, length, start, end, size
+_CRC_OFFSET = 1 + 8 + 3 * 8  # in a chunk record, after opcode, length, start, end, size
 
 
 class FlushableMcap(McapWriter):
-    """rosbags' MCAP storage, with `flush` and with checksums.
+    """rosbags' MCAP storage with `flush` and checksums.
 
-    The file is locked while it is written: who finds it unlocked knows that its writer is gone.
+    The file is locked while it is written; an unlocked file means that its writer is gone.
     """
 
     def __init__(self, path: Path, compression: CompressionMode) -> None:
@@ -43,20 +43,20 @@ class FlushableMcap(McapWriter):
         self.bio.seek(end)
 
     def flush(self) -> None:
-        """Write all that is pending and wait until the disk has it."""
+        """Write pending messages and block until they are on disk."""
         if self.chunk.msgs:
             self.close_chunk()
         self.bio.flush()
         os.fsync(self.bio.fileno())
 
     def close(self, version: int, metadata: str) -> None:
-        """Write what is pending and the index, and wait until the disk has it."""
+        """Write pending messages and the index, and block until they are on disk."""
         super().close(version, metadata)
         sync(self.path)
 
 
 class FlushableWriter(Writer):
-    """rosbags' writer of rosbag2 folders, on `FlushableMcap`."""
+    """rosbags' writer of rosbag2 folders, with `FlushableMcap` as its storage."""
 
     STORAGE_PLUGINS: Mapping[StoragePlugin, type[Any]] = {StoragePlugin.MCAP: FlushableMcap}
 
@@ -64,6 +64,6 @@ class FlushableWriter(Writer):
         super().__init__(path, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin.MCAP)
 
     def flush(self) -> None:
-        """Write all that is pending and wait until the disk has it."""
+        """Write pending messages and block until they are on disk."""
         if isinstance(self.storage, FlushableMcap):
             self.storage.flush()

@@ -1,7 +1,8 @@
-"""Judges serialized messages: what is judged is what is written, and what a dataset would take.
+"""Judges the serialized messages of an episode exactly as they are written.
 
-Every message is read by the code that reads it when the episode is converted, and frames are made
-as `carp convert` makes them by default, but without their pictures.
+The conversion's own code decodes every message and makes frames with the defaults of
+`carp convert`, but without images, so that the verdict says whether a dataset would accept the
+episode.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from carp_ros.refusal import in_words
 from carp_ros.rig import Rig
 from carp_ros.types import Pose
 
-_STAMP_END = 12  # encapsulation and the header's stamp, which differ in equal pictures, come first
+_STAMP_END = 12  # bytes of encapsulation and stamp, which differ even if the pixels are equal
 
 
 class MessageJudge:
-    """Judges one episode from its messages as they are on the wire.
+    """Judges one episode from its serialized messages.
 
     Args:
-        rig: What is promised.
+        rig: The cameras, rates and limits that the episode must match.
         began_ns: When recording began.
     """
 
@@ -60,17 +61,17 @@ class MessageJudge:
                 self._takers[f"/{camera}/{name}"] = self._image_taker(camera)
 
     def take(self, topic: str, stamp_ns: int, received_ns: int, cdr: bytes) -> Any:
-        """Take note of a message; what cannot be read counts as one that never came.
+        """Judge a message; one that can't be read counts as missing.
 
         Returns:
-            Its value, of a topic that a dataset is made of: a picture, a pose. None if it can't be
-            read.
+            The value (joints, a pose, a number or an image); None if datasets do not use the topic
+            or the message can't be read.
         """
         try:
             value = self._reader.read(topic, cdr) if topic in self._reader else None
             if topic in self._takers:
                 self._takers[topic](stamp_ns, received_ns, cdr, value)
-        except Exception as error:  # of whatever kind, it is about this message
+        except Exception as error:  # whatever it is, it concerns only this message
             self._monitor.take_unreadable(topic, in_words(error))
             return None
         if value is not None:
@@ -79,15 +80,15 @@ class MessageJudge:
         return value
 
     def take_unreadable(self, topic: str, reason: str) -> None:
-        """Take note of a message that is not what its topic promises."""
+        """Count a message that is invalid for its topic."""
         self._monitor.take_unreadable(topic, reason)
 
     def take_loss(self, messages: int) -> None:
-        """Take note of messages that arrived and could not be written."""
+        """Count messages that arrived but could not be written."""
         self._monitor.take_loss(messages)
 
     def quality(self, now_ns: int) -> Quality:
-        """Return how good the recording is, if it ends now."""
+        """Return the recording's quality if it ended now."""
         return self._monitor.quality(now_ns, tuple(self._findings()))
 
     def _findings(self) -> Iterator[Finding]:
@@ -97,11 +98,11 @@ class MessageJudge:
             yield Finding("red", f"no dataset would take it: {reason}")
 
     def _make_frames(self, topic: str, stamp_ns: int, value: Any) -> None:
-        """Make the frames that are due, and forget them: only whether there are any counts."""
+        """Make the frames that are due and discard them; only errors matter."""
         if self._maker is None or self._no_frames:
             return
         try:
-            # a picture is as good as none here, and would be kept for a second and a half
+            # frames need no pixels here, and the buffer would keep them for 1.5 s
             kept = value if isinstance(value, (Pose, float)) or value.ndim == 1 else None
             for _ in self._maker.take(topic, stamp_ns, kept):
                 pass

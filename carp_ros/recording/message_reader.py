@@ -1,7 +1,7 @@
-"""What frames are made of, read from its messages, or why a message is not what its topic promises.
+"""Decodes and validates the messages that frames are made of.
 
-The one judge of messages: asked while an episode is recorded, when it can still be mended, and when
-it is converted.
+Recording and conversion share this code, so that the operator learns of a bad message while it can
+still be fixed.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ from carp_ros.refusal import in_words
 from carp_ros.robots import Robot
 from carp_ros.types import Array, Pose
 
-_FARTHEST_M, _FARTHEST_RAD = 10.0, 100.0  # beyond any arm; such a number is of another unit
-_UNIT_WITHIN = 1e-3  # as of a chunk's quaternions
-_MEASURED_WITHIN = 0.1  # how far a gripper's measured closure may lie beyond its two ends
+_FARTHEST_M, _FARTHEST_RAD = 10.0, 100.0  # beyond any arm: such a number has the wrong unit
+_UNIT_WITHIN = 1e-3  # the same tolerance as for a chunk's quaternions
+_MEASURED_WITHIN = 0.1  # how far a gripper's measured closure may exceed 0 to 1
 
 
 Reading = tuple[str, int, Any]
-"""Our name of the topic, stamp in [ns], and the value: joints, a pose, a closure or a picture."""
+"""Our name of the topic, stamp in [ns], and the value: joints, a pose, a closure or an image."""
 
 
 class Reader(Protocol):
-    """Reads the messages of one episode, whatever its topics are called."""
+    """Reads the messages of one episode, whatever its topic names."""
 
     def stamped(self, message: Message) -> Message | None:
-        """Return a message as it was recorded with the time at which its content was so.
+        """Return a recorded message with the time at which its content was valid.
 
-        None if nothing is made of it and its time says nothing.
+        None if the topic is not used.
 
         Raises:
-            MessageError: If it does not say when.
+            MessageError: If that time can't be determined.
         """
         ...
 
     def __contains__(self, topic: str) -> bool:
-        """Tell whether a topic's messages are read here."""
+        """Return whether a topic's messages are read."""
         ...
 
     def named(self, stream: str) -> str:
-        """Return what the person who recorded knows one of our topics as."""
+        """Return the recording's own name of one of our topics, for error messages."""
         ...
 
     def readings(self, topic: str, stamp_ns: int, cdr: bytes) -> Iterable[Reading]:
-        """Return what a message says.
+        """Return a message's readings.
 
         Raises:
-            MessageError: If it is not what its topic promises.
+            MessageError: If the message is invalid for its topic.
         """
         ...
 
@@ -70,8 +70,8 @@ class MessageReader:
     """Reads an episode of `carp record`.
 
     Args:
-        robot: Whose joints and frame the messages are about.
-        cameras: Whose images are read.
+        robot: The arm whose joints and base frame the messages refer to.
+        cameras: The cameras whose images are read.
     """
 
     def __init__(self, robot: Robot, cameras: Sequence[str]) -> None:
@@ -88,11 +88,11 @@ class MessageReader:
                 self._readers[f"/{camera}/{name}"] = _picture_reader(kind, one_size)
 
     def stamped(self, message: Message) -> Message:
-        """Return a message as it is: the recorder has stamped it."""
+        """Return the message unchanged: the recorder has already stamped it."""
         return message
 
     def __contains__(self, topic: str) -> bool:
-        """Tell whether a topic's messages are read here."""
+        """Return whether a topic's messages are read."""
         return topic in self._readers
 
     def named(self, stream: str) -> str:
@@ -103,35 +103,35 @@ class MessageReader:
         """Return a message's value with its topic and stamp.
 
         Raises:
-            MessageError: If it is not what its topic promises.
+            MessageError: If the message is invalid for its topic.
         """
         return ((topic.removesuffix("/compressed"), stamp_ns, self.read(topic, cdr)),)
 
     def read(self, topic: str, cdr: bytes) -> Any:
-        """Return a message's value: joints, a pose, a closure or a picture.
+        """Return a message's value: joints, a pose, a closure or an image.
 
         Raises:
-            MessageError: If it is not what its topic promises.
+            MessageError: If the message is invalid for its topic.
         """
         try:
             return self._readers[topic](cdr)
         except MessageError:
             raise
-        except Exception as error:  # of a library, about this message
+        except Exception as error:  # raised by a library because of this message
             raise MessageError(in_words(error)) from error
 
 
 class OneSize:
-    """The size that all pictures of one camera have: that of the first."""
+    """Requires that all images of one camera have the size of the first."""
 
     def __init__(self) -> None:
         self._size_px: tuple[int, int] | None = None
 
     def require(self, image: Picture) -> Picture:
-        """Return a picture of that size.
+        """Return the image if it has that size.
 
         Raises:
-            MessageError: If it is of another.
+            MessageError: If it has another size.
         """
         height_px, width_px = image.shape[:2]
         self._size_px = self._size_px or (width_px, height_px)
@@ -148,20 +148,20 @@ def _picture_reader(kind: str, one_size: OneSize) -> Callable[[bytes], Picture]:
 
 
 def read_pose(cdr: bytes, frame: str) -> Pose:
-    """Return a pose of an arm's tool that is given in `frame`.
+    """Decode a tool pose given in `frame`.
 
     Raises:
-        MessageError: If it is in another frame, or as `require_pose` says.
+        MessageError: If it is given in another frame, or as `require_pose` raises.
     """
     return require_pose(decode_pose(cdr, frame))
 
 
 def require_pose(pose: Pose) -> Pose:
-    """Return a pose that an arm's tool may have.
+    """Return a tool pose if it is plausible.
 
     Raises:
-        MessageError: If a number is not finite or no arm reaches there, or the quaternion is not of
-            unit length.
+        MessageError: If a number is not finite, the position is out of any arm's reach, or the
+            quaternion does not have unit length.
     """
     position, quaternion = pose.position.tolist(), pose.quaternion.tolist()
     length = math.hypot(*quaternion)
@@ -180,7 +180,7 @@ def require_pose(pose: Pose) -> Pose:
 
 
 def require_joints(joints: Array) -> Array:
-    """Return joint positions in [rad] that an arm may have.
+    """Return joint positions in [rad] if they are plausible.
 
     Raises:
         MessageError: If one is far beyond any joint.
@@ -194,10 +194,10 @@ def require_joints(joints: Array) -> Array:
 
 
 def require_closure(closure: float) -> float:
-    """Return how far a gripper is closed by its own measurement, which may be a little beyond.
+    """Return a gripper's measured closure, which may lie slightly outside 0 to 1.
 
     Raises:
-        MessageError: If it is far beyond, or no number.
+        MessageError: If it is far outside, or not a number.
     """
     if not -_MEASURED_WITHIN <= closure <= 1.0 + _MEASURED_WITHIN:  # also false for NaN
         raise MessageError(
@@ -208,10 +208,10 @@ def require_closure(closure: float) -> float:
 
 
 def require_command(closure: float) -> float:
-    """Return what a gripper is told.
+    """Return a gripper's commanded closure.
 
     Raises:
-        MessageError: If it is not 0 to 1.
+        MessageError: If it is not within 0 to 1.
     """
     if not 0.0 <= closure <= 1.0:  # also false for NaN
         raise MessageError(f"gripper command is {closure}; expected 0 (open) to 1 (closed)")

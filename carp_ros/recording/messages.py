@@ -1,6 +1,6 @@
-"""Values to serialized messages and back without ROS, for the topics that are recorded.
+"""Serializes and deserializes the recorded topics' messages without ROS.
 
-ROS reads these bytes as the messages that `ros/messages.py` makes of the same values.
+The bytes are those of the messages that `ros/messages.py` makes from the same values.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Picture = npt.NDArray[np.uint8]
 
 
 def encode_image(image: Picture, stamp_ns: int, frame: str) -> bytes:
-    """Return an RGB image of shape (H, W, 3), as it is."""
+    """Serialize an RGB image of shape (H, W, 3), uncompressed."""
     height, width, _ = image.shape
     return _encode(
         IMAGE,
@@ -51,13 +51,13 @@ def encode_image(image: Picture, stamp_ns: int, frame: str) -> bytes:
 
 
 def encode_jpeg(image: Picture, stamp_ns: int, frame: str) -> bytes:
-    """Return an RGB image of shape (H, W, 3), compressed."""
+    """Serialize an RGB image of shape (H, W, 3) as JPEG."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
     return _encode(
         JPEG,
         header=_header(stamp_ns, frame),
-        format="rgb8; jpeg compressed bgr8",  # as image_transport says it
+        format="rgb8; jpeg compressed bgr8",  # image_transport's notation
         data=np.asarray(data, dtype=np.uint8).reshape(-1),
     )
 
@@ -66,17 +66,18 @@ def decode_image(kind: str, cdr: bytes) -> Picture:
     """Return an image as RGB of shape (H, W, 3).
 
     Args:
-        kind: `IMAGE`, or `JPEG`, which may hold a PNG, too.
+        kind: `IMAGE`, or `JPEG`, which may also hold a PNG.
         cdr: The serialized message.
 
     Raises:
-        MessageError: If its encoding is none of `rgb_from_rows`, or it is cut short or no picture.
+        MessageError: If `rgb_from_rows` does not support the encoding, or it is truncated or no
+            image.
     """
     return image_of(kind, decode(kind, cdr))
 
 
 def image_of(kind: str, msg: Any) -> Picture:
-    """Return the image of a decoded message, as `decode_image` does."""
+    """Return a decoded message's image, as `decode_image` does."""
     if kind == JPEG:
         require_picture(msg.data, msg.format)
         bgr = cv2.imdecode(msg.data, cv2.IMREAD_COLOR)
@@ -87,7 +88,7 @@ def image_of(kind: str, msg: Any) -> Picture:
 
 
 def encode_camera_info(intrinsics: Intrinsics, stamp_ns: int) -> bytes:
-    """Return how a camera projects, whose images are recorded as they were taken."""
+    """Serialize the intrinsics of a camera whose images are recorded unrectified."""
     projection = np.zeros((3, 4))
     projection[:, :3] = intrinsics.matrix
     return _encode(
@@ -116,7 +117,7 @@ def encode_camera_info(intrinsics: Intrinsics, stamp_ns: int) -> bytes:
 def encode_joints(
     names: tuple[str, ...], joints: Array, velocities: Array, stamp_ns: int, frame: str
 ) -> bytes:
-    """Return measured joints in [rad] and [rad/s]."""
+    """Serialize measured joints in [rad] and [rad/s]."""
     return _encode(
         JOINTS,
         header=_header(stamp_ns, frame),
@@ -137,7 +138,7 @@ def decode_joints(cdr: bytes, names: tuple[str, ...]) -> Array:
 
 
 def joints_of(msg: Any, names: tuple[str, ...]) -> Array:
-    """Return joint positions of a decoded message in the order of `names`, of shape (J,) in [rad].
+    """Return a decoded message's joint positions in the order of `names`, of shape (J,) in [rad].
 
     Raises:
         MessageError: If a name is missing or a number is not finite.
@@ -153,7 +154,7 @@ def joints_of(msg: Any, names: tuple[str, ...]) -> Array:
 
 
 def encode_pose(pose: Pose, stamp_ns: int, frame: str) -> bytes:
-    """Return a pose in `frame`."""
+    """Serialize a pose given in `frame`."""
     value = _make(
         "geometry_msgs/msg/Pose",
         position=_make("geometry_msgs/msg/Point", **_xyz(pose.position)),
@@ -163,7 +164,7 @@ def encode_pose(pose: Pose, stamp_ns: int, frame: str) -> bytes:
 
 
 def decode_pose(cdr: bytes, frame: str) -> Pose:
-    """Return a pose that is given in `frame`.
+    """Deserialize a pose given in `frame`.
 
     Raises:
         MessageError: If it is in another frame.
@@ -174,13 +175,13 @@ def decode_pose(cdr: bytes, frame: str) -> Pose:
 
 
 def pose_of(position: Any, orientation: Any) -> Pose:
-    """Return a pose from a point or vector and a quaternion of a decoded message."""
+    """Return a pose from a decoded message's point or vector, and its quaternion."""
     p, q = position, orientation
     return Pose(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
 
 
 def encode_twist(twist: Twist, stamp_ns: int, frame: str) -> bytes:
-    """Return a twist in the axes of `frame`."""
+    """Serialize a twist in the axes of `frame`."""
     value = _make(
         "geometry_msgs/msg/Twist",
         linear=_vector(twist.linear),
@@ -190,7 +191,7 @@ def encode_twist(twist: Twist, stamp_ns: int, frame: str) -> bytes:
 
 
 def decode_twist(cdr: bytes, frame: str) -> Twist:
-    """Return a twist that is given in the axes of `frame`.
+    """Deserialize a twist given in the axes of `frame`.
 
     Raises:
         MessageError: If it is in another frame.
@@ -205,37 +206,37 @@ def decode_twist(cdr: bytes, frame: str) -> Twist:
 
 
 def encode_number(number: float) -> bytes:
-    """Return a number."""
+    """Serialize a number."""
     return _encode(NUMBER, data=number)
 
 
 def decode_number(cdr: bytes) -> float:
-    """Return a number."""
+    """Deserialize a number."""
     return decode(NUMBER, cdr).data
 
 
 def encode_flag(flag: bool) -> bytes:
-    """Return a truth value."""
+    """Serialize a Boolean."""
     return _encode(FLAG, data=flag)
 
 
 def decode_flag(cdr: bytes) -> bool:
-    """Return a truth value."""
+    """Deserialize a Boolean."""
     return decode(FLAG, cdr).data
 
 
 def encode_text(text: str) -> bytes:
-    """Return a text."""
+    """Serialize a string."""
     return _encode(TEXT, data=text)
 
 
 def decode_text(cdr: bytes) -> str:
-    """Return a text."""
+    """Deserialize a string."""
     return decode(TEXT, cdr).data
 
 
 def encode_chunk(chunk: Chunk, frame: str) -> tuple[bytes, bytes]:
-    """Return a chunk as its two messages: poses and gripper."""
+    """Serialize a chunk as two messages: poses and gripper closures."""
     durations = [
         _make("builtin_interfaces/msg/Duration", **_time(time_ns - chunk.stamp_ns))
         for time_ns in chunk.times_ns.tolist()
@@ -276,14 +277,14 @@ def encode_chunk(chunk: Chunk, frame: str) -> tuple[bytes, bytes]:
 
 
 def decode(kind: str, cdr: bytes) -> Any:
-    """Return a message of any recorded type, with the attributes that it has in ROS.
+    """Deserialize a message of any recorded type, with the attributes that it has in ROS.
 
     Raises:
-        MessageError: If the bytes are no such message.
+        MessageError: If the bytes are not such a message.
     """
     try:
-        return _STORE.deserialize_cdr(memoryview(cdr), kind)  # a slice of bytes is a copy
-    # Generated code over a cut buffer: there is no telling what it raises.
+        return _STORE.deserialize_cdr(memoryview(cdr), kind)  # a memoryview's slices are not copies
+    # rosbags' generated code may raise anything on a truncated buffer.
     except Exception as error:
         raise MessageError(
             f"{len(cdr)} bytes are no {kind} ({error!r}); was the bag damaged?"
@@ -291,7 +292,7 @@ def decode(kind: str, cdr: bytes) -> Any:
 
 
 def stamp_ns(kind: str, cdr: bytes) -> int | None:
-    """Return when a message's content was so: its header's stamp, None where it has none.
+    """Return a message's header stamp in [ns]; None if its type has no header.
 
     Raises:
         MessageError: If it is too short for a header.
@@ -300,7 +301,7 @@ def stamp_ns(kind: str, cdr: bytes) -> int | None:
         return None
     if len(cdr) < 12:
         raise MessageError(f"{len(cdr)} bytes are no {kind}; expected a header")
-    # A header comes first: encapsulation, then seconds and nanoseconds.
+    # The message starts with the encapsulation, then the header's seconds and nanoseconds.
     order = "little" if cdr[1] & 1 else "big"
     seconds = int.from_bytes(cdr[4:8], order, signed=True)
     return seconds * 1_000_000_000 + int.from_bytes(cdr[8:12], order)

@@ -1,4 +1,4 @@
-"""The quality of a demonstration's motion: standing still, too fast, held back by a limit."""
+"""The quality of a demonstration's motion: pauses, clipped input, limits, faults."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from carp_ros.recording.findings import Finding, Thresholds
 from carp_ros.rig import Rig
 from carp_ros.types import Array, Pose, Twist
 
-_FULL = 0.99  # of the greatest speed that the mapping gives
+_FULL = 0.99  # of the teleoperation's full speed
 
 
 class MotionQuality:
-    """When and how the tool moved.
+    """Judges when and how the tool moved.
 
     Args:
-        rig: Speeds of the operator's hand and the workspace.
-        thresholds: From where on it is wrong.
+        rig: Its teleoperation speeds and workspace are used.
+        thresholds: When a fault counts.
     """
 
     def __init__(self, rig: Rig, thresholds: Thresholds) -> None:
@@ -39,7 +39,7 @@ class MotionQuality:
         self.motions = 0
 
     def take_tool(self, stamp_ns: int, tool: Pose) -> None:
-        """Take note of where the tool is."""
+        """Add a measured tool pose."""
         if self._tool is None:
             self._tool = tool
             return
@@ -54,7 +54,7 @@ class MotionQuality:
             self._moved(stamp_ns)
 
     def take_gripper(self, stamp_ns: int, closure: float) -> None:
-        """Take note of the gripper's measured closure."""
+        """Add a measured gripper closure."""
         if self._closure is None:
             self._closure = closure
         elif abs(closure - self._closure) > self._thresholds.motion_gripper:
@@ -62,14 +62,14 @@ class MotionQuality:
             self._moved(stamp_ns)
 
     def take_target(self, stamp_ns: int, position: Array) -> None:
-        """Take note of where the servo sends the tool, of shape (3,) in [m]."""
+        """Add a commanded tool position, of shape (3,) in [m]."""
         at_edge = bool((position < self._low).any() or (position > self._high).any())
         if at_edge and self._target_ns is not None:
             self._edge_ns += max(0, stamp_ns - self._target_ns)
         self._target_ns = stamp_ns
 
     def take_twist(self, twist: Twist) -> None:
-        """Take note of the velocity that the operator asks for."""
+        """Add a velocity that the operator asks for."""
         linear = float(np.linalg.norm(twist.linear)) / self._teleop.linear_speed_m_s
         angular = float(np.linalg.norm(twist.angular)) / self._teleop.angular_speed_rad_s
         fastest = max(linear, angular)
@@ -77,20 +77,20 @@ class MotionQuality:
         self._clipped += fastest >= _FULL
 
     def take_status(self, status: Mapping[str, Any]) -> None:
-        """Take note of what `control/status` says."""
+        """Add a `control/status`, whose faults are kept."""
         fault = str(status.get("fault", "NONE"))
         if fault != "NONE":
             self._faults.setdefault(fault, str(status.get("fault_text", "")))
 
     def findings(self, began_ns: int, now_ns: int) -> Iterator[Finding]:
-        """Yield what is wrong with the motion, of an episode from `began_ns` to `now_ns`."""
+        """Yield the motion's faults in an episode from `began_ns` to `now_ns`."""
         limits = self._thresholds
         for fault, text in self._faults.items():
             yield Finding("red", f"fault {fault}: {text}")
         yield from self._idle(began_ns, now_ns)
         if self._clipped > limits.clipped_share * self._twists:
             share = self._clipped / self._twists
-            yield Finding("amber", f"the hand asked for full speed {share:.0%} of the moving time")
+            yield Finding("amber", f"operator asked for full speed {share:.0%} of the moving time")
         if self._edge_ns * 1e-9 > limits.edge_s:
             seconds = self._edge_ns * 1e-9
             yield Finding("amber", f"the workspace's border held the tool back for {seconds:.1f} s")

@@ -1,4 +1,4 @@
-"""What the publishers of recorded topics offer, for players that shall offer the same again."""
+"""The QoS that publishers of recorded topics offer, stored so that players can offer the same."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOREVER = QosTime(9223372036, 854775807)
 
 
 def offered_qos(topic: str) -> Qos:
-    """Return a topic's quality of service; ros/qos.py says why each is so."""
+    """Return a topic's quality of service; ros/qos.py gives the reasons."""
     if topic in _LATCHED:
         return _qos(1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL)
     if topic in _COMMANDS:

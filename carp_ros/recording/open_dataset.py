@@ -1,4 +1,4 @@
-"""Opens a dataset to learn from, whoever wrote it."""
+"""Opens a dataset for training, whichever program wrote it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from carp_ros.recording.lerobot.reader import LeRobotReader
 def open_demonstrations(
     root: Path, choice: Choice | None = None, rig: str = "", *, looks: bool = True
 ) -> Demonstrations:
-    """Return a dataset of `carp convert`, or one in LeRobot's format v2.1 or v3.0.
+    """Open a dataset of `carp convert`, or one in LeRobot's format v2.1 or v3.0.
 
     Args:
         root: Its folder.
-        choice: Which features of another program's dataset to learn from.
-        rig: Name of the rig that another program's dataset was recorded with.
-        looks: Whether the images are wanted, too.
+        choice: For another program's dataset: the features to learn from.
+        rig: For another program's dataset: name of the rig that recorded it.
+        looks: Whether images are needed.
 
     Raises:
-        ValueError: If it is neither, or nothing of it can be used.
+        ValueError: If it is neither, or nothing in it can be used.
     """
     choice = choice or Choice()
     if not (root / OURS).is_file():

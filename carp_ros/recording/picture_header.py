@@ -1,4 +1,4 @@
-"""What a compressed picture says of itself, read before memory is given for what it unfolds to."""
+"""Checks a compressed image's header before memory is allocated to decode it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from carp_ros.errors import MessageError
 _MOST_PIXELS = 50_000_000
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
-_PADDING = 4096  # bytes that cameras may add behind a picture
+_PADDING = 4096  # bytes that a camera may append after the image
 _SIZES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 
 
 def require_picture(data: npt.NDArray[np.uint8], said: str) -> None:
-    """Refuse what is no whole JPEG or PNG, or a picture of more than 50 million pixels.
+    """Reject data that are not a complete JPEG or PNG, or have more than 50 million pixels.
 
     Args:
-        data: The file.
-        said: Its format, as its message says it.
+        data: The file's bytes.
+        said: The format that the message declares.
 
     Raises:
-        MessageError: If it is.
+        MessageError: If the data are rejected.
     """
     head, tail = bytes(data[:32]), bytes(data[-_PADDING:])
     if head.startswith(_JPEG) and _JPEG_END in tail:
@@ -41,7 +41,7 @@ def require_picture(data: npt.NDArray[np.uint8], said: str) -> None:
 
 
 def no_picture(data: Any, said: str) -> MessageError:
-    """Return what is wrong with bytes that are no picture."""
+    """Return the error for bytes that are not an image."""
     return MessageError(
         f"image of format {said!r} with {len(data)} bytes is no picture; expected a whole JPEG"
         " or PNG"
@@ -49,7 +49,7 @@ def no_picture(data: Any, said: str) -> MessageError:
 
 
 def _jpeg_size(data: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    """Return width and height from the first segment that says them, 0 if none does."""
+    """Return width and height from the first segment that has them; 0 if none does."""
     at = 2
     while at + 9 <= len(data) and data[at] == 0xFF:
         marker = int(data[at + 1])

@@ -1,10 +1,10 @@
-"""Which sizes of pictures a dataset takes: its video has colour for two by two pixels."""
+"""The image sizes a dataset accepts: its video stores colour per 2 x 2 pixels."""
 
 from __future__ import annotations
 
 
 def require_size(width_px: int, height_px: int) -> None:
-    """Refuse a size that video can't have.
+    """Reject an image size that the video format can't have.
 
     Raises:
         ValueError: If a number is odd.

@@ -1,4 +1,4 @@
-"""One converted episode on disk, before it becomes part of a dataset's files."""
+"""A converted episode on disk, before it is joined into a dataset's files."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Piece:
     """A converted episode.
 
     Attributes:
-        folder: Where it is.
-        spec: Of the dataset that it fits into.
+        folder: The piece's folder.
+        spec: The spec of the dataset that it fits into.
         instruction: The task in words.
-        facts: What else the dataset tells of the episode, by column.
-        images: Statistics of its images, by LeRobot's name of them.
+        facts: Further columns of the episode's row, by name.
+        images: Statistics of its images, by LeRobot's feature name.
     """
 
     folder: Path
@@ -49,25 +49,25 @@ class Piece:
         return self.facts["length"]
 
     def columns(self) -> Columns:
-        """Return the numbers of its frames."""
+        """Read the numbers of its frames."""
         return read_columns(self.folder / _TABLE)
 
     def video(self, camera: str) -> Path:
-        """Return where the images of a camera are."""
+        """Return the path of a camera's video."""
         return self.folder / f"{camera}.mp4"
 
 
 def write_piece(
     folder: Path, spec: DatasetSpec, source: str, info: EpisodeInfo, frames: Iterable[Frame]
 ) -> None:
-    """Write an episode's frames, whole or not at all.
+    """Write an episode's frames atomically.
 
     Args:
-        folder: To make.
-        spec: Of the dataset; the frames' images have its sizes.
-        source: Name of the episode that the frames are from.
-        info: What is known about it.
-        frames: At least one.
+        folder: The folder to create.
+        spec: The dataset's spec; the frames' images must have its sizes.
+        source: Name of the recorded episode.
+        info: Its metadata.
+        frames: At least one frame.
     """
     images = {video_key(camera): ImageStatistics() for camera in spec.cameras}
     rows: list[dict[str, Any]] = []
@@ -97,7 +97,7 @@ def write_piece(
 
 
 def read_piece(folder: Path) -> Piece:
-    """Return what `write_piece` wrote."""
+    """Read a piece that `write_piece` wrote."""
     content = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
     images = {
         name: {key: np.array(value) for key, value in statistics.items()}

@@ -1,7 +1,7 @@
-"""Whether an episode is worth keeping: judged while it is recorded, said the moment it ends.
+"""Judges an episode's recording quality during recording, so that its verdict is ready at the end.
 
-Green is good, amber usable with care, red unusable; every colour but green has its reasons in
-words. What is judged is what was recorded, after every transport and queue.
+Green is good, amber usable with care, red unusable; amber and red come with reasons in words. The
+judged data are those that were recorded, after all transports and queues.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from carp_ros.rig import Rig
 from carp_ros.types import Pose, Twist
 
 STATE_RATE_HZ = 100.0
-"""Of joint states and tool poses, as the control node publishes them."""
+"""Rate at which the control node publishes joint states and tool poses."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How good a recording is.
+    """The quality of a recording.
 
     Attributes:
-        verdict: The worst of what was found.
-        reasons: All of it, the worst first.
-        seconds: How long the episode is.
-        received: By camera or state topic, how many messages came.
-        expected: By the same, how many there should be between its first and its last.
+        verdict: The worst finding's colour.
+        reasons: All findings, the worst first.
+        seconds: The episode's duration.
+        received: Number of messages received, by camera or state topic.
+        expected: Number expected between the first and the last message, by the same names.
     """
 
     verdict: Verdict
@@ -45,9 +45,9 @@ class QualityMonitor:
     """Judges one episode from its messages.
 
     Args:
-        rig: What is promised: cameras, limits.
+        rig: The cameras, rates and limits that the episode must match.
         began_ns: When recording began.
-        thresholds: From where on a recording is amber or red.
+        thresholds: When a recording becomes amber or red.
     """
 
     def __init__(self, rig: Rig, began_ns: int, thresholds: Thresholds | None = None) -> None:
@@ -69,48 +69,48 @@ class QualityMonitor:
         self._first_reason: dict[str, str] = {}
 
     def take_image(self, name: str, stamp_ns: int, received_ns: int, fingerprint: int) -> None:
-        """Take note of a camera's picture; equal fingerprints mean equal pictures."""
+        """Add a camera's image; equal fingerprints mean equal images."""
         self._cameras[name].take(stamp_ns, received_ns)
         self._frozen[name].take(stamp_ns, fingerprint, self._motion.motions)
 
     def take_joints(self, stamp_ns: int, received_ns: int) -> None:
-        """Take note of a joint state."""
+        """Add a joint state."""
         self._states["joint_states"].take(stamp_ns, received_ns)
 
     def take_tool(self, stamp_ns: int, received_ns: int, tool: Pose) -> None:
-        """Take note of a measured tool pose."""
+        """Add a measured tool pose."""
         self._states["tool_pose"].take(stamp_ns, received_ns)
         self._motion.take_tool(stamp_ns, tool)
 
     def take_target(self, stamp_ns: int, received_ns: int, target: Pose) -> None:
-        """Take note of a commanded tool pose."""
+        """Add a commanded tool pose."""
         self._states["target_pose"].take(stamp_ns, received_ns)
         self._motion.take_target(stamp_ns, target.position)
 
     def take_gripper(self, stamp_ns: int, closure: float) -> None:
-        """Take note of the gripper's measured closure."""
+        """Add a measured gripper closure."""
         self._gripper_seen = True
         self._motion.take_gripper(stamp_ns, closure)
 
     def take_twist(self, twist: Twist) -> None:
-        """Take note of what the operator's hand asks for."""
+        """Add a velocity that the operator asks for."""
         self._motion.take_twist(twist)
 
     def take_status(self, status: Mapping[str, Any]) -> None:
-        """Take note of what `control/status` says."""
+        """Add a `control/status`, whose faults are kept."""
         self._motion.take_status(status)
 
     def take_loss(self, messages: int) -> None:
-        """Take note of messages that arrived and could not be written."""
+        """Count messages that arrived but could not be written."""
         self._lost += messages
 
     def take_unreadable(self, topic: str, reason: str) -> None:
-        """Take note of a message that is not what its topic promises, for this reason."""
+        """Count a message that is invalid for its topic, with the reason."""
         self._unreadable[topic] = self._unreadable.get(topic, 0) + 1
         self._first_reason.setdefault(topic, reason)
 
     def quality(self, now_ns: int, others: Sequence[Finding] = ()) -> Quality:
-        """Return how good the recording is, if it ends now; `others` were found elsewhere."""
+        """Return the recording's quality if it ended now; `others` are further findings."""
         verdict, reasons = judge((*self._findings(now_ns), *others))
         streams = self._cameras | self._states
         return Quality(
@@ -131,7 +131,7 @@ class QualityMonitor:
         for topic, messages in self._unreadable.items():
             yield Finding(
                 "red",
-                f"{topic}: {messages} messages are not what the topic promises:"
+                f"{topic}: {messages} messages are invalid for the topic:"
                 f" {self._first_reason[topic]}",
             )
         for stream in (*self._cameras.values(), *self._states.values()):

@@ -1,6 +1,6 @@
-"""Opens a recorded episode: ours, or a bag of `ros2 bag record` with a map of its topics.
+"""Opens a recorded episode: ours, or a bag of `ros2 bag record` with a topic map.
 
-Storage, compression and how many files there are make no difference to what is read.
+Storage format, compression and number of files make no difference to the reader.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ _YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 
 @dataclass(frozen=True)
 class RecordedEpisode:
-    """One episode, of which only the metadata have been read.
+    """An opened episode, of which only the metadata have been read.
 
     Attributes:
-        folder: Where it is.
-        info: What is known about it.
-        metadata: Of its bag; None of one that was not finished.
-        topic_map: What its topics mean; None of an episode of `carp record`.
+        folder: The episode's folder.
+        info: What is known about the episode.
+        metadata: The bag's metadata; None if it was not finished.
+        topic_map: The meaning of its topics; None for an episode of `carp record`.
     """
 
     folder: Path
@@ -59,22 +59,22 @@ class RecordedEpisode:
     topic_map: TopicMap | None = None
 
     def reader(self) -> Reader:
-        """Return what reads its messages.
+        """Return the reader for its messages.
 
         Raises:
-            EpisodeError: If the map names a topic that it has not, or of another type.
-            ValueError: If its metadata lack the rig.
+            EpisodeError: If the map names a topic that is missing or of an unsuitable type.
+            ValueError: If the metadata lack the rig.
         """
         if self.topic_map is None:
             return MessageReader(robot_of(self.info), cameras_of(self.info))
         return MappedReader(self.topic_map, topic_types(self._bag))
 
     def messages(self) -> Iterator[list[Message]]:
-        """Yield all messages as they were recorded, in lists, in the order in which they arrived.
+        """Yield all recorded messages in lists, in order of arrival.
 
         Raises:
-            EpisodeError: At the end, if there were more once, or if it was not finished.
-            MessageError: If a file or a message is damaged so that it can't be unpacked.
+            EpisodeError: If it was not finished, or, at the end, if messages are missing.
+            MessageError: If a file or a message is too damaged to be decompressed.
             ValueError: If a file is missing.
         """
         count = 0
@@ -101,15 +101,15 @@ class RecordedEpisode:
 
 
 def open_episode(folder: Path, topic_map: TopicMap | None = None) -> RecordedEpisode:
-    """Return an episode.
+    """Open an episode.
 
     Args:
-        folder: Of the episode.
-        topic_map: What topics mean in bags of other programs; says nothing about our own.
+        folder: The episode's folder.
+        topic_map: The topic map for bags of other programs; not used for our own.
 
     Raises:
-        EpisodeError: If it is a bag of another program, and there is no map.
-        ValueError: If it is no bag, or what it says of itself can't be read.
+        EpisodeError: If it is a bag of another program and there is no map.
+        ValueError: If it is no bag, or its metadata can't be read.
     """
     require_open(folder)
     if os.path.lexists(folder / UNFINISHED):
@@ -123,15 +123,15 @@ def open_episode(folder: Path, topic_map: TopicMap | None = None) -> RecordedEpi
     metadata = metadata_of(section, folder / METADATA)
     if topic_map is None:
         raise EpisodeError(
-            "does not say what the episode is, as bags of other programs don't; expected a map of"
-            f" its {len(metadata.topics)} topics: --topics (--suggest-topics prints one to begin"
-            f" with); of an episode of carp, `carp recover {folder}` finds it"
+            "lacks an episode's metadata, like other programs' bags; expected a map of its"
+            f" {len(metadata.topics)} topics: --topics (--suggest-topics prints a suggestion); in"
+            f" an episode of carp, `carp recover {folder}` restores the metadata"
         )
     return RecordedEpisode(folder, _mapped_info(folder, metadata, topic_map), metadata, topic_map)
 
 
 def is_foreign(section: object) -> bool:
-    """Tell whether a metadata section is of a bag that `carp record` did not write."""
+    """Return whether a metadata section is of a bag that `carp record` did not write."""
     custom = section.get("custom_data") if isinstance(section, dict) else None
     return isinstance(section, dict) and not (isinstance(custom, dict) and _OURS & set(custom))
 
@@ -142,11 +142,11 @@ def topic_types(metadata: BagMetadata) -> dict[str, str]:
 
 
 def stored_messages(folder: Path, metadata: BagMetadata) -> Iterator[list[Message]]:
-    """Yield what a bag's files hold, in lists, in the order in which it arrived.
+    """Yield the messages of a bag's files in lists, in the order in which they were stored.
 
     Raises:
-        MessageError: As of `RecordedEpisode.messages`.
-        ValueError: Likewise.
+        MessageError: As `RecordedEpisode.messages`.
+        ValueError: As `RecordedEpisode.messages`.
     """
     for name in metadata.files:
         path = folder / name
@@ -158,16 +158,16 @@ def stored_messages(folder: Path, metadata: BagMetadata) -> Iterator[list[Messag
 
 
 def _as_arrived(chunks: Iterable[list[Message]]) -> Iterator[list[Message]]:
-    """Yield messages sorted by when they were received, as far as they are out of order by 0.2 s.
+    """Yield messages sorted by time of receipt, if they are out of order by at most 0.2 s.
 
-    `ros2 bag record --compression-mode message` compresses in many threads, and stores what is done
-    first.
+    `ros2 bag record --compression-mode message` compresses in several threads and stores messages
+    as they are ready.
     """
     waiting: list[tuple[int, int, str, bytes]] = []
     number = newest_ns = 0
     for chunk in chunks:
         for topic, received_ns, cdr in chunk:
-            number += 1  # of equal times, the first stored comes first
+            number += 1  # breaks ties: of equal times, the first stored comes first
             heapq.heappush(waiting, (received_ns, number, topic, cdr))
             newest_ns = max(newest_ns, received_ns)
         yield list(_until(newest_ns - _DISORDER_NS, waiting))
@@ -194,7 +194,7 @@ def _unpacked_cdr(topic: str, data: bytes) -> bytes:
 
 
 def _mapped_info(folder: Path, metadata: BagMetadata, topic_map: TopicMap) -> EpisodeInfo:
-    """Return what is known of a bag: from the map, its own metadata, and the map's word on it."""
+    """Return a bag's info: the map's defaults, then the bag's own labels, then the map's for it."""
     known = EpisodeInfo(
         rig=topic_map.rig,
         task=topic_map.task,
@@ -213,7 +213,7 @@ def _mapped_info(folder: Path, metadata: BagMetadata, topic_map: TopicMap) -> Ep
 
 
 def _own_labels(folder: Path, metadata: BagMetadata) -> Labels:
-    """Return what was given to `ros2 bag record --custom-data`."""
+    """Return the labels given to `ros2 bag record --custom-data`."""
     custom = metadata.custom
     success = custom.get("success", "").lower()
     if success and success not in (*_YES, *_NO):

@@ -1,4 +1,4 @@
-"""A recorded episode's motion: as chunks to be done again, and to compare with what was done."""
+"""A recorded episode's motion: as chunks to replay, and to compare with an executed path."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from carp_ros.recording.messages import decode_number
 from carp_ros.types import Array, Chunk, Pose
 
 _STEP_NS = 20_000_000
-_AROUND_NS = 300_000_000  # later than this no machine measures
+_AROUND_NS = 300_000_000  # longer than any measurement is delayed
 _HORIZON_NS = 1_000_000_000
 _APPROACH_M_S, _APPROACH_RAD_S = 0.1, 0.4
 _APPROACH_STEPS = 100
@@ -26,13 +26,13 @@ Stamps = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PoseTrack:
-    """Where a frame was: `times_ns` rising, of shape (N,), and as many poses."""
+    """A frame's poses over time: `times_ns` rising, of shape (N,), and N poses."""
 
     times_ns: Stamps
     poses: Sequence[Pose]
 
     def at(self, time_ns: int) -> Pose:
-        """Return the pose at a time, between the two around it."""
+        """Interpolate the pose at a time; outside the track, return its first or last pose."""
         after = int(np.searchsorted(self.times_ns, time_ns))
         if after == 0:
             return self.poses[0]
@@ -47,13 +47,13 @@ class PoseTrack:
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far a path was from another.
+    """The deviation of one path from another.
 
     Attributes:
-        mean_mm, max_mm: At the same times: a pose that a busy machine measures late is as far off
-            as the tool moves meanwhile.
-        mean_deg, max_deg: Likewise, by the angle between.
-        off_path_mm: The farthest from the other path, wherever on it the tool should have been.
+        mean_mm, max_mm: Distance at equal times; includes the tool's motion while a busy machine
+            delays a measurement.
+        mean_deg, max_deg: Angle at equal times.
+        off_path_mm: Largest distance from the other path, regardless of time.
     """
 
     mean_mm: float
@@ -65,7 +65,7 @@ class Deviation:
 
 @dataclass(frozen=True)
 class RecordedMotion:
-    """What an episode commanded, and what the tool did.
+    """The commanded and the measured motion of an episode.
 
     Attributes:
         target: Commanded tool poses.
@@ -88,7 +88,7 @@ class RecordedMotion:
         return int(self.target.times_ns[-1])
 
     def chunk(self, now_ns: int, later_ns: int) -> Chunk:
-        """Return the second that begins now, of the episode done again `later_ns` later."""
+        """Return the next second of the episode as a chunk, if it is replayed `later_ns` later."""
         times_ns = self.target.times_ns + later_ns
         first = max(0, int(np.searchsorted(times_ns, now_ns)) - 1)
         last = max(first + 1, int(np.searchsorted(times_ns, now_ns + _HORIZON_NS)))
@@ -102,10 +102,10 @@ class RecordedMotion:
         )
 
     def deviation(self, executed: PoseTrack, later_ns: int) -> Deviation:
-        """Return how far an executed path is from the recorded one, `later_ns` before it.
+        """Compare an executed path with the recorded one, which is `later_ns` earlier.
 
         Raises:
-            ValueError: If nothing was executed while the episode was done again.
+            ValueError: If no pose was measured during the replay.
         """
         within = (executed.times_ns >= self.start_ns + later_ns) & (
             executed.times_ns <= self.end_ns + later_ns
@@ -133,7 +133,7 @@ class RecordedMotion:
         )
 
     def _off_path_mm(self, executed: PoseTrack, i: int, later_ns: int) -> float:
-        """Return how far an executed position is from the recorded path around its time."""
+        """Return the distance of an executed position from the recorded path around its time."""
         at_ns = int(executed.times_ns[i]) - later_ns
         bounds_ns = (at_ns - _AROUND_NS, at_ns + _AROUND_NS)
         first, last = np.searchsorted(self.tool.times_ns, bounds_ns).tolist()
@@ -147,15 +147,15 @@ class RecordedMotion:
 
 
 def read_motion(folder: Path, frame: str) -> RecordedMotion:
-    """Return the motion of a recorded episode.
+    """Read the motion of a recorded episode.
 
     Args:
-        folder: Of the episode.
-        frame: That the poses must be in.
+        folder: The episode's folder.
+        frame: The frame in which the poses must be given.
 
     Raises:
         ValueError: If the folder is no episode, or lacks commanded or measured poses.
-        MessageError: If a message can't be read, or is of another frame.
+        MessageError: If a message can't be read, or is given in another frame.
     """
     poses: dict[str, list[tuple[int, Pose]]] = {"/target_pose": [], "/tool_pose": []}
     closures: list[tuple[int, float]] = []
@@ -178,10 +178,10 @@ def read_motion(folder: Path, frame: str) -> RecordedMotion:
 
 
 def approach(start: Pose, end: Pose, gripper: float, now_ns: int) -> Chunk:
-    """Return a straight, slow way from `start` to `end` that begins now and ends at rest."""
+    """Return a slow straight-line chunk from `start` to `end` that starts now and ends at rest."""
     gap_m = float(np.linalg.norm(end.position - start.position))
     gap_rad = float(np.linalg.norm(rotation_between(start.quaternion, end.quaternion)))
-    # a cosine's fastest moment is pi/2 times its mean speed
+    # a cosine profile's peak speed is pi/2 times its mean
     seconds = max(0.5, np.pi / 2 * gap_m / _APPROACH_M_S, np.pi / 2 * gap_rad / _APPROACH_RAD_S)
     shares = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, _APPROACH_STEPS))
     times_s = np.linspace(0.0, seconds, _APPROACH_STEPS)
@@ -195,7 +195,7 @@ def approach(start: Pose, end: Pose, gripper: float, now_ns: int) -> Chunk:
 
 
 def _track(stamped: list[tuple[int, Pose]], step_ns: int) -> PoseTrack:
-    """Return poses in the order of their stamps, at least `step_ns` apart."""
+    """Return poses sorted by stamp, at least `step_ns` apart."""
     kept: list[tuple[int, Pose]] = []
     for stamp_ns, pose in sorted(stamped, key=lambda item: item[0]):
         if not kept or stamp_ns - kept[-1][0] >= step_ns:

@@ -1,4 +1,4 @@
-"""Completes episodes whose recording was cut off: what is whole becomes a finished episode."""
+"""Completes episodes whose recording was cut off: the intact part becomes a finished episode."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ _UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Recovery:
-    """What became of one episode.
+    """The outcome of recovering one episode.
 
     Attributes:
-        folder: Of the episode.
-        outcome: `whole` needed nothing, `recovered` is finished now, `empty` held no whole second,
-            `busy` is still being recorded and `foreign` is a bag of another program: these are as
-            they were.
-        seconds: Between the first and the last message of what is kept, in [s].
-        messages: How many are kept.
+        folder: The episode's folder.
+        outcome: `whole`: needed nothing; `recovered`: finished now; `empty`: no readable message;
+            `busy`: still being recorded; `foreign`: a bag of another program. All but `recovered`
+            are left unchanged.
+        seconds: Time between the first and the last recovered message, in [s].
+        messages: Number of recovered messages.
     """
 
     folder: Path
@@ -52,10 +52,10 @@ class Recovery:
 
 
 def find_episodes(folder: Path) -> list[Path]:
-    """Return the episodes, finished or not, in a folder and behind links, or itself if it is one.
+    """Return all episodes under a folder, finished or not, including the folder itself.
 
-    Hidden folders are where others are at work. One that can't be looked into may be an episode:
-    `recover` says why it is none.
+    Symbolic links are followed. Hidden folders are skipped: other processes work there. A folder
+    that can't be read may be an episode: `recover` reports why it can't.
 
     Raises:
         ValueError: If there is none.
@@ -69,7 +69,7 @@ def find_episodes(folder: Path) -> list[Path]:
 
     for place, inside, files in os.walk(folder, onerror=take_closed, followlinks=True):
         real = os.path.realpath(place)
-        again = real in seen  # links may lead in a circle
+        again = real in seen  # links may form a cycle
         seen.add(real)
         inside[:] = [] if again else sorted(name for name in inside if not name.startswith("."))
         if not again and any(name.endswith(".mcap") for name in files):
@@ -80,14 +80,14 @@ def find_episodes(folder: Path) -> list[Path]:
 
 
 def recover(folder: Path) -> Recovery:
-    """Complete one episode, if it is not.
+    """Complete one episode if it is unfinished.
 
-    The readable part is written anew, beside what there is, and takes its place when it is safe on
-    disk. Whatever interrupts this, calling it again completes it.
+    The readable part is copied to a new file, which replaces the old one once it is safe on disk.
+    After an interruption at any point, calling this again completes the episode.
 
     Raises:
         ValueError: If the folder is no episode.
-        DeviceError: If the disk does not take the copy; the episode is then as it was.
+        DeviceError: If the disk refuses the copy; the episode is then unchanged.
         OSError: If the episode can't be read.
     """
     file = mcap_file(folder)
@@ -110,7 +110,7 @@ def recover(folder: Path) -> Recovery:
         info = info or _unknown_info(min(stamps_ns))
         info = dataclasses.replace(
             info,
-            # What was judged had its end.
+            # A verdict is valid only if the file is complete.
             verdict=info.verdict if ends_whole(file) else "unknown",
             reasons=(*info.reasons, f"recovered, {seconds:.1f} s"),
         )
@@ -119,7 +119,7 @@ def recover(folder: Path) -> Recovery:
 
 
 def _is_whole(folder: Path, file: Path) -> bool:
-    """Tell whether an episode is finished, and its metadata say what they must."""
+    """Return whether an episode is finished and its metadata are valid."""
     if os.path.lexists(folder / UNFINISHED) or not ends_whole(file):
         return False
     try:
@@ -130,7 +130,7 @@ def _is_whole(folder: Path, file: Path) -> bool:
 
 
 def _is_of_another(folder: Path) -> bool:
-    """Tell whether a bag is whole in its own way: another program's, which is left as it is."""
+    """Return whether this is another program's finished bag, which is left unchanged."""
     try:
         return read_count(folder) >= 0 and not os.path.lexists(folder / UNFINISHED)
     except ValueError:
@@ -139,7 +139,7 @@ def _is_of_another(folder: Path) -> bool:
 
 @contextmanager
 def _unless_locked(path: Path) -> Iterator[bool]:
-    """Yield whether nobody writes this file; nobody else recovers it in the meantime."""
+    """Lock a file against other recoveries; yield False if a process is still using it."""
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -150,8 +150,8 @@ def _unless_locked(path: Path) -> Iterator[bool]:
 
 
 def _known_info(folder: Path, scan: McapScan) -> EpisodeInfo | None:
-    """Return what is known of an episode from wherever it still stands."""
-    with suppress(ValueError):  # what a power cut damaged is no YAML, or not all of it
+    """Return an episode's info from its YAML file, or else from the copy in the MCAP file."""
+    with suppress(ValueError):  # a power cut may have damaged or truncated the YAML
         return read_info(folder)
     with suppress(ValueError), refusing(ValueError, str(scan.path)):
         text = scan.metadata["rosbag2"]["serialized_metadata"]
@@ -170,13 +170,13 @@ def _unknown_info(first_ns: int) -> EpisodeInfo:
 
 
 def _rewrite(folder: Path, file: Path, topics: tuple[Topic, ...], info: EpisodeInfo) -> None:
-    """Replace the file by a whole one, then `unfinished.yaml` by `metadata.yaml`."""
+    """Replace the file by a complete one, then `unfinished.yaml` by `metadata.yaml`."""
     workshop = folder / _WORKSHOP
     try:
         with disk_errors(folder):
             shutil.rmtree(workshop, ignore_errors=True)
             workshop.mkdir()
-        # The same name as the file, for the metadata name it.
+        # The metadata contain the file's name, so it must stay the same.
         writer = BagWriter(workshop / file.stem, topics, info)
         for chunk in McapScan(file).chunks(as_arrived=True):
             for message in chunk:

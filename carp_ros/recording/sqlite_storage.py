@@ -1,4 +1,4 @@
-"""Reads the SQLite files of `ros2 bag record`, without ROS and without writing beside them."""
+"""Reads the SQLite files of `ros2 bag record` without ROS and without creating journal files."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def sqlite_chunks(path: Path) -> Iterator[list[Message]]:
     """Yield a file's messages in lists, in the order in which they were written.
 
     Args:
-        path: Of the file; one that was packed as a whole is unpacked into a temporary folder.
+        path: The file; if compressed as a whole, it is decompressed into a temporary folder.
 
     Raises:
         ValueError: If the path is no file.
-        MessageError: If it is damaged, or no file of `ros2 bag record`, or there is no room to
-            unpack it.
+        MessageError: If it is damaged, no file of `ros2 bag record`, or there is no space to
+            decompress it.
     """
-    if not path.is_file():  # opening a pipe would wait for ever
+    if not path.is_file():  # opening a pipe would block forever
         raise ValueError(f"{path} is no file; expected an SQLite file")
     with refusing(MessageError, str(path)), _unpacked(path) as plain:
-        # immutable: no lock, no journal, and nothing is written beside the file
+        # immutable: no lock, no journal, no files created next to it
         address = f"file:{quote(str(plain))}?mode=ro&immutable=1"
         with closing(sqlite3.connect(address, uri=True)) as database:
             topics = dict(database.execute("SELECT id, name FROM topics"))
@@ -43,7 +43,7 @@ def sqlite_chunks(path: Path) -> Iterator[list[Message]]:
 
 
 def _message(topics: dict[int, str], topic: object, stamp_ns: object, cdr: object) -> Message:
-    """Return a message from a row, whose values SQLite lets be of any type."""
+    """Return a message from a row after checking its types, which SQLite does not enforce."""
     name = topics.get(topic) if isinstance(topic, int) else None
     if not (isinstance(name, str) and isinstance(stamp_ns, int) and isinstance(cdr, bytes)):
         raise MessageError(
@@ -55,7 +55,7 @@ def _message(topics: dict[int, str], topic: object, stamp_ns: object, cdr: objec
 
 @contextmanager
 def _unpacked(path: Path) -> Iterator[Path]:
-    """Give a file that is not packed."""
+    """Yield the path of the uncompressed file."""
     if path.suffix != PACKED:
         yield path
         return

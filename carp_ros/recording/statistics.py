@@ -1,7 +1,7 @@
-"""What normalisation needs to know of a dataset's numbers and images, in LeRobot's form.
+"""Statistics of a dataset's numbers and images for normalisation, in LeRobot's form.
 
-Of an episode all is exact. Of several, quantiles are the mean of the episodes', weighted by their
-frames, as LeRobot's are.
+For one episode, all are exact. For several, quantiles are the episodes' quantiles averaged with the
+frame counts as weights, as in LeRobot.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Statistics = dict[str, npt.NDArray[Any]]
-"""Of one feature: `min`, `max`, `mean`, `std`, `count` (1,), and the quantiles below."""
+"""One feature's `min`, `max`, `mean`, `std`, `count` of shape (1,), and the quantiles below."""
 
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 
@@ -35,7 +35,7 @@ def column_statistics(column: npt.NDArray[Any]) -> Statistics:
 
 
 class ImageStatistics:
-    """Counts the pixels of images, level by level and channel by channel."""
+    """Accumulates a histogram of the images' pixels per channel."""
 
     def __init__(self) -> None:
         self._counts = np.zeros((3, _LEVELS), np.int64)
@@ -48,9 +48,9 @@ class ImageStatistics:
         self._images += 1
 
     def statistics(self) -> Statistics:
-        """Return the statistics of the levels on a scale of 0 to 1, each of shape (3, 1, 1).
+        """Return the statistics of the pixel levels scaled to 0 to 1, each of shape (3, 1, 1).
 
-        `count` is of images, not pixels.
+        `count` counts images, not pixels.
         """
         levels = np.arange(_LEVELS) / (_LEVELS - 1)
         shares = self._counts / self._counts.sum(axis=1, keepdims=True)
@@ -63,7 +63,7 @@ class ImageStatistics:
             "max": levels[_LEVELS - 1 - present[:, ::-1].argmax(axis=1)],
             "mean": mean,
             "std": np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0.0)),
-            # the smallest level that so many pixels do not exceed
+            # the smallest level that this share of the pixels does not exceed
             **{
                 name: levels[(reached < share * pixels).sum(axis=1)]
                 for name, share in QUANTILES.items()

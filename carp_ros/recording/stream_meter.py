@@ -1,4 +1,4 @@
-"""Whether a stream of stamped messages is what it should be: rate, gaps, order."""
+"""Measures a stream of stamped messages: rate, gaps, order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class StreamMeter:
     """Counts the messages of one stream.
 
     Args:
-        rate_hz: How many a second there should be.
+        rate_hz: The expected number of messages per second.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -17,7 +17,7 @@ class StreamMeter:
         self.reset()
 
     def reset(self) -> None:
-        """Begin to count anew; the next message is the first."""
+        """Restart counting; the next message counts as the first."""
         self._first_ns: int | None = None
         self._last_ns = 0
         self.received = 0
@@ -25,7 +25,7 @@ class StreamMeter:
         self.largest_gap_ns = 0
 
     def add(self, stamp_ns: int) -> None:
-        """Take note of a message with this stamp."""
+        """Count a message with this stamp."""
         self.received += 1
         if self._first_ns is None:
             self._first_ns = self._last_ns = stamp_ns
@@ -38,11 +38,11 @@ class StreamMeter:
 
     @property
     def span_ns(self) -> int:
-        """From the first stamp to the newest."""
+        """Time from the first stamp to the newest, in [ns]."""
         return 0 if self._first_ns is None else self._last_ns - self._first_ns
 
     def expected(self, now_ns: int) -> int:
-        """Return how many there should have been by `now_ns`, one still under way not counted."""
+        """Return the number expected by `now_ns`, not counting one that may still be in transit."""
         if self._first_ns is None:
             return 0
         until_newest = round((self._last_ns - self._first_ns) / self._period_ns) + 1
@@ -50,6 +50,6 @@ class StreamMeter:
         return until_newest + max(0, silent - 1)
 
     def share(self, now_ns: int) -> float:
-        """Return received to expected by `now_ns`; 0 before the first message."""
+        """Return the ratio of received to expected messages by `now_ns`; 0 before the first."""
         expected = self.expected(now_ns)
         return self.received / expected if expected else 0.0

@@ -1,4 +1,4 @@
-"""The quality of stamped streams: whether they came as promised, and together."""
+"""The quality of stamped streams: rate, gaps, clock, frozen cameras, skew between cameras."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from carp_ros.recording.stream_meter import StreamMeter
 
 
 class StreamQuality:
-    """One stream: rate, gaps, order, and whether its stamps are of the clock.
+    """Judges one stream's rate, gaps and order, and whether its stamps follow the clock.
 
     Args:
-        name: For the reasons.
-        rate_hz: What is promised.
-        thresholds: From where on it is wrong.
+        name: The stream's name in the findings.
+        rate_hz: The expected rate.
+        thresholds: When a fault counts.
     """
 
     def __init__(self, name: str, rate_hz: float, thresholds: Thresholds) -> None:
@@ -28,7 +28,7 @@ class StreamQuality:
         self.stamps_ns: list[int] = []
 
     def take(self, stamp_ns: int, received_ns: int) -> None:
-        """Take note of a message with this stamp that arrived at `received_ns`."""
+        """Add a message with this stamp, which arrived at `received_ns`."""
         if not self._meter.received:
             self._first_received_ns = received_ns
         self._last_received_ns = received_ns
@@ -40,16 +40,16 @@ class StreamQuality:
 
     @property
     def received(self) -> int:
-        """How many messages came."""
+        """Number of messages received."""
         return self._meter.received
 
     @property
     def expected(self) -> int:
-        """How many should have come between the first and the last."""
+        """Number of messages expected between the first and the last."""
         return self._meter.expected(self.stamps_ns[-1]) if self.stamps_ns else 0
 
     def findings(self, began_ns: int, now_ns: int) -> Iterator[Finding]:
-        """Yield what is wrong with the stream, of an episode from `began_ns` to `now_ns`."""
+        """Yield the stream's faults in an episode from `began_ns` to `now_ns`."""
         if not self.stamps_ns:
             yield Finding("red", f"{self._name}: no message arrived")
             return
@@ -99,19 +99,19 @@ class StreamQuality:
         received_ns = self._last_received_ns - self._first_received_ns
         drift_ns = abs(self._meter.span_ns - received_ns)
         if drift_ns > max(limits.drift_s * 1e9, limits.drift * received_ns):
-            # received in an instant: nothing to divide by, and no clock either
+            # all received at the same instant: avoid division by zero
             ratio = self._meter.span_ns / max(received_ns, 1)
             yield Finding("red", f"{self._name}: its stamps run {ratio:.2f} times real time")
 
 
 class FrozenPicture:
-    """Whether a camera shows the same picture again and again while the tool moves.
+    """Detects a camera that repeats the same image while the tool moves.
 
-    A simulated camera without noise does so rightly while everything stands still.
+    While everything stands still, equal images are correct: a simulated camera has no noise.
 
     Args:
-        name: Of the camera, for the reason.
-        thresholds: From where on it is wrong.
+        name: The camera's name in the finding.
+        thresholds: When a frozen image counts.
     """
 
     def __init__(self, name: str, thresholds: Thresholds) -> None:
@@ -123,12 +123,12 @@ class FrozenPicture:
         self._longest_ns = 0
 
     def take(self, stamp_ns: int, fingerprint: int, motions: int) -> None:
-        """Take note of a picture.
+        """Add an image.
 
         Args:
             stamp_ns: When it was captured.
-            fingerprint: Equal for equal pictures alone.
-            motions: How many motions the tool made so far.
+            fingerprint: Equal only for equal images.
+            motions: Number of motions of the tool so far.
         """
         if fingerprint != self._fingerprint:
             self._fingerprint, self._since_ns = fingerprint, stamp_ns
@@ -137,7 +137,7 @@ class FrozenPicture:
             self._longest_ns = max(self._longest_ns, stamp_ns - self._since_ns)
 
     def findings(self) -> Iterator[Finding]:
-        """Yield how long the picture was frozen, if it was."""
+        """Yield how long the image was frozen, if it was."""
         if self._longest_ns * 1e-9 > self._thresholds.frozen_s:
             yield Finding(
                 "red",
@@ -151,12 +151,12 @@ def skew_findings(
     stamps_ns: tuple[Sequence[int], Sequence[int]],
     thresholds: Thresholds,
 ) -> Iterator[Finding]:
-    """Yield how many pictures of one camera have none of the other near them in time.
+    """Yield the share of one camera's images without a nearby image of the other camera.
 
     Args:
-        names: Of the two cameras.
-        stamps_ns: Rising, of their pictures.
-        thresholds: From where on it is wrong.
+        names: The two cameras' names.
+        stamps_ns: The capture times of their images, rising.
+        thresholds: When skew counts.
     """
     reference, other = stamps_ns
     if not reference or not other:
@@ -174,6 +174,6 @@ def skew_findings(
 
 
 def _distance(stamp_ns: int, others_ns: Sequence[int]) -> int:
-    """Return the time to the nearest of rising stamps."""
+    """Return the time in [ns] to the nearest of `others_ns`, which must rise."""
     after = bisect_left(others_ns, stamp_ns)
     return min(abs(stamp_ns - other_ns) for other_ns in others_ns[max(after - 1, 0) : after + 1])

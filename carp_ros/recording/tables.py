@@ -1,4 +1,4 @@
-"""Columns to Parquet and back, as LeRobot's readers expect them."""
+"""Writes and reads Parquet files as LeRobot's readers expect them."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from carp_ros.files.whole_file import whole_file
 from carp_ros.refusal import refusing
 
 _MOST_BYTES = 500_000_000
-_ROWS_AT_ONCE = 64  # each perhaps with an image
-_MOST_VALUES = 50_000_000  # a file of ours, of 1000 s at 30 Hz, has 2 million
+_ROWS_AT_ONCE = 64  # a row may hold an image
+_MOST_VALUES = 50_000_000  # one of our files, 1000 s at 30 Hz, has 2 million
 
 Columns = dict[str, npt.NDArray[Any]]
-"""By name, of shape (N, D)."""
+"""Columns by name, each of shape (N, D)."""
 
 
 def write_columns(path: Path, columns: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write columns of shape (N, D); those with D of 1 as plain numbers."""
+    """Write columns of shape (N, D); with D = 1, as plain numbers."""
     arrays = {name: _arrow(column) for name, column in columns.items()}
     write_table(path, pa.table(arrays))
 
 
 def read_columns(path: Path, names: Sequence[str] | None = None) -> Columns:
-    """Return what `write_columns` wrote, or another program.
+    """Read columns that `write_columns` or another program wrote.
 
     Args:
-        path: Of the file.
-        names: Of the columns that are wanted; None for all.
+        path: The file.
+        names: The columns to read; None for all.
 
     Raises:
-        ValueError: If it is no table of numbers without gaps, or lacks one of the columns.
+        ValueError: If it is not a table of numbers without gaps, or lacks one of the columns.
     """
     with refusing(ValueError, str(path)):
         table = read_table(path, names)
@@ -47,10 +47,10 @@ def read_columns(path: Path, names: Sequence[str] | None = None) -> Columns:
 
 
 def iterate_columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the values of some columns, row by row, few rows in memory at a time.
+    """Yield the values of some columns row by row, with few rows in memory at a time.
 
     Raises:
-        ValueError: If the file is no table that has them.
+        ValueError: If the file is not a table with these columns.
     """
     with refusing(ValueError, str(path)):
         file = _opened(path, names)
@@ -62,9 +62,9 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], types: Mapping[str
     """Write rows.
 
     Args:
-        path: Of the file.
-        rows: At least one, all with the same keys.
-        types: Arrow types of those columns that may be all None.
+        path: The file.
+        rows: At least one row, all with the same keys.
+        types: Arrow types of the columns whose values may all be None.
     """
     table = pa.table(
         {name: pa.array([row[name] for row in rows], type=types.get(name)) for name in rows[0]}
@@ -73,24 +73,24 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], types: Mapping[str
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return what `write_rows` wrote.
+    """Read rows that `write_rows` wrote.
 
     Raises:
-        ValueError: If it is no table.
+        ValueError: If it is not a table.
     """
     with refusing(ValueError, str(path)):
         return read_table(path).to_pylist()
 
 
 def read_table(path: Path, names: Sequence[str] | None = None) -> pa.Table:
-    """Return a table, if the file is one and what it unfolds to is of a reasonable size.
+    """Read a table after checking that its decompressed size is reasonable.
 
     Args:
-        path: Of the file.
-        names: Of the columns that are wanted; None for all.
+        path: The file.
+        names: The columns to read; None for all.
 
     Raises:
-        ValueError: If it is not, or lacks one of the columns.
+        ValueError: If it is not a table, is too large, or lacks one of the columns.
     """
     with refusing(ValueError, str(path)):
         file = _opened(path, names)
@@ -118,12 +118,12 @@ def _opened(path: Path, wanted: Sequence[str] | None) -> pq.ParquetFile:
 
 
 def _is_of(path: str, names: Sequence[str] | None) -> bool:
-    """Return whether a leaf of the schema belongs to one of some columns, or to any of all."""
+    """Return whether a leaf of the schema belongs to one of the named columns; None means all."""
     return names is None or any(path == name or path.startswith(f"{name}.") for name in names)
 
 
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:
-    """Write the tasks by number, with the task's words as the index that pandas reads them by."""
+    """Write the tasks by number, with the tasks' words as the pandas index."""
     table = pa.table({"task_index": pa.array(range(len(tasks)), pa.int64()), "task": list(tasks)})
     kinds = {"task_index": "int64", "task": "unicode"}
     columns = [
@@ -146,7 +146,7 @@ def write_tasks(path: Path, tasks: Sequence[str]) -> None:
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a table, whole or not at all."""
+    """Write a table atomically."""
     with whole_file(path) as draft:
         pq.write_table(table, draft, compression="snappy")
 
@@ -172,7 +172,7 @@ def _numpy(name: str, column: pa.ChunkedArray) -> npt.NDArray[Any]:
 
 
 def _of_one_size(name: str, array: Any) -> pa.FixedSizeListArray:
-    """Return lists as rows, which they are if they are of one length."""
+    """Convert lists of equal length to fixed-size rows."""
     sizes = np.unique(np.diff(array.offsets.to_numpy()))
     if len(sizes) != 1 or not sizes[0]:
         raise ValueError(

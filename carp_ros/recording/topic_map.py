@@ -1,6 +1,6 @@
-"""What the streams of a demonstration are called in bags that another program recorded.
+"""The topic map: which topics of another program's bags hold a demonstration's streams.
 
-A small YAML file that a person writes once for a lab's recordings; doc/dataset.md has one.
+A small YAML file, written once for a lab's recordings; doc/dataset.md has an example.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ Words = Annotated[
     str, Matching(r"[^\x00-\x1f\x7f]{1,300}", "one line of at most 300 characters, not empty")
 ]
 _JointNames = Annotated[tuple[Words, ...], Sized(1, 64)]
-_Seconds = Annotated[float, Between(0.0, 0.4)]  # conversion awaits late messages for 0.5 s
+_Seconds = Annotated[float, Between(0.0, 0.4)]  # conversion waits 0.5 s for late messages
 _Position = Annotated[float, Between(-1e6, 1e6)]
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one frame lies in another: in [m], and a quaternion xyzw."""
+    """The pose of one frame in another: position in [m], quaternion xyzw."""
 
     position_m: Annotated[Vector3, Between(-10.0, 10.0)] = (0.0, 0.0, 0.0)
     quaternion: Annotated[Quaternion, Unit()] = (0.0, 0.0, 0.0, 1.0)
 
     @property
     def pose(self) -> Pose:
-        """The same as a pose, its quaternion of length 1 to the last digit."""
+        """The placement as a pose with an exactly normalised quaternion."""
         quaternion = np.array(self.quaternion)
         return Pose(np.array(self.position_m), quaternion / np.linalg.norm(quaternion))
 
 
 @dataclass(frozen=True)
 class Joints:
-    """Measured joints: `sensor_msgs/JointState`, in any order and among others.
+    """Measured joints: `sensor_msgs/JointState`, in any order, with other joints among them.
 
     Attributes:
-        topic: Its name.
-        names: What the bag calls the arm's joints, from the base; None: as the robot's are called.
+        topic: The topic's name.
+        names: The arm's joints as named in the bag, from the base; None: the robot's own names.
     """
 
     topic: TopicName = "/joint_states"
@@ -66,10 +66,10 @@ class PoseTopic:
 
     Attributes:
         source: `topic`.
-        topic: Its name.
+        topic: The topic's name.
         frame: The frame_id of its messages; empty: the robot's base frame.
-        base_from_frame: Where that frame lies in the robot's base frame, if it is another.
-        tool: Where the tool centre point lies in the frame whose pose it is, if it is another.
+        base_from_frame: That frame's pose in the robot's base frame, if it is another frame.
+        tool: The tool centre point's pose in the frame that the topic reports, if it is another.
     """
 
     source: Literal["topic"]
@@ -81,13 +81,13 @@ class PoseTopic:
 
 @dataclass(frozen=True)
 class PoseFromJoints:
-    """Poses that follow from joints, by the robot's forward kinematics.
+    """Poses computed from joints by the robot's forward kinematics.
 
     Attributes:
         source: `joints`.
-        tool: Where the tool centre point lies on the robot's flange.
-        topic: A `JointState`; None: that of `joint_states`.
-        names: As of `joint_states`; None: the same.
+        tool: The tool centre point's pose in the robot's flange frame.
+        topic: A `JointState` topic; None: the one of `joint_states`.
+        names: The arm's joints as named there; None: as in `joint_states`.
     """
 
     source: Literal["joints"]
@@ -98,11 +98,11 @@ class PoseFromJoints:
 
 @dataclass(frozen=True)
 class Measured:
-    """Commands that nobody recorded: what was measured a little later stands for them.
+    """Substitutes commands that were not recorded with values measured slightly later.
 
     Attributes:
         source: `measured`.
-        after_s: How much later: about the time by which the arm lags behind its commands.
+        after_s: How much later: about the arm's lag behind its commands.
     """
 
     source: Literal["measured"]
@@ -111,13 +111,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class GripperJoint:
-    """A gripper that is a joint of a `JointState`.
+    """A gripper reported as a joint of a `JointState`.
 
     Attributes:
         source: `joint`.
-        joint: Its name.
+        joint: The joint's name.
         open, closed: Its positions when open and when closed.
-        topic: Of the messages; None: that of `joint_states`.
+        topic: The messages' topic; None: the one of `joint_states`.
     """
 
     source: Literal["joint"]
@@ -129,15 +129,15 @@ class GripperJoint:
 
 @dataclass(frozen=True)
 class GripperNumber:
-    """A gripper that is a number: `Float64`, `Float32` or `Bool` of `std_msgs`.
+    """A gripper reported as a number: `Float64`, `Float32` or `Bool` of `std_msgs`.
 
     Attributes:
         source: `number`.
-        topic: Its name.
+        topic: The topic's name.
         open, closed: The numbers when open and when closed.
-        hold: Whether a number counts until the next one comes, as where only changes are sent.
-            Without it, 0.2 s without one are a hole. Before the first, a command is what was
-            measured.
+        hold: Whether a number stays valid until the next one, for topics that only publish
+            changes. Otherwise, 0.2 s without a message is a gap. Before the first message, the
+            measured closure stands in for a command.
     """
 
     source: Literal["number"]
@@ -149,13 +149,13 @@ class GripperNumber:
 
 @dataclass(frozen=True)
 class Labels:
-    """What people know of an episode; None of one bag is what the map says of all.
+    """Labels of one bag; None takes the map's value for all bags.
 
     Attributes:
         task: Short name, such as cup.
-        instruction: The task in words, for policies that read them.
+        instruction: The task in words, for language-conditioned policies.
         operator: Who demonstrated.
-        success: Whether the task was done.
+        success: Whether the task succeeded.
     """
 
     task: Words | None = None
@@ -166,22 +166,22 @@ class Labels:
 
 @dataclass(frozen=True)
 class TopicMap:
-    """What a lab's bags call what a demonstration is made of.
+    """Maps the topics of a lab's bags to the streams of a demonstration.
 
     Attributes:
-        rig: Name of the rig in the dataset; episodes of one dataset have the same.
-        robot: Which arm it is.
-        instruction, task, operator, success: Of every bag that does not say otherwise, in `bags` or
-            in its own metadata (`ros2 bag record --custom-data success=true`).
-        cameras: By their names in the dataset, the topics of their images, `Image` or
-            `CompressedImage` of `sensor_msgs`. The first is the reference camera, by default.
+        rig: Name of the rig in the dataset; the same for all its episodes.
+        robot: The arm.
+        instruction, task, operator, success: Labels of every bag that has none of its own, in
+            `bags` or in its metadata (`ros2 bag record --custom-data success=true`).
+        cameras: Image topics by the camera's name in the dataset, `Image` or `CompressedImage` of
+            `sensor_msgs`. The first is the reference camera by default.
         joint_states: Measured joints.
         tool_pose: Measured poses of the tool centre point.
-        target_pose: Commanded ones: a dataset's actions.
-        gripper_state, gripper_command: The gripper, measured and commanded.
-        stamps: Whether a message's time is that in its header, or when it was received: for
-            recordings whose headers are of clocks that were never set.
-        bags: What is known of single bags, by their folders' names.
+        target_pose: Commanded poses of the tool centre point: the dataset's actions.
+        gripper_state, gripper_command: The gripper's measured and commanded closure.
+        stamps: Whether a message's time is its header's stamp or its time of receipt; use the
+            latter if the headers were stamped by a clock that was never set.
+        bags: Labels of single bags, by folder name.
     """
 
     rig: RigName
@@ -201,11 +201,11 @@ class TopicMap:
 
     @property
     def fingerprint(self) -> str:
-        """The same for maps that say the same, and only for those."""
+        """A hash of the map's contents."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what does not fit."""
+        """Yield contradictions between the map's values."""
         count = len(self.robot.joint_names)
         for key in ("joint_states", "tool_pose", "target_pose"):
             part = getattr(self, key)
@@ -236,9 +236,9 @@ class TopicMap:
 
 
 def read_topic_map(path: Path) -> TopicMap:
-    """Return what a file says.
+    """Read a topic map.
 
     Raises:
-        ValueError: If it can't be read, or a key or a value is wrong; file and key are named.
+        ValueError: If the file can't be read, or a key or value is wrong; names file and key.
     """
     return read_strictly(TopicMap, load_mapping(path), str(path), {Robot: ROBOTS})

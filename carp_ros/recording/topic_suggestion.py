@@ -1,6 +1,6 @@
-"""A topic map to begin with, guessed from a bag's topics, their types and their first messages.
+"""Suggests a topic map, guessed from a bag's topics, their types and their first messages.
 
-Guesses that a person has to look at say so beside them.
+Guesses that a person must verify are marked as such.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _COMMAND = re.compile("target|command|cmd|goal|desired|reference|leader")
 _GRIPPER = re.compile("grip|finger|hand|robotiq")
 _NO_PHOTO = re.compile("depth|infra|disparity|confidence|mask")
 _NO_NAME = ("image", "raw", "color", "colour", "rgb", "rect", "compressed", "camera")
-_MOST_MESSAGES = 3000  # that are looked at
+_MOST_MESSAGES = 3000  # to inspect
 
 
 @dataclass
 class _Bag:
-    """What is known of a bag's topics.
+    """What was learnt about a bag's topics.
 
     Attributes:
-        types: Of the topics, by name.
-        joints: The names in each topic of joint states.
-        frames: The frame of each topic of poses.
+        types: The topics' types, by name.
+        joints: The joint names in each joint-state topic.
+        frames: The frame_id of each pose topic.
     """
 
     types: dict[str, str]
@@ -51,11 +51,11 @@ class _Bag:
 
 
 def suggest_topics(folder: Path) -> str:
-    """Return the text of a map of a bag's topics.
+    """Return the YAML text of a suggested topic map for a bag.
 
     Raises:
         ValueError: If the folder is no bag, or a file is missing.
-        MessageError: If a file is damaged so that nothing can be read of it.
+        MessageError: If a file is too damaged to be read.
     """
     metadata = read_metadata(folder)
     bag = _looked_at(folder, metadata)
@@ -63,14 +63,14 @@ def suggest_topics(folder: Path) -> str:
     lines = [
         f"# Topics of {printable(str(folder))}:",
         *(f"#   {printable(t.name)}  {printable(t.type)}" for t in metadata.topics),
-        f"# A guess of what they are. Look at what is marked `{_CHECK[2:]}`; doc/dataset.md says"
-        " what may stand here.",
+        f"# A guess of their meaning. Verify lines marked `{_CHECK[2:]}`; doc/dataset.md explains"
+        " the keys.",
         f"rig: {robot.name}_lab",
         f"robot: {robot.name}",
         f"instruction: Say the task in words.  {_CHECK}",
         "task: unknown",
         "operator: unknown",
-        "success: true  # of all these bags; of single ones under `bags`",
+        "success: true  # for all these bags; for single ones, use `bags`",
         "cameras:",
         *_camera_lines(bag),
         "joint_states:",
@@ -95,20 +95,20 @@ def _looked_at(folder: Path, metadata: BagMetadata) -> _Bag:
                 bag.joints[topic] = tuple(dict.fromkeys((*known_names, *said)))
             elif kind in POSES and kind != BARE_POSE and topic not in bag.frames:
                 bag.frames[topic] = decode(kind, cdr).header.frame_id
-        except MessageError:  # converting it will say so
+        except MessageError:  # the conversion will report it
             continue
     return bag
 
 
 def _plain(text: str) -> bool:
-    """Tell whether a text may stand in YAML as it is, and stays a text."""
+    """Return whether a text can be written to YAML unquoted and is read back as text."""
     if not re.fullmatch(r"[A-Za-z_][\w./-]{0,99}", text, re.ASCII):
         return False
     return yaml.safe_load(text) == text
 
 
 def _arm(bag: _Bag) -> tuple[Robot, str, tuple[str, ...]]:
-    """Return the robot whose joints a topic has, the topic, and what it calls them."""
+    """Return the robot whose joints a topic has, the topic, and the joints' names there."""
     for topic, known in bag.joints.items():
         for robot in ROBOTS.values():
             found = [_ending_with(name, known) for name in robot.joint_names]
@@ -119,7 +119,7 @@ def _arm(bag: _Bag) -> tuple[Robot, str, tuple[str, ...]]:
 
 
 def _ending_with(name: str, known: Sequence[str]) -> str | None:
-    """Return the joint of that name, or whose name has a prefix before it."""
+    """Return the joint with that name, or else one whose name ends with it."""
     exact = [other for other in known if other == name]
     return next(iter(exact or [other for other in known if other.endswith(name)]), None)
 
@@ -132,7 +132,7 @@ def _camera_lines(bag: _Bag) -> Iterator[str]:
             continue
         words = [word for word in re.split("[/_]", base.lower()) if word not in ("", *_NO_NAME)]
         name = re.sub("^[^a-z]+", "", "_".join(words))[:50] or "camera"
-        if not _plain(name):  # `on` is no text
+        if not _plain(name):  # YAML reads `on` as a Boolean
             name += "_camera"
         while name in names:
             name += "_2"
@@ -152,7 +152,7 @@ def _pose_lines(bag: _Bag, robot: Robot) -> Iterator[str]:
         yield from _pose_topic_lines(bag, measured[0], robot)
     else:
         yield "  source: joints"
-        yield f"  tool: {{position_m: [0, 0, 0]}}  {_CHECK}: where the TCP lies on the flange, in m"
+        yield f"  tool: {{position_m: [0, 0, 0]}}  {_CHECK}: the TCP on the flange, in m"
     yield "target_pose:"
     if commands:
         yield from _pose_topic_lines(bag, commands[0], robot)
@@ -168,7 +168,7 @@ def _pose_topic_lines(bag: _Bag, topic: str, robot: Robot) -> Iterator[str]:
         yield f"  frame: {frame}"
         yield (
             f"  base_from_frame: {{position_m: [0, 0, 0], quaternion: [0, 0, 0, 1]}}  {_CHECK}:"
-            f" where it lies in {robot.base_frame}"
+            f" its pose in {robot.base_frame}"
         )
 
 

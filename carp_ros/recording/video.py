@@ -1,7 +1,8 @@
-"""Images to MP4 and back, at a constant rate: frame k stands at k / rate seconds, exactly.
+"""Writes images to MP4 and reads them back, at a constant rate: frame k is at exactly k / rate s.
 
-H.264, which every player and every GPU decodes. AV1 (SVT-AV1, preset 8, crf 23), tried on rendered
-images of 320x240, gave the same error at half the size, 1.5 kB a frame, for three times the work.
+The codec is H.264, which every player and every GPU decodes. On rendered images of 320x240, AV1
+(SVT-AV1, preset 8, crf 23) gave the same error at half the size, 1.5 kB a frame, for three times
+the work.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ Image = npt.NDArray[np.uint8]
 
 _PIXEL_FORMAT = "yuv420p"
 _ENCODER = "libx264"
-# A group of pictures holds few frames (`g`): training reads frames in any order, and each costs the
-# decoding of its group from the first. Without B frames (`bf`), packets lie in the order of time.
-# The bytes depend on nothing but the images, for a conversion that was killed is made good to the
-# byte: one thread, as episodes are converted side by side anyway, and no macroblock tree
-# (`mbtree`): with it one file in some hundreds had another last macroblock, by what else the heap
-# had held.
+# Groups of pictures are short (`g`): training reads frames in random order, and each read decodes
+# its group from the start. Without B-frames (`bf`), packets are in order of time.
+# The output must depend on the images alone, because a killed conversion is completed byte for
+# byte. Hence one thread (episodes are converted in parallel anyway), and no macroblock tree
+# (`mbtree`): with it, one file in some hundreds differed in its last macroblock, depending on
+# earlier contents of the heap.
 _OPTIONS = {
     "crf": "18",
     "preset": "veryfast",
@@ -45,8 +46,8 @@ class VideoWriter:
     """Writes one MP4 file.
 
     Args:
-        path: Of the file.
-        width_px, height_px: Of every image; even numbers.
+        path: The file.
+        width_px, height_px: Size of every image; even numbers.
         rate_hz: Frames per second.
 
     Raises:
@@ -72,18 +73,18 @@ class VideoWriter:
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Write what is left; only then is the file a video."""
+        """Flush the encoder and finish the file, which is not a valid video before."""
         if self._frames:
             self._container.mux(self._stream.encode(None))
         self._container.close()
 
 
 def join_videos(parts: Sequence[Path], path: Path, rate_hz: int) -> None:
-    """Write videos one after the other into one file, as they are encoded.
+    """Concatenate videos into one file without encoding them again.
 
     Args:
-        parts: Videos of `VideoWriter`, of one size and rate.
-        path: Of the file to write.
+        parts: Videos of `VideoWriter` with the same size and rate.
+        path: The file to write.
         rate_hz: Their rate.
     """
     with av.open(str(path), "w", format="mp4") as joined:
@@ -94,7 +95,7 @@ def join_videos(parts: Sequence[Path], path: Path, rate_hz: int) -> None:
                 source = container.streams.video[0]
                 stream = stream or joined.add_stream_from_template(source, opaque=True)
                 for packet in container.demux(source):
-                    if packet.size == 0:  # the demuxer's word for the end
+                    if packet.size == 0:  # marks the end of the stream
                         continue
                     packet.stream = stream
                     packet.time_base = Fraction(1, rate_hz)
@@ -134,10 +135,10 @@ def read_frame(path: Path, index: int) -> Image:
 
 
 def check_video(path: Path, frames: int, size_px: tuple[int, int], rate_hz: int) -> None:
-    """Refuse a video that has not so many images of this size, one a period; decodes none.
+    """Check a video's number of images, their size and their spacing, without decoding them.
 
     Raises:
-        ValueError: If it has not, or is no video.
+        ValueError: If one of them is wrong, or it is no video.
     """
     with _opened(path) as container:
         stream = container.streams.video[0]
@@ -157,10 +158,10 @@ def check_video(path: Path, frames: int, size_px: tuple[int, int], rate_hz: int)
 
 
 def check_segment(segment: Segment, length: int, fps: float) -> None:
-    """Refuse a video that lacks an episode's images; decodes none.
+    """Check that a video has all images of an episode, without decoding them.
 
     Raises:
-        ValueError: If it does, or is no video.
+        ValueError: If images are missing, or it is no video.
     """
     with _opened(segment.path) as container:
         stream = container.streams.video[0]
@@ -182,8 +183,8 @@ def read_segment(segment: Segment, length: int, fps: float) -> Iterator[Image]:
     """Yield an episode's images, each the one nearest to its frame's time.
 
     Args:
-        segment: Where they are.
-        length: How many, one each period.
+        segment: The episode's part of the video.
+        length: The number of images, one per period.
         fps: Frames per second.
 
     Raises:
@@ -211,9 +212,9 @@ def read_segment(segment: Segment, length: int, fps: float) -> Iterator[Image]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Give a video; what goes wrong with it is refused in its name."""
+    """Open a video; errors in the block are raised as `ValueError` with its path."""
     with refusing(ValueError, str(path)):
-        if not path.is_file():  # opening a pipe would wait for ever
+        if not path.is_file():  # opening a pipe would block forever
             raise ValueError("is no file; expected a video: convert or copy the dataset anew")
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -222,7 +223,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def video_info(path: Path) -> dict[str, str | int | bool]:
-    """Return what `info.json` says about a video."""
+    """Return a video's entry in `info.json`."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.average_rate is not None

@@ -1,4 +1,4 @@
-"""Where the images of an episode are in a file that may hold those of several."""
+"""The part of a video file that holds one episode; a file may hold several."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Segment:
     """An episode's part of a video.
 
     Attributes:
-        path: Of the file.
-        start_s: Where in it the episode's first image stands.
+        path: The video file.
+        start_s: Time of the episode's first image in it, in [s].
     """
 
     path: Path

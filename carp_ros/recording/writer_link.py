@@ -1,4 +1,4 @@
-"""The recorder's end of its writer process: never waits for it, and notices its death."""
+"""The recorder's link to its writer process: never blocks on it, and detects its death."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any
 from carp_ros.processes.ring import make_ring
 from carp_ros.recording.writer_process import COMMAND, ITEM
 
-_COMMANDS_BYTES = 1 << 17  # of the ring are for commands alone: a full one can still be stopped
+_COMMANDS_BYTES = 1 << 17  # of the ring, reserved for commands: a full ring still takes `finish`
 
 
 class WriterLink:
-    """One writer process and the ring to it.
+    """One writer process and the ring buffer that feeds it.
 
     Args:
         rig_path: The rig's file.
-        rig_sha256: Of that file; the process refuses another.
         buffer_bytes: How far the disk may fall behind before messages are lost.
+        rig_sha256: The file's SHA-256; the process rejects a file with another one.
     """
 
     def __init__(self, rig_path: Path, buffer_bytes: int, rig_sha256: str = "") -> None:
@@ -46,30 +46,30 @@ class WriterLink:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process's ID."""
         return self._process.pid
 
     @property
     def backlog_bytes(self) -> int:
-        """How much the process has not taken yet."""
+        """Bytes in the ring that the process has not taken yet."""
         return self._ring.backlog_bytes
 
     def begin_count(self) -> None:
-        """Count losses and the backlog anew, for an episode that begins."""
+        """Reset the counts of losses and backlog at the start of an episode."""
         self.lost = self._told = 0
         self.most_backlog_bytes = 0
 
     def tick(self, now_ns: int) -> None:
-        """Tell the process the time and what was lost meanwhile; it answers how good it all is."""
+        """Send the time and the losses since the last tick; the answer is the quality so far."""
         if self.command(now_ns, "tick", lost=self.lost - self._told):
             self._told = self.lost
 
     def put(self, topic: int, received_ns: int, cdr: bytes) -> bool:
-        """Pass on a message; return False, and count it, if there is no room.
+        """Send a message; if the ring is full, count it as lost and return False.
 
         Args:
-            topic: Its topic's number among the sources.
-            received_ns: When it came, ROS time.
+            topic: Index of its topic among the sources.
+            received_ns: When it was received (ROS time).
             cdr: The serialized message.
         """
         head = ITEM.pack(topic, received_ns)
@@ -80,12 +80,12 @@ class WriterLink:
         return True
 
     def command(self, now_ns: int, do: str, **content: Any) -> bool:
-        """Tell the process what to do after all that was put so far; return False if it is lost."""
+        """Queue a command behind everything sent so far; return False if the ring is full."""
         text = json.dumps({"do": do, **content}).encode()
         return self._ring.put(ITEM.pack(COMMAND, now_ns), text)
 
     def answers(self) -> list[dict[str, Any]]:
-        """Return what the process said since the last call."""
+        """Return the process's answers since the last call."""
         try:
             while chunk := os.read(self._output, 1 << 16):
                 self._text += chunk
@@ -95,7 +95,7 @@ class WriterLink:
         return [json.loads(line) for line in lines]
 
     def death(self) -> str:
-        """Return how the process ended, empty while it runs."""
+        """Return how the process ended; empty while it runs."""
         code = self._process.poll()
         if code is None:
             return ""
@@ -103,22 +103,22 @@ class WriterLink:
         return f"the writer process {ended}"
 
     def stop(self, timeout_s: float) -> bool:
-        """Let the process finish what it was told; return whether it did in time."""
+        """Let the process finish its queue; return whether it did within `timeout_s`."""
         self.command(0, "leave")
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            return False  # it goes on alone, and ends when all is written
+            return False  # it keeps running and ends once everything is written
         return True
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
 
 
 def _be_ordinary() -> None:
-    """Give up the node's precedence: compressing and writing may be late, the arm may not."""
+    """Drop the node's raised priority: compressing and writing may be late, the arm may not."""
     os.setpriority(os.PRIO_PROCESS, 0, 0)

@@ -1,8 +1,8 @@
-"""The recorder's writer as a process of its own: a slow disk delays nobody but this one.
+"""The recorder's writer process: a slow disk delays only this process.
 
-Imports no ROS. Takes from a ring what `recorder_node` put in: commands and messages in the order in
-which they happened. Answers in JSON lines on its standard output. When the node is gone it writes
-what is left in the ring, makes it safe on disk and ends.
+Imports no ROS. Reads commands and messages, in their original order, from a ring that
+`recorder_node` fills, and answers with JSON lines on its standard output. When the node is gone, it
+writes what is left in the ring, flushes it to disk and ends.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from carp_ros.recording.live_episode import LiveEpisode, sources
 from carp_ros.rig import Rig, load_rig
 
 ITEM = struct.Struct("<iq")
-"""Before each message: the number of its topic among `sources`, and when it was received [ns]."""
+"""Precedes each message: index of its topic among `sources`, time of receipt in [ns]."""
 COMMAND = -1
-"""In place of the topic's number: the item is a command, in JSON."""
+"""In place of the topic's index: the item is a command in JSON."""
 
 _FLUSH_EVERY_S = 1.0
 _IDLE_S = 0.01
 
 
 class WriterProcess:
-    """Empties the ring until its node is gone or tells it to leave.
+    """Empties the ring until the node tells it to leave or is gone.
 
     Args:
-        rig: What is recorded.
-        ring: Where commands and messages come from.
+        rig: The rig that is recorded.
+        ring: The source of commands and messages.
     """
 
     def __init__(self, rig: Rig, ring: Ring) -> None:
@@ -55,7 +55,7 @@ class WriterProcess:
         self._leave = False
 
     def run(self) -> None:
-        """Work until told to leave, or left alone."""
+        """Process the ring until told to leave, or until the node is gone."""
         while True:
             alone = _is_alone()
             item = self._ring.take()
@@ -83,7 +83,7 @@ class WriterProcess:
         elif self._episode is not None:
             try:
                 self._episode.write(self._topics[number], self._last_ns, content)
-            except DeviceError as error:  # one odd message is in the episode's verdict instead
+            except DeviceError as error:  # an invalid message only affects the verdict
                 self._fail(self._folder, str(error))
 
     def _obey(self, command: dict[str, Any], folder: Path) -> None:
@@ -146,7 +146,7 @@ class WriterProcess:
         self._flush_at_s = time.monotonic() + _FLUSH_EVERY_S
 
     def _fail(self, folder: Path, reason: str) -> None:
-        """Give an episode up; what was flushed can be recovered."""
+        """Abandon an episode; what was flushed can be recovered."""
         if folder == self._folder:
             self._episode = None
         self._answer("failed", folder, verdict="red", reasons=[reason])
@@ -157,12 +157,12 @@ class WriterProcess:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
         except BrokenPipeError:
-            # the node is gone: nobody listens, and there is still something to write
+            # the node is gone: nobody reads our answers, but the ring must still be written
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _is_alone() -> bool:
-    """Tell whether the node has closed its end of our standard input: it never writes there."""
+    """Return whether the node has closed our standard input, on which it never writes."""
     return bool(select.select([sys.stdin], [], [], 0.0)[0])
 
 
@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--rig-sha256", default="", help="of that file; another is refused")
     parser.add_argument("--ring", type=int, required=True, help="descriptor of the ring's memory")
     arguments = parser.parse_args()
-    # Ctrl-C reaches the whole process group: the node says when to leave
+    # Ctrl-C reaches the whole process group, but the node decides when to leave
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     WriterProcess(load_rig(arguments.rig, arguments.rig_sha256), Ring(arguments.ring)).run()
 

@@ -40,7 +40,7 @@ def test_a_bag_of_another_program_is_told_with_its_topics_and_a_map_to_begin_wit
     write_bag(tmp_path / "bag", NUMBERS)
     assert main(ConvertCommand((tmp_path / "bag",), tmp_path / "set", workers=1)) == 1
     said = capsys.readouterr().out
-    assert f"{tmp_path / 'bag'}: does not say what the episode is, as bags of other" in said
+    assert f"{tmp_path / 'bag'}: lacks an episode's metadata, like other" in said
     assert "#   /grip  std_msgs/msg/Float64\n" in said
     assert "gripper_state:\n  source: number\n  topic: /grip\n" in said
 

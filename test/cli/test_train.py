@@ -64,7 +64,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(dataset, tmp_path, capsys, mo
     monkeypatch.setattr(run_folder.RunFolder, "log", interrupted)
     command = TokenizerCommand(dataset, tmp_path / "run", epochs=2)
     assert verb.main(command) == EXIT_INTERRUPTED
-    assert f"{tmp_path / 'run'} is kept, the same command goes on" in capsys.readouterr().out
+    assert f"{tmp_path / 'run'} is kept, the same command resumes" in capsys.readouterr().out
     monkeypatch.undo()
     assert verb.main(command) == 0
 

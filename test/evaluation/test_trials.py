@@ -91,7 +91,7 @@ def test_a_trial_that_raises_is_lost_alone_and_named(conditions, break_down):
     trials = [trial for trial, _ in run_trials(broken, (3, 4, 5), workers=1, lost=lost.append)]
     assert sorted(trial.seed for trial in trials) == [3, 5]
     assert [(each.job, each.reason) for each in lost] == [(4, "RuntimeError: a joint came loose")]
-    with pytest.raises(DeviceError, match="seed 4 came to nothing: RuntimeError: a joint"):
+    with pytest.raises(DeviceError, match="seed 4 was aborted: RuntimeError: a joint"):
         list(run_trials(broken, (4,), workers=1))
 
 

@@ -171,7 +171,7 @@ SPOILT = {
     "another shape": (column("action", lambda n: n[:, :7]), r"action is float32 of shape"),
     "fewer rows": (table_of_half, "of shape"),
     "rows out of order": (table_in_another_order, "in order"),
-    "a column missing": (table_without("action"), "columns action are too many or missing"),
+    "a column missing": (table_without("action"), "columns action are missing or unexpected"),
     "length": (rows(lambda r: r[1].update(length=5)), "episode 1: dataset_to_index"),
     "no length": (rows(lambda r: r[1].update(length=None)), "episode 1: length is None"),
     "negative file": (rows(lambda r: r[0].update({"data/file_index": -1})), "chunk 0, file -1"),

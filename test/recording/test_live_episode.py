@@ -109,7 +109,7 @@ def test_a_message_that_can_not_be_read_is_written_and_makes_it_red(tmp_path, in
     quality = episode.finish(end_ns)
     assert quality.verdict == "red"
     assert (
-        "/tool_pose: 1 messages are not what the topic promises: pose is in frame 'somewhere';"
+        "/tool_pose: 1 messages are invalid for the topic: pose is in frame 'somewhere';"
         " expected 'base_link'"
     ) in quality.reasons
     assert ("/tool_pose", info.started_ns, elsewhere) in list(read_messages(tmp_path / "a"))
@@ -210,7 +210,7 @@ def test_what_a_dataset_would_refuse_is_red_with_the_reason(
     episode, end_ns = record(tmp_path / "a", info, spoilt, images)
     quality = episode.finish(end_ns)
     assert quality.verdict == "red"
-    pattern = f"^{topic}: 1 messages are not what the topic promises: .*{reason}"
+    pattern = f"^{topic}: 1 messages are invalid for the topic: .*{reason}"
     assert any(re.match(pattern, each) for each in quality.reasons), quality.reasons
 
 

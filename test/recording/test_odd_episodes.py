@@ -164,7 +164,7 @@ def test_no_dataset_is_named_if_none_was_made(make_recording, tmp_path, capsys):
     assert convert_verb.main(ConvertCommand((tmp_path / "bag",), tmp_path / "set", workers=1)) == 1
     printed = capsys.readouterr().out
     assert "refused       1" in printed
-    assert "does not say what the episode is" in " ".join(printed.split())
+    assert "lacks an episode's metadata" in " ".join(printed.split())
     assert "dataset: " not in printed
 
 

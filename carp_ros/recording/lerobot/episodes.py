@@ -1,4 +1,4 @@
-"""Where each episode of a LeRobot dataset lies: v2.1 has a file an episode, v3.0 packs them."""
+"""Locates the episodes of a LeRobot dataset: one file each in v2.1, several per file in v3.0."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MOST_BYTES = 200_000_000
 
 @dataclass(frozen=True)
 class Episode:
-    """Where an episode lies.
+    """An episode's location.
 
     Attributes:
-        index: Its number.
-        length: In frames, as the dataset says.
-        table: File of its numbers.
-        videos: Its part of the videos, by feature.
+        index: The episode's number.
+        length: Its length in frames, as declared by the dataset.
+        table: The file with its numbers.
+        videos: Its segment of each video, by feature.
     """
 
     index: int
@@ -37,15 +37,15 @@ class Episode:
 def read_episodes(
     root: Path, info: LeRobotInfo, videos: Sequence[str]
 ) -> tuple[list[Episode], list[str]]:
-    """Return the episodes in order, and why some of those that are named can't be used.
+    """Return the usable episodes in order, and why the others can't be used.
 
     Args:
         root: The dataset's folder.
-        info: What it says of itself.
-        videos: Features that are videos.
+        info: Its info.json.
+        videos: The features stored as videos.
 
     Raises:
-        ValueError: If nothing says which episodes there are.
+        ValueError: If the list of episodes can't be read.
     """
     rows = _rows_v3(root) if info.is_v3 else _lines(root / "meta" / "episodes.jsonl")
     place = _place_v3 if info.is_v3 else _place_v2
@@ -57,7 +57,7 @@ def read_episodes(
             if episode.index in found:
                 raise ValueError(f"episode_index is {episode.index} twice; expected each once")
             found[episode.index] = episode
-        except Exception as error:  # whatever stands in one row concerns one episode
+        except Exception as error:  # a bad row concerns only its own episode
             name = shortened(repr(row.get("episode_index", f"of row {number}")), 40)
             refused.append(f"episode {name}: {in_words(error)}")
     return [found[index] for index in sorted(found)], refused
@@ -78,7 +78,7 @@ def read_tasks(root: Path, info: LeRobotInfo) -> dict[int, str]:
     tasks = {}
     with refusing(ValueError, str(path)):
         for row in rows:
-            # pandas calls an index that had no name so
+            # pandas' name for an unnamed index
             text = row.get("task", row.get("__index_level_0__"))
             tasks[_whole(row, "task_index")] = " ".join(str(text).split()) if text else ""
     return tasks

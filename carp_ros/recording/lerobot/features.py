@@ -1,4 +1,4 @@
-"""Which features of a LeRobot dataset become a policy's state, action and cameras."""
+"""Selects the features of a LeRobot dataset that become state, action and cameras."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _MOST_PX = 16384
 
 @dataclass(frozen=True)
 class Choice:
-    """Which features to learn from, where the usual names are not it.
+    """The features to learn from, if they are not the usual ones.
 
     Attributes:
-        state: Features whose numbers make up the state, in order; none for `observation.state`.
-        action: Feature of the actions.
-        cameras: Features of the images to look at; none for all.
+        state: Features concatenated to the state, in order; empty for `observation.state`.
+        action: The feature with the actions.
+        cameras: The image features to use; empty for all.
     """
 
     state: tuple[str, ...] = ()
@@ -46,10 +46,10 @@ class Camera:
     """A feature of images.
 
     Attributes:
-        name: Of the camera, as a policy knows it.
+        name: The camera's name for a policy.
         feature: Its name in the dataset.
-        stored: As `video`, or as an `image` in each row.
-        width_px, height_px: Of each.
+        stored: As a `video`, or as an `image` in each row.
+        width_px, height_px: Size of its images.
     """
 
     name: str
@@ -61,13 +61,13 @@ class Camera:
 
 @dataclass(frozen=True)
 class Features:
-    """What of a dataset is learnt from.
+    """The features that are learnt from.
 
     Attributes:
-        state_columns: Whose numbers make up the state, in order.
-        action_column: Of the actions.
-        state, action: What these numbers mean.
-        cameras: To look at, in the dataset's order.
+        state_columns: The columns concatenated to the state, in order.
+        action_column: The column with the actions.
+        state, action: The layouts of their numbers.
+        cameras: The cameras to use, in the dataset's order.
         refused: Why other features are not used, one line each.
     """
 
@@ -80,14 +80,14 @@ class Features:
 
 
 def chosen_features(features: Mapping[str, Mapping[str, Any]], choice: Choice) -> Features:
-    """Return what of a dataset's features is learnt from.
+    """Select the features to learn from.
 
     Args:
-        features: As info.json has them.
-        choice: Of the person who trains.
+        features: The features in info.json.
+        choice: What the user asked for.
 
     Raises:
-        ValueError: If there is no state or no action among them.
+        ValueError: If the state or the action is not among them.
     """
     vectors, pictures, refused = {}, [], []
     for name, feature in features.items():
@@ -98,7 +98,7 @@ def chosen_features(features: Mapping[str, Mapping[str, Any]], choice: Choice) -
                 pictures.append(_camera(name, feature))
             else:
                 vectors[name] = _number_names(name, feature)
-        except Exception as error:  # whatever is said of one feature concerns that one
+        except Exception as error:  # a bad entry concerns only its own feature
             refused.append(f"{shortened(name, 80)}: {in_words(error)}")
     state_columns = choice.state or (STATE,)
     for name in (*state_columns, choice.action):
@@ -131,7 +131,7 @@ def _missing(
 def _wanted(
     pictures: Sequence[Camera], wanted: Sequence[str], refused: list[str]
 ) -> tuple[Camera, ...]:
-    """Return the cameras to look at, each under a name of its own."""
+    """Return the cameras to use, each with a unique name."""
     for name in wanted:
         if name not in [known for camera in pictures for known in (camera.feature, camera.name)]:
             have = ", ".join(camera.feature for camera in pictures) or "none"
@@ -196,7 +196,7 @@ def _number_names(feature: str, said: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _in_place(names: Mapping[str, Any]) -> list[str] | None:
-    """Return names in the order of their places, if that is what they map to."""
+    """Return names sorted by index, if they map to indices; else None."""
     if not all(type(place) is int for place in names.values()):
         return None
     return sorted(names, key=lambda name: names[name])
@@ -207,7 +207,7 @@ def _layout(
     vectors: Mapping[str, tuple[str, ...]],
     features: Mapping[str, Mapping[str, Any]],
 ) -> Layout:
-    """Return what the numbers of some columns mean, as far as their names and units say."""
+    """Return the layout of some columns, as far as their names and units tell."""
     names = tuple(name for column in columns for name in vectors[column])
     if names == TOOL_NAMES:
         return TOOL
@@ -220,7 +220,7 @@ def _layout(
     content = {"kind": "free", "names": list(names), "units": list(units)}
     try:
         return read_strictly(Layout, content, "its names")
-    except ValueError:  # names that can't be shown
+    except ValueError:  # names that can't be printed
         plain = [f"{column}_{i}" for column in columns for i in range(len(vectors[column]))]
         return read_strictly(Layout, {**content, "names": plain}, ", ".join(columns))
 

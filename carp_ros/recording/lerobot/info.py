@@ -1,4 +1,4 @@
-"""`meta/info.json`: what a LeRobot dataset says of itself."""
+"""Reads `meta/info.json`, in which a LeRobot dataset describes itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIELDS = {
     "chunk_index": 0,
     "file_index": 0,
 }
-"""What may stand in braces in a path, with an example of each."""
+"""The placeholders allowed in a path template, with an example of each."""
 
 _Path = Annotated[str, Sized(1, 300)]
 
@@ -33,13 +33,13 @@ class LeRobotInfo:
     """The part of info.json that is needed to read a dataset.
 
     Attributes:
-        codebase_version: Of the format.
+        codebase_version: Version of the format.
         fps: Frames per second.
-        features: What it holds, by name, as it stands there.
-        data_path: Where the tables lie, with names in braces.
-        video_path: Where the videos lie; None without videos.
-        chunks_size: Episodes in a folder, in v2.1.
-        robot_type: Whatever the recording program called the robot.
+        features: The features by name, as declared.
+        data_path: Path template of the tables, with placeholders in braces.
+        video_path: Path template of the videos; None without videos.
+        chunks_size: Episodes per folder, in v2.1.
+        robot_type: The recording program's name for the robot.
     """
 
     codebase_version: Literal["v2.0", "v2.1", "v3.0"]
@@ -57,10 +57,10 @@ class LeRobotInfo:
 
 
 def read_info(root: Path) -> LeRobotInfo:
-    """Return what a dataset says of itself.
+    """Read a dataset's info.json.
 
     Raises:
-        ValueError: If it says none, or nothing that can be read.
+        ValueError: If it is missing or invalid.
     """
     path = root / INFO
     if not path.is_file():
@@ -87,15 +87,15 @@ def read_info(root: Path) -> LeRobotInfo:
 
 
 def inside(root: Path, template: str, fields: Mapping[str, Any]) -> Path:
-    """Return a file of a dataset.
+    """Return the path of a dataset's file.
 
     Args:
         root: The dataset's folder.
-        template: One of info.json's paths.
-        fields: What stands in its braces.
+        template: A path template of info.json.
+        fields: Values for its placeholders.
 
     Raises:
-        ValueError: If that leads out of the dataset.
+        ValueError: If the path leads out of the dataset.
     """
     path = root / template.format(**fields)
     if root.resolve() not in path.resolve().parents:
@@ -104,7 +104,7 @@ def inside(root: Path, template: str, fields: Mapping[str, Any]) -> Path:
 
 
 def _require_path(name: str, template: str) -> None:
-    """Refuse a path that asks for what nobody knows, or for no file inside the dataset."""
+    """Reject a path template with unknown placeholders, or that leads out of the dataset."""
     try:
         filled = template.format(**_FIELDS)
     except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""The tables of a LeRobot dataset: numbers of the frames, each episode checked by itself."""
+"""Reads the frames' numbers from a LeRobot dataset's tables and checks each episode separately."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from carp_ros.recording.lerobot.features import Features
 from carp_ros.recording.tables import Columns, read_columns
 from carp_ros.refusal import in_words, shortened
 
-_OFF_GRID = 0.5  # of a period, that a frame's time may be off its number
+_OFF_GRID = 0.5  # of a period: how far a frame's time may be off the regular grid
 _LARGEST = 1e6
 
 Numbers = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64]]
-"""States (T, S), actions (T, A) and task numbers (T,) of an episode."""
+"""An episode's states (T, S), actions (T, A) and task numbers (T,)."""
 
 
 def read_numbers(
     episodes: Sequence[Episode], features: Features, fps: float, tasks: Mapping[int, str]
 ) -> tuple[dict[int, Numbers], list[str]]:
-    """Return the numbers of each episode that can be used, and why others can't.
+    """Return the numbers of each usable episode, and why the others can't be used.
 
     Args:
-        episodes: In order.
-        features: Which columns are wanted.
+        episodes: The episodes, in order.
+        features: The columns to read.
         fps: Frames per second.
         tasks: Instructions by number.
     """
@@ -40,7 +40,7 @@ def read_numbers(
     for path, ours in _by_table(episodes).items():
         try:
             columns = read_columns(path, tuple(dict.fromkeys((*wanted, *places))))
-        except Exception as error:  # a file that can't be read costs the episodes in it
+        except Exception as error:  # a bad file costs only the episodes in it
             refused += [f"episode {episode.index}: {in_words(error)}" for episode in ours]
             continue
         for episode in ours:
@@ -54,7 +54,7 @@ def read_numbers(
                     _numbers(rows, features.action_column),
                     rows["task_index"][:, 0].astype(np.int64),
                 )
-            except Exception as error:  # nor does one episode cost another
+            except Exception as error:  # a bad episode costs no other one
                 refused.append(f"episode {episode.index}: {in_words(error)}")
     return found, refused
 
@@ -78,7 +78,7 @@ def _rows(columns: Columns, episode: Episode) -> Columns:
 
 
 def _require_frames(rows: Columns, episode: Episode, fps: float) -> None:
-    """Refuse frames that are not one each period: their steps would last another time."""
+    """Reject frames that are not evenly spaced by the period."""
     number = rows["frame_index"][:, 0]
     if (number != np.arange(episode.length)).any():
         raise ValueError(f"frame_index is {_begin(number)}; expected 0 to {episode.length - 1}")
@@ -106,7 +106,7 @@ def _require_tasks(numbers: npt.NDArray[Any], tasks: Mapping[int, str]) -> None:
 
 def _numbers(rows: Columns, name: str) -> npt.NDArray[np.float32]:
     column = rows[name].astype(np.float64)
-    good = np.abs(column) <= _LARGEST  # not, if it is no number
+    good = np.abs(column) <= _LARGEST  # also false for NaN
     if not good.all():
         frame, number = np.argwhere(~good)[0]
         raise ValueError(

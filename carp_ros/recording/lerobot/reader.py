@@ -1,4 +1,4 @@
-"""A LeRobot dataset of another program, as training reads it."""
+"""Reads another program's LeRobot dataset for training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from carp_ros.recording.lerobot.info import INFO, read_info
 from carp_ros.recording.lerobot.numbers import Numbers, read_numbers
 from carp_ros.refusal import in_words, shortened
 
-_FULL_TURN = 6.5  # [rad], a little more than any joint of ours turns
+_FULL_TURN = 6.5  # [rad], slightly beyond any joint limit of our arms
 _FARTHEST_M = 10.0
 _UNIT_WITHIN = 0.01
 
@@ -27,16 +27,16 @@ _UNIT_WITHIN = 0.01
 class LeRobotReader:
     """A dataset in LeRobot's format v2.1 or v3.0; a `Demonstrations`.
 
-    An episode or a feature that can't be used is left out and named in `refused`.
+    Episodes and features that can't be used are left out and listed in `refused`.
 
     Args:
         root: Its folder.
-        choice: Which features to learn from.
-        rig: Name of the rig that it was recorded with; empty for what the dataset calls the robot.
-        looks: Whether the images are wanted, too.
+        choice: The features to learn from.
+        rig: Name of the rig that recorded it; empty for the dataset's own name of the robot.
+        looks: Whether images are needed.
 
     Raises:
-        ValueError: If it is no such dataset, or nothing of it can be used.
+        ValueError: If it is no such dataset, or nothing in it can be used.
     """
 
     def __init__(self, root: Path, choice: Choice, rig: str = "", *, looks: bool = True) -> None:
@@ -66,7 +66,7 @@ class LeRobotReader:
 
     @property
     def contents(self) -> str:
-        """A digest of what the dataset says, and of size and time of its files."""
+        """A digest of info.json and of the files' sizes and modification times."""
         facts: list[object] = [(self.root / INFO).read_text(encoding="utf-8")]
         for episode in self._episodes.values():
             facts.append((episode.index, episode.length))
@@ -77,17 +77,17 @@ class LeRobotReader:
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        """Their names, in the dataset's order."""
+        """The cameras' names, in the dataset's order."""
         return tuple(self._cameras)
 
     @property
     def observation(self) -> ObservationSpec:
-        """All images of a frame are said to be of one moment, that of the first camera."""
+        """The first camera is the reference; all images of a frame count as simultaneous."""
         return ObservationSpec(next(iter(self._cameras), None))
 
     @property
     def dataset_px(self) -> Mapping[str, tuple[int, int]]:
-        """Width and height of the dataset's images: nothing says that a camera gave them so."""
+        """Width and height of the dataset's images, which may differ from the camera's own size."""
         return {name: (camera.width_px, camera.height_px) for name, camera in self._cameras.items()}
 
     def images(self, camera: str, episode: int) -> Iterator[Image]:
@@ -114,12 +114,12 @@ class LeRobotReader:
 
 
 def _with_videos(episodes: Iterable[Episode], fps: float) -> tuple[list[Episode], list[str]]:
-    """Return the episodes whose images are all there, and why others can't be used."""
+    """Return the episodes with complete videos, and why the others can't be used."""
     kept, refused = [], []
     for episode in episodes:
         try:
             for segment in episode.videos.values():
-                from carp_ros.recording.video import check_segment  # numbers alone need no PyAV
+                from carp_ros.recording.video import check_segment  # numbers need no PyAV
 
                 check_segment(segment, episode.length, fps)
             kept.append(episode)
@@ -131,7 +131,7 @@ def _with_videos(episodes: Iterable[Episode], fps: float) -> tuple[list[Episode]
 def _frames(
     episodes: Iterable[Episode], numbers: Mapping[int, Numbers], names: Mapping[int, str]
 ) -> Frames:
-    """Return the numbers of all episodes; tasks of one text are one task."""
+    """Concatenate the numbers of all episodes; tasks with equal text become one task."""
     parts = [(episode.index, *numbers[episode.index]) for episode in episodes]
     texts = [names[number] or "unnamed" for *_, tasks in parts for number in tasks.tolist()]
     known = {text: place for place, text in enumerate(dict.fromkeys(texts))}
@@ -147,13 +147,13 @@ def _frames(
 def _believed(
     layout: Layout, numbers: npt.NDArray[np.float32], what: str
 ) -> tuple[Layout, list[str]]:
-    """Return what numbers mean, and why not what their names say: their values decide."""
+    """Return the layout if the values agree with it; else a free layout, and the reason."""
     why = ""
     low, high = numbers.min(axis=0), numbers.max(axis=0)
     if layout.kind == "joints" and np.abs(numbers[:, :-1]).max() > _FULL_TURN:
         why = f"joints reach {np.abs(numbers[:, :-1]).max():.4g}; expected radians"
     elif layout.kind == "tool" and not _are_poses(numbers):
-        why = f"positions or rotations are none; expected {', '.join(TOOL_NAMES)}"
+        why = f"positions or rotations are invalid; expected {', '.join(TOOL_NAMES)}"
     elif layout.kind != "free" and (low[-1] < -0.01 or high[-1] > 1.01):
         why = f"gripper is {low[-1]:.4g} to {high[-1]:.4g}; expected 0, open, to 1, closed"
     if not why:

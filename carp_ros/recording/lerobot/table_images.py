@@ -1,4 +1,4 @@
-"""Images that stand in the rows of a LeRobot dataset's tables."""
+"""Reads images that are stored in the rows of a LeRobot dataset's tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_IMAGE_BYTES = 50_000_000
 
 
 def table_images(episode: Episode, feature: str) -> Iterator[Image]:
-    """Yield an episode's images that stand in its rows, as PNG or JPEG.
+    """Yield an episode's images, which are stored in its rows as PNG or JPEG.
 
     Raises:
         ValueError: If one is missing or can't be decoded.

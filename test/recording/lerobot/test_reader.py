@@ -88,7 +88,7 @@ def test_features_become_layouts(tmp_path, names, kind, expected):
             (*UR5E.joint_names, "gripper"),
             "the state as joints: joints reach 114.6; expected radians",
         ),
-        (TOOL_NAMES, "the state as tool: positions or rotations are none"),
+        (TOOL_NAMES, "the state as tool: positions or rotations are invalid"),
     ],
 )
 def test_numbers_that_are_not_what_their_names_say_move_no_arm(tmp_path, names, reason):
