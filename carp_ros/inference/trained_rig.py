@@ -1,9 +1,9 @@
-"""Whether a policy may run on a rig: what its numbers mean must be the same there.
+"""Checks whether a policy may run on a rig, where its numbers must have the same meaning.
 
-Compared is what decides that, not what the rig is called: a copy under another name will do, and a
-rig of the same name with another tool will not. A manifest names the rig that it was trained on;
-the facts are that rig's file in `config/`, so that bundles need not be exported anew. Where no such
-file is, only the same name will do: nothing else says that poses, tool and views are the same.
+This is decided by what the rig is, not by its name: a copy under another name is accepted, a rig of
+the same name with another tool is not. A manifest names the training's rig, and that rig's file in
+`config/` is compared, so that bundles need not be exported anew. Without that file only a rig of
+the same name is accepted, as nothing else says that poses, tool and cameras are the same.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _ASPECT_WITHIN = 0.01
 def why_unlike(
     rig: Rig, trained_on: str, cameras: Iterable[str], reference: str | None = None
 ) -> str:
-    """Return why a policy may not run on a rig; empty if it may.
+    """Return the reason why a policy may not run on a rig; empty if it may.
 
     Args:
-        rig: It shall run on.
-        trained_on: Name of the rig that it was trained on.
-        cameras: That it sees with, all of which `rig` has.
-        reference: The camera at whose captures observations are made; None for the rig's first,
-            which must then be the one of the training.
+        rig: The rig to run on.
+        trained_on: Name of the training's rig.
+        cameras: The policy's cameras, all of which `rig` has.
+        reference: The camera whose capture times define the observations' times; None for the
+            rig's first, which must then be the same as in training.
     """
     path = share_folder() / "config" / f"{trained_on}.yaml"
     if not path.is_file():
