@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; says READY on its standard output once it listens."""
+    """Serve until SIGTERM or SIGINT; print READY to standard output when listening."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     arguments = _arguments()
     try:
@@ -43,7 +43,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     server = Server(controller, arguments.host or rig.arm.host, arguments.fault_port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    if was_started_by_us():  # Ctrl-C reaches the whole process group: the cell says when to leave
+    if was_started_by_us():  # Ctrl-C reaches the whole process group, but our parent stops us
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_starter(signal.SIGTERM)
     grant = request_realtime(arguments.priority, cpu=-1, required=False)
