@@ -1,6 +1,7 @@
-"""Measures how long a joint target takes from servoJ until the robot's state shows it.
+"""Measures the delay from a servoJ joint target to the robot state that shows it.
 
-A process of its own, as the servo is, with the servo's priority: prints one delay in [ms] a line.
+It runs in its own process with the servo's priority, as the servo does, and prints one delay in
+[ms] per line.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _TIMEOUT_S = 0.1
 
 
 def main() -> None:
-    """Step the last joint to and fro by a hair, and time each step."""
+    """Step the last joint back and forth by a tiny angle, and time each step."""
     from rtde_receive import RTDEReceiveInterface
 
     rig = load_rig(Path(sys.argv[1]))
