@@ -16,7 +16,7 @@ def main() -> int:
     """Watch for a while; return 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--home", action="store_true", help="send the arm home: it moves")
+    parser.add_argument("--home", action="store_true", help="send the arm home; it moves")
     arguments = parser.parse_args()
     enter()  # before any ROS import
     from geometry_msgs.msg import PoseStamped

@@ -199,7 +199,7 @@ class _PeerWorker:
             said = self._errors.read().decode(errors="replace").strip().splitlines()
             raise DeviceError(
                 f"{self._name} ended: {said[-1] if said else 'it said nothing'}; make its"
-                " environment anew: bench/peers/environment.sh"
+                " environment again: bench/peers/environment.sh"
             )
         with refusing(DeviceError, self._name):
             return json.loads(line)

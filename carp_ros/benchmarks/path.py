@@ -48,7 +48,7 @@ def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
         raise
     followed = [row for row in rows if "total" in row]
     if not followed:
-        raise DeviceError(f"the arm followed none of {len(rows)} plans; --verbose of demo says why")
+        raise DeviceError(f"the arm executed none of {len(rows)} plans; see carp demo --verbose")
     names = [name for name in followed[0] if name != "image_age"]
     stages = {name: percentiles([row[name] for row in followed]) for name in names}
     inference = [sum(ms for name, ms in row.items() if name not in _BESIDE) for row in followed]

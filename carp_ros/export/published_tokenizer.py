@@ -75,7 +75,9 @@ def load_tokenizer_weights(tokenizer: CarpTokenizer, published: Weights) -> None
                 f" {tuple(state[name].shape)}; expected {tuple(ours.shape)} of {tokenizer.config}"
             )
     if unused:
-        raise ValueError(f"the tokenizer has {', '.join(sorted(unused)[:4])}; nothing is known of")
+        raise ValueError(
+            f"the tokenizer has {', '.join(sorted(unused)[:4])}; expected only published weights"
+        )
     tokenizer.load_state_dict(state)
 
 

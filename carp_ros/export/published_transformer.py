@@ -63,7 +63,9 @@ def load_transformer_weights(transformer: CarpTransformer, published: Weights) -
                 f" of {transformer.config}"
             )
     if unused:
-        raise ValueError(f"the policy has {', '.join(sorted(unused)[:4])}; nothing is known of")
+        raise ValueError(
+            f"the policy has {', '.join(sorted(unused)[:4])}; expected only published weights"
+        )
     transformer.load_state_dict(state)
 
 

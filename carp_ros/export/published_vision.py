@@ -63,7 +63,9 @@ def load_encoder(weights: Weights, camera: str) -> ResNetEncoder:
                 f" {tuple(empty.shape)}"
             )
     if unknown := [n for n in given if not _DUPLICATES.match(n) and not n.endswith(_GRID)]:
-        raise ValueError(f"the encoder of {camera} has {unknown[:4]}; nothing is known of")
+        raise ValueError(
+            f"the encoder of {camera} has {unknown[:4]}; expected only published weights"
+        )
     encoder.load_state_dict(state)
     return encoder.eval()
 

@@ -68,8 +68,8 @@ class TorchRuntime:
         bundle = load_bundle(folder)
         if bundle.manifest.network is None:
             raise ValueError(
-                f"{folder} has not the network that its graphs are of; choose another runtime, or"
-                " export the training anew"
+                f"{folder} lacks the network of its graphs; choose another runtime, or"
+                " export the training again"
             )
         network, config, _ = load_network(folder)
         recipe = family_named(config.policy, str(folder)).recipe(config.recipe, str(folder))

@@ -75,9 +75,11 @@ def _require_example(
         expected["task"] = ("int64", (1,))
     found = {name: (str(value.dtype), value.shape) for name, value in example.items()}
     if found != expected:
-        raise ValueError(f"{where}: the example is {found}; expected {expected}: train anew")
+        raise ValueError(f"{where}: the example is {found}; expected {expected}: train again")
     if not np.isfinite(example["state"]).all():
-        raise ValueError(f"{where}: the example's state is {example['state'].tolist()}; train anew")
+        raise ValueError(
+            f"{where}: the example's state is {example['state'].tolist()}; train again"
+        )
     if tasks > 1 and not 0 <= int(example["task"][0]) < tasks:
         raise ValueError(
             f"{where}: the example's task is {example['task']}; expected 0 to {tasks - 1}"

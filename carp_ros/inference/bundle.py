@@ -43,7 +43,7 @@ WeightPrecision = Literal["float32", "int8"]
 
 _MOST_GOLDEN_BYTES = 100_000_000
 _ANEW = (
-    ": export anew, from the training or from the bundle itself: carp export BUNDLE --out BUNDLE"
+    ": export again, from the training or from the bundle itself: carp export BUNDLE --out BUNDLE"
 )
 
 FileName = Annotated[
@@ -210,7 +210,7 @@ class Bundle:
             ValueError: If the archive can't be read, or lacks an array.
         """
         path = self.folder / self.manifest.golden.file
-        with refusing(ValueError, f"{path} is no NPZ archive, export anew"):
+        with refusing(ValueError, f"{path} is no NPZ archive, export again"):
             with zipfile.ZipFile(path) as parts:
                 size = sum(part.file_size for part in parts.infolist())
             if size > _MOST_GOLDEN_BYTES:
@@ -219,7 +219,7 @@ class Bundle:
                 arrays = {name: archive[name] for name in archive.files}
         missing = [name for name in (*self.input_names, "actions") if name not in arrays]
         if missing:
-            raise ValueError(f"{path} lacks {missing}; it has {list(arrays)}: export anew")
+            raise ValueError(f"{path} lacks {missing}; it has {list(arrays)}: export again")
         return arrays
 
     def require_rig(self, rig: Rig) -> None:
@@ -234,13 +234,13 @@ class Bundle:
             self._require_layout(what, layout, rig)
         if not manifest.cameras:
             raise ValueError(
-                f"bundle {self.name} sees with no camera; expected one, at whose captures"
-                " observations are made: it can be measured, and moves no arm"
+                f"bundle {self.name} uses no camera; expected at least one, as"
+                " observations are made at its captures: it can be benchmarked, but moves no arm"
             )
         missing = [camera for camera in manifest.cameras if camera not in rig.cameras]
         if missing:
             raise ValueError(
-                f"rig {rig.name} lacks the cameras {missing} that bundle {self.name} sees with; it"
+                f"rig {rig.name} lacks the cameras {missing} that bundle {self.name} uses; it"
                 f" has {list(rig.cameras)}"
             )
         skew_s = manifest.observation.skew_s
@@ -248,9 +248,9 @@ class Bundle:
             if (apart_s := 0.5 / rig.cameras[camera].rate_hz) > skew_s:
                 raise ValueError(
                     f"cameras.{camera} of rig {rig.name} gives {rig.cameras[camera].rate_hz:g}"
-                    f" images a second, up to {apart_s:.3f} s from an observation's time; bundle"
+                    f" images per second, up to {apart_s:.3f} s from an observation's time; bundle"
                     f" {self.name} was trained on images within {skew_s:g} s: set a higher rate_hz,"
-                    " or convert with a greater --skew-s and train anew"
+                    " or convert with a larger --skew-s and train again"
                 )
         unlike = why_unlike(rig, manifest.rig, manifest.cameras, manifest.observation.reference)
         if unlike:
@@ -263,7 +263,7 @@ class Bundle:
         if layout.kind == "free":
             raise ValueError(
                 f"bundle {self.name} has the {what} {list(layout.names)}; expected a tool's or an"
-                " arm's joints: it can be run from Python and evaluated, and moves no arm"
+                " arm's joints: it can be run from Python and evaluated, but moves no arm"
             )
         joints = (*rig.robot.joint_names, GRIPPER)
         if layout.kind == "joints" and layout.names != joints:
@@ -279,7 +279,7 @@ def load_bundle(folder: Path, *, to_run: bool = True) -> Bundle:
     Args:
         folder: Of the bundle.
         to_run: Reject formats whose graphs this version can't run; False for only using other
-            parts, such as the network for training on or exporting anew.
+            parts, such as the network for training on or exporting again.
 
     Raises:
         ValueError: If there is none, a key is unknown, missing or invalid, or a file does not match
@@ -311,12 +311,12 @@ def image_name(camera: str) -> str:
 def _check_file(folder: Path, file: str, sha256: str) -> None:
     path = folder / file
     if not path.is_file():
-        raise ValueError(f"{path} is missing; copy the whole bundle, or export anew")
+        raise ValueError(f"{path} is missing; copy the whole bundle, or export again")
     found = sha256_of(path)
     if found != sha256:
         raise ValueError(
             f"{path} has SHA-256 {found}; {MANIFEST} names {sha256}: the file was changed or cut"
-            " short; copy the whole bundle, or export anew"
+            " short; copy the whole bundle, or export again"
         )
 
 

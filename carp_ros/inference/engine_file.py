@@ -70,13 +70,15 @@ def read_engine(path: Path, key: EngineKey) -> bytes:
     with path.open("rb") as file:
         line = file.readline(_LONGEST_HEADER)
         content = file.read()
-    remedy = "delete it: it is built anew when it is next needed"
+    remedy = "delete it: it is rebuilt when it is next needed"
     try:
         header = json.loads(line)
         found = EngineKey(**{field.name: header[field.name] for field in fields(EngineKey)})
         sha256 = header["engine_sha256"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no engine of ours: {error!r}; {remedy}") from error
+        raise ValueError(
+            f"{path} is not an engine that carp_ros wrote: {error!r}; {remedy}"
+        ) from error
     for field in fields(EngineKey):
         has, wanted = getattr(found, field.name), getattr(key, field.name)
         if has != wanted:

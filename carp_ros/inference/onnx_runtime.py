@@ -75,7 +75,7 @@ class OnnxRuntime:
             session = make(path, self._options, providers=self._providers)
         # ONNX Runtime's own exceptions have no common base
         except Exception as error:
-            raise ValueError(f"ONNX Runtime can't load {path}: {error}; export anew") from error
+            raise ValueError(f"ONNX Runtime can't load {path}: {error}; export again") from error
         if session.get_providers()[0] != self._providers[0]:  # otherwise only a warning
             raise DeviceError(
                 f"ONNX Runtime has {self._providers[0]}, but it does not start; see that nvidia-smi"
@@ -136,12 +136,12 @@ class OnnxSession:
         shape = tuple(tensor.shape)
         if not all(isinstance(size, int) for size in shape):
             raise ValueError(
-                f"{self._name}: {tensor.name} has shape {shape}; expected fixed sizes: export anew"
+                f"{self._name}: {tensor.name} has shape {shape}; expected fixed sizes: export again"
             )
         if math.prod(shape) > _MOST_NUMBERS:
             raise ValueError(
                 f"{self._name}: {tensor.name} has shape {shape}; expected at most"
-                f" {_MOST_NUMBERS} numbers: export anew"
+                f" {_MOST_NUMBERS} numbers: export again"
             )
         if tensor.type not in _DTYPES:
             raise ValueError(

@@ -115,7 +115,7 @@ class EngineBuilder:
         if not parser.parse_from_file(str(graph)):
             errors = [parser.get_error(i).desc() for i in range(parser.num_errors)]
             raise ValueError(
-                f"{self.library} can't read {graph}: {'; '.join(errors)}; export the bundle anew:"
+                f"{self.library} can't read {graph}: {'; '.join(errors)}; export the bundle again:"
                 " carp export BUNDLE --out BUNDLE"
             )
         weights = []
@@ -130,7 +130,7 @@ class EngineBuilder:
         del weights  # TensorRT had pointers to them until here
         if content is None:
             raise ValueError(
-                f"{self.library} can't build {graph}: {self.complaint}; export the bundle anew, or"
+                f"{self.library} can't build {graph}: {self.complaint}; export the bundle again, or"
                 " run it in ONNX Runtime"
             )
         return Engine(key, bytes(content), time.perf_counter() - begin_s, _layers(network))

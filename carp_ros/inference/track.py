@@ -139,7 +139,7 @@ class Track(Generic[Value]):
                 f"newest {self.name} is {age_ns * _S:.2f} s old; limit {self._limit_ns * _S:.2f} s"
             )
         if age_ns > 0:
-            return f"newest {self.name} is {age_ns * _S:.3f} s old; the next decides"
+            return f"newest {self.name} is {age_ns * _S:.3f} s old; waiting for the next"
         return ""
 
     def _absent(self, stamp_ns: int) -> str:

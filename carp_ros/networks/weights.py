@@ -63,12 +63,12 @@ def require_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], wh
         if not found.isfinite().all():
             raise ValueError(
                 f"{where}: {name} has {int((~found.isfinite()).sum())} of {found.numel()} numbers"
-                " that are not finite; expected a whole file: copy it again, or train anew"
+                " that are not finite; expected a whole file: copy it again, or train again"
             )
         if found.is_floating_point() and found.numel() and (most := found.abs().max()) > _MOST:
             raise ValueError(
                 f"{where}: {name} has a number as large as {float(most):.3g}; expected"
-                f" {_MOST:.0e} at most, as trained weights have: copy the file again, or train anew"
+                f" {_MOST:.0e} at most, as trained weights have: copy it again, or train again"
             )
 
 

@@ -65,7 +65,7 @@ class CarpPasses:
         if decoder.outputs["actions"].shape != expected:
             raise ValueError(
                 f"decoder gives actions of shape {decoder.outputs['actions'].shape}; the manifest"
-                f" says {expected}: export anew"
+                f" says {expected}: export again"
             )
         self._actions = runtime.buffer(decoder.outputs["actions"])
         self.decode = [
@@ -132,7 +132,7 @@ def _require_size(session: Session, camera: str, size: CameraInput) -> None:
     if session.inputs.get(name) != wanted:
         raise ValueError(
             f"vision_{camera} takes {name} as {session.inputs.get(name)}; the manifest says"
-            f" {wanted}: export anew"
+            f" {wanted}: export again"
         )
 
 
@@ -146,9 +146,9 @@ def _fitting(
     """
     for name, spec in wanted.items():
         if name not in there:
-            raise ValueError(f"{graph} takes {name}, which no graph before gives; export anew")
+            raise ValueError(f"{graph} takes {name}, which no graph before gives; export again")
         if there[name].spec != spec:
             raise ValueError(
-                f"{graph} takes {name} as {spec}, and is given {there[name].spec}; export anew"
+                f"{graph} takes {name} as {spec}, and is given {there[name].spec}; export again"
             )
     return {name: there[name] for name in wanted}

@@ -25,5 +25,5 @@ def fitting(bundle: Bundle) -> Iterator[None]:
     except Exception as error:
         problem = in_words(error)
         raise ValueError(
-            f"bundle {bundle.name}: its graphs don't fit, export anew: {problem}"
+            f"bundle {bundle.name}: its graphs don't fit, export again: {problem}"
         ) from error

@@ -99,9 +99,9 @@ def check_golden(bundle: Bundle, policy: Policy) -> None:
     if golden["actions"].shape != expected_shape:
         raise ValueError(
             f"{bundle.folder / limits.file}: actions have shape {golden['actions'].shape};"
-            f" expected {expected_shape}: export anew"
+            f" expected {expected_shape}: export again"
         )
-    with refusing(ValueError, f"bundle {bundle.name} can't compute its golden case, export anew"):
+    with refusing(ValueError, f"bundle {bundle.name} can't compute its golden case, export again"):
         expected = golden["actions"].astype(np.float64)
         computed = policy.replay({name: golden[name] for name in bundle.input_names})
         for actions in (computed, expected):  # raises if not finite or not rotations
@@ -111,8 +111,8 @@ def check_golden(bundle: Bundle, policy: Policy) -> None:
         if not off <= limit:
             raise ValueError(
                 f"bundle {bundle.name} computes its golden case {off:.4g} off in {what}; expected"
-                f" {limit:.4g} at most: this runtime or its provider is not the trainer's; export"
-                " anew, or choose another provider"
+                f" {limit:.4g} at most: this runtime or its provider computes differently; export"
+                " again, or choose another provider"
             )
 
 

@@ -73,6 +73,6 @@ def _require_rotations(actions: Array) -> None:
     if sines.min() < _LEAST_SINE:
         step = int(np.argmin(sines))
         raise PolicyError(
-            f"rot6d of step {step} is {np.round(actions[step, 3:9], 3).tolist()}: columns of no"
-            " length or one direction, which name no rotation"
+            f"rot6d of step {step} is {np.round(actions[step, 3:9], 3).tolist()}: columns that"
+            " are zero or parallel, which give no rotation"
         )

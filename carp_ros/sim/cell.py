@@ -93,7 +93,7 @@ class Cell:
         self.scatter(seed, level)
 
     def scatter(self, seed: int, level: str) -> None:
-        """Start a new episode by placing objects and appearance anew; the arm is not affected.
+        """Start a new episode by randomising objects and appearance only; the arm is not moved.
 
         This is what a person does between two episodes. An object in the gripper is removed from
         it.

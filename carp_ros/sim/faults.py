@@ -60,7 +60,7 @@ class FaultClient:
         self.request("emergency_stop")
 
     def release_emergency_stop(self) -> None:
-        """Pull the emergency stop out; power stays off."""
+        """Release the emergency stop; power stays off."""
         self.request("release_emergency_stop")
 
     def kill_program(self) -> None:
@@ -104,7 +104,7 @@ class FaultClient:
         self.request("restore")
 
     def scatter(self, seed: int, level: str) -> None:
-        """Place the cell's objects anew."""
+        """Rearrange the cell's objects at random."""
         self.request("scatter", seed=seed, level=level)
 
     def judge(self) -> dict[str, Any]:

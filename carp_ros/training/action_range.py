@@ -33,7 +33,7 @@ def require_range(network: ActionTokenizer, data: Windows) -> None:
         raise ValueError(
             f"{data.action.names[number]} of the actions is {low:.4g} to {high:.4g}, but never"
             " changed in the demonstrations that the tokenizer was trained on; expected a tokenizer"
-            " that can say it: train one on this dataset (carp train tokenizer)"
+            " that can represent it: train one on this dataset (carp train tokenizer)"
         )
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from carp_ros.refusal import refusing
 
 _DIGEST = "sha256"
-_ANEW = "expected a whole file: copy it again, or train anew"
+_ANEW = "expected a whole file: copy it again, or train again"
 
 
 def write_safetensors(weights: Mapping[str, Tensor], path: Path) -> None:

@@ -38,7 +38,7 @@ class DivergenceWatch:
             raise ValueError(
                 f"training learns nothing: the gradient was not finite in {skipped:.0%} of the"
                 f" steps of epoch {epoch}, and in most of the two before. Look at the dataset for"
-                " numbers far from all others (carp dataset), or begin anew in another folder with"
+                " numbers far from all others (carp dataset), or start again in another folder with"
                 " a lower --learning-rate"
             )
         if math.isinf(self._first):
@@ -68,18 +68,18 @@ class DivergenceWatch:
         raise ValueError(
             f"training learnt nothing: the mean loss was {self._first:.4g} in the first epoch, and"
             f" not below {self._least:.4g} in any of {self._epoch}. Look at the dataset (carp"
-            " dataset), or begin anew in another folder with another --learning-rate"
+            " dataset), or start again in another folder with another --learning-rate"
         )
 
     @property
     def _before(self) -> str:
         if not self._least_epoch:
             return (
-                "; expected a number. Look at the dataset (carp dataset), or begin anew in another"
+                "; expected a number. Look at the dataset (carp dataset), or start again in another"
                 " folder with a lower --learning-rate"
             )
         return (
             f", and was {self._least:.4g} in epoch {self._least_epoch}; the folder keeps the"
-            " weights from before the rise. Begin anew in another folder with a lower"
+            " weights from before the rise. Start again in another folder with a lower"
             " --learning-rate"
         )

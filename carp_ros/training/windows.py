@@ -66,7 +66,7 @@ def read_windows(data: Demonstrations, horizon: int) -> Windows:
         frame = int(np.argwhere(~np.isfinite(actions))[0, 0])
         raise ValueError(
             f"{data.root}: the action of frame {frame} (episode {episodes[frame]}) is"
-            f" {actions[frame].tolist()}; expected finite numbers: record or convert it anew"
+            f" {actions[frame].tolist()}; expected finite numbers: record or convert it again"
         )
     last = np.append(np.flatnonzero(np.diff(episodes)), len(episodes) - 1)
     ends = last[np.searchsorted(last, np.arange(len(episodes)))]

@@ -181,7 +181,7 @@ def test_a_bundle_of_an_older_format_is_not_run_but_written_anew(tmp_path):
     write(tmp_path / "bundle")
     manifest = tmp_path / "bundle" / "policy.yaml"
     manifest.write_text(manifest.read_text().replace("format: 2", "format: 1"))
-    with pytest.raises(ValueError, match="format is 1; expected 2: export anew"):
+    with pytest.raises(ValueError, match="format is 1; expected 2: export again"):
         load_bundle(tmp_path / "bundle")
     export_run(tmp_path / "bundle", tmp_path / "bundle", {})
     load_policy(tmp_path / "bundle", "cup", lambda: 0)

@@ -44,7 +44,7 @@ class Plant(Protocol):
         ...
 
     def scatter(self, seed: int, level: str) -> None:
-        """Place the objects anew; the arm does not move.
+        """Rearrange the objects at random; the arm does not move.
 
         Raises:
             DeviceError: If there are no objects, or no such level.
