@@ -14,7 +14,7 @@ WIDTH_PX, HEIGHT_PX, RATE_HZ = 640, 480, 30.0
 
 
 def full_size_rig(path: Path, folder: Path) -> Path:
-    """Write a copy of a rig's file with cameras of full size and rate.
+    """Write a copy of a rig's file with cameras of full size and rate; return its path.
 
     Args:
         path: Of the rig's file.

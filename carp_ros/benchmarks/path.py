@@ -55,7 +55,7 @@ def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
     beyond = [row["total"] - thinking for row, thinking in zip(followed, inference)]
     own = [extra - row["wait"] for extra, row in zip(beyond, followed)]
     stages |= {"beyond_inference": percentiles(beyond), "without_wait": percentiles(own)}
-    print(f"{len(followed)} plans followed of {len(rows)}; images seen before asked: {seen:.0%}")
+    print(f"{len(followed)} of {len(rows)} plans executed; images encoded early: {seen:.0%}")
     print(f"{'ms':<18}{'p50':>8}{'p99':>8}")
     for name, figures in stages.items():
         print(f"{name:<18}{figures['p50']:>8.1f}{figures['p99']:>8.1f}")

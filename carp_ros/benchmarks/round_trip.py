@@ -29,7 +29,7 @@ def main() -> None:
     request_realtime(rig.servo.priority, rig.servo.cpu, required=False)
     receive = RTDEReceiveInterface(rig.arm.host, 500.0, ["timestamp", "target_q"])
     arm = UrArm(rig.arm)
-    arm.connect()  # last: from here on the robot's watchdog wants a target every 1/20 s
+    arm.connect()  # last: from here on the robot's watchdog requires a target every 1/20 s
     start = arm.read().joints
     phases = np.random.default_rng(0)
     try:

@@ -61,7 +61,7 @@ class Cuda:
 
     @property
     def capability(self) -> str:
-        """The GPU's compute capability, as `8.6`."""
+        """The GPU's compute capability, such as `8.6`."""
         of = self._api.cudaDeviceAttr
         major, minor = (
             self.call("cudaDeviceGetAttribute", attribute, 0)

@@ -22,10 +22,10 @@ class EngineKey:
     """What an engine was built from and for.
 
     Attributes:
-        graph: The ONNX file's name without its ending.
-        sha256: Of that file and of the weights that it names, in hex.
-        capability: The GPU's compute capability, as `8.6`.
-        library: What built it, with its version.
+        graph: The ONNX file's name without extension.
+        sha256: Of that file and its weights file, in hex.
+        capability: The GPU's compute capability, such as `8.6`.
+        library: The library that built it, with its version.
         precision: `half` or `single`; see `tensorrt_build`.
     """
 

@@ -24,7 +24,7 @@ GRIPPER = "gripper"
 """The last number of an arm's state or action: 0 open to 1 closed."""
 
 _FARTHEST = {"m": 3.0, "rad": 100.0, "1": 1.01}
-"""Bounds of an arm layout's numbers, by unit: 3 m is three times the reach of any arm here."""
+"""Bounds of an arm layout's numbers, by unit: 3 m is over three times any arm's reach here."""
 
 MOST_NUMBERS = 64
 

@@ -108,7 +108,7 @@ class ObservationBuffer:
 
     @property
     def slowest(self) -> str:
-        """The stream that the next observation waits for, the one with the oldest newest sample.
+        """The stream whose newest sample is the oldest, which the next observation waits for.
 
         Described by its samples, such as "image of wrist_cam".
         """

@@ -107,7 +107,7 @@ class Attention(nn.Module):
         super().__init__()
         width, self.heads = config.width, config.heads
         self.qkv = nn.Linear(width, 3 * width, bias=False)
-        # keys have no bias, not even a learned one
+        # keys have no bias, so theirs is a constant buffer
         self.q_bias = nn.Parameter(torch.zeros(width))
         self.v_bias = nn.Parameter(torch.zeros(width))
         self.register_buffer("no_bias", torch.zeros(width), persistent=False)

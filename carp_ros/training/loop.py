@@ -53,8 +53,8 @@ class LoopConfig:
         seed: Of initial weights, order and augmentation.
         optimizer: AdamW and its learning-rate schedule.
         average: Validate and save a moving average of the weights; else those of the last step.
-        compile: Use torch.compile: takes a minute more at the start, and cuts a step to about two
-            thirds of the time. Needs a C++ compiler.
+        compile: Use torch.compile: a minute more at the start, and steps that take about two thirds
+            of the time. Needs a C++ compiler.
     """
 
     epochs: Annotated[int, Between(1, 1_000_000)]

@@ -27,7 +27,7 @@ from carp_ros.sim.ur.statistics import TickStatistics
 RTDE_PORT, SCRIPT_PORT, DASHBOARD_PORT, GRIPPER_PORT = 30004, 30003, 29999, 63352
 _PUBLISH_EVERY = 2  # cycles: 250 Hz, well above any camera
 _MAX_UNSENT = 1 << 16
-_FAREWELL_S = 4.0  # within 3 s of it, the servo stops the arm
+_FAREWELL_S = 4.0  # the servo needs up to 3 s to stop the arm
 
 
 class Connection(Protocol):
@@ -84,8 +84,8 @@ class Server:
     def run(self) -> None:
         """Serve until `stop`, starting each cycle at its absolute time.
 
-        After a short pause, missed cycles are run in quick succession to catch up. After a pause
-        so long that the watchdog ends the program, they are dropped and count as lost.
+        After a pause, missed cycles are run in quick succession to catch up. If it was longer than
+        `MOST_PAUSE_S`, they are dropped and count as lost, and the watchdog may end the program.
         """
         due_s = time.perf_counter()
         while not self._is_over():
