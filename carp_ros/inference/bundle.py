@@ -1,9 +1,8 @@
 """A bundle: one trained policy, compiled, with everything needed to run it.
 
-A folder `models/<name>/` with `policy.yaml`, the graphs and a golden case. A robot only runs
-complete, unchanged bundles: `load_bundle` checks every key and every file's hash;
-`carp_ros.policies.load` checks with the golden case that the runtime computes what the trainer
-computed.
+A folder `models/<name>/` with `policy.yaml`, the graphs and a golden case. A robot only runs a
+complete, unchanged bundle: `load_bundle` checks every key and every file's hash, and
+`carp_ros.policies.load` checks with the golden case that the runtime computes what the trainer did.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ TCP_SITE = "tcp"
 DRIVER_JOINT = f"{GRIPPER_PREFIX}right_driver_joint"
 DRIVER_CLOSED_RAD = 0.8
 
-# Gains of the joints' position servos [Nm/rad], [Nm s/rad]: shoulder and elbow, then wrist. With
-# the Menagerie's (2000, 400 and 500, 100) the arm lags by 0.2 s; a real UR5e tracks to well under 1
-# mm.
+# Gains of the joints' position servos [Nm/rad], [Nm s/rad]: shoulder and elbow, then wrist. The
+# Menagerie's (2000, 400 and 500, 100) make the arm lag by 0.2 s, while a real UR5e tracks to well
+# under 1 mm.
 STIFFNESS = (20000.0,) * 3 + (5000.0,) * 3
 DAMPING = (500.0,) * 3 + (60.0,) * 3
 
