@@ -1,8 +1,8 @@
-"""A policy of one's own, in the simulated cell: anything that fulfils `carp_ros.Policy`.
+"""A policy of your own in the simulated cell: anything that implements `carp_ros.Policy`.
 
-This one moves the tool to a place and closes the gripper. To train, export and bundle a kind of
-policy, write three modules and a line in each of the tables `training/families.py`,
-`export/families.py` and `policies/load.py`; `regression` is the shortest there is.
+This one moves the tool to a place and closes the gripper. To train, export and bundle a new kind of
+policy, write three modules and add a line to each of the tables `training/families.py`,
+`export/families.py` and `policies/load.py`; `regression` is the shortest example.
 
     python examples/own_policy.py
 """
@@ -29,7 +29,7 @@ _RANGE = TOOL.spanning((-1.0,) * 10, (1.0,) * 10)
 
 
 class GoTo:
-    """Goes to a place on a straight line, looking down."""
+    """Moves the tool to a place on a straight line, keeping its orientation."""
 
     spec = PolicySpec("go_to", "own", ("cup",), {}, ObservationSpec(), _RANGE, _RANGE, 0.1, 16, 8)
 
@@ -40,7 +40,7 @@ class GoTo:
     def infer(
         self, observations: Sequence[Observation], deadline_ns: int | None = None
     ) -> carp_ros.Prediction:
-        """Return a plan of 16 steps, 2 cm each at most."""
+        """Return a plan of 16 steps of at most 2 cm."""
         seen = observations[-1]
         way = self._goal_m - seen.tool.position
         step_m = way / max(16.0, float(np.linalg.norm(way)) / 0.02)
@@ -51,21 +51,21 @@ class GoTo:
         return carp_ros.Prediction(seen.stamp_ns, actions, chunk, {"decode": 0.0})
 
     def reset(self, task: str, instruction: str = "") -> None:
-        """Remember nothing."""
+        """Do nothing: there is no state to forget."""
 
     def see(self, camera: str, stamp_ns: int, image: Image) -> None:
-        """Look at nothing."""
+        """Do nothing: images are not used."""
 
     def executed(self, chunk: Chunk) -> None:
-        """Take no note."""
+        """Do nothing: sent commands are not used."""
 
     def replay(self, inputs: Mapping[str, object]) -> Array:
-        """Return nothing: it has no graphs."""
+        """Raise: there are no graphs."""
         raise NotImplementedError
 
 
 def main() -> int:
-    """Go to a place in the simulated cell and say how near the tool came."""
+    """Go to a place in the simulated cell and print how close the tool came."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     rig = carp_ros.load_rig(carp_ros.rig_path("ur5e_sim"))
     cell = Cell(rig, task_named("cup"), visuals=False)

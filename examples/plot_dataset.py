@@ -1,4 +1,4 @@
-"""Converts recorded episodes and draws where the tool went.
+"""Converts recorded episodes and plots the tool's paths.
 
 carp record --episodes 2 --out recordings        # or your own
 python examples/plot_dataset.py recordings --out dataset --picture paths.png
@@ -20,7 +20,7 @@ from carp_ros.cli.convert import main as convert
 
 
 def main() -> int:
-    """Convert, draw, and return what the conversion returned."""
+    """Convert and plot; return the conversion's exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recordings", type=Path, nargs="+", help="episodes, or folders of them")
     parser.add_argument("--out", type=Path, required=True, help="folder of the dataset")

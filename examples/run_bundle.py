@@ -1,4 +1,4 @@
-"""Runs a bundle in the simulated cell, from Python and without ROS: one trial, in simulated time.
+"""Runs one trial of a bundle in the simulated cell, from Python, without ROS, in simulated time.
 
 python examples/run_bundle.py carp_cup_sim cup --seed 7
 """
@@ -12,12 +12,12 @@ from carp_ros.evaluation.trials import Conditions, FollowPolicy, Stage
 
 
 def main() -> int:
-    """Run a trial and say how it went; return 0 if the task was done."""
+    """Run a trial and print its outcome; return 0 if the task was done."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", help="a folder, or a name in models/")
     parser.add_argument("task", help="one of the bundle's tasks")
-    parser.add_argument("--seed", type=int, default=0, help="of places and looks")
-    parser.add_argument("--seconds", type=float, default=40.0, help="of simulated time, at most")
+    parser.add_argument("--seed", type=int, default=0, help="of the scene")
+    parser.add_argument("--seconds", type=float, default=40.0, help="limit on simulated time")
     arguments = parser.parse_args()
     rig = carp_ros.load_rig(carp_ros.rig_path("ur5e_sim"))
     follow = FollowPolicy(carp_ros.bundle_path(arguments.bundle), arguments.task)

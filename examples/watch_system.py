@@ -1,4 +1,4 @@
-"""Talks to a running system: says where the tool is and why the arm stands, and lets it go home.
+"""Watches a running system: prints where the tool is and why the arm stands; can send it home.
 
 carp up --mode teleop &
 python examples/watch_system.py --home
@@ -16,9 +16,9 @@ def main() -> int:
     """Watch for a while; return 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--home", action="store_true", help="send the arm home: it moves")
+    parser.add_argument("--home", action="store_true", help="send the arm home; it moves")
     arguments = parser.parse_args()
-    enter()  # before anything of ROS is imported
+    enter()  # before any ROS import
     from geometry_msgs.msg import PoseStamped
 
     from carp_ros.clients.conductor_node import ConductorNode

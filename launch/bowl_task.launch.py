@@ -1,6 +1,6 @@
 """The bowl task: pick the smaller bowl, place it inside the pot.
 
-The policy does it, once it is enabled; or who else `mode:=` names.
+The policy does it once enabled, or another agent chosen with `mode:=`.
 """
 
 import runpy

@@ -1,6 +1,6 @@
 """The cup task: find the cup, move it to the right of the table, put it down upright.
 
-The policy does it, once it is enabled; or who else `mode:=` names.
+The policy does it once enabled, or another agent chosen with `mode:=`.
 """
 
 import runpy

@@ -1,4 +1,4 @@
-"""The recorder beside a person with the SpaceMouse; the table is as the rig says."""
+"""Records episodes while a person moves the arm with the SpaceMouse; the rig names the task."""
 
 import runpy
 from pathlib import Path

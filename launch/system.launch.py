@@ -1,4 +1,4 @@
-"""Every node of `carp_ros.system.bringup`; other launch files fix some of its arguments."""
+"""Starts every node of `carp_ros.system.bringup`; other launch files fix some of its arguments."""
 
 import os
 import sys
@@ -19,16 +19,16 @@ from carp_ros.processes.restarts import Restarts
 from carp_ros.system.bringup import LAUNCH_ARGUMENTS, describe, launch_values
 from carp_ros.system.identity import Identity
 
-# What `ros2 launch` and launch itself understand, whatever is launched.
+# Arguments that `ros2 launch` and launch itself handle, whatever is launched.
 OF_LAUNCH = ("emulate_tty", "launch-prefix", "launch-prefix-filter", "sigkill_timeout")
 OF_LAUNCH += ("sigterm_timeout", "use_sim_time")
 
 
 class System:
-    """The processes of one launched system; `start` gives their actions."""
+    """The processes of one launched system; `start` returns the launch actions."""
 
     def __init__(self, nodes):
-        self.identity = Identity(nodes)  # as long as this process lives
+        self.identity = Identity(nodes)  # held as long as this process lives
         self.restarts = {node.name: Restarts(node.name, essential=node.essential) for node in nodes}
         self.control = None
 
@@ -38,7 +38,7 @@ class System:
         return remark + [self.action_of(node) for node in self.identity.nodes]
 
     def action_of(self, node):
-        """Return the action that starts one node, and see to its end."""
+        """Return the action that starts one node and handles its exit."""
         self.restarts[node.name].started(time.monotonic_ns())
         action = Node(
             package="carp_ros",
@@ -56,12 +56,12 @@ class System:
         return action
 
     def take_end(self, node, returncode, context):
-        """Return what is to be done about a node that ended."""
+        """Return the actions after a node has exited."""
         if context.is_shutdown:
             return []
         verdict = self.restarts[node.name].ended(returncode, time.monotonic_ns())
         if verdict.fatal:
-            # ends the launch in good order and with exit code 1; `Shutdown` would end it with 0
+            # shuts the launch down in order and with exit code 1; `Shutdown` would give 0
             raise RuntimeError(verdict.text)
         self.hold()
         said = [LogInfo(msg=verdict.text)]
@@ -71,16 +71,16 @@ class System:
         return [*said, TimerAction(period=verdict.pause_s, actions=[again])]
 
     def hold(self):
-        """Have the control node hold the arm."""
+        """Make the control node hold the arm."""
         details = self.control.process_details or {}
         if "pid" in details:
             os.kill(details["pid"], HOLD)
 
 
 def description(**fixed):
-    """Return a description that offers every argument but those that are fixed.
+    """Return a description that declares every argument except those that are fixed.
 
-    An argument with the prefix `default_` is offered with that default instead.
+    A fixed argument with the prefix `default_` is declared with that default instead.
     """
     defaults = {name: default for name, default, _ in LAUNCH_ARGUMENTS}
     for name in [name for name in fixed if name.startswith("default_")]:
@@ -89,7 +89,7 @@ def description(**fixed):
 
     def start_nodes(context):
         given = dict(context.launch_configurations)
-        if not started_from_here(context):  # an including file has arguments of its own
+        if not started_from_here(context):  # the including file has arguments of its own
             names = {name for name, _, _ in LAUNCH_ARGUMENTS}
             given = {name: value for name, value in given.items() if name in names}
         given = {name: value for name, value in given.items() if name not in OF_LAUNCH}
@@ -107,7 +107,7 @@ def description(**fixed):
 
 
 def started_from_here(context):
-    """Tell whether the file that `ros2 launch` was given is one of this folder."""
+    """Return whether the file given to `ros2 launch` is one of this folder."""
     own = {path.name for path in Path(__file__).parent.glob("*.launch.py")}
     return any(Path(argument).name in own for argument in sys.argv[1:])
 

@@ -1,4 +1,4 @@
-"""A person moves the arm with the SpaceMouse; the table is as the rig says."""
+"""Lets a person move the arm with the SpaceMouse; the rig names the task."""
 
 import runpy
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""What `carp bench` measures, and the nodes and processes that it measures with."""
+"""Measurements of `carp bench`, with the nodes and processes that they need."""

@@ -1,7 +1,7 @@
-"""Policies in processes of their own, each run as often as is asked for: bundles, and peers.
+"""Runs policies to be measured, each in its own process: bundles, and peers.
 
-A peer is somebody else's policy. It lives in another environment, whose Python runs
-`bench/peers/peer.py`; what it says is in that file.
+A peer is a policy of another project. It runs in another Python environment by
+`bench/peers/peer.py`, which documents its protocol.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from carp_ros.refusal import in_words, refusing
 from carp_ros.runtimes import RuntimeName, choose_runtime
 from carp_ros.types import Array, Observation, Pose
 
-_CAMERA_PX = (480, 640)  # what is resized for the network
-_PRODUCT = 768  # rows and columns of the matrices that the peak is measured with
+_CAMERA_PX = (480, 640)  # before resizing to the network's input
+_PRODUCT = 768  # rows and columns of the matrices for measuring the peak
 _PRODUCTS = 5  # after each turn
 _ENDING_S = 5.0
 
 
 @dataclass(frozen=True)
 class Started:
-    """What starting took.
+    """Cost of starting a policy.
 
     Attributes:
-        seconds: Until it was loaded, and warm; of a bundle, compared with its golden case, too.
-        memory_mb: How much more the process then held; None if it does not say.
-        parameters: How many weights there are; None if it does not say.
-        gflop: Of one chunk, multiplications and additions; None if it does not say.
+        seconds: Time for loading and warming up, for a bundle including the golden case.
+        memory_mb: Increase of the process's memory; None if unknown.
+        parameters: Number of weights; None if unknown.
+        gflop: Floating-point operations of one chunk; None if unknown.
     """
 
     seconds: float
@@ -58,11 +58,11 @@ class Started:
 
 @dataclass(frozen=True)
 class Turn:
-    """Some chunks.
+    """Measurements of some chunks.
 
     Attributes:
-        seconds: Of each chunk by stage; `total` at least.
-        peak_gflop_s: What products of large matrices reached right after; None if not measured.
+        seconds: Of each chunk by stage; at least `total`.
+        peak_gflop_s: Peak rate of large matrix products right after; None if not measured.
     """
 
     seconds: list[dict[str, float]]
@@ -70,15 +70,15 @@ class Turn:
 
 
 class Worker(Protocol):
-    """A process that has a policy."""
+    """A process with a policy."""
 
     @property
     def started(self) -> Started:
-        """What starting took."""
+        """Cost of starting it."""
         ...
 
     def turn(self, chunks: int) -> Turn:
-        """Run so many chunks, one after the other.
+        """Run this many chunks, one after the other.
 
         Raises:
             DeviceError: If the process ends.
@@ -92,8 +92,8 @@ class BundleCase:
 
     Attributes:
         bundle: Its folder.
-        runtime: What computes its graphs.
-        threads: How many compute one operator on the CPU.
+        runtime: Runs its graphs.
+        threads: CPU threads per operator.
     """
 
     bundle: Path
@@ -103,7 +103,7 @@ class BundleCase:
 
     @property
     def name(self) -> str:
-        """The bundle's."""
+        """The bundle's name."""
         return self.bundle.name
 
     @contextmanager
@@ -111,13 +111,13 @@ class BundleCase:
         """Start its process, which ends with the context.
 
         Raises:
-            ValueError: If the bundle is not as it should be.
-            DeviceError: If the runtime is not here.
+            ValueError: If the bundle is invalid.
+            DeviceError: If the runtime is not available.
         """
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(self, theirs), daemon=True)
-        # a terminal's Ctrl-C is for the process that asks, which ends this one
+        # Ctrl-C in a terminal must only reach the parent, which then ends this process
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             with _blas_threads(self.threads):
@@ -135,12 +135,12 @@ class BundleCase:
 
 @dataclass(frozen=True)
 class PeerCase:
-    """Somebody else's policy to measure.
+    """A policy of another project to measure.
 
     Attributes:
-        name: Of it, for people.
+        name: Shown to people.
         command: Python of its environment, `peer.py` and its arguments.
-        most: Chunks, however many are asked for; 0 for no limit.
+        most: Upper limit on its chunks, however many are requested; 0 for no limit.
     """
 
     name: str
@@ -185,7 +185,7 @@ class _PeerWorker:
 
     def turn(self, chunks: int) -> Turn:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it ended, and has said why
+        with suppress(BrokenPipeError):  # it ended; `_line` raises with the reason
             self._process.stdin.write(b"%d\n" % chunks)
             self._process.stdin.flush()
         with refusing(DeviceError, self._name):
@@ -199,7 +199,7 @@ class _PeerWorker:
             said = self._errors.read().decode(errors="replace").strip().splitlines()
             raise DeviceError(
                 f"{self._name} ended: {said[-1] if said else 'it said nothing'}; make its"
-                " environment anew: bench/peers/environment.sh"
+                " environment again: bench/peers/environment.sh"
             )
         with refusing(DeviceError, self._name):
             return json.loads(line)
@@ -217,7 +217,7 @@ def _answer(connection: Any) -> Any:
 
 @contextmanager
 def _blas_threads(count: int) -> Iterator[None]:
-    """Let a process that is started meanwhile multiply matrices with so many threads."""
+    """Set the number of BLAS threads of a process that is started in this context."""
     name = "OPENBLAS_NUM_THREADS"
     before = os.environ.get(name)
     os.environ[name] = str(count)
@@ -231,7 +231,7 @@ def _blas_threads(count: int) -> Iterator[None]:
 
 
 def _work(case: BundleCase, parent: Connection) -> None:
-    """Load a policy, then run as many chunks as are asked for, until nobody asks."""
+    """Load a policy, then run as many chunks as the parent requests, until it closes the pipe."""
     end_worker_with_parent()
     cv2.setNumThreads(case.threads)
     begin_s, begin_mb = time.perf_counter(), _memory_mb()
@@ -251,14 +251,14 @@ def _work(case: BundleCase, parent: Connection) -> None:
             parent.send(Turn(named, _peak_gflop_s()))
     except EOFError:
         return
-    except (CarpError, ValueError) as error:  # whoever asked says it
+    except (CarpError, ValueError) as error:  # raised again in the parent
         parent.send(error)
     except Exception as error:
         parent.send(DeviceError(f"{case.name} by {case.runtime}: {in_words(error)}"))
 
 
 def _observation(spec: PolicySpec, state: Array, rng: np.random.Generator) -> Observation:
-    """Return an observation with a known state and pictures of noise."""
+    """Return an observation with a known state and images of noise."""
     images = {c: rng.integers(0, 256, (*_CAMERA_PX, 3), np.uint8) for c in spec.cameras}
     stamps_ns = dict.fromkeys(images, 0)
     tool, gripper, joints = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])), 0.0, np.zeros(6)
@@ -273,7 +273,7 @@ def _observation(spec: PolicySpec, state: Array, rng: np.random.Generator) -> Ob
 
 
 def _gflop(made: Mapping[str, Any]) -> float | None:
-    """Return what a manifest says of a chunk's arithmetic, where anybody may write anything."""
+    """Return the operations of a chunk from a manifest's free-form section, which may be wrong."""
     flops = made.get("flops")
     counts = [_count(count) for count in flops.values()] if isinstance(flops, dict) else []
     return None if None in counts or not counts else 1e-9 * sum(filter(None, counts))
@@ -284,7 +284,7 @@ def _count(value: object) -> int | None:
 
 
 def _peak_gflop_s() -> float:
-    """Return what products of large float32 matrices reach here and now."""
+    """Measure the current peak rate of large float32 matrix products."""
     a = np.ones((_PRODUCT, _PRODUCT), np.float32)
     times_s = []
     for _ in range(_PRODUCTS):
@@ -295,6 +295,6 @@ def _peak_gflop_s() -> float:
 
 
 def _memory_mb() -> float:
-    """Return how much memory this process holds."""
+    """Return this process's resident memory."""
     pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return 1e-6 * pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""The rig that benchmarks run on: a simulated one, with cameras as large as real ones."""
+"""A simulated rig for benchmarks, with cameras of realistic size and rate."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from carp_ros.files.plain_yaml import load_mapping
 from carp_ros.system.bringup import simulated_rig
 
 WIDTH_PX, HEIGHT_PX, RATE_HZ = 640, 480, 30.0
-"""Of every camera."""
+"""Size and rate of every camera."""
 
 
 def full_size_rig(path: Path, folder: Path) -> Path:
-    """Return a copy of a rig's file with cameras of full size and rate.
+    """Write a copy of a rig's file with cameras of full size and rate; return its path.
 
     Args:
         path: Of the rig's file.
         folder: For the copy.
 
     Raises:
-        ValueError: If it is no rig, or a real one.
+        ValueError: If it is not a rig file, or not of a simulated rig.
     """
     simulated_rig(path)
     content = load_mapping(path)

@@ -1,4 +1,4 @@
-"""`carp bench --what path`: from a camera's capture to the first command of the arm by it."""
+"""`carp bench --what path`: latency from a camera's capture to the arm's first command from it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from carp_ros.share import version
 from carp_ros.system.bringup import NodeProcess, describe
 from carp_ros.system.running_system import RunningSystem
 
-_REPLAN_S = 0.2  # as often as a policy is asked that is in a hurry
+_REPLAN_S = 0.2  # as for a policy that replans fast
 _BESIDE = ("transport", "wait", "image_age", "preprocess", "schedule", "total")
-"""What is no inference: the other stages are."""
+"""Stages that are not inference; all others are."""
 
 
 def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
-    """Measure the path, print a table, write the report; return 0.
+    """Measure the latency, print a table, write the report; return 0.
 
     Args:
-        path: A simulated rig's file; its cameras are made larger.
+        path: A simulated rig's file; its cameras are set to full size.
         bundle: The policy's folder, or its name in models/; empty for the package's own.
-        seconds: How long.
-        report: Where to write the figures, as JSON.
+        seconds: Duration of the measurement.
+        report: JSON file for the results.
 
     Raises:
-        DeviceError: If the system does not come up, or the arm follows nothing.
+        DeviceError: If the system does not come up, or the arm executes no plan.
     """
     log = NodeLog(verbose=False)
     try:
@@ -48,14 +48,14 @@ def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
         raise
     followed = [row for row in rows if "total" in row]
     if not followed:
-        raise DeviceError(f"the arm followed none of {len(rows)} plans; --verbose of demo says why")
+        raise DeviceError(f"the arm executed none of {len(rows)} plans; see carp demo --verbose")
     names = [name for name in followed[0] if name != "image_age"]
     stages = {name: percentiles([row[name] for row in followed]) for name in names}
     inference = [sum(ms for name, ms in row.items() if name not in _BESIDE) for row in followed]
     beyond = [row["total"] - thinking for row, thinking in zip(followed, inference)]
     own = [extra - row["wait"] for extra, row in zip(beyond, followed)]
     stages |= {"beyond_inference": percentiles(beyond), "without_wait": percentiles(own)}
-    print(f"{len(followed)} plans followed of {len(rows)}; images seen before asked: {seen:.0%}")
+    print(f"{len(followed)} of {len(rows)} plans executed; images encoded early: {seen:.0%}")
     print(f"{'ms':<18}{'p50':>8}{'p99':>8}")
     for name, figures in stages.items():
         print(f"{name:<18}{figures['p50']:>8.1f}{figures['p99']:>8.1f}")
@@ -80,7 +80,7 @@ def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
 def _rows(
     rig: Path, bundle: str, seconds: float, log: NodeLog
 ) -> tuple[list[dict[str, float]], float, float]:
-    """Return each plan's stages in [ms], the share of images seen before, and the load."""
+    """Return each plan's stages in [ms], the share of images encoded in advance, and the load."""
     from carp_ros.benchmarks.path_node import PathNode  # after `enter`
     from carp_ros.ros.spinning_node import taking_part
 
@@ -96,6 +96,6 @@ def _rows(
 
 
 def _adapted(node: NodeProcess) -> NodeProcess:
-    """Return a node as it is measured: nobody draws pictures, and the policy is asked often."""
+    """Adapt a node to the measurement: cameras repeat one image, the policy is asked often."""
     more = {"camera_node": {"still": True}, "policy_node": {"replan_s": _REPLAN_S}}
     return replace(node, parameters={**node.parameters, **more.get(node.name, {})})

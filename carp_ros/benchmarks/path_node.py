@@ -1,4 +1,4 @@
-"""ROS node: lets a policy move the arm for a while, and listens to when what was done by it."""
+"""ROS node that lets a policy move the arm for a while and records the latency of its plans."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from carp_ros.ros.spinning_node import ANSWER_S
 
 
 class PathNode(ConductorNode):
-    """Takes no images: what is measured is a system without anybody who watches."""
+    """Subscribes to no images, so that it adds no load to the system."""
 
     def __init__(self) -> None:
         super().__init__("path_node")
         self.chunks = ChunkLog(self)
 
     def measure(self, seconds: float, progress: Callable[[int], None]) -> None:
-        """Send the arm home, let the policy move it, and stop it; `chunks` has what was said.
+        """Send the arm home, let the policy move it, and stop it; `chunks` has the results.
 
         Args:
-            seconds: How long.
-            progress: Called with the seconds that are over.
+            seconds: Duration.
+            progress: Called with the elapsed seconds.
 
         Raises:
-            DeviceError: If the arm may not move, or was stopped.
+            DeviceError: If the arm can't be enabled, or was stopped.
         """
         self.prepare()
         self.go_home()

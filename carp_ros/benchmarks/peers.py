@@ -1,7 +1,8 @@
-"""What our policies are measured against, in one run with them.
+"""Policies to compare ours with, in the same run.
 
-Our presets with weights by chance, and policies of the same observation by others: lerobot's ACT
-and Diffusion Policy, with its usual U-Net and with one of our size, and the published CARP.
+These are our presets with random weights, and other projects' policies with the same observation:
+lerobot's ACT and Diffusion Policy, with its usual U-Net and one of our size, and the published
+CARP.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ from carp_ros.errors import DeviceError
 
 CAMERAS = ("wrist_cam", "third_cam")
 IMAGE_PX = (76, 76)
-"""Width and height of what the networks look at, as the paper has it."""
+"""Width and height of the networks' crops, as in the paper."""
 
 _UNETS = {(64, 128, 256): 10, (512, 1024, 2048): 2}
-"""Widths of Diffusion Policy's U-Net, and chunks to measure of it with 100 steps of denoising."""
+"""Widths of Diffusion Policy's U-Net, and number of chunks to measure at 100 denoising steps."""
 _FASTER = 5
-"""So many times the chunks with 10 steps."""
+"""Factor on that number at 10 denoising steps."""
 
 
 def preset_cases(folder: Path) -> list[BundleCase]:
     """Return the paper's presets, for the CPU with one thread.
 
     Args:
-        folder: To write bundles with weights by chance into.
+        folder: For bundles with random weights.
 
     Raises:
-        DeviceError: If what writes bundles is not installed.
+        DeviceError: If a package for exporting bundles is not installed.
     """
     try:
         from carp_ros.export.untrained import write_untrained  # loads torch
@@ -44,10 +45,10 @@ def preset_cases(folder: Path) -> list[BundleCase]:
 
 
 def peer_cases(python: Path, script: Path, published: Path | None) -> list[PeerCase]:
-    """Return the policies of others.
+    """Return the policies of other projects.
 
     Args:
-        python: Of the environment that has them, see `bench/peers/environment.sh`.
+        python: Of their environment, see `bench/peers/environment.sh`.
         script: `bench/peers/peer.py`.
         published: Folder `singletask` of the published CARP; None leaves it out.
     """

@@ -1,4 +1,4 @@
-"""`carp bench --what policy`: how long bundles, and peers, take for a chunk, and to start."""
+"""`carp bench --what policy`: time of bundles and peers for a chunk, and for starting."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def measure_policies(
     peers: Path | None = None,
     published_carp: Path | None = None,
 ) -> int:
-    """Measure bundles by every runtime that is here, print a table, write the report; return 0.
+    """Measure bundles with every available runtime, print a table, write the report; return 0.
 
     Args:
-        bundles: Folders, or names in models/; none for all that come with the package.
-        chunks: Of each.
-        report: Where to write the figures, as JSON.
-        peers: Environment of the peers, which are then measured, too; None for none.
+        bundles: Folders, or names in models/; empty for all that come with the package.
+        chunks: Number to measure of each.
+        report: JSON file for the results.
+        peers: Environment of the peers to measure; None for no peers.
         published_carp: Folder of the published CARP, for the peers.
 
     Raises:
-        ValueError: If a bundle is not as it should be, there are no peers, or the report can't be
-            written.
+        ValueError: If a bundle is invalid, the peers' environment is missing, or the report can't
+            be written.
     """
     require_writable(report)
     models = share_folder() / "models"
@@ -79,7 +79,7 @@ def measure_policies(
 
 
 def _ways() -> tuple[list[tuple[RuntimeName, int]], list[str]]:
-    """Return runtimes with numbers of threads, and which runtimes are not here and why."""
+    """Return the available runtimes with thread counts, and the reasons why others are not."""
     cores = len(os.sched_getaffinity(0))
     ways: list[tuple[RuntimeName, int]] = []
     absent: list[str] = []
@@ -95,7 +95,7 @@ def _ways() -> tuple[list[tuple[RuntimeName, int]], list[str]]:
 
 
 def _compared(environment: Path, published_carp: Path | None, folder: Path) -> list[Case]:
-    """Return the paper's presets, written into a folder, and the policies of others."""
+    """Return the paper's presets, exported to a folder, and the peers."""
     peer = share_folder() / "bench" / "peers" / "peer.py"
     if not peer.is_file():
         raise ValueError(f"no {peer}: peers are measured from the repository's folder")

@@ -1,7 +1,7 @@
-"""How long policies take, each in a process of its own, a few chunks of each in turn.
+"""Measures policies, each in its own process, by running a few chunks of each in turn.
 
-In turn, so that what else the machine does meanwhile hits all of them alike: rows of one report can
-be compared, those of two can't.
+Taking turns makes other load on the machine affect all of them alike: rows of one report can be
+compared, rows of two reports can't.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Case = BundleCase | PeerCase
 
 @dataclass(frozen=True)
 class CaseFigures:
-    """What a case took.
+    """Results of a case.
 
     Attributes:
-        case: Which.
-        started: What starting took.
-        chunks: How many were measured.
-        stages_ms: By stage, and in all: `p50`, `p99` and `max`; of a peer, in all only.
-        peak_gflop_s: What products of large matrices reach with as many threads, in this run.
+        case: The case.
+        started: Cost of starting it.
+        chunks: Number of measured chunks.
+        stages_ms: `p50`, `p99` and `max` of each stage and of the total; for a peer, of the total.
+        peak_gflop_s: Peak rate of large matrix products with as many threads, in this run.
     """
 
     case: Case
@@ -36,12 +36,12 @@ class CaseFigures:
 
     @property
     def chunks_a_s(self) -> float:
-        """One after the other, at the median."""
+        """Chunks per second, one after the other, at the median time."""
         return 1e3 / self._median_ms
 
     @property
     def share_of_floor(self) -> float | None:
-        """How much of the time would be needed if all of it were products at the peak."""
+        """Time of a chunk's operations at the peak rate, as a share of the measured time."""
         gflop = self.started.gflop
         if gflop is None or self.peak_gflop_s is None:
             return None
@@ -49,7 +49,7 @@ class CaseFigures:
 
     @property
     def _median_ms(self) -> float:
-        return max(self.stages_ms["total"]["p50"], 1e-3)  # it is rounded to that
+        return max(self.stages_ms["total"]["p50"], 1e-3)  # its rounding
 
 
 def measure_cases(
@@ -61,14 +61,14 @@ def measure_cases(
     """Measure all cases.
 
     Args:
-        cases: Which. They start one after the other; of one with a limit, `most`, there is one
-            chunk a turn until it is reached.
-        chunks: Of each.
-        a_turn: So many of one case, then it is the next one's turn.
-        progress: Called with the number of chunks that are done of every case without a limit.
+        cases: The cases; their processes are started one after the other. A case with a limit,
+            `most`, runs one chunk per turn until it reaches the limit.
+        chunks: Number to measure of each.
+        a_turn: Chunks of one case before the next one's turn.
+        progress: Called with the number of chunks done of every case without a limit.
 
     Raises:
-        ValueError: If there is nothing to measure, or a bundle is not as it should be.
+        ValueError: If there is nothing to measure, or a bundle is invalid.
         DeviceError: If a process ends.
     """
     if not cases or chunks < 1:

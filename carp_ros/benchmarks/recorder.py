@@ -1,4 +1,4 @@
-"""`carp bench --what recorder`: what the recorder loses, and costs, under a full load."""
+"""`carp bench --what recorder`: lost messages and cost of the recorder under full load."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _WARM_UP_S = 2.0
 
 @dataclass(frozen=True)
 class Load:
-    """How the recorder did.
+    """Results of the recorder.
 
     Attributes:
         images: jpeg or raw.
         seconds: Of the episode.
         lost: By stream, messages missing between its first and its last.
         written: By stream, messages recorded.
-        refused: Messages that found the queue to the writer full.
-        most_backlog_mb: The most that the writer was behind.
-        received_mb_s: Of pictures.
+        refused: Messages dropped because the queue to the writer was full.
+        most_backlog_mb: Largest backlog of the writer.
+        received_mb_s: Of images.
         written_mb_s: To the disk.
         recorder_cpu, writer_cpu: Of one core.
-        verdict: Of the episode's quality.
-        reasons: Against it.
-        load: The machine's load average over the last minute, at the end.
+        verdict: On the episode's quality.
+        reasons: Of the verdict.
+        load: The machine's one-minute load average at the end.
     """
 
     images: str
@@ -57,13 +57,13 @@ class Load:
 
 
 def measure_recorder(path: Path, seconds: float, folder: Path | None, report: Path) -> int:
-    """Measure both kinds of images, print a table, write the report; return 1 if frames were lost.
+    """Measure both image formats, print a table, write the report; return 1 if frames were lost.
 
     Args:
-        path: A rig's file; its cameras are made larger.
-        seconds: How long each episode is.
-        folder: On the disk to be measured; None for a temporary one.
-        report: Where to write the figures, as JSON.
+        path: A rig's file; its cameras are set to full size.
+        seconds: Duration of each episode.
+        folder: On the disk to measure; None for a temporary one.
+        report: JSON file for the results.
     """
     print(f"two {WIDTH_PX} x {HEIGHT_PX} cameras at {RATE_HZ:.0f} Hz, {seconds:.0f} s each")
     print("images   lost   written  refused  backlog    in MB/s   out MB/s   CPU node   CPU writer")
@@ -145,6 +145,6 @@ def _children(pid: int) -> list[int]:
 
 
 def _cpu_s(pid: int) -> float:
-    """Return the processor time that a process, all its threads, has used, in [s]."""
+    """Return the CPU time that a process, with all threads, has used, in [s]."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

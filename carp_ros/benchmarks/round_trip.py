@@ -1,6 +1,7 @@
-"""Measures how long a joint target takes from servoJ until the robot's state shows it.
+"""Measures the delay from a servoJ joint target to the robot state that shows it.
 
-A process of its own, as the servo is, with the servo's priority: prints one delay in [ms] a line.
+It runs in its own process with the servo's priority, as the servo does, and prints one delay in
+[ms] per line.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ _TIMEOUT_S = 0.1
 
 
 def main() -> None:
-    """Step the last joint to and fro by a hair, and time each step."""
+    """Step the last joint back and forth by a tiny angle, and time each step."""
     from rtde_receive import RTDEReceiveInterface
 
     rig = load_rig(Path(sys.argv[1]))
     request_realtime(rig.servo.priority, rig.servo.cpu, required=False)
     receive = RTDEReceiveInterface(rig.arm.host, 500.0, ["timestamp", "target_q"])
     arm = UrArm(rig.arm)
-    arm.connect()  # last: from here on the robot's watchdog wants a target every 1/20 s
+    arm.connect()  # last: from here on the robot's watchdog requires a target every 1/20 s
     start = arm.read().joints
     phases = np.random.default_rng(0)
     try:

@@ -1,12 +1,12 @@
-"""ROS node: publishes what a rig would, without a rig: to load and to test the recorder.
+"""ROS node that publishes a rig's messages without a rig, to load and test the recorder.
 
-Stamps lie on an exact grid, as those of a camera with a clock of its own, and none is left out
-however late this process is: what is missing behind it was lost.
+Stamps are on an exact grid, as from a camera with its own clock, and none is skipped however late
+this process is: whatever is missing downstream was lost.
 
 Publishes:
     <camera>/image_raw (Image), <camera>/camera_info (CameraInfo): at the rates of the rig's file.
     joint_states (JointState), tool_pose, target_pose (PoseStamped), gripper_state,
-    gripper_command (Float64): 100 Hz; the tool moves to and fro.
+    gripper_command (Float64): 100 Hz; the tool moves back and forth.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _DOWN = np.array([1.0, 0.0, 0.0, 0.0])
 
 
 class SyntheticNode(GuardedNode):
-    """Stands in for cell and control node."""
+    """Replaces cell and control node."""
 
     def __init__(self) -> None:
-        prefer_process(niceness=-5)  # as punctual as a camera's own clock
+        prefer_process(niceness=-5)  # to be as punctual as a camera's own clock
         super().__init__("synthetic_node")
         _, self._rig = rig_parameter(self)
         self._begin_ns = self.get_clock().now().nanoseconds
@@ -61,7 +61,7 @@ class SyntheticNode(GuardedNode):
         self._every(1.0 / _STATE_HZ, self._publish_state)
 
     def _every(self, period_s: float, publish: Callable[[int, int], None]) -> None:
-        """Call `publish` with a number and a stamp for every period that passed."""
+        """Call `publish` with a number and a stamp for every period that has passed."""
         period_ns = round(period_s * 1e9)
         number = 0
 
@@ -104,7 +104,7 @@ class SyntheticNode(GuardedNode):
 
 
 def _picture(camera: CameraConfig, number: int, frame: str) -> Image:
-    """Return a picture that compresses about as badly as a real one."""
+    """Return an image that compresses about as badly as a real one."""
     rows, columns = np.mgrid[: camera.height_px, : camera.width_px]
     shape = 128 + 90 * np.sin((rows + 7 * number) / 30.0) * np.cos(columns / 50.0)
     noise = np.random.default_rng(number).normal(0.0, 4.0, (camera.height_px, camera.width_px, 3))

@@ -1,1 +1,1 @@
-"""From checkpoints to what a robot runs, and from others' checkpoints to ours."""
+"""Exports checkpoints to bundles for a robot, and imports published checkpoints."""

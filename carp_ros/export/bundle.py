@@ -1,4 +1,4 @@
-"""A trained policy to a bundle: graphs, manifest, and a golden case that every runtime replays."""
+"""Exports a trained policy to a bundle: graphs, manifest, and a golden case to check runtimes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from carp_ros.refusal import in_words, refusing
 from carp_ros.training.bundled_network import NETWORK, write_network
 
 _GOLDEN = "golden.npz"
-_VISION = "vision_"  # before a camera's name
+_VISION = "vision_"  # prefix of a camera's name
 _TOLERANCES = {
     "float32": {
         "position_tolerance_m": 0.001,
@@ -46,23 +46,23 @@ _TOLERANCES = {
         "gripper_tolerance": 0.05,
     },
 }
-"""How far a runtime may be off at the golden case, by the precision of the graphs."""
+"""Allowed error of a runtime at the golden case, by the precision of the graphs."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the manifest says beside what the network is.
+    """Content of the manifest that does not follow from the network.
 
     Attributes:
         kind: Of policy.
         rig: Name of the rig.
         tasks: Names, in the order of their indices.
         step_s: Time between two steps of a chunk.
-        observation: Which moments the policy is shown, as the manifest has it.
+        observation: Observation history, as in the manifest.
         dataset_px: Width and height of the dataset's images by camera, if they were resized.
-        state, action: What the numbers mean, and their range in training.
-        made: Provenance, free.
-        config: Of the training, for who trains on from the bundle.
+        state, action: Meaning of the numbers, and their ranges in training.
+        made: Provenance, in free form.
+        config: Of the training, for training on from the bundle.
     """
 
     kind: str
@@ -85,18 +85,18 @@ def write_bundle(
     example: Mapping[str, Tensor],
     precision: WeightPrecision = "float32",
 ) -> None:
-    """Write a bundle in place of the one that may be there.
+    """Write a bundle, replacing any bundle that is already there.
 
     Args:
         folder: Of the bundle.
         network: Trained, on the CPU.
-        encoder: Of each camera's images.
-        facts: What the manifest says beside.
-        example: Encoder inputs of one real moment: the golden case.
-        precision: Of the graphs; the golden case is always what the network computes.
+        encoder: Image encoder of each camera.
+        facts: Further content of the manifest.
+        example: Encoder inputs of one real observation, for the golden case.
+        precision: Of the graphs; the golden case is always computed by the network itself.
 
     Raises:
-        ValueError: If what is there is no bundle, or nothing can be written there.
+        ValueError: If the folder holds something other than a bundle, or can't be written.
     """
     folder = folder.resolve()
     require_replaceable(folder)
@@ -119,11 +119,11 @@ def write_bundle(
         (draft / MANIFEST).write_text(
             yaml.safe_dump(manifest, sort_keys=False, width=100), encoding="utf-8"
         )
-        remove_folder(folder)  # not before there is another one
+        remove_folder(folder)  # only once the new one is complete
 
 
 def require_replaceable(folder: Path) -> None:
-    """Refuse a place where something else than a bundle lies: it would be lost.
+    """Raise if a folder holds anything but a bundle, which replacing it would destroy.
 
     Raises:
         ValueError: If it does.
@@ -145,7 +145,7 @@ def require_replaceable(folder: Path) -> None:
 
 @contextmanager
 def _written(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill, as `whole_folder` does; say so if there can't be one."""
+    """Yield a draft folder as `whole_folder` does; raise ValueError if it can't be written."""
     if not folder.name:
         raise ValueError(f"{folder} can't be replaced; name a folder for the bundle")
     try:
@@ -162,7 +162,7 @@ def _write_graphs(
     encoder: ImageEncoderConfig,
     example: Mapping[str, Tensor],
 ) -> tuple[dict[str, Tensor], dict[str, int]]:
-    """Write every graph; return the example's actions and tokens, if any, and each one's FLOPs."""
+    """Write every graph; return the example's actions and tokens, if any, and FLOPs by graph."""
     flops: dict[str, int] = {}
     tokens: list[Tensor] = []
     golden: dict[str, Tensor] = {}
@@ -195,7 +195,7 @@ def _manifest(
         "rig": facts.rig,
         "horizon": horizon,
         "step_s": facts.step_s,
-        "followed": horizon // 2,  # as CARP's paper has it
+        "followed": horizon // 2,  # execution horizon, as in CARP's paper
         "observation": dict(facts.observation),
         "cameras": {camera: _camera(encoder, facts.dataset_px.get(camera)) for camera in cameras},
         "state": _layout(facts.state),

@@ -39,8 +39,8 @@ def policy_graphs(
 
     Args:
         network: Trained.
-        encoder: Of each camera's images.
-        example: What the policy takes at one moment, by name.
+        encoder: Image encoder of each camera.
+        example: The policy's inputs for one observation, by name.
     """
     seen: dict[str, Tensor] = {}
     for camera in network.image_encoders:

@@ -1,7 +1,7 @@
-"""Convolutions written as products, for runtimes that have a faster product than convolution.
+"""Rewrites convolutions as matrix products, for runtimes whose products are faster.
 
-Every output place becomes a row with what the kernel covers there, and the kernel a matrix (im2col,
-as it is usually called). Batches of one.
+Each output position becomes a row with the inputs under the kernel, and the kernel becomes a matrix
+(im2col). The batch size is 1.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def convolutions_to_products(model: onnx.ModelProto, least_inputs: int) -> list[
     """Replace convolutions in a graph; return the names of the products.
 
     Args:
-        model: With all its weights, and shapes that are fixed; changed in place.
-        least_inputs: Convolutions with fewer numbers under their kernel stay what they are.
+        model: With all its weights and with static shapes; changed in place.
+        least_inputs: Convolutions with fewer inputs under their kernel are left as they are.
     """
     graph = model.graph
     shapes = _shapes(model)
@@ -53,10 +53,10 @@ def convolutions_to_products(model: onnx.ModelProto, least_inputs: int) -> list[
 def _product(
     graph: onnx.GraphProto, node: onnx.NodeProto, kernel: tuple[int, ...], shape: list[int]
 ) -> Iterator[onnx.NodeProto]:
-    """Yield the nodes in a convolution's place.
+    """Yield the nodes that replace a convolution.
 
     Args:
-        graph: Gets the constants.
+        graph: Receives the constants.
         node: The convolution.
         kernel: Its height and width.
         shape: Of its output, (1, C, h, w).
@@ -93,7 +93,7 @@ def _product(
 
 
 def _is_plain(node: onnx.NodeProto) -> bool:
-    """Tell whether a convolution is of one group, undilated and without a bias."""
+    """Return whether a convolution has one group, no dilation and no bias."""
     settings = _settings(node)
     return (
         settings.get("group", 1) == 1

@@ -1,4 +1,4 @@
-"""Every kind of policy that can be exported: an explicit table."""
+"""The table of all kinds of policy that can be exported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What exporting must know of a kind of policy: its graphs, and its section of the manifest."""
+"""The interface of a kind of policy to the export: its graphs and its section of the manifest."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class ExportFamily(Protocol):
 
     @property
     def quantized(self) -> tuple[str, ...]:
-        """Beginnings of the names of those graphs whose products may be of 8 bits."""
+        """Name prefixes of the graphs whose products may be in 8 bits."""
         ...
 
     def graphs(
         self, network: Any, encoder: ImageEncoderConfig, example: Mapping[str, Tensor]
     ) -> Iterator[PolicyGraph]:
-        """Yield the graphs in the order in which they run, each with what it makes of the example.
+        """Yield the graphs in the order in which they run, each with its outputs for the example.
 
         The last has the output `actions`, of shape (1, H, A).
         """
         ...
 
     def section(self, network: Any) -> dict[str, Any]:
-        """Return what the manifest says under the name of the kind."""
+        """Return the manifest's section that is named after the kind."""
         ...

@@ -1,8 +1,8 @@
-"""The ends of a trained policy as graphs of a bundle; the passes between are in `scale_graph`.
+"""The first and last graphs of a CARP bundle; those of the scales are in `scale_graph`.
 
-Everything from bytes of an image to metres of an action is inside. A camera has a graph of its own,
-so that an image can be looked at when it comes, and not when the policy is asked. A bundle is for
-one robot: what follows the cameras has no batch.
+Together, the graphs cover everything from image bytes to actions in SI units. Each camera has its
+own graph, so that an image is encoded when it arrives rather than when the policy is asked. A
+bundle is for one robot, so there is no batch dimension after the image encoders.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from carp_ros.networks.vision import center_crop
 
 
 class VisionGraph(nn.Module):
-    """An image of one camera to its features.
+    """Encodes one camera's image to features.
 
     Args:
         encoder: Trained.
-        crop_px: Width and height that it looks at.
+        crop_px: Width and height of its crop.
     """
 
     def __init__(self, encoder: nn.Module, crop_px: tuple[int, int]) -> None:
@@ -33,14 +33,14 @@ class VisionGraph(nn.Module):
 
 
 class ConditionGraph(nn.Module):
-    """What was seen and measured, and the task, to the first scale's input and all AdaLN vectors.
+    """Maps features, state and task to the first scale's input and all AdaLN vectors.
 
     Args:
         network: Trained.
         several_tasks: Whether the last input is `task`.
 
     Attributes:
-        outputs: Names of what it returns.
+        outputs: Names of the outputs.
     """
 
     ones: Tensor
@@ -50,14 +50,14 @@ class ConditionGraph(nn.Module):
         self.network = network
         self._several_tasks = several_tasks
         config = network.transformer.config
-        # of every block two gates, two scales, two shifts; of the head a scale and a shift
+        # per block two gates, two scales, two shifts; for the head a scale and a shift
         ones = torch.tensor([0.0, 0.0, 1.0, 1.0, 0.0, 0.0] * config.depth + [1.0, 0.0])
         self.outputs = ["start", *(f"modulation_{i}" for i in range(len(ones)))]
         self.register_buffer("ones", ones.repeat_interleave(config.width))
         self._width = config.width
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return `start` (G l_0, E), and vectors (E,) in which a scale of 0 is 1 already.
+        """Return `start` (G l_0, E), and AdaLN vectors (E,) whose scales already have the 1 added.
 
         Args:
             inputs: Features (1, F) of each camera, the state (1, S), and the task (1,).
@@ -71,7 +71,7 @@ class ConditionGraph(nn.Module):
 
 
 class DecoderGraph(nn.Module):
-    """The latent after any scale to actions."""
+    """Decodes the latent after any scale to actions."""
 
     def __init__(self, network: CarpPolicyNetwork) -> None:
         super().__init__()
@@ -79,5 +79,5 @@ class DecoderGraph(nn.Module):
 
     def forward(self, latent: Tensor, state: Tensor) -> Tensor:
         """Return `actions` (1, H, 10) in SI units, of `latent` (G, C, L) and `state` (1, 10)."""
-        # a sum that is nothing keeps the input where actions are absolute anyway
+        # adding zero keeps `state` as an input even where actions are absolute
         return self.tokenizer.decode(latent[None], state) + 0.0 * state[:, None]

@@ -1,11 +1,11 @@
-"""Products with weights in 8 bits, for CPUs: what a wide transformer and a ResNet spend time with.
+"""Quantises products to 8 bits for CPUs; pays for wide transformers and ResNets.
 
-Weights become int8 with a scale for each output, and take 7 of the 8 bits: where a CPU lacks VNNI,
-ONNX Runtime adds products of uint8 and int8 in pairs in 16 bits, which two of the eighth would
-exceed, and saturate unsaid. What they are multiplied with becomes uint8 as it comes, with one
-scale. All else, the logits' product among it, stays in float32. ONNX Runtime has an
-operator for products; convolutions of many inputs, whose weights are more than what caches hold,
-are written as such. Pays at a width of 160 and for a ResNet; at 64 not worth the digits.
+Weights become int8 with one scale per output, reduced to 7 bits: on CPUs without VNNI, ONNX Runtime
+adds pairs of uint8-int8 products in 16 bits, which would silently saturate with 8-bit weights.
+Activations are quantised dynamically to uint8 with one scale. Everything else, including the
+logits' product, stays in float32. ONNX Runtime quantises only products, so convolutions with many
+inputs, whose weights exceed the caches, are rewritten as products first. Worth it at a width of 160
+and for a ResNet; at a width of 64 it does not justify the loss of precision.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from carp_ros.export.convolution_products import convolutions_to_products
 
-_LEAST_INPUTS = 1000  # 128 channels under a kernel of 3 x 3; with fewer a convolution is as fast
+_LEAST_INPUTS = 1000  # fewer than 128 channels under a 3 x 3 kernel: a convolution is as fast
 _KEPT = ("head.",)
-"""Beginnings of names of weights that stay as they are: those of the logits."""
+"""Name prefixes of weights that stay in float32: those of the logits."""
 
 
 def quantize_products(path: Path) -> None:
-    """Write a graph anew with its products with weights in 8 bits.
+    """Quantise the weight products of a graph to 8 bits, in place.
 
     Args:
-        path: Of the ONNX file, whose weights are in it.
+        path: Of the ONNX file, which contains its weights.
     """
     model = onnx.load(path)
     names = convolutions_to_products(model, _LEAST_INPUTS)
     _turn_inputs(model.graph)
     linear = [node for node in model.graph.node if node.op_type == "Gemm"]
-    # ONNX Runtime makes a product of that name, and a sum, of each
+    # ONNX Runtime splits each into a product of that name and a sum
     names += [f"{node.name}_MatMul" for node in linear if not node.input[1].startswith(_KEPT)]
     root = logging.getLogger()
     level = root.level
-    root.setLevel(logging.ERROR)  # it recommends preparations that are for convolutions
+    root.setLevel(logging.ERROR)  # silences advice that only applies to convolutions
     try:
         quantize_dynamic(
             model,
@@ -53,7 +53,7 @@ def quantize_products(path: Path) -> None:
 
 
 def _turn_inputs(graph: onnx.GraphProto) -> None:
-    """Let linear layers that turn what they are given have it turned: in 8 bits none turns."""
+    """Replace transA of linear layers by a Transpose: 8-bit products have no such attribute."""
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         turns = [a for a in node.attribute if a.name == "transA" and a.i]

@@ -1,4 +1,4 @@
-"""Graphs to ONNX files, with names of inputs and outputs and static shapes."""
+"""Exports modules to ONNX files with named inputs and outputs and static shapes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _OPSET = 20  # the first with an operator for GELU
 def export_onnx(
     graph: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path
 ) -> int:
-    """Write a module as an ONNX file; return multiplications and additions of its products.
+    """Write a module as an ONNX file; return its FLOPs (of products and convolutions).
 
     Args:
         graph: The module; its arguments are positional, in the order of `inputs`.
-        inputs: An example, by name; the shapes are the graph's.
+        inputs: Example inputs by name, which determine the shapes.
         outputs: Names, in the order in which the module returns them.
         path: Of the file.
     """
@@ -30,7 +30,7 @@ def export_onnx(
     with FlopCounterMode(display=False) as counter:
         graph(*arguments)
     with warnings.catch_warnings():
-        # The tracer warns of every Python number that becomes a constant; here all are meant to.
+        # The tracer warns about every Python number that becomes a constant; here all should.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph,

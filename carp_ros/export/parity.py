@@ -1,9 +1,9 @@
-"""Whether our CARP computes what the published implementation computed, set by set.
+"""Compares our CARP with the published implementation on recorded test sets.
 
 A set is four files: `<set>.json`, sizes; `<set>_tokenizer.safetensors` and `<set>_ar.safetensors`,
-weights under the published names; `<set>_io.npz`, inputs and what the published modules made of
-them. Which comparisons there are follows from the arrays of the last. Tokens must be equal; other
-numbers may be `TOLERANCE` apart.
+weights under the published names; `<set>_io.npz`, inputs and the published modules' outputs. The
+arrays in the last determine what is compared. Tokens must be equal; other numbers may differ by
+`TOLERANCE`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Arrays = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far one quantity is from the published one: tokens that differ, or the largest error."""
+    """Deviation of one quantity: the number of differing tokens, or the largest absolute error."""
 
     quantity: str
     value: float
@@ -44,7 +44,7 @@ class Deviation:
         return self.value <= self.limit  # False for NaN
 
     def __str__(self) -> str:
-        """Say it on one line."""
+        """Format on one line."""
         found = f"{self.value:.0f} differ" if self.limit == 0.0 else f"{self.value:.2e}"
         return f"{self.quantity:<20} {found:>12}{'' if self.agrees else '   DISAGREES'}"
 
@@ -138,7 +138,7 @@ def _policy_deviations(
 
 
 def _features(weights: Arrays, arrays: Arrays) -> Tensor | None:
-    """Return what the set's policy is conditioned on, or None if it generates nothing."""
+    """Return the policy's input features, or None if the set has no generation to compare."""
     if "gen_obs" in arrays:
         return arrays["gen_obs"].flatten(1)
     if "feat" in arrays:
@@ -148,7 +148,7 @@ def _features(weights: Arrays, arrays: Arrays) -> Tensor | None:
 
 
 def _compared(made: Arrays, arrays: Arrays) -> Iterator[Deviation]:
-    """Yield the deviation of each quantity that the set has."""
+    """Yield the deviation of each quantity that the set contains."""
     for quantity, ours in made.items():
         if quantity not in arrays:
             continue

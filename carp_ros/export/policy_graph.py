@@ -1,7 +1,7 @@
-"""One graph of a policy, with an example of what it computes.
+"""One graph of a policy, with example inputs and outputs.
 
-What writes graphs down (`export.bundle`) and what runs them as they are (`export.torch_runtime`) go
-by the same names.
+Used both for writing graphs (`export.bundle`) and for running them directly in torch
+(`export.torch_runtime`), under the same names.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class PolicyGraph:
 
     Attributes:
         name: As in the manifest.
-        module: Computes it; arguments are positional, in the order of `inputs`.
-        inputs: An example, by name.
-        outputs: What the module makes of it, by name and in its order.
+        module: Takes positional arguments in the order of `inputs`.
+        inputs: Example inputs, by name.
+        outputs: The module's outputs for `inputs`, by name and in order.
     """
 
     name: str
@@ -32,7 +32,7 @@ class PolicyGraph:
 def computed(
     name: str, module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str]
 ) -> PolicyGraph:
-    """Return a graph with what it makes of its inputs."""
+    """Return a graph with its outputs for the given inputs."""
     found = module.eval()(*inputs.values())
     found = found if isinstance(found, tuple) else (found,)
     return PolicyGraph(name, module, inputs, dict(zip(outputs, found)))

@@ -1,4 +1,4 @@
-"""Published CARP checkpoints as files, and ours made of them."""
+"""Reads published CARP checkpoints and converts them to ours."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ _AVERAGED, _LOCAL = "ema_ar_wo_ddp", "vae_local"
 
 
 def import_checkpoint(tokenizer: Path, policy: Path, sizes: Path, out: Path) -> None:
-    """Write published weights as a checkpoint of ours: sizes, and one file a network.
+    """Convert published weights to a checkpoint of ours: sizes, and one file per network.
 
-    An image policy's encoders are not part of it: `published_vision.load_encoder` reads them.
+    The image encoders of an image policy are not included; `published_vision.load_encoder` reads
+    them.
 
     Args:
-        tokenizer: Its weights, or a training's checkpoint that has them.
-        policy: Likewise; of a training's checkpoint, the averaged weights.
-        sizes: JSON with what the weights do not say.
-        out: Folder; made if it is not there.
+        tokenizer: File of its weights, or a training checkpoint that contains them.
+        policy: Likewise; from a training checkpoint, the averaged weights are used.
+        sizes: JSON file with sizes that can't be inferred from the weights.
+        out: Folder; created if missing.
 
     Raises:
         ValueError: If a file can't be read, or a weight does not fit.
@@ -71,7 +72,7 @@ def import_checkpoint(tokenizer: Path, policy: Path, sizes: Path, out: Path) -> 
 
 
 def published_tokenizer(sizes: Sizes, weights: Weights) -> CarpTokenizer:
-    """Return the tokenizer of published weights.
+    """Build a tokenizer from published weights.
 
     Raises:
         ValueError: If a size or a weight does not fit.
@@ -85,7 +86,7 @@ def published_tokenizer(sizes: Sizes, weights: Weights) -> CarpTokenizer:
 def published_transformer(
     sizes: Sizes, tokenizer: TokenizerConfig, weights: Weights
 ) -> CarpTransformer:
-    """Return the transformer of published weights.
+    """Build a transformer from published weights.
 
     Raises:
         ValueError: If a size or a weight does not fit.
@@ -98,10 +99,10 @@ def published_transformer(
 
 
 def load_imported(folder: Path) -> tuple[CarpTokenizer, CarpTransformer]:
-    """Return what `import_checkpoint` wrote.
+    """Load what `import_checkpoint` wrote.
 
     Raises:
-        ValueError: If a file was changed, or is missing.
+        ValueError: If a file is missing or was changed.
     """
     content = read_strictly(_Config, load_json(folder / _CONFIG), str(folder / _CONFIG))
     file = folder / _TOKENIZER
@@ -115,7 +116,7 @@ def load_imported(folder: Path) -> tuple[CarpTokenizer, CarpTransformer]:
 
 @dataclass(frozen=True)
 class _Config:
-    """What the checkpoint's configuration holds."""
+    """Content of the checkpoint's configuration."""
 
     tokenizer: TokenizerConfig
     policy: TransformerConfig
@@ -125,11 +126,11 @@ def read_weights(path: Path, part: str = _AVERAGED) -> dict[str, Tensor]:
     """Return the weights in a file.
 
     Args:
-        path: `.safetensors`, or `.pt` of plain weights or of a training's checkpoint.
-        part: Which weights of a training's checkpoint.
+        path: `.safetensors`, or `.pt` of plain weights or of a training checkpoint.
+        part: Which weights of a training checkpoint to return.
 
     Raises:
-        ValueError: If the file can't be read, or lacks the part.
+        ValueError: If the file can't be read or lacks the part.
     """
     if path.suffix == ".safetensors":
         return read_safetensors(path)

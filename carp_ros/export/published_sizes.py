@@ -1,4 +1,4 @@
-"""Sizes of a published CARP checkpoint: read off its weights, and held against what it says."""
+"""Infers the sizes of a published CARP checkpoint from its weights; checks its stated sizes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def tokenizer_config(sizes: Sizes, weights: Weights) -> TokenizerConfig:
     """Return a tokenizer's sizes.
 
     Args:
-        sizes: What the checkpoint says of itself; needed are `num_actions`, `patch_nums` and, where
-            codes are chosen by distance, `using_znorm`, which is then false.
+        sizes: Stated by the checkpoint; required are `num_actions`, `patch_nums` and, if codes are
+            chosen by distance, `using_znorm` (false).
         weights: Under the published names.
 
     Raises:
@@ -60,8 +60,8 @@ def transformer_config(
     """Return a transformer's sizes.
 
     Args:
-        sizes: What the checkpoint says of itself.
-        tokenizer: Whose tokens it predicts.
+        sizes: Stated by the checkpoint.
+        tokenizer: Of the tokens that it predicts.
         weights: Under the published names.
 
     Raises:

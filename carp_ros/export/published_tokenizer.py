@@ -1,8 +1,8 @@
-"""Tokenizer weights of the published implementation of CARP, in our names and back.
+"""Tokenizer weights of the published implementation of CARP: conversion to our names and back.
 
-There each action dimension has modules of its own, of two-dimensional convolutions over pictures
-of width 1; here they are one grouped network over sequences. A kernel's middle column is all that
-ever met data.
+The published tokenizer has separate modules for each action dimension, with two-dimensional
+convolutions over images of width 1; ours is one grouped network over sequences. Only the middle
+column of a published kernel ever meets data, so only that is converted.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _WIDE = re.compile(r"qresi|quant_convs")  # kernels of 3 x 3
 
 
 def with_dimension(weights: Weights, dimension: int) -> dict[str, Tensor]:
-    """Return a checkpoint of one dimension's tokenizer under the names of a bundle of several."""
+    """Rename a single-dimension tokenizer's weights to those of a tokenizer of all dimensions."""
     return {
         re.sub(rf"^({'|'.join(_PARTS)})\.", rf"\1s.{dimension}.", name): tensor
         for name, tensor in weights.items()
@@ -48,14 +48,14 @@ def with_dimension(weights: Weights, dimension: int) -> dict[str, Tensor]:
 
 
 def load_tokenizer_weights(tokenizer: CarpTokenizer, published: Weights) -> None:
-    """Fill a tokenizer with published weights, every one of which must fit.
+    """Fill a tokenizer with published weights, all of which must fit.
 
     Args:
         tokenizer: Of the published one's size.
         published: Its state dict, with keys such as `encoders.0.conv_in.weight`.
 
     Raises:
-        ValueError: If a weight is missing, is of another shape, or is not known.
+        ValueError: If a weight is missing, unknown or of the wrong shape.
     """
     phis = phi_count(published)
     unused = {name for name in published if not _STATISTICS.fullmatch(name)}
@@ -75,12 +75,14 @@ def load_tokenizer_weights(tokenizer: CarpTokenizer, published: Weights) -> None
                 f" {tuple(state[name].shape)}; expected {tuple(ours.shape)} of {tokenizer.config}"
             )
     if unused:
-        raise ValueError(f"the tokenizer has {', '.join(sorted(unused)[:4])}; nothing is known of")
+        raise ValueError(
+            f"the tokenizer has {', '.join(sorted(unused)[:4])}; expected only published weights"
+        )
     tokenizer.load_state_dict(state)
 
 
 def published_tokenizer_weights(tokenizer: CarpTokenizer) -> dict[str, Tensor]:
-    """Return a tokenizer's weights under the published names: `load_tokenizer_weights` undone."""
+    """Return a tokenizer's weights under the published names; reverses `load_tokenizer_weights`."""
     config = tokenizer.config
     published: dict[str, Tensor] = {}
     for name, ours in tokenizer.state_dict().items():
@@ -109,7 +111,7 @@ def phi_count(published: Weights) -> int:
 
 
 def phi_of_scale(k: int, scales: int, phis: int) -> int:
-    """Return which phi the published quantizer takes for a scale: the one of the nearest tick."""
+    """Return which phi the published quantizer uses for a scale: the one with the nearest tick."""
     if scales == 1:
         return 0
     edge = 1.0 / (3 if phis == 4 else 2) / phis
@@ -127,7 +129,7 @@ def _published_name(ours: str, dimension: int, scales: int, phis: int) -> str:
 
 
 def _as_sequence_weight(name: str, weight: Tensor) -> Tensor:
-    """Return a kernel without its picture's width, the middle column of it; else as it is."""
+    """Return the middle column of a two-dimensional kernel; other weights unchanged."""
     if weight.dim() != 4:
         return weight
     return weight[..., weight.shape[-1] // 2]

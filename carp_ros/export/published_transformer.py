@@ -1,4 +1,4 @@
-"""Transformer weights of the published implementation of CARP, in our names and back."""
+"""Transformer weights of the published implementation of CARP: conversion to our names and back."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _WITH_BATCH_AXIS = ("pos_start", "pos_1LC", "scale_mul_1H11")
 
 
 def load_transformer_weights(transformer: CarpTransformer, published: Weights) -> None:
-    """Fill a transformer with published weights, every one of which must fit.
+    """Fill a transformer with published weights, all of which must fit.
 
     Args:
         transformer: Of the published one's size.
-        published: Its state dict, with keys such as `blocks.0.attn.mat_qkv.weight`; those of an
-            image encoder are left alone.
+        published: Its state dict, with keys such as `blocks.0.attn.mat_qkv.weight`; weights of an
+            image encoder are ignored.
 
     Raises:
-        ValueError: If a weight is missing, is of another shape, or is not known.
+        ValueError: If a weight is missing, unknown or of the wrong shape.
     """
     unused = {
         name
@@ -63,12 +63,14 @@ def load_transformer_weights(transformer: CarpTransformer, published: Weights) -
                 f" of {transformer.config}"
             )
     if unused:
-        raise ValueError(f"the policy has {', '.join(sorted(unused)[:4])}; nothing is known of")
+        raise ValueError(
+            f"the policy has {', '.join(sorted(unused)[:4])}; expected only published weights"
+        )
     transformer.load_state_dict(state)
 
 
 def published_transformer_weights(transformer: CarpTransformer) -> dict[str, Tensor]:
-    """Return weights under the published names: `load_transformer_weights` undone."""
+    """Return weights under the published names; reverses `load_transformer_weights`."""
     width, depth = transformer.config.width, transformer.config.depth
     published: dict[str, Tensor] = {}
     for name, ours in transformer.state_dict().items():
@@ -80,7 +82,7 @@ def published_transformer_weights(transformer: CarpTransformer) -> dict[str, Ten
 
 
 def _published_names(ours: str, depth: int) -> list[str]:
-    """Return where a weight comes from; of what steers all norms, a part a block and the head's."""
+    """Return the published weights that make up ours; the modulation has one per block and head."""
     if match := re.fullmatch(r"to_modulation\.(\w+)", ours):
         return [
             *(f"blocks.{i}.ada_lin.1.{match[1]}" for i in range(depth)),

@@ -1,4 +1,4 @@
-"""The published image policy's encoders: robomimic's names in ours, and its order of features."""
+"""The published image policy's encoders: converts robomimic's names and its order of features."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GRID = ("pos_x", "pos_y", "temperature")
 
 
 def published_features(weights: Weights, observation: Weights) -> Tensor:
-    """Return the features (B, F) of one step, in the published order: that of the keys' names.
+    """Return the features (B, F) of one step, in the published order: sorted by key.
 
     Args:
         weights: Of a policy, with `obs_encoder.obs_nets.<camera>.nets.*`.
@@ -42,10 +42,10 @@ def published_features(weights: Weights, observation: Weights) -> Tensor:
 
 
 def load_encoder(weights: Weights, camera: str) -> ResNetEncoder:
-    """Return one camera's encoder with published weights, every one of which must fit.
+    """Return one camera's encoder with published weights, all of which must fit.
 
     Raises:
-        ValueError: If a weight is missing, is of another shape, or is not known.
+        ValueError: If a weight is missing, unknown or of the wrong shape.
     """
     prefix = f"obs_encoder.obs_nets.{camera}.nets."
     given = {name[len(prefix) :]: w for name, w in weights.items() if name.startswith(prefix)}
@@ -63,13 +63,15 @@ def load_encoder(weights: Weights, camera: str) -> ResNetEncoder:
                 f" {tuple(empty.shape)}"
             )
     if unknown := [n for n in given if not _DUPLICATES.match(n) and not n.endswith(_GRID)]:
-        raise ValueError(f"the encoder of {camera} has {unknown[:4]}; nothing is known of")
+        raise ValueError(
+            f"the encoder of {camera} has {unknown[:4]}; expected only published weights"
+        )
     encoder.load_state_dict(state)
     return encoder.eval()
 
 
 def _published_name(ours: str) -> str:
-    """Return robomimic's name of a weight, after the prefix of its camera."""
+    """Return robomimic's name of a weight, without its camera's prefix."""
     if ours.startswith("out."):
         return ours.replace("out.", "3.")
     if ours.startswith("pool.maps."):

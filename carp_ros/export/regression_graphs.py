@@ -1,4 +1,4 @@
-"""The regression policy's graphs: image encoders, and the rest as one."""
+"""The regression policy's graphs: one per image encoder, and one for the rest."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RegressionExport:
         yield computed("plan", _PlanGraph(network, "task" in example), inputs, ["actions"])
 
     def section(self, network: RegressionPolicyNetwork) -> dict[str, Any]:
-        """Return the section `regression` of the manifest: nothing is left to say."""
+        """Return the section `regression` of the manifest, which is empty."""
         return {}
 
 

@@ -1,9 +1,9 @@
-"""One pass of the transformer as a graph, for one robot and in as few operators as it takes.
+"""One pass of the transformer as a graph, for a batch of one and with as few operators as possible.
 
-For a batch of one, AdaLN is a norm whose weights are inputs, and every linear layer a product of
-two matrices: one operator each. Whatever follows from weights alone is folded into them here or by
-the exporter: spreading and phi of a scale, linear together, become one matrix a group.
-`test_the_graphs_say_what_the_network_says` compares it with the network that is trained.
+With a batch of one, AdaLN is a layer norm whose weights are inputs, and every linear layer a
+product of two matrices: one operator each. Whatever depends on weights alone is folded into them,
+here or by the exporter: the upsampling and phi of a scale, both linear, become one matrix per
+group. `test_the_graphs_say_what_the_network_says` compares the graph with the trained network.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from carp_ros.networks.carp_transformer import MAX_SHARPNESS, NORM_EPS, Block
 
 
 class ScaleGraph(nn.Module):
-    """The likeliest tokens of scale `k`, and the latent with them or with the mean of the codes.
+    """Predicts the likeliest tokens of scale `k`, and the latent with their (or the mean) codes.
 
     Shapes, with T tokens of this scale and P of those before it: see `carp_transformer`.
 
     Args:
         network: Trained.
-        k: Of the scale, from 0.
+        k: The scale, from 0.
 
     Attributes:
-        outputs: Names of what it returns, `cached` among them.
-        cached: Names of keys and values for the scales to come, block by block.
+        outputs: Names of the outputs, including `cached`.
+        cached: Names of the keys and values for later scales, block by block.
     """
 
     places: Tensor
@@ -59,8 +59,8 @@ class ScaleGraph(nn.Module):
 
         Args:
             before: `start` (T, E) for the first scale, else `latent` (G, C, L).
-            others: The vectors of `ConditionGraph`; then, but for the first scale, of each block
-                keys and values of the scales before, each of shape (heads, head width, P).
+            others: The vectors of `ConditionGraph`; then, except for the first scale, each block's
+                keys and values of earlier scales, each of shape (heads, head width, P).
         """
         count = 6 * len(self.blocks) + 2
         vectors, past = others[:count], others[count:]
@@ -87,7 +87,7 @@ class ScaleGraph(nn.Module):
 
 
 class _BlockPass(nn.Module):
-    """A block of the transformer over the tokens of one scale."""
+    """A transformer block over the tokens of one scale."""
 
     qkv_bias: Tensor
     scale: Tensor
@@ -112,8 +112,8 @@ class _BlockPass(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return tokens (T, E), and keys and values (heads, head width, P + T).
 
-        These are kept with a token a column, and queries, too: what a linear layer gives is turned
-        once, and all products of attention take it as it lies.
+        Queries, keys and values are stored with one token per column: the linear layer's output is
+        transposed once, and attention's products then need no further transposes.
         """
         gate_1, gate_2, scale_1, scale_2, shift_1, shift_2 = vectors
         attention, size = self.block.attention, (self.width,)
@@ -140,7 +140,7 @@ def _directions(x: Tensor) -> Tensor:
 
 
 class _Directions(torch.autograd.Function):
-    """An operator of its own in ONNX, which torch would write as five."""
+    """L2 normalisation as a single ONNX operator, where torch would export five."""
 
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
@@ -152,7 +152,7 @@ class _Directions(torch.autograd.Function):
 
 
 class _LatentPass(nn.Module):
-    """What the codes of a scale add to the latent."""
+    """Computes what the codes of a scale add to the latent."""
 
     codebook: Tensor
     first_code: Tensor
@@ -181,7 +181,7 @@ class _LatentPass(nn.Module):
         return F.embedding(flat, self.codebook.flatten(0, 1)).transpose(0, 1)
 
     def mean(self, logits: Tensor, sharpness: float) -> Tensor:
-        """Return the mean codes (G, l, C) by logits (T, V)."""
+        """Return the mean codes (G, l, C) under logits (T, V)."""
         shares = (sharpness * logits).softmax(dim=-1)
         return shares.unflatten(0, (self.tokens, self.groups)).transpose(0, 1) @ self.codebook
 

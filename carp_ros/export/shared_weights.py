@@ -1,6 +1,6 @@
-"""One file for the weights of several graphs and of the network that they are of.
+"""One file with the weights of several graphs and of their network.
 
-What two of them have in common lies in it once.
+Weights that occur more than once are stored once.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _ALIGNMENT = 64
 def share_weights(
     graphs: Sequence[Path], named: Mapping[str, npt.NDArray[np.float32]], weights: Path
 ) -> dict[str, Place]:
-    """Move the weights of ONNX files into a file beside them; return where the network's own lie.
+    """Move the weights of ONNX files into one file; return the places of the network's weights.
 
     Args:
-        graphs: Files in one folder; each is written anew.
+        graphs: ONNX files in one folder; each is rewritten.
         named: The weights of the network, by name.
-        weights: The file, in the same folder.
+        weights: The weights file, in the same folder.
 
     Raises:
-        ValueError: If one of the network's is not float32, which `Place` takes it for.
+        ValueError: If one of the network's weights is not float32, which `Place` requires.
     """
     with weights.open("wb") as file:
         pool = _Pool(file)
@@ -42,7 +42,7 @@ def share_weights(
                 content = onnx.numpy_helper.to_array(tensor).tobytes()
                 if len(content) < _SMALLEST_BYTES:
                     continue
-                tensor.raw_data = content  # whatever field held them
+                tensor.raw_data = content  # whichever field held them
                 set_external_data(tensor, weights.name, pool.put(content), len(content))
                 for field in ("raw_data", "float_data", "int32_data", "int64_data"):
                     tensor.ClearField(field)
@@ -51,18 +51,18 @@ def share_weights(
 
 
 class _Pool:
-    """Contents in a file, each once."""
+    """A file of byte strings, in which each is stored once."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._offsets: dict[bytes, int] = {}  # by hash of the content
 
     def offset(self, content: bytes) -> int | None:
-        """Return where a content lies, if it does."""
+        """Return the offset of a content, or None if it is not stored."""
         return self._offsets.get(hashlib.sha256(content).digest())
 
     def put(self, content: bytes) -> int:
-        """Return where a content lies, from now on if not before."""
+        """Store a content, unless already stored; return its offset."""
         known = self.offset(content)
         if known is not None:
             return known
@@ -73,7 +73,7 @@ class _Pool:
 
 
 def _place(pool: _Pool, name: str, array: npt.NDArray[np.float32]) -> Place:
-    """Return where a network's array lies; many a graph holds its matrices transposed."""
+    """Return the place of a network's array, perhaps stored transposed for a graph."""
     if array.dtype != np.float32:
         raise ValueError(f"{name} is {array.dtype}; expected float32, as `Place` has it")
     content = array.tobytes()

@@ -1,8 +1,8 @@
-"""A bundle's graphs in torch, each recorded once as a CUDA graph and replayed by one call.
+"""Runs a bundle's graphs in torch, captured as CUDA graphs.
 
-For GPUs that TensorRT-RTX does not know, and where torch is installed anyway: the networks are
-those that were trained, in float32 whatever the graphs are in. On the CPU, where nothing is
-recorded, it computes the same, which is what is tested. Has never run on a GPU.
+For GPUs that TensorRT-RTX does not support, where torch is installed anyway: it runs the trained
+network itself, in float32 whatever the graphs' precision. On the CPU it computes the same without
+CUDA graphs; that is what the tests cover. It has never run on a GPU.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.training.build import load_network
 from carp_ros.training.families import family_named
 
-_WARM_UP = 3  # torch asks for as much before it records: libraries choose kernels, take memory
+_WARM_UP = 3  # as torch advises before a capture: libraries choose kernels and allocate memory
 
 
 class TorchRuntime:
     """torch on a GPU; a `session.Runtime`.
 
     Args:
-        device: As torch names it; on `cpu` nothing is recorded.
+        device: torch's name of it; on `cpu` there is no CUDA graph.
 
     Raises:
-        DeviceError: If torch has no such device.
+        DeviceError: If torch finds no such device.
     """
 
     def __init__(self, device: Literal["cuda", "cpu"] = "cuda") -> None:
@@ -47,10 +47,10 @@ class TorchRuntime:
         self._graphs: dict[Path, dict[str, PolicyGraph]] = {}
 
     def session(self, path: Path) -> TorchSession:
-        """Return a graph of a bundle, loaded.
+        """Load a graph of a bundle.
 
         Raises:
-            ValueError: If the bundle has not this graph, or lacks the network that it is of.
+            ValueError: If the bundle lacks this graph, or its network.
         """
         folder = path.parent
         if folder not in self._graphs:
@@ -61,15 +61,15 @@ class TorchRuntime:
         return TorchSession(graphs[path.stem], self._device)
 
     def buffer(self, spec: TensorSpec) -> TorchBuffer:
-        """Return memory for a tensor, zeros at first."""
+        """Allocate memory for a tensor, initially zeros."""
         return TorchBuffer(spec, self._device)
 
     def _load(self, folder: Path) -> dict[str, PolicyGraph]:
         bundle = load_bundle(folder)
         if bundle.manifest.network is None:
             raise ValueError(
-                f"{folder} has not the network that its graphs are of; choose another runtime, or"
-                " export the training anew"
+                f"{folder} lacks the network of its graphs; choose another runtime, or"
+                " export the training again"
             )
         network, config, _ = load_network(folder)
         recipe = family_named(config.policy, str(folder)).recipe(config.recipe, str(folder))
@@ -90,18 +90,18 @@ class TorchBuffer:
         self.spec = spec
         zeros = torch.from_numpy(np.zeros(spec.shape, spec.dtype))
         self.tensor = zeros.to(device)
-        # on the CPU the same memory; from a GPU pinned memory, which it copies from and to itself
+        # on the CPU the same memory; for a GPU pinned memory, for copies in both directions
         self._here = self.tensor if device.type == "cpu" else zeros.pin_memory()
         self._array: Tensor = self._here.numpy()
 
     def write(self, array: Tensor) -> None:
-        """Copy an array of `spec` into it."""
+        """Copy an array of `spec` into the buffer."""
         np.copyto(self._array, array)
         if self._here is not self.tensor:
             self.tensor.copy_(self._here)
 
     def read(self) -> Tensor:
-        """Return what lies in it, valid until the next run that writes there."""
+        """Return the content, valid until the next run that writes to it."""
         if self._here is not self.tensor:
             self._here.copy_(self.tensor)
         return self._array
@@ -116,7 +116,7 @@ class TorchSession:
         self.outputs = {name: _spec(x) for name, x in graph.outputs.items()}
 
     def bind(self, buffers: Mapping[str, Buffer]) -> Run:
-        """Return what computes from some buffers into others; it waits until the GPU is done.
+        """Return a function that runs the graph on buffers and waits until the GPU is done.
 
         Args:
             buffers: Of `TorchRuntime`, by the name of each input and output.
@@ -130,11 +130,11 @@ class TorchSession:
 
 
 class _Run:
-    """Computes what was bound, and waits."""
+    """Runs a bound graph and waits for it."""
 
     def __init__(self, name: str, compute: Callable[[], None], *, record: bool) -> None:
         self._name = name
-        self._compute = compute  # and holds the memory that a recording only points to
+        self._compute = compute  # keeps the memory alive that a CUDA graph only points to
         self._again = _recorded(compute) if record else compute
 
     def __call__(self) -> None:
@@ -157,7 +157,7 @@ def _computing(
 
 
 def _recorded(compute: Callable[[], None]) -> Callable[[], None]:
-    """Return what has the GPU do again, by one call, what it did in a computation."""
+    """Capture a computation as a CUDA graph; return a function that replays it and waits."""
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):

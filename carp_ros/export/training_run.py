@@ -1,4 +1,4 @@
-"""From a training's folder, or an older bundle, to a bundle."""
+"""Exports a training's folder, or an existing bundle, to a bundle."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from carp_ros.training.run_folder import RunFolder
 def export_run(
     run: Path, folder: Path, made: Mapping[str, Any], precision: WeightPrecision = "float32"
 ) -> None:
-    """Write the bundle of a training, finished or not, or a bundle anew.
+    """Write the bundle of a training, finished or not, or rewrite a bundle.
 
     Args:
-        run: Folder of `carp train policy`, or of a bundle that has its network.
-        folder: Of the bundle; what is there is replaced.
-        made: What the manifest says of its making, beside what the training knows.
+        run: Folder of `carp train policy`, or of a bundle that contains its network.
+        folder: Of the bundle; an existing one is replaced.
+        made: Provenance for the manifest, in addition to the training's.
         precision: Of the graphs.
 
     Raises:
@@ -57,7 +57,7 @@ def export_run(
 
 
 def _require_outside(run: Path, folder: Path) -> None:
-    """Refuse a bundle within the bundle that it is made of."""
+    """Raise if the bundle would be written inside the bundle that it is made from."""
     if (run / MANIFEST).is_file() and run.resolve() in folder.resolve().parents:
         raise ValueError(f"{folder} is inside {run}; expected the bundle itself, or another place")
 
@@ -65,7 +65,7 @@ def _require_outside(run: Path, folder: Path) -> None:
 def _require_example(
     example: Inputs, encoder: ImageEncoderConfig | None, config: PolicyConfig, where: str
 ) -> None:
-    """Refuse a moment that is not one that the network can be given."""
+    """Raise unless an example has the inputs that the network takes."""
     tasks = len(config.tasks)
     expected: dict[str, tuple[str, tuple[int, ...]]] = {}
     if encoder is not None:
@@ -76,9 +76,11 @@ def _require_example(
         expected["task"] = ("int64", (1,))
     found = {name: (str(value.dtype), value.shape) for name, value in example.items()}
     if found != expected:
-        raise ValueError(f"{where}: the example is {found}; expected {expected}: train anew")
+        raise ValueError(f"{where}: the example is {found}; expected {expected}: train again")
     if not np.isfinite(example["state"]).all():
-        raise ValueError(f"{where}: the example's state is {example['state'].tolist()}; train anew")
+        raise ValueError(
+            f"{where}: the example's state is {example['state'].tolist()}; train again"
+        )
     if tasks > 1 and not 0 <= int(example["task"][0]) < tasks:
         raise ValueError(
             f"{where}: the example's task is {example['task']}; expected 0 to {tasks - 1}"
@@ -94,15 +96,15 @@ def export_network(
     made: Mapping[str, Any],
     precision: WeightPrecision = "float32",
 ) -> None:
-    """Write the bundle of a network in training; it stays as it is, on its device.
+    """Write the bundle of a network that is in training; the network itself is not changed.
 
     Args:
         network: With the weights to export.
-        encoder: Of each camera's images.
-        example: Inputs of the encoder at a real moment: the golden case.
+        encoder: Image encoder of each camera.
+        example: Encoder inputs of a real observation, for the golden case.
         config: Of the training.
-        folder: Of the bundle; what is there is replaced.
-        made: What the manifest says of its making, beside what the training knows.
+        folder: Of the bundle; an existing one is replaced.
+        made: Provenance for the manifest, in addition to the training's.
         precision: Of the graphs.
     """
     known = ("dataset", "demonstrations", "seed", "start_from", "recipe")
@@ -122,5 +124,5 @@ def export_network(
     )
     inputs = {name: torch.from_numpy(value) for name, value in example.items()}
     still = copy.deepcopy(network).cpu().eval()
-    with torch.autocast("cpu", enabled=False):  # whoever calls may compute with fewer digits
+    with torch.autocast("cpu", enabled=False):  # the caller may be in a lower-precision context
         write_bundle(folder, still, encoder, facts, inputs, precision)

@@ -1,4 +1,4 @@
-"""Bundles of networks that nobody trained: a preset takes as long whatever its weights are."""
+"""Bundles with random weights, for timing: inference time does not depend on the weights."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def write_untrained(
     seed: int = 0,
     precision: WeightPrecision = "float32",
 ) -> None:
-    """Write a bundle with the sizes of a preset and weights by chance.
+    """Write a bundle with the sizes of a preset and random weights.
 
     Args:
-        folder: Of the bundle; what is there is replaced.
+        folder: Of the bundle; an existing one is replaced.
         preset: Name of a policy's preset.
-        cameras: Names of those that it sees with; presets of the state alone have none.
+        cameras: Names of its cameras; ignored for state-only presets.
         seed: Of weights and golden case.
         precision: Of the graphs.
     """
@@ -53,7 +53,7 @@ def write_untrained(
     tokenizer = ActionTokenizer(tokens.network)
     tokenizer.fit(torch.from_numpy(actions), torch.from_numpy(states))
     network = make_policy(recipe, tokenizer, cameras, data, seed).eval()
-    with torch.no_grad():  # at first branches are almost closed, and codes almost nothing
+    with torch.no_grad():  # initially gates are almost closed, and codes almost zero
         for part in (network.transformer, network.tokenizer.vq):
             for weight in part.parameters():
                 weight.add_(_SPREAD * torch.randn_like(weight))
@@ -84,9 +84,10 @@ def write_untrained(
 
 
 def _agree_with_itself(folder: Path) -> None:
-    """Make the golden case what the graphs compute: logits by chance are close, 8 bits pick others.
+    """Replace the golden case by what the graphs compute.
 
-    An untrained bundle is there to be measured, so nothing is lost that a robot could need.
+    Random logits are close to each other, so that 8-bit graphs choose other tokens than the
+    network. An untrained bundle only serves measurements, so the check loses nothing.
     """
     bundle = load_bundle(folder)
     golden: dict[str, Any] = {**bundle.golden()}

@@ -1,4 +1,4 @@
-"""Whether a bundle computes what the trained network computed, on each runtime present."""
+"""Checks on each runtime present that a bundle computes what the trained network computed."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.policies.load import load_policy
 from carp_ros.refusal import in_words
 
-_NEVER_NS = 0  # the clock of a policy without deadlines
+_NEVER_NS = 0  # time, for a policy without deadlines
 
 
 @dataclass(frozen=True)
 class ProviderCheck:
-    """What one execution provider made of the golden case: `problem` is empty if it agrees."""
+    """Result of one execution provider on the golden case; `problem` is empty if it agrees."""
 
     provider: str
     problem: str
 
     @property
     def agrees(self) -> bool:
-        """Whether it is within the manifest's tolerances."""
+        """Whether the result is within the manifest's tolerances."""
         return not self.problem
 
     def __str__(self) -> str:
-        """Say it on one line."""
+        """Format on one line."""
         return f"{self.provider:<28} {self.problem or 'agrees with the trained network'}"
 
 
 def verify_bundle(folder: Path) -> Iterator[ProviderCheck]:
-    """Replay the golden case, which the trained network computed, on every provider installed.
+    """Replay the golden case on every installed execution provider.
 
     Raises:
-        ValueError: If the bundle itself is not whole.
+        ValueError: If the bundle itself is incomplete or damaged.
     """
     task = load_bundle(folder).manifest.tasks[0]
     for provider in onnxruntime.get_available_providers():

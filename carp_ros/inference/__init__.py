@@ -1,1 +1,1 @@
-"""From sensors to what a policy is given, the same in training and on the robot; no torch."""
+"""Turns sensor data into a policy's inputs, the same in training and on the robot; no torch."""

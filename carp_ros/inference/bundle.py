@@ -1,8 +1,8 @@
 """A bundle: one trained policy, compiled, with everything needed to run it.
 
-A folder `models/<name>/` with `policy.yaml`, the graphs and a golden case. What a robot follows is
-either whole and unchanged or refused: `load_bundle` checks every key and every byte; that the
-runtime computes what the trainer computed, `carp_ros.policies.load` checks with the golden case.
+A folder `models/<name>/` with `policy.yaml`, the graphs and a golden case. A robot only runs a
+complete, unchanged bundle: `load_bundle` checks every key and every file's hash, and
+`carp_ros.policies.load` checks with the golden case that the runtime computes what the trainer did.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ MANIFEST = "policy.yaml"
 WEIGHTS = "weights.bin"
 
 WeightPrecision = Literal["float32", "int8"]
-"""Of products with weights."""
+"""Precision of the products with weights."""
 
 _MOST_GOLDEN_BYTES = 100_000_000
 _ANEW = (
-    ": export anew, from the training or from the bundle itself: carp export BUNDLE --out BUNDLE"
+    ": export again, from the training or from the bundle itself: carp export BUNDLE --out BUNDLE"
 )
 
 FileName = Annotated[
@@ -55,7 +55,7 @@ Tensor = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class BundleFile:
-    """A file of the bundle: its name in the folder, and the SHA-256 of its bytes in hex."""
+    """A file of the bundle: its name in the folder, and its SHA-256 in hex."""
 
     file: FileName
     sha256: Sha256
@@ -63,15 +63,15 @@ class BundleFile:
 
 @dataclass(frozen=True)
 class Golden:
-    """Inputs and the actions that belong to them, and how far a runtime may be off.
+    """The golden case: inputs, their actions, and the allowed errors of a runtime.
 
     Attributes:
-        file, sha256: As of every file; an NPZ archive.
+        file, sha256: As for every file; an NPZ archive.
         position_tolerance_m: Of each step's tool position.
-        rotation_tolerance_rad: Of each step's tool rotation, by the angle between.
+        rotation_tolerance_rad: Of each step's tool rotation, as an angle.
         gripper_tolerance: Of each step's closure.
         joint_tolerance_rad: Of each joint of each step.
-        share_tolerance: Of an action that moves no arm: of the range that training saw.
+        share_tolerance: Of other numbers, as a share of their range in training.
     """
 
     file: FileName
@@ -87,24 +87,24 @@ class Golden:
 class Manifest:
     """The head of `policy.yaml`, common to all kinds of policies.
 
-    Beside it stands one section, named after the kind, which that policy's own module reads.
+    Next to it there is one section, named after the kind, which that policy's own module parses.
 
     Attributes:
-        format: Of this file and of what the graphs take and give.
+        format: Version of this file and of the graphs' interface.
         kind: Of policy, see `carp_ros.policies.load`.
-        tasks: What the policy can do, in the order of the input `task`.
-        rig: Name of the rig whose base frame and cameras it knows.
-        horizon: Steps of a chunk.
+        tasks: Tasks of the policy, in the order of the input `task`.
+        rig: Name of the rig that it was trained on: base frame, tool and cameras.
+        horizon: Steps of a chunk, the action horizon.
         step_s: Step i is due i * step_s after the observation's stamp.
-        followed: The execution horizon: steps that are followed before the next chunk is planned.
-        observation: Which moments the policy is shown.
-        cameras: What it takes of each camera.
-        state, action: What the numbers mean that it takes and gives.
+        followed: The execution horizon: steps executed before the next chunk is planned.
+        observation: Observation history and its timing.
+        cameras: Input of each camera.
+        state, action: Meaning of the input and output numbers.
         graphs: The compiled graphs, by name.
-        weights: Of the graphs, which name it and where in it each lies.
-        golden: What every runtime must compute.
-        made: Where it comes from: command, dataset, seed, date, machine, figures. Free.
-        network: For training on from here; no robot reads it. Older bundles lack it.
+        weights: File with the weights of all graphs.
+        golden: The golden case that every runtime must reproduce.
+        made: Provenance: command, dataset, seed, date, machine, metrics. Free-form.
+        network: For training on from the bundle; not needed by a robot. Older bundles lack it.
     """
 
     format: Annotated[int, Between(1, 1000)]
@@ -125,7 +125,7 @@ class Manifest:
     network: BundleFile | None = None
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what these values may not be together."""
+        """Yield contradictions between these values."""
         if self.followed >= self.horizon:
             yield (
                 f"followed is {self.followed}; expected 1 to {self.horizon - 1}, as a chunk has"
@@ -143,13 +143,13 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle on disk, whose files were found to be what the manifest says.
+    """A bundle on disk whose files match the manifest.
 
     Attributes:
-        folder: Where it lies.
-        manifest: What it says of itself.
-        section: What stands under the name of its kind, not yet read.
-        sha256: Of policy.yaml, which names all other files' hashes: of the whole bundle, so to say.
+        folder: Of the bundle.
+        manifest: The head of `policy.yaml`.
+        section: The section named after the kind, not yet parsed.
+        sha256: Of policy.yaml; as that contains all files' hashes, it identifies the whole bundle.
     """
 
     folder: Path
@@ -164,7 +164,7 @@ class Bundle:
 
     @property
     def spec(self) -> PolicySpec:
-        """What whoever asks the policy must know."""
+        """What callers of the policy need to know."""
         manifest = self.manifest
         return PolicySpec(
             self.name,
@@ -184,7 +184,7 @@ class Bundle:
         return self.folder / self.manifest.graphs[name].file
 
     def require_graphs(self, expected: Iterable[str]) -> None:
-        """Refuse graphs of another policy than the manifest describes.
+        """Raise unless the graphs are those of the policy that the manifest describes.
 
         Raises:
             ValueError: If the graphs are not those expected.
@@ -198,7 +198,7 @@ class Bundle:
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """Names of what the policy takes, in its order."""
+        """Names of the policy's inputs, in order."""
         images = (image_name(camera) for camera in self.manifest.cameras)
         return (*images, "state", *(["task"] if len(self.manifest.tasks) > 1 else []))
 
@@ -206,10 +206,10 @@ class Bundle:
         """Return the arrays of the golden case: the inputs, `tokens` and `actions`.
 
         Raises:
-            ValueError: If the archive can't be read, or lacks one.
+            ValueError: If the archive can't be read, or lacks an array.
         """
         path = self.folder / self.manifest.golden.file
-        with refusing(ValueError, f"{path} is no NPZ archive, export anew"):
+        with refusing(ValueError, f"{path} is no NPZ archive, export again"):
             with zipfile.ZipFile(path) as parts:
                 size = sum(part.file_size for part in parts.infolist())
             if size > _MOST_GOLDEN_BYTES:
@@ -218,29 +218,28 @@ class Bundle:
                 arrays = {name: archive[name] for name in archive.files}
         missing = [name for name in (*self.input_names, "actions") if name not in arrays]
         if missing:
-            raise ValueError(f"{path} lacks {missing}; it has {list(arrays)}: export anew")
+            raise ValueError(f"{path} lacks {missing}; it has {list(arrays)}: export again")
         return arrays
 
     def require_rig(self, rig: Rig) -> None:
-        """Refuse a rig that the policy can't move, or was not trained for.
+        """Raise if the policy can't move a rig, or was not trained for it.
 
         Raises:
-            ValueError: If its numbers move no arm, or not this one, the rig can't show it what it
-                was trained on, or differs from the rig of the training in what `trained_rig`
-                compares.
+            ValueError: If its actions move no arm or another arm, if the rig lacks a camera or has
+                too low a frame rate, or if it differs from the training's rig, see `trained_rig`.
         """
         manifest = self.manifest
         for what, layout in (("state", manifest.state), ("action", manifest.action)):
             self._require_layout(what, layout, rig)
         if not manifest.cameras:
             raise ValueError(
-                f"bundle {self.name} sees with no camera; expected one, at whose captures"
-                " observations are made: it can be measured, and moves no arm"
+                f"bundle {self.name} uses no camera; expected at least one, as"
+                " observations are made at its captures: it can be benchmarked, but moves no arm"
             )
         missing = [camera for camera in manifest.cameras if camera not in rig.cameras]
         if missing:
             raise ValueError(
-                f"rig {rig.name} lacks the cameras {missing} that bundle {self.name} sees with; it"
+                f"rig {rig.name} lacks the cameras {missing} that bundle {self.name} uses; it"
                 f" has {list(rig.cameras)}"
             )
         skew_s = manifest.observation.skew_s
@@ -248,9 +247,9 @@ class Bundle:
             if (apart_s := 0.5 / rig.cameras[camera].rate_hz) > skew_s:
                 raise ValueError(
                     f"cameras.{camera} of rig {rig.name} gives {rig.cameras[camera].rate_hz:g}"
-                    f" images a second, up to {apart_s:.3f} s from an observation's time; bundle"
+                    f" images per second, up to {apart_s:.3f} s from an observation's time; bundle"
                     f" {self.name} was trained on images within {skew_s:g} s: set a higher rate_hz,"
-                    " or convert with a greater --skew-s and train anew"
+                    " or convert with a larger --skew-s and train again"
                 )
         unlike = why_unlike(rig, manifest.rig, manifest.cameras, manifest.observation.reference)
         if unlike:
@@ -263,7 +262,7 @@ class Bundle:
         if layout.kind == "free":
             raise ValueError(
                 f"bundle {self.name} has the {what} {list(layout.names)}; expected a tool's or an"
-                " arm's joints: it can be run from Python and evaluated, and moves no arm"
+                " arm's joints: it can be run from Python and evaluated, but moves no arm"
             )
         joints = (*rig.robot.joint_names, GRIPPER)
         if layout.kind == "joints" and layout.names != joints:
@@ -274,16 +273,16 @@ class Bundle:
 
 
 def load_bundle(folder: Path, *, to_run: bool = True) -> Bundle:
-    """Return the bundle in a folder.
+    """Load the bundle in a folder.
 
     Args:
         folder: Of the bundle.
-        to_run: Refuse one whose graphs this version does not run; what else is in it, as its
-            network, stays of use for training on, or for exporting it anew.
+        to_run: Reject formats whose graphs this version can't run; False for only using other
+            parts, such as the network for training on or exporting again.
 
     Raises:
-        ValueError: If there is none, a key is unknown, missing or wrong, or a file is not the one
-            that the manifest names.
+        ValueError: If there is none, a key is unknown, missing or invalid, or a file does not match
+            its hash in the manifest.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -304,19 +303,19 @@ def load_bundle(folder: Path, *, to_run: bool = True) -> Bundle:
 
 
 def image_name(camera: str) -> str:
-    """Return the name of the input that takes a camera's image."""
+    """Return the name of a camera's image input."""
     return f"image_{camera}"
 
 
 def _check_file(folder: Path, file: str, sha256: str) -> None:
     path = folder / file
     if not path.is_file():
-        raise ValueError(f"{path} is missing; copy the whole bundle, or export anew")
+        raise ValueError(f"{path} is missing; copy the whole bundle, or export again")
     found = sha256_of(path)
     if found != sha256:
         raise ValueError(
             f"{path} has SHA-256 {found}; {MANIFEST} names {sha256}: the file was changed or cut"
-            " short; copy the whole bundle, or export anew"
+            " short; copy the whole bundle, or export again"
         )
 
 

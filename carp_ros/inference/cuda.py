@@ -1,4 +1,4 @@
-"""Memory and one stream of an NVIDIA GPU, by the CUDA runtime."""
+"""Memory and one stream of an NVIDIA GPU, via the CUDA runtime."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DRIVER = "libcuda.so.1"
 
 
 def require_gpu() -> None:
-    """Refuse a machine without an NVIDIA GPU, at next to no cost: only its driver is asked.
+    """Raise if there is no NVIDIA GPU; cheap, as it only queries the driver.
 
     Raises:
         DeviceError: If there is none.
@@ -37,10 +37,10 @@ def require_gpu() -> None:
 
 
 class Cuda:
-    """The first GPU, and a stream on which all of a policy's work is done in order.
+    """The first GPU, with one stream that runs all of a policy's work in order.
 
     Raises:
-        DeviceError: If there is no GPU, or what speaks to it is not installed.
+        DeviceError: If there is no GPU, or its Python bindings are not installed.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Cuda:
 
     @property
     def capability(self) -> str:
-        """The GPU's compute capability, as `8.6`."""
+        """The GPU's compute capability, such as `8.6`."""
         of = self._api.cudaDeviceAttr
         major, minor = (
             self.call("cudaDeviceGetAttribute", attribute, 0)
@@ -73,21 +73,21 @@ class Cuda:
         return f"{major}.{minor}"
 
     def buffer(self, spec: TensorSpec) -> CudaBuffer:
-        """Return memory for a tensor, zeros at first."""
+        """Allocate memory for a tensor, initially zeros."""
         return CudaBuffer(self, spec)
 
     def copy(self, to: int, source: int, size: int, *, into_gpu: bool) -> None:
-        """Let the stream copy bytes between pinned memory and the GPU's."""
+        """Enqueue a copy between pinned memory and the GPU's memory."""
         kinds = self._api.cudaMemcpyKind
         kind = kinds.cudaMemcpyHostToDevice if into_gpu else kinds.cudaMemcpyDeviceToHost
         self.call("cudaMemcpyAsync", to, source, size, kind, self.stream)
 
     def recorded(self, give: Callable[[], None]) -> Callable[[], None]:
-        """Return what gives the stream, by one call, all that a function gives it.
+        """Capture the work that a function enqueues as a CUDA graph; return its launch function.
 
         Args:
-            give: Is called twice: once in earnest, as libraries take memory and choose kernels the
-                first time, and once to record.
+            give: Enqueues the work. Called twice: first normally, as libraries allocate memory and
+                choose kernels the first time, then for the capture.
         """
         give()
         self.wait()
@@ -95,17 +95,17 @@ class Cuda:
         self.call("cudaStreamBeginCapture", self.stream, mode)
         try:
             give()
-        finally:  # a stream that records does nothing else
+        finally:  # a stream in capture mode can do nothing else
             graph = self.call("cudaStreamEndCapture", self.stream)
         executable = self.call("cudaGraphInstantiate", graph, 0)
         return partial(self.call, "cudaGraphLaunch", executable, self.stream)
 
     def wait(self) -> None:
-        """Wait until the stream has done all that it was given."""
+        """Block until the stream has finished all its work."""
         self.call("cudaStreamSynchronize", self.stream)
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """Call a function of the CUDA runtime and return what it gives, if anything.
+        """Call a function of the CUDA runtime and return its result, if any.
 
         Raises:
             DeviceError: If it fails.
@@ -120,7 +120,7 @@ class Cuda:
 
 
 class CudaBuffer:
-    """A tensor on the GPU, with pinned memory to pass it on; a `session.Buffer`."""
+    """A tensor on the GPU with pinned host memory for transfers; a `session.Buffer`."""
 
     def __init__(self, cuda: Cuda, spec: TensorSpec) -> None:
         self.spec, self._cuda = spec, cuda
@@ -134,12 +134,12 @@ class CudaBuffer:
         self.write(np.zeros(spec.shape, spec.dtype))
 
     def write(self, array: Tensor) -> None:
-        """Copy an array of `spec` into it."""
+        """Copy an array of `spec` into the buffer."""
         np.copyto(self._array, array)
         self._cuda.copy(self.address, self._pinned, self._size, into_gpu=True)
 
     def read(self) -> Tensor:
-        """Return what lies in it, valid until the next run that writes there."""
+        """Return the content, valid until the next run that writes to it."""
         self._cuda.copy(self._pinned, self.address, self._size, into_gpu=False)
         self._cuda.wait()
         return self._array

@@ -1,4 +1,4 @@
-"""Manifests of earlier formats, as they would be written today: their graphs run unchanged."""
+"""Converts manifests of earlier formats to the current one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 
 def upgraded(content: dict[str, Any]) -> dict[str, Any]:
-    """Return a manifest of format 1 or 2 with the keys of format 3; any other as it is.
+    """Return a manifest of format 1 or 2 with the keys of format 3; others unchanged.
 
-    These formats knew one kind of policy, whose scales stood in the head, and one layout of
-    numbers. Graphs of format 2 are those of format 3; those of format 1 run no more, so that its
-    number stays.
+    These formats had one kind of policy, with its scales in the head, and one layout. The graphs of
+    format 2 run unchanged. Those of format 1 no longer run, so it keeps its number and is rejected
+    when the bundle is to be run.
 
     Args:
         content: Of `policy.yaml`, not yet checked.

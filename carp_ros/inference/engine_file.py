@@ -1,7 +1,7 @@
-"""Engines on disk: graphs that TensorRT compiled for one kind of GPU.
+"""Engine files: graphs that TensorRT compiled for one GPU architecture.
 
-An engine is machine code, so it is used only for exactly what it was built from and for: the file
-says in its first line what that was, and whoever reads it says what it must be.
+An engine is machine code, so it is only used for exactly what it was built from and for: the first
+line of the file states that key, and the reader compares it with the key it needs.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class EngineKey:
     """What an engine was built from and for.
 
     Attributes:
-        graph: The ONNX file's name without its ending.
-        sha256: Of that file and of the weights that it names, in hex.
-        capability: The GPU's compute capability, as `8.6`.
-        library: What built it, with its version.
+        graph: The ONNX file's name without extension.
+        sha256: Of that file and its weights file, in hex.
+        capability: The GPU's compute capability, such as `8.6`.
+        library: The library that built it, with its version.
         precision: `half` or `single`; see `tensorrt_build`.
     """
 
@@ -37,19 +37,19 @@ class EngineKey:
 
     @property
     def file_name(self) -> str:
-        """Say it as a file's name; engines of different keys never share one."""
+        """The file name, unique to this key."""
         kind = f"sm{self.capability.replace('.', '')}-{self.precision}"
         library = self.library.replace(" ", "-")
         return f"{self.graph}-{self.sha256[:16]}-{kind}-{library}.engine"
 
 
 def engines_folder() -> Path:
-    """Return where a policy that starts looks for engines, and puts those that it has built."""
+    """Return the folder where a starting policy looks for engines and stores new ones."""
     return cache_folder() / "engines"
 
 
 def write_engine(folder: Path, key: EngineKey, content: bytes) -> Path:
-    """Write an engine into a folder, whole or not at all; return the file."""
+    """Write an engine to a folder atomically; return the file."""
     path = folder / key.file_name
     header = {**asdict(key), "engine_sha256": hashlib.sha256(content).hexdigest()}
     with whole_file(path) as draft:
@@ -58,25 +58,27 @@ def write_engine(folder: Path, key: EngineKey, content: bytes) -> Path:
 
 
 def read_engine(path: Path, key: EngineKey) -> bytes:
-    """Return an engine.
+    """Read an engine.
 
     Args:
         path: Its file.
-        key: What it must have been built from and for.
+        key: The key it must have.
 
     Raises:
-        ValueError: If it was built from or for anything else, or is not whole.
+        ValueError: If it has another key, or is incomplete or changed.
     """
     with path.open("rb") as file:
         line = file.readline(_LONGEST_HEADER)
         content = file.read()
-    remedy = "delete it: it is built anew when it is next needed"
+    remedy = "delete it: it is rebuilt when it is next needed"
     try:
         header = json.loads(line)
         found = EngineKey(**{field.name: header[field.name] for field in fields(EngineKey)})
         sha256 = header["engine_sha256"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no engine of ours: {error!r}; {remedy}") from error
+        raise ValueError(
+            f"{path} is not an engine that carp_ros wrote: {error!r}; {remedy}"
+        ) from error
     for field in fields(EngineKey):
         has, wanted = getattr(found, field.name), getattr(key, field.name)
         if has != wanted:

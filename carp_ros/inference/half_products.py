@@ -1,10 +1,10 @@
-"""Half precision for TensorRT where it pays and costs nothing: products with weights.
+"""Half precision for TensorRT, for products with weights only.
 
-TensorRT-RTX computes each layer in the types that the network says, and our graphs say float32
-throughout. Here products with weights, and convolutions, become float16: nearly all of the
-arithmetic and of the bytes. Norms, softmax, attention's products, whose operands are sharpened by
-up to 100, and the logits stay in float32. For Turing TensorRT-RTX has no product in float32: there
-every product is float16, and only what follows it is float32.
+TensorRT-RTX computes each layer in the types of the network, and our graphs are float32 throughout.
+Here, products with weights and convolutions become float16: nearly all of the arithmetic and memory
+traffic. Norms, softmax, attention's own products (whose operands are scaled by up to 100) and the
+logits stay in float32. On Turing, TensorRT-RTX has no float32 product: there every product is
+float16, and only what follows it is float32.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Any
 import numpy as np
 
 _BETWEEN = ("ELEMENTWISE", "SHUFFLE", "CAST", "IDENTITY", "SQUEEZE", "UNSQUEEZE")
-"""What may stand between the product that makes logits and the choice of the likeliest."""
+"""Layers that may be between the logits' product and the argmax."""
 
 
 def halve_products(trt: Any, network: Any, *, every: bool) -> list[np.ndarray]:
-    """Make products with weights, and convolutions, float16.
+    """Convert products with weights, and convolutions, to float16.
 
     Args:
         trt: The module `tensorrt_rtx`.
         network: Parsed, strongly typed, float32.
-        every: Make all other products float16, too.
+        every: Also convert all other products.
 
     Returns:
-        The weights in float16, which must outlive the network.
+        The float16 weights, which must outlive the network.
     """
     return _Rewriter(trt, network, every=every).weights
 
@@ -57,7 +57,7 @@ class _Rewriter:
                 self._widen(layer)
 
     def _logits(self, layers: list[Any]) -> Iterator[Any]:
-        """Yield the products whose likeliest outcome is chosen."""
+        """Yield the products that compute logits, those that an argmax follows."""
         waiting = [tensor for x in layers if x.type.name == "TOPK" for _, tensor in _inputs(x)]
         while waiting:
             maker = self._maker.get(waiting.pop().name)
@@ -75,7 +75,7 @@ class _Rewriter:
     def _halve_convolution(self, layer: Any) -> None:
         kind = "IConvolutionLayer" if layer.type.name == "CONVOLUTION" else "IDeconvolutionLayer"
         convolution = self._as(layer, kind)
-        # kernel and bias are weights of the layer, or inputs
+        # kernel and bias are either weights of the layer or inputs
         if np.size(convolution.kernel):
             convolution.kernel = self._half(convolution.kernel)
         if np.size(convolution.bias):
@@ -99,7 +99,7 @@ class _Rewriter:
         return self._trt.Weights(half)
 
     def _widen(self, layer: Any) -> None:
-        """Give what comes out to everyone in float32."""
+        """Cast a layer's output back to float32 for all its consumers."""
         output = layer.get_output(0)
         if output.is_network_output:
             raise ValueError(f"{layer.name} gives an output itself; expected something after it")
@@ -108,7 +108,7 @@ class _Rewriter:
             taker.set_input(i, wide)
 
     def _as(self, layer: Any, kind: str) -> Any:
-        """Return a layer as what it is; the network gives it out as any layer."""
+        """Cast a layer to its own class; the network returns it as the base class."""
         layer.__class__ = getattr(self._trt, kind)
         return layer
 

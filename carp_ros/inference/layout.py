@@ -1,8 +1,8 @@
-"""What the numbers of a state and of an action mean: described by the dataset, not by a constant.
+"""The meaning of a state's and an action's numbers, as the dataset describes it.
 
-Two layouts can move an arm: `tool`, a pose of the tool and a gripper closure, and `joints`, the
-arm's joint positions and a gripper closure. Numbers of any other meaning are `free`: a policy of
-theirs can be trained, exported, run from Python and evaluated, and moves no arm.
+Two layouts can move an arm: `tool`, a tool pose and a gripper closure, and `joints`, the arm's
+joint positions and a gripper closure. All others are `free`: a policy with such a layout can be
+trained, exported, run from Python and evaluated, but moves no arm.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from carp_ros.types import Array, Pose
 TOOL_NAMES = ("x", "y", "z", *(f"rot6d_{i}" for i in range(6)), "gripper")
 TOOL_UNITS = ("m", "m", "m", "1", "1", "1", "1", "1", "1", "1")
 GRIPPER = "gripper"
-"""The last number of a state or an action that an arm follows: 0 open to 1 closed."""
+"""The last number of an arm's state or action: 0 open to 1 closed."""
 
 _FARTHEST = {"m": 3.0, "rad": 100.0, "1": 1.01}
-"""What no number of an arm's layout lies beyond, by unit: no arm here reaches a third of it."""
+"""Bounds of an arm layout's numbers, by unit: 3 m is over three times any arm's reach here."""
 
 MOST_NUMBERS = 64
 
-# control characters, odd spaces, marks that turn the direction of writing, halves of characters
+# control characters, unusual spaces, bidirectional marks, surrogates
 _UNPRINTED = r"\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202f\u205f-\u206f\ud800-\udfff\ufeff"
 LINE = Matching(
     rf"(?=.*[^ ])[^{_UNPRINTED}]{{1,200}}", "one line of 1 to 200 characters, not spaces alone"
 )
-"""A text that people read, such as a task: it is free, and becomes no path."""
+"""Text for people, such as a task: free-form, and never used as a path."""
 
 Line = Annotated[str, LINE]
 
@@ -42,12 +42,12 @@ _Bounds = Annotated[tuple[float, ...], Between(-1e6, 1e6), Sized(1, MOST_NUMBERS
 
 @dataclass(frozen=True)
 class Layout:
-    """What each number of a state or an action means.
+    """The meaning of each number of a state or an action.
 
     Attributes:
         kind: `tool`, `joints` or `free`.
         names: Of each number. `tool`: `TOOL_NAMES`; `joints`: the arm's joints, then `gripper`.
-        units: Of each number: `m`, `rad`, `1`, ...; `?` where nobody said.
+        units: Of each number: `m`, `rad`, `1`, ...; `?` if unknown.
     """
 
     kind: Literal["tool", "joints", "free"]
@@ -58,7 +58,7 @@ class Layout:
         return len(self.names)
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what these values may not be together."""
+        """Yield contradictions between these values."""
         if self.kind == "tool" and (self.names, self.units) != (TOOL_NAMES, TOOL_UNITS):
             yield (
                 f"a tool's layout is {list(self.names)} in {list(self.units)}; expected"
@@ -76,28 +76,28 @@ class Layout:
             yield f"units are {list(self.units)}; expected {len(self.names)}, one a name"
 
     def spanning(self, low: Sequence[float], high: Sequence[float]) -> VectorLayout:
-        """Return the same with the range that training saw."""
+        """Return the same layout with ranges of training."""
         return VectorLayout(self.kind, self.names, self.units, tuple(low), tuple(high))
 
     @property
     def is_rotation(self) -> tuple[bool, ...]:
-        """Which numbers are of a rotation: within -1 to 1, and not to be scaled."""
+        """Which numbers belong to a rotation: they are in [-1, 1] and must not be scaled."""
         return tuple(self.kind == "tool" and name.startswith("rot6d") for name in self.names)
 
 
 @dataclass(frozen=True)
 class VectorLayout(Layout):
-    """What each number of a state or an action means, and the range that training saw.
+    """The meaning of each number of a state or an action, and its range in training.
 
     Attributes:
-        low, high: The least and the greatest value in training, of each number.
+        low, high: Minimum and maximum of each number in training.
     """
 
     low: _Bounds
     high: _Bounds
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what these values may not be together."""
+        """Yield contradictions between these values."""
         yield from super().contradictions()
         count = len(self.names)
         if len(self.low) != count or len(self.high) != count:
@@ -128,9 +128,9 @@ def vector_from_tool(tool: Pose, gripper: float) -> Array:
 
 
 def tool_from_vector(vector: Array) -> tuple[Pose, float]:
-    """Return the pose and the closure of a vector of shape (10,); the inverse of the above.
+    """Return pose and closure of a vector of shape (10,); the inverse of `vector_from_tool`.
 
-    A network's rot6d is not a rotation's exactly; the nearest Gram-Schmidt frame is taken.
+    A network's rot6d is not exactly a rotation; it is orthonormalised by Gram-Schmidt.
     """
     position = np.asarray(vector[:3], np.float64)
     quaternion = quaternion_from_rot6d(np.asarray(vector[3:9], np.float64))

@@ -1,8 +1,7 @@
-"""What a policy sees of one moment: images and measurements brought to one time.
+"""Aligns images and measurements in time to observations.
 
-The only time alignment of the package. The live policy asks it, and so does the conversion of
-recorded episodes; a frame of a dataset and the frame that the policy saw at that time are therefore
-the same. No clock is read here.
+This is the package's only time alignment, used by the live policy and by the conversion of recorded
+episodes, so that a dataset's frame equals what the policy saw at that time. It reads no clock.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ from carp_ros.inference.track import Track
 from carp_ros.types import Array, Observation, Pose
 
 STATE_GAP_S = 0.2
-"""Measurements farther apart are not interpolated: what the arm did between is unknown."""
+"""Measurements farther apart than this are not interpolated."""
 
 Image = npt.NDArray[np.uint8]
 
 
 class ObservationBuffer:
-    """The recent past of every stream that a policy sees.
+    """The recent past of every stream of a policy's observations.
 
-    Stamps are when something was true (an image: when it was captured), all of one clock. Of each
-    stream they rise; a value whose stamp does not is ignored.
+    A stamp is the time of measurement (for an image: of its capture); all have the same clock.
+    Within a stream stamps must increase; a value whose stamp does not is ignored.
 
     Args:
         cameras: Their names.
-        reference: The camera whose capture times observations are made for.
-        skew_s: How far from an observation's time an image may have been captured.
-        history_s: How far behind the newest value of a stream may be asked for.
+        reference: The camera whose capture times define the observations' times.
+        skew_s: Largest difference between an observation's time and an image's capture.
+        history_s: How far back from a stream's newest value observations can be made.
     """
 
     def __init__(
@@ -52,11 +51,11 @@ class ObservationBuffer:
         self._tool = Track[Pose]("tool pose", history_s, STATE_GAP_S)
         self._joints = Track[Array]("joint state", history_s, STATE_GAP_S)
         self._gripper = Track[float]("gripper closure", history_s, STATE_GAP_S)
-        # an observation waits for each of these; of the gripper it takes what it has
+        # an observation waits for each of these, but not for the gripper
         self._awaited = (*self._images.values(), self._tool, self._joints)
 
     def take_image(self, camera: str, stamp_ns: int, image: Image) -> None:
-        """Add an image, RGB of shape (H, W, 3). It is kept, not copied: do not write to it."""
+        """Add an image, RGB of shape (H, W, 3). It is not copied, so it must not be changed."""
         self._images[camera].take(stamp_ns, image)
 
     def take_tool(self, stamp_ns: int, tool: Pose) -> None:
@@ -68,33 +67,33 @@ class ObservationBuffer:
         self._joints.take(stamp_ns, joints)
 
     def take_gripper(self, stamp_ns: int, closure: float) -> None:
-        """Add a measured closure, 0 open to 1 closed, stamped as it arrives."""
+        """Add a measured closure, 0 open to 1 closed, stamped on arrival."""
         self._gripper.take(stamp_ns, closure)
 
     @property
     def newest_ns(self) -> int:
         """Stamp of the newest reference image that every awaited stream has caught up with.
 
-        0 if there is none. The newest observation is of that moment, unless a stream has a gap.
+        0 if there is none. The newest observation has this time, unless a stream has a gap.
         """
         known_ns = min(self._newest_of_each_ns)
         captures_ns = self._images[self.reference].stamps_ns
         return next((stamp_ns for stamp_ns in reversed(captures_ns) if stamp_ns <= known_ns), 0)
 
     def newest(self) -> Observation | str:
-        """Return the observation of `newest_ns`, or why there is none.
+        """Return the observation at `newest_ns`, or the reason why there is none.
 
-        How old is too old is for the caller to say, who has the clock.
+        The caller, which has a clock, decides whether it is too old.
         """
         captures_ns = self._images[self.reference].stamps_ns
         return self.at(self.newest_ns or (captures_ns or [0])[-1])
 
     def recent(self, count: int, step_ns: int) -> list[Observation] | str:
-        """Return the newest observation and those before it, the newest last, or why not.
+        """Return the newest observation and earlier ones, newest last, or the reason why not.
 
         Args:
-            count: How many.
-            step_ns: From one to the next.
+            count: Their number.
+            step_ns: Time between two of them.
         """
         newest = self.newest()
         if isinstance(newest, str):
@@ -109,9 +108,9 @@ class ObservationBuffer:
 
     @property
     def slowest(self) -> str:
-        """What the next observation waits for most: the stream whose newest sample is the oldest.
+        """The stream whose newest sample is the oldest, which the next observation waits for.
 
-        In the words of its samples, as "image of wrist_cam".
+        Described by its samples, such as "image of wrist_cam".
         """
         newest_ns = self._newest_of_each_ns
         return self._awaited[newest_ns.index(min(newest_ns))].name
@@ -121,16 +120,16 @@ class ObservationBuffer:
         return [track.stamps_ns[-1] if track.stamps_ns else 0 for track in self._awaited]
 
     def at(self, stamp_ns: int) -> Observation | str:
-        """Return the observation of one moment, or the reason in words why there is none.
+        """Return the observation at a time, or the reason why there is none.
 
-        Images are those captured nearest to the moment, the earlier of two equally near. The tool
-        pose moves on a line and turns the shorter way between the measurements around the moment;
-        joints go linearly; nothing is extrapolated. The gripper, which is read seldom and stamped
-        when that is done, is as it was last read: to wait for its next reading would make every
-        plan up to 40 ms older. Asked again later, the answer is the same.
+        Each image is the one captured nearest to the time, the earlier of two equally near. The
+        tool pose is interpolated between the two measurements around it, linearly in position and
+        the shorter way in rotation; joints are interpolated linearly; nothing is extrapolated. The
+        gripper, which is read seldom and stamped on arrival, has its last reading: waiting for the
+        next would make every plan up to 40 ms older. Later data never changes the answer.
 
         Args:
-            stamp_ns: The moment; of a policy's or a dataset's, a capture time of the reference.
+            stamp_ns: The time; for policies and datasets a capture time of the reference camera.
         """
         images: dict[str, Image] = {}
         image_stamps_ns: dict[str, int] = {}
@@ -152,11 +151,11 @@ class ObservationBuffer:
 
 
 def pose_between(start: Pose, end: Pose, fraction: float) -> Pose:
-    """Return the pose a fraction of the way: on a line, and turning the shorter way."""
+    """Interpolate between two poses: linearly in position, the shorter way in rotation."""
     position = start.position + fraction * (end.position - start.position)
     return Pose(position, slerp(start.quaternion, end.quaternion, fraction))
 
 
 def array_between(start: Array, end: Array, fraction: float) -> Array:
-    """Return the array a fraction of the way, linearly."""
+    """Interpolate linearly between two arrays."""
     return start + fraction * (end - start)

@@ -1,4 +1,4 @@
-"""Graphs in ONNX Runtime, on the CPU or an NVIDIA GPU."""
+"""Runs graphs in ONNX Runtime, on the CPU or an NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from carp_ros.inference.session import Buffer, Run, TensorSpec
 
 CPU = ("CPUExecutionProvider",)
 _ON_GPU = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
-_MOST_NUMBERS = 100_000_000  # of one tensor; a camera's image of 4096 x 4096 has half of it
+_MOST_NUMBERS = 100_000_000  # of one tensor; a 4096 x 4096 camera image has half as many
 _DTYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -29,18 +29,18 @@ class OnnxRuntime:
     """ONNX Runtime with some of its execution providers; a `session.Runtime`.
 
     Args:
-        providers: The preferred first, each as ONNX Runtime names it.
-        threads: How many compute one operator. The robot's cores have other work; and threads that
-            wait for the next operator do so asleep, which costs microseconds and frees a core.
+        providers: In order of preference, under ONNX Runtime's names.
+        threads: Threads per operator. They sleep between operators instead of spinning, which costs
+            microseconds and leaves the robot's cores to other work.
 
     Raises:
-        ValueError: If it lacks a provider.
+        ValueError: If a provider is not available.
         DeviceError: If ONNX Runtime is not installed.
     """
 
     def __init__(self, providers: Sequence[str] = CPU, threads: int = 1) -> None:
         try:
-            import onnxruntime  # only who runs graphs needs it
+            import onnxruntime  # only needed to run graphs
         except ImportError as error:
             raise DeviceError(
                 "ONNX Runtime, which runs the graphs of bundles, is not installed: pip install"
@@ -57,7 +57,7 @@ class OnnxRuntime:
         self._providers = list(providers)
         self._device = "cuda" if self._providers[0] in _ON_GPU else "cpu"
         if self._device == "cuda":
-            onnxruntime.preload_dlls()  # of CUDA and cuDNN, where they are installed by pip
+            onnxruntime.preload_dlls()  # CUDA and cuDNN, if installed by pip
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
         self._options.inter_op_num_threads = 1
@@ -65,18 +65,18 @@ class OnnxRuntime:
         self._options.log_severity_level = 3  # errors; its warnings are about its own optimiser
 
     def session(self, path: Path) -> OnnxSession:
-        """Return a graph, loaded.
+        """Load a graph.
 
         Raises:
-            ValueError: If the file is no graph that the runtime takes, or its shapes are not fixed.
+            ValueError: If the runtime can't load the file, or its shapes are not static.
         """
         make = self._ort.InferenceSession
         try:
             session = make(path, self._options, providers=self._providers)
         # ONNX Runtime's own exceptions have no common base
         except Exception as error:
-            raise ValueError(f"ONNX Runtime can't load {path}: {error}; export anew") from error
-        if session.get_providers()[0] != self._providers[0]:  # it says so in a warning only
+            raise ValueError(f"ONNX Runtime can't load {path}: {error}; export again") from error
+        if session.get_providers()[0] != self._providers[0]:  # otherwise only a warning
             raise DeviceError(
                 f"ONNX Runtime has {self._providers[0]}, but it does not start; see that nvidia-smi"
                 " works and that its CUDA and cuDNN are installed, or choose another runtime"
@@ -84,7 +84,7 @@ class OnnxRuntime:
         return OnnxSession(path.name, session)
 
     def buffer(self, spec: TensorSpec) -> OnnxBuffer:
-        """Return memory for a tensor, zeros at first."""
+        """Allocate memory for a tensor, initially zeros."""
         zeros = np.zeros(spec.shape, spec.dtype)
         make = self._ort.OrtValue.ortvalue_from_numpy
         if self._device == "cpu":
@@ -96,23 +96,23 @@ class OnnxBuffer:
     """A tensor of ONNX Runtime; a `session.Buffer`.
 
     Args:
-        spec: What fits into it.
-        value: As ONNX Runtime has it.
-        array: The same memory as NumPy has it; None if it is the GPU's.
+        spec: Its shape and type.
+        value: The OrtValue.
+        array: The same memory as a NumPy array; None if it is on the GPU.
     """
 
     def __init__(self, spec: TensorSpec, value: Any, array: Tensor | None) -> None:
         self.spec, self.value, self._array = spec, value, array
 
     def write(self, array: Tensor) -> None:
-        """Copy an array of `spec` into it."""
+        """Copy an array of `spec` into the buffer."""
         if self._array is None:
             self.value.update_inplace(np.ascontiguousarray(array))
         else:
             np.copyto(self._array, array)
 
     def read(self) -> Tensor:
-        """Return what lies in it, valid until the next run that writes there."""
+        """Return the content, valid until the next run that writes to it."""
         return np.asarray(self.value.numpy()) if self._array is None else self._array
 
 
@@ -125,7 +125,7 @@ class OnnxSession:
         self.outputs = {x.name: self._spec(x) for x in session.get_outputs()}
 
     def bind(self, buffers: Mapping[str, Buffer]) -> Run:
-        """Return what computes from some buffers into others.
+        """Return a function that runs the graph on these buffers.
 
         Args:
             buffers: Of `OnnxRuntime`, by the name of each input and output.
@@ -136,12 +136,12 @@ class OnnxSession:
         shape = tuple(tensor.shape)
         if not all(isinstance(size, int) for size in shape):
             raise ValueError(
-                f"{self._name}: {tensor.name} has shape {shape}; expected fixed sizes: export anew"
+                f"{self._name}: {tensor.name} has shape {shape}; expected fixed sizes: export again"
             )
         if math.prod(shape) > _MOST_NUMBERS:
             raise ValueError(
                 f"{self._name}: {tensor.name} has shape {shape}; expected at most"
-                f" {_MOST_NUMBERS} numbers: export anew"
+                f" {_MOST_NUMBERS} numbers: export again"
             )
         if tensor.type not in _DTYPES:
             raise ValueError(
@@ -151,7 +151,7 @@ class OnnxSession:
 
 
 class _BoundRun:
-    """A graph and its buffers; it holds on to them, whose memory the binding only points to."""
+    """A graph bound to buffers; keeps them alive, as the binding only has pointers to them."""
 
     def __init__(
         self,

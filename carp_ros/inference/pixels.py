@@ -1,4 +1,4 @@
-"""From a camera message's bytes to RGB, the same for live and recorded images."""
+"""Converts a camera message's bytes to RGB, the same for live and recorded images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Pixels = npt.NDArray[np.uint8]
 
 
 def _rgb_from_yuy2(pixels: _Pixels) -> _Pixels:
-    """Return RGB of Y U Y V, of which each two pixels share their colour (ITU-R BT.601)."""
+    """Return RGB from Y U Y V, where two pixels share their colour (ITU-R BT.601)."""
     if pixels.shape[1] % 2:
         raise MessageError(
             f"image is {pixels.shape[1]} px wide; expected an even width, as yuv422_yuy2 has one"
@@ -24,8 +24,8 @@ def _rgb_from_yuy2(pixels: _Pixels) -> _Pixels:
     return np.asarray(rgb, dtype=np.uint8)
 
 
-# Bytes a pixel, and how they become RGB. Samples are of 8 bits: a message's `is_bigendian`, which
-# orders the bytes of larger ones, says nothing about them.
+# Bytes per pixel, and the conversion to RGB. Samples have 8 bits, so a message's `is_bigendian`
+# does not matter.
 _ENCODINGS: dict[str, tuple[int, Callable[[_Pixels], _Pixels]]] = {
     "rgb8": (3, lambda pixels: pixels),
     "bgr8": (3, lambda pixels: pixels[:, :, ::-1]),
@@ -42,16 +42,16 @@ def rgb_from_rows(
     """Return an image as RGB of shape (H, W, 3); it may share the memory of `data`.
 
     Args:
-        data: The rows, one after the other, of shape (at least H * step,).
-        encoding: rgb8, bgr8, mono8, rgba8, bgra8 or yuv422_yuy2, as `sensor_msgs/image_encodings`
-            names them. Alpha is left out.
+        data: Consecutive rows, of shape (at least H * step,).
+        encoding: rgb8, bgr8, mono8, rgba8, bgra8 or yuv422_yuy2, as named in
+            `sensor_msgs/image_encodings`. Alpha is dropped.
         height_px: Rows of the image.
-        width_px: Pixels in a row.
-        step: Bytes from one row to the next, padding included.
+        width_px: Pixels per row.
+        step: Bytes per row, including padding.
 
     Raises:
-        MessageError: If the encoding is another, the data is cut short, or an image of yuv422_yuy2
-            has an odd width.
+        MessageError: If the encoding is another, the data is too short, or a yuv422_yuy2 image has
+            an odd width.
     """
     if encoding not in _ENCODINGS:
         *names, last = _ENCODINGS

@@ -1,4 +1,4 @@
-"""What a robot or an evaluator must know of a policy before asking it."""
+"""What a robot or an evaluation needs to know about a policy."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from carp_ros.inference.layout import Line, VectorLayout
 from carp_ros.strict import Between, Name
 
 MOST_STEPS = 128
-"""Of a chunk: as many as the servo takes at once (`control/command.py`)."""
+"""Of a chunk: as many as the servo accepts at once (`control/command.py`)."""
 
 SKEW_S = 0.05
-"""Default of how far an image may lie from its observation's time: more than one lost at 30 Hz."""
+"""Default of the largest time between observation and image: more than one lost frame at 30 Hz."""
 
 _Pixels = Annotated[int, Between(1, 4096)]
 
 
 @dataclass(frozen=True)
 class ImageSize:
-    """Of an image, in [px]."""
+    """Size of an image, in [px]."""
 
     width_px: _Pixels
     height_px: _Pixels
@@ -28,12 +28,12 @@ class ImageSize:
 
 @dataclass(frozen=True)
 class CameraInput:
-    """What a policy takes of one camera.
+    """A policy's input from one camera.
 
     Attributes:
-        width_px, height_px: Of the image that the network is given.
-        dataset: Size of the dataset's images, if `carp convert` resized them: a live image is
-            resized to it first, so that the network sees what it was trained on. None if not.
+        width_px, height_px: Of the network's image.
+        dataset: Size of the dataset's images, if `carp convert` resized them: live images are first
+            resized to it, as in training. None if it did not.
     """
 
     width_px: _Pixels
@@ -42,19 +42,20 @@ class CameraInput:
 
     @property
     def size(self) -> ImageSize:
-        """Of the image that the network is given."""
+        """Size of the network's image."""
         return ImageSize(self.width_px, self.height_px)
 
 
 @dataclass(frozen=True)
 class ObservationSpec:
-    """Which moments a policy is shown; as its dataset was cut.
+    """How observations are made, in the dataset and live.
 
     Attributes:
-        reference: The camera at whose captures observations are made; empty without cameras.
-        skew_s: How far from its observation's time an image may have been captured.
-        history: How many observations a plan is made of: the newest, and those before it.
-        history_step_s: From one of them to the next.
+        reference: The camera whose capture times define the observations' times; None without
+            cameras.
+        skew_s: Largest difference between an observation's time and an image's capture.
+        history: Number of observations that a plan is made from: the newest and earlier ones.
+        history_step_s: Time between two of them.
     """
 
     reference: Name | None = None
@@ -65,20 +66,20 @@ class ObservationSpec:
 
 @dataclass(frozen=True)
 class PolicySpec:
-    """All that whoever asks a policy must know of it.
+    """What callers of a policy need to know.
 
     Attributes:
         name: Of the bundle.
         kind: Of policy.
-        tasks: Instruction or name of each task that it can do.
-        cameras: What it takes of each camera.
-        observation: Which moments it is shown.
-        state, action: What the numbers mean that it takes and gives.
+        tasks: Instruction or name of each of its tasks.
+        cameras: Input of each camera.
+        observation: How its observations are made.
+        state, action: Meaning of the input and output numbers.
         step_s: Step i of a chunk is due i * step_s after the newest observation's stamp.
-        horizon: Steps of a chunk.
-        followed: The execution horizon: so many steps are followed before the next chunk.
-        takes_instruction: Whether it understands instructions beyond `tasks`.
-        wants_executed: Whether it must be told what was really sent, see `Policy.executed`.
+        horizon: Steps of a chunk, the action horizon.
+        followed: The execution horizon: steps executed before the next chunk.
+        takes_instruction: Whether it accepts instructions other than `tasks`.
+        wants_executed: Whether it needs the commands actually sent, see `Policy.executed`.
     """
 
     name: str
@@ -96,14 +97,15 @@ class PolicySpec:
 
     @property
     def replan_s(self) -> float:
-        """From one plan to the next."""
+        """Time between two plans."""
         return self.followed * self.step_s
 
     def task_named(self, task: str) -> str:
-        """Return the task of that name, or the only one there is if the name is empty.
+        """Return the task of that name, or the only task if the name is empty.
 
         Raises:
-            ValueError: If the policy was not trained for it, or there are several and none named.
+            ValueError: If the policy was not trained for it, or the name is empty and there are
+                several.
         """
         known = ", ".join(self.tasks)
         if not task and len(self.tasks) != 1:
@@ -113,5 +115,5 @@ class PolicySpec:
         return task or self.tasks[0]
 
     def task_number(self, task: str) -> int:
-        """Return the number by which the policy knows a task; see `task_named`."""
+        """Return a task's index in the policy's input; see `task_named`."""
         return self.tasks.index(self.task_named(task))

@@ -1,7 +1,7 @@
-"""From an observation to what a policy takes; the trainer feeds its network through this, too.
+"""Converts observations to a policy's inputs; used in training, too.
 
-Resizing is done here, on whole bytes; crop and normalisation are inside the graphs, so that every
-number has one home.
+Images are resized here, as bytes; crop and normalisation are inside the graphs, so that each
+setting exists in one place only.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from carp_ros.types import Array, Observation
 
 
 def resized(image: Image, size: ImageSize) -> Image:
-    """Return an image of another size.
+    """Resize an image.
 
     Args:
         image: RGB of shape (H, W, 3).
-        size: Wanted; each pixel becomes the mean of the area that it covers.
+        size: Target size; each pixel becomes the mean of the area that it covers.
     """
     if image.shape[:2] == (size.height_px, size.width_px):
         return np.ascontiguousarray(image)
@@ -37,7 +37,7 @@ def image_input(image: Image, camera: CameraInput) -> Tensor:
 
     Args:
         image: RGB of shape (H, W, 3), as the camera gives it.
-        camera: What the policy takes, and what became of the dataset's images on the way.
+        camera: The policy's input, and the size of the dataset's images if they were resized.
     """
     if camera.dataset is not None:
         image = resized(image, camera.dataset)
@@ -45,10 +45,10 @@ def image_input(image: Image, camera: CameraInput) -> Tensor:
 
 
 def state_vector(observation: Observation, layout: VectorLayout) -> Array:
-    """Return the numbers of a state, of shape (S,).
+    """Return the state vector, of shape (S,).
 
     Raises:
-        PolicyError: If the observation has not the numbers of the layout.
+        PolicyError: If the observation lacks numbers of the layout.
     """
     if layout.kind == "free":
         vector = observation.numbers
@@ -70,20 +70,20 @@ def state_vector(observation: Observation, layout: VectorLayout) -> Array:
 def policy_inputs(
     observations: Sequence[Observation], spec: PolicySpec, task: int, cameras: Iterable[str]
 ) -> dict[str, Tensor]:
-    """Return what a policy's graphs take: T observations, the newest last.
+    """Return the inputs of a policy's graphs from T observations.
 
     Args:
-        observations: T of them.
+        observations: T of them, newest last.
         spec: Of the policy.
-        task: Its number, from `PolicySpec.task_number`.
-        cameras: Whose images are wanted; state and task always are.
+        task: Its index, from `PolicySpec.task_number`.
+        cameras: Cameras whose images to include; state and task always are.
 
     Returns:
         `image_<camera>`, uint8 of shape (T, h, w, 3); `state`, float32 of shape (1, T S); `task`,
         int64 of shape (1,), if there are several tasks.
 
     Raises:
-        PolicyError: If a camera's image is missing, or the state is of another layout.
+        PolicyError: If a camera's image is missing, or the state has another layout.
     """
     for observation in observations:
         missing = [name for name in spec.cameras if name not in observation.images]

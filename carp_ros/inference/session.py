@@ -1,9 +1,8 @@
-"""Running compiled graphs in memory that stays: a runtime, its buffers, and its sessions.
+"""Interfaces for running compiled graphs in preallocated memory: runtimes, buffers and sessions.
 
-A robot asks the same graphs the same thing ten times a second. So every graph is bound once to the
-memory that it reads and writes, and one graph's output is the next one's input where it lies: keys
-and values of attention among them. After that a run takes no memory and moves no number that it
-need not.
+A robot runs the same graphs ten times a second. Each graph is therefore bound once to the buffers
+that it reads and writes, and one graph's output buffer is the next one's input, including
+attention's keys and values. After that, a run allocates nothing and copies only inputs and results.
 """
 
 from __future__ import annotations
@@ -19,58 +18,58 @@ from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import Tensor
 
 Run = Callable[[], None]
-"""Computes what was bound; raises DeviceError if the runtime can't."""
+"""Runs a bound graph; raises DeviceError if the runtime fails."""
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Shape and type of a graph's input or output; neither ever changes."""
+    """Shape and type of a graph's input or output; both are static."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[np.generic]
 
     @classmethod
     def of(cls, array: Tensor) -> TensorSpec:
-        """Return that of an array."""
+        """Return the spec of an array."""
         return cls(array.shape, array.dtype)
 
     def __str__(self) -> str:
-        """Say it as in an error."""
+        """Format for error messages."""
         return f"{self.dtype} of shape {self.shape}"
 
 
 class Buffer(Protocol):
-    """Memory for one tensor, where a runtime computes."""
+    """Memory for one tensor, on the runtime's device."""
 
     @property
     def spec(self) -> TensorSpec:
-        """What fits into it."""
+        """Its shape and type."""
         ...
 
     def write(self, array: Tensor) -> None:
-        """Copy an array of `spec` into it."""
+        """Copy an array of `spec` into the buffer."""
         ...
 
     def read(self) -> Tensor:
-        """Return what lies in it, valid until the next run that writes there."""
+        """Return the content, valid until the next run that writes to it."""
         ...
 
 
 class Session(Protocol):
-    """One graph, loaded."""
+    """One loaded graph."""
 
     @property
     def inputs(self) -> Mapping[str, TensorSpec]:
-        """What it takes, by name."""
+        """Its inputs, by name."""
         ...
 
     @property
     def outputs(self) -> Mapping[str, TensorSpec]:
-        """What it gives, by name."""
+        """Its outputs, by name."""
         ...
 
     def bind(self, buffers: Mapping[str, Buffer]) -> Run:
-        """Return what computes from some buffers into others.
+        """Return a function that runs the graph on these buffers.
 
         Args:
             buffers: Of this runtime, by the name of each input and output.
@@ -79,26 +78,26 @@ class Session(Protocol):
 
 
 class Runtime(Protocol):
-    """What computes graphs on one device."""
+    """Runs graphs on one device."""
 
     def session(self, path: Path) -> Session:
-        """Return a graph, loaded.
+        """Load a graph.
 
         Raises:
-            ValueError: If the file is no graph that the runtime takes, or its shapes are not fixed.
+            ValueError: If the runtime can't load the file, or its shapes are not static.
         """
         ...
 
     def buffer(self, spec: TensorSpec) -> Buffer:
-        """Return memory for a tensor, zeros at first."""
+        """Allocate memory for a tensor, initially zeros."""
         ...
 
 
 def write_inputs(buffers: Mapping[str, Buffer], arrays: Mapping[str, Tensor]) -> None:
-    """Copy arrays into the buffers of their names.
+    """Copy arrays into the buffers of the same names.
 
     Raises:
-        DeviceError: If one has no buffer of its shape and type; nothing is written then.
+        DeviceError: If an array has no buffer of its shape and type; then nothing is written.
     """
     for name, array in arrays.items():
         if name not in buffers:

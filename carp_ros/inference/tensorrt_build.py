@@ -1,9 +1,9 @@
-"""Graphs to engines of TensorRT-RTX or TensorRT.
+"""Compiles graphs to engines with TensorRT-RTX or TensorRT.
 
-TensorRT-RTX, NVIDIA's library for the GPUs of workstations (Turing to Blackwell, not the data
-centre's Hopper), builds in under a second per graph, for a named kind of GPU; a machine without one
-can build. TensorRT knows more GPUs, and builds only for the one that is here, on which it times
-what it could do.
+TensorRT-RTX, NVIDIA's library for workstation GPUs (Turing to Blackwell, but not the data centre's
+Hopper), builds a graph in under a second for any of its GPU architectures, on a machine without a
+GPU too. TensorRT supports more GPUs, but only builds for the one in the machine, on which it times
+the alternatives.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from carp_ros.inference.engine_file import EngineKey
 from carp_ros.inference.half_products import halve_products
 
 Precision = Literal["half", "single"]
-"""`half`: products with weights in float16, all else in float32. `single`: all in float32."""
+"""`half`: products with weights in float16, everything else in float32. `single`: float32."""
 
 Library = Literal["tensorrt_rtx", "tensorrt"]
-"""NVIDIA's module; what we take of the two is the same but where it is told apart here."""
+"""NVIDIA's module; their interfaces are the same except where handled here."""
 
 _REMEDIES: dict[Library, tuple[str, str]] = {
     "tensorrt_rtx": ("TensorRT-RTX", "pip install 'carp_ros[rtx]'"),
@@ -36,14 +36,13 @@ _NO_FLOAT_PRODUCTS = ("7.5",)  # in TensorRT-RTX
 
 @dataclass(frozen=True)
 class Engine:
-    """A graph, compiled.
+    """A compiled graph.
 
     Attributes:
-        key: What from and what for.
-        content: What a file keeps.
-        build_s: How long it took.
-        layers: How many layers of the network give out which type, by kind of layer; constants
-            and what only shapes are left out.
+        key: What it was built from and for.
+        content: The serialised engine.
+        build_s: Build time.
+        layers: Number of layers by kind and output type; constants and shape layers are left out.
     """
 
     key: EngineKey
@@ -53,17 +52,17 @@ class Engine:
 
 
 class EngineBuilder:
-    """Builds engines for one kind of GPU.
+    """Builds engines for one GPU architecture.
 
     Args:
-        capability: Its compute capability: `7.5` is an RTX 2060, `8.6` an RTX 3060, `8.9` a 4060;
-            for TensorRT that of the GPU that is here.
+        capability: Its compute capability, such as `7.5` for an RTX 2060, `8.6` for an RTX 3060 or
+            `8.9` for an RTX 4060; with TensorRT that of the GPU in this machine.
         precision: Of the arithmetic.
-        library: What builds.
+        library: The library to build with.
 
     Attributes:
         trt: The library's module.
-        logger: What TensorRT complains to; see `complaint`.
+        logger: TensorRT's logger; see `complaint`.
 
     Raises:
         DeviceError: If the library is not installed.
@@ -84,16 +83,16 @@ class EngineBuilder:
 
     @property
     def complaint(self) -> str:
-        """What TensorRT last called an error."""
+        """TensorRT's last error message."""
         return self._log.last
 
     @property
     def library(self) -> str:
-        """What builds, with its version."""
+        """The library and its version."""
         return f"{self._library} {self.trt.__version__}"
 
     def key(self, graph: Path) -> EngineKey:
-        """Return what an engine of a graph would be built from and for."""
+        """Return the key that an engine of a graph would have."""
         digest = hashlib.sha256(graph.read_bytes())
         weights = graph.with_name(WEIGHTS)
         if weights.is_file():
@@ -105,7 +104,7 @@ class EngineBuilder:
         """Compile a graph.
 
         Raises:
-            ValueError: If TensorRT does not take it.
+            ValueError: If TensorRT can't compile it.
         """
         trt, begin_s = self.trt, time.perf_counter()
         key = self.key(graph)
@@ -116,7 +115,7 @@ class EngineBuilder:
         if not parser.parse_from_file(str(graph)):
             errors = [parser.get_error(i).desc() for i in range(parser.num_errors)]
             raise ValueError(
-                f"{self.library} can't read {graph}: {'; '.join(errors)}; export the bundle anew:"
+                f"{self.library} can't read {graph}: {'; '.join(errors)}; export the bundle again:"
                 " carp export BUNDLE --out BUNDLE"
             )
         weights = []
@@ -128,10 +127,10 @@ class EngineBuilder:
             config.num_compute_capabilities = 1
             config.set_compute_capability(self._target, 0)
         content = builder.build_serialized_network(network, config)
-        del weights  # TensorRT only points to them until here
+        del weights  # TensorRT had pointers to them until here
         if content is None:
             raise ValueError(
-                f"{self.library} can't build {graph}: {self.complaint}; export the bundle anew, or"
+                f"{self.library} can't build {graph}: {self.complaint}; export the bundle again, or"
                 " run it in ONNX Runtime"
             )
         return Engine(key, bytes(content), time.perf_counter() - begin_s, _layers(network))
@@ -165,7 +164,7 @@ def _layers(network: Any) -> dict[str, dict[str, int]]:
 
 
 class _Log:
-    """Keeps what TensorRT complains of, for the error that says it."""
+    """Keeps TensorRT's last error message for exceptions."""
 
     def __init__(self, trt: Any) -> None:
         self.last = "no reason given"

@@ -1,9 +1,9 @@
-"""Engines of TensorRT-RTX or TensorRT on the GPU that is here.
+"""Runs engines of TensorRT-RTX or TensorRT on this machine's GPU.
 
-What is missing in the cache is built when a graph is loaded, which is when a policy is configured:
-under half a second each by TensorRT-RTX. All kernels of a graph are started by one call, as a pass
-is some hundred of them, of microseconds each: TensorRT-RTX records them by itself, TensorRT's are
-recorded here. Has run against a stand-in of CUDA only, never on a GPU.
+Engines missing from the cache are built when a graph is loaded, which is when a policy is
+configured; TensorRT-RTX takes under half a second each. A pass is some hundred kernels of
+microseconds, so each graph is launched as one CUDA graph: TensorRT-RTX captures it by itself, for
+TensorRT it is done here. This has only run against a fake of CUDA, never on a GPU.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from carp_ros.inference.tensorrt_build import EngineBuilder, Library, Precision
 
 
 class TensorRtRuntime:
-    """TensorRT-RTX, or TensorRT; a `session.Runtime`.
+    """TensorRT-RTX or TensorRT; a `session.Runtime`.
 
     Args:
-        library: Which.
+        library: Which of them.
         precision: Of products with weights.
-        engines: Folder to find engines in, or to put them; None for the user's cache.
+        engines: Folder for reading and storing engines; None for the user's cache.
 
     Raises:
-        DeviceError: If it is not installed, or there is no GPU.
-        ValueError: If it does not run on this GPU.
+        DeviceError: If the library is not installed, or there is no GPU.
+        ValueError: If the library does not support this GPU.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class TensorRtRuntime:
         self._engines = engines or engines_folder()
 
     def session(self, path: Path) -> TensorRtSession:
-        """Return a graph, loaded; compiled before if no engine of it is in the cache.
+        """Load a graph; compile it first if its engine is not in the cache.
 
         Raises:
-            ValueError: If the graph can't be compiled, or its engine in the cache is not its own.
+            ValueError: If the graph can't be compiled, or its engine in the cache is invalid.
         """
         key = self._builder.key(path)
         file = self._engines / key.file_name
@@ -61,7 +61,7 @@ class TensorRtRuntime:
         return TensorRtSession(path.name, engine, self._builder.trt, self._cuda)
 
     def buffer(self, spec: TensorSpec) -> CudaBuffer:
-        """Return memory for a tensor, zeros at first."""
+        """Allocate memory for a tensor, initially zeros."""
         return self._cuda.buffer(spec)
 
 
@@ -77,7 +77,7 @@ class TensorRtSession:
         self.outputs = {n: s for n, s in specs.items() if n not in self.inputs}
 
     def bind(self, buffers: Mapping[str, Buffer]) -> Run:
-        """Return what computes from some buffers into others; it waits until the GPU is done.
+        """Return a function that runs the graph on these buffers and waits until the GPU is done.
 
         Args:
             buffers: Of `TensorRtRuntime`, by the name of each input and output.
@@ -108,7 +108,7 @@ class TensorRtSession:
 
 
 class _BoundRun:
-    """A graph and its buffers, whose memory TensorRT only points to."""
+    """A graph bound to buffers; keeps them alive, as TensorRT only has pointers to them."""
 
     def __init__(
         self, name: str, context: Any, cuda: Cuda, held: list[CudaBuffer], *, record: bool

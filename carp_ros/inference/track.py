@@ -1,7 +1,7 @@
-"""The recent past of one stamped stream: what it was at a time, or why nobody knows.
+"""The recent past of one stamped stream: its value at a time, or the reason why it is unknown.
 
-An answer is final: whatever arrives later would not change it. A recording that is read in one go
-and the live stream that it was made from therefore agree about every moment.
+Answers are final: data that arrives later never changes them. A recording and the live stream that
+it was made from therefore give the same answers.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
-_S = 1e-9  # seconds of a nanosecond
+_S = 1e-9  # nanoseconds to seconds
 
 SET_BACK_NS = 100_000_000
-"""Stamps that lie this far behind the newest are no late samples: the clock was set back."""
+"""A stamp at least this far behind the newest is not a late sample: the clock was set back."""
 
 
 class Track(Generic[Value]):
-    """The samples of one stream, as far back as its history reaches.
+    """The samples of one stream, as far back as its history goes.
 
     Args:
-        name: What one sample is, in words: "image of wrist_cam".
-        history_s: How far behind the newest sample may be asked for.
-        limit_s: Of `nearest`: how far from the asked time a sample may lie. Of `between`: how far
-            the two samples around it may lie apart. Of `before`: how old the sample may be.
+        name: Description of one sample, such as "image of wrist_cam".
+        history_s: How far back from the newest sample values can be requested.
+        limit_s: For `nearest`: largest distance of the sample from the requested time. For
+            `between`: largest gap between the two samples around it. For `before`: largest age.
     """
 
     def __init__(self, name: str, history_s: float, limit_s: float) -> None:
@@ -38,15 +38,15 @@ class Track(Generic[Value]):
 
     @property
     def stamps_ns(self) -> list[int]:
-        """The stamps of the samples that are kept, rising."""
+        """The stamps of the kept samples, increasing."""
         return self._stamps_ns
 
     def take(self, stamp_ns: int, value: Value) -> None:
-        """Add a sample; one that is not newer than the newest is ignored.
+        """Add a sample; ignore it if it is not newer than the newest.
 
-        Two in a row that rise, `SET_BACK_NS` or more behind it, begin the stream anew: the clock
-        that makes the stamps was set back, and what was before has no place on the new one. A
-        single one was only late on its way.
+        Two consecutive samples with increasing stamps, both at least `SET_BACK_NS` behind the
+        newest, restart the stream: its clock was set back, and older samples can't be placed on
+        the new time. A single such sample is only late.
         """
         if self._stamps_ns and stamp_ns <= self._stamps_ns[-1]:
             if self._stamps_ns[-1] - stamp_ns < SET_BACK_NS:
@@ -58,13 +58,16 @@ class Track(Generic[Value]):
         self._straggler = None
         self._stamps_ns.append(stamp_ns)
         self._values.append(value)
-        # the last one before the history's begin stays: it decides what was at that begin
+        # keep one sample from before the history: it determines values at the history's beginning
         surplus = bisect_left(self._stamps_ns, stamp_ns - self._history_ns) - 1
         if surplus > 0:
             del self._stamps_ns[:surplus], self._values[:surplus]
 
     def nearest(self, stamp_ns: int) -> tuple[int, Value] | str:
-        """Return the sample nearest to a time with its stamp, the earlier of two, or why not."""
+        """Return stamp and value of the sample nearest to a time, or the reason why there is none.
+
+        Of two equally near samples, the earlier is returned.
+        """
         reason = self._unknown(stamp_ns)
         if reason:
             return reason
@@ -83,11 +86,11 @@ class Track(Generic[Value]):
     def between(
         self, stamp_ns: int, interpolate: Callable[[Value, Value, float], Value]
     ) -> Value | str:
-        """Return the value at a time, interpolated from the samples around it, or why not.
+        """Return the value at a time, interpolated, or the reason why there is none.
 
         Args:
             stamp_ns: The time.
-            interpolate: Returns the value a fraction, 0 to 1, of the way from one to another.
+            interpolate: Returns the value at a fraction, 0 to 1, of the way between two values.
         """
         reason = self._unknown(stamp_ns)
         if reason:
@@ -108,9 +111,9 @@ class Track(Generic[Value]):
         return interpolate(self._values[after - 1], self._values[after], fraction)
 
     def before(self, stamp_ns: int) -> Value | str:
-        """Return the newest value of a time or before it, or why there is none.
+        """Return the newest value at or before a time, or the reason why there is none.
 
-        Final of a stream alone whose samples are stamped as they arrive: none is on its way.
+        Only final for streams that are stamped on arrival, where no earlier sample can still come.
         """
         reason = self._absent(stamp_ns)
         if reason:
@@ -126,7 +129,7 @@ class Track(Generic[Value]):
         return self._values[after - 1]
 
     def _unknown(self, stamp_ns: int) -> str:
-        """Return why a time is not within what is known, if so."""
+        """Return the reason why a time is not covered, or an empty string."""
         reason = self._absent(stamp_ns)
         if reason:
             return reason
@@ -136,11 +139,11 @@ class Track(Generic[Value]):
                 f"newest {self.name} is {age_ns * _S:.2f} s old; limit {self._limit_ns * _S:.2f} s"
             )
         if age_ns > 0:
-            return f"newest {self.name} is {age_ns * _S:.3f} s old; the next decides"
+            return f"newest {self.name} is {age_ns * _S:.3f} s old; waiting for the next"
         return ""
 
     def _absent(self, stamp_ns: int) -> str:
-        """Return why there are no samples, or none as old as that any more, if so."""
+        """Return the reason why there are no samples from that time, or an empty string."""
         if not self._stamps_ns:
             return f"no {self.name} yet"
         newest_ns = self._stamps_ns[-1]

@@ -1,9 +1,9 @@
-"""Whether a policy may run on a rig: what its numbers mean must be the same there.
+"""Checks whether a policy may run on a rig, where its numbers must have the same meaning.
 
-Compared is what decides that, not what the rig is called: a copy under another name will do, and a
-rig of the same name with another tool will not. A manifest names the rig that it was trained on;
-the facts are that rig's file in `config/`, so that bundles need not be exported anew. Where no such
-file is, only the same name will do: nothing else says that poses, tool and views are the same.
+This is decided by what the rig is, not by its name: a copy under another name is accepted, a rig of
+the same name with another tool is not. A manifest names the training's rig, and that rig's file in
+`config/` is compared, so that bundles need not be exported again. Without that file only a rig of
+the same name is accepted, as nothing else says that poses, tool and cameras are the same.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _ASPECT_WITHIN = 0.01
 def why_unlike(
     rig: Rig, trained_on: str, cameras: Iterable[str], reference: str | None = None
 ) -> str:
-    """Return why a policy may not run on a rig; empty if it may.
+    """Return the reason why a policy may not run on a rig; empty if it may.
 
     Args:
-        rig: It shall run on.
-        trained_on: Name of the rig that it was trained on.
-        cameras: That it sees with, all of which `rig` has.
-        reference: The camera at whose captures observations are made; None for the rig's first,
-            which must then be the one of the training.
+        rig: The rig to run on.
+        trained_on: Name of the training's rig.
+        cameras: The policy's cameras, all of which `rig` has.
+        reference: The camera whose capture times define the observations' times; None for the
+            rig's first, which must then be the same as in training.
     """
     path = share_folder() / "config" / f"{trained_on}.yaml"
     if not path.is_file():
@@ -50,10 +50,8 @@ def _differences(
     if rig.robot.name != trained.robot.name:
         yield f"robot is {rig.robot.name}; expected {trained.robot.name}: poses are in its base"
     if (rig.cell is None) != (trained.cell is None):
-        of, wanted = (
-            ("hardware", "a simulated cell") if rig.cell is None else ("a cell", "hardware")
-        )
-        yield f"it is of {of}; expected {wanted}: what its cameras see is another world"
+        of, wanted = ("hardware", "simulated") if rig.cell is None else ("simulated", "hardware")
+        yield f"it is {of}; expected {wanted}: its cameras see another scene"
     tool, expected = rig.tool.flange_from_tcp, trained.tool.flange_from_tcp
     off_m = float(np.linalg.norm(tool.position - expected.position))
     off_rad = float(np.linalg.norm(rotation_between(tool.quaternion, expected.quaternion)))
@@ -61,7 +59,7 @@ def _differences(
         yield (
             f"the tool is {off_m * 1e3:.1f} mm and {off_rad:.3f} rad off that of {trained.name};"
             f" expected tool.position_m {list(trained.tool.position_m)} and tool.quaternion"
-            f" {list(trained.tool.quaternion)}: poses are the tool's"
+            f" {list(trained.tool.quaternion)}: poses are of the tool"
         )
     for name in sorted(cameras & trained.cameras.keys()):
         ours, theirs = rig.cameras[name], trained.cameras[name]
@@ -69,7 +67,7 @@ def _differences(
         if abs(aspect / wanted - 1.0) > _ASPECT_WITHIN:
             yield (
                 f"cameras.{name} has images of {ours.width_px}x{ours.height_px} px; expected the"
-                f" shape of {theirs.width_px}x{theirs.height_px}: they would be squeezed"
+                f" shape of {theirs.width_px}x{theirs.height_px}: resizing would distort them"
             )
     first, expected_first = (
         next((name for name in of.cameras if name in cameras), "") for of in (rig, trained)

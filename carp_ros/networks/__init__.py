@@ -1,1 +1,1 @@
-"""PyTorch definitions of the policies. They read no files, no topics and no clock."""
+"""PyTorch networks of the policies. This package reads no files, topics or clocks."""

@@ -1,4 +1,4 @@
-"""CARP's tokenizer with what surrounds it: scaling, and from where actions are seen."""
+"""CARP's tokenizer together with its input scaling and the choice of reference frame."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from carp_ros.networks.scaling import Scaling
 
 @dataclass(frozen=True)
 class ActionConfig:
-    """What is tokenized.
+    """How actions are represented before they are tokenized.
 
     Attributes:
         vq: The tokenizer's sizes.
-        relative: Poses as seen from the measured tool, see `relative_actions`; else absolute.
-        scaled: Which numbers are brought to -1 to 1; the others stay. Empty for all.
+        relative: Express poses relative to the measured tool, see `relative_actions`.
+        scaled: Which numbers are scaled to [-1, 1]; the others are left as they are. Empty for all.
     """
 
     vq: TokenizerConfig
@@ -28,7 +28,7 @@ class ActionConfig:
 
 
 class ActionTokenizer(nn.Module):
-    """The tokenizer of absolute actions in SI units."""
+    """Turns absolute actions in SI units into tokens and back."""
 
     def __init__(self, config: ActionConfig) -> None:
         super().__init__()
@@ -37,21 +37,21 @@ class ActionTokenizer(nn.Module):
         self.vq = CarpTokenizer(config.vq)
 
     def fit(self, actions: Tensor, states: Tensor) -> None:
-        """Learn the range of actions (F, H, D), measured in states (F, S)."""
+        """Fit the scaling to the range of actions (F, H, D), given measured states (F, S)."""
         flat = self._seen(actions, states).flatten(0, 1)
         scaled = self.config.scaled or (True,) * self.config.vq.dimensions
         self.scaling.fit_outputs(flat.amin(0), flat.amax(0), ~torch.tensor(scaled))
 
     def normalised(self, actions: Tensor, states: Tensor) -> Tensor:
-        """Return what the VQ is given of actions (B, H, D), measured in states (B, S)."""
+        """Return the VQ-VAE's input for actions (B, H, D), given measured states (B, S)."""
         return self.scaling(self._seen(actions, states))
 
     def tokenize(self, actions: Tensor, states: Tensor) -> Tensor:
-        """Return the tokens, int64 (B, N), of actions (B, H, D), measured in states (B, S)."""
+        """Return the tokens, int64 (B, N), of actions (B, H, D), given measured states (B, S)."""
         return self.vq.tokenize(self.normalised(actions, states))
 
     def decode(self, latent: Tensor, states: Tensor) -> Tensor:
-        """Return actions (B, H, D) of a latent (B, G, C, L), measured in states (B, S)."""
+        """Decode a latent (B, G, C, L) to actions (B, H, D), given measured states (B, S)."""
         actions = self.scaling.inverse(self.vq.decode(latent))
         return absolute(actions, states) if self.config.relative else actions
 

@@ -1,8 +1,8 @@
 """CARP as it is trained and exported: cameras and state in, actions in SI units out.
 
-The parts are the paper's: an encoder a camera, the measured state beside their features, the
-coarse-to-fine transformer, the tokenizer's decoder. What surrounds them is scaling, kept inside so
-that nobody outside can get it wrong.
+The parts are those of the paper: one encoder per camera, the measured state concatenated to their
+features, the coarse-to-fine transformer and the tokenizer's decoder. Scaling is part of the
+network, so that callers can't get it wrong.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from carp_ros.strict import Between
 
 @dataclass(frozen=True)
 class ImageEncoderConfig:
-    """How images become numbers.
+    """Image encoder of each camera.
 
     Attributes:
-        kind: `small`, for CPUs, or `resnet18`, as the paper's image policy.
-        image_px: Width and height of what the network is given.
-        crop_px: Width and height of the part it looks at: anywhere in training, the centre in use.
-        width: Features a camera.
+        kind: `small`, for CPUs, or `resnet18`, as in the paper's image policy.
+        image_px: Width and height to which camera images are resized.
+        crop_px: Width and height of the crop: at a random place in training, central in use.
+        width: Features per camera.
     """
 
     kind: Literal["small", "resnet18"] = "small"
@@ -45,18 +45,19 @@ class ImageEncoderConfig:
 
 
 class CarpPolicyNetwork(nn.Module):
-    """Images, state and task to a plan.
+    """Maps images, state and task to a plan.
 
     Args:
         cameras: Their names.
-        encoder: Of each camera's images.
-        state_size: S, numbers of the measured state, of all its steps.
-        tokenizer: Trained before; frozen here.
-        transformer: Its size; `features` are the fusion's, or without one as many as
-            `condition_size` says.
-        fusion: Width of a hidden layer in which cameras and state meet; 0, as published, has none.
-        sharpness: Of the mean that plans follow, see `CarpTransformer.generate`; None, as
-            published, follows the likeliest tokens.
+        encoder: Image encoder of each camera.
+        state_size: S, size of the measured state, over all observation steps.
+        tokenizer: Already trained; frozen here.
+        transformer: Its size; `features` must be the fusion's width or, without fusion, the
+            `condition_size`.
+        fusion: Width of a hidden layer that mixes camera features and state; 0, as published, has
+            none.
+        sharpness: Inverse temperature of the mean over codes, see `CarpTransformer.generate`; None,
+            as published, takes the likeliest tokens.
     """
 
     def __init__(
@@ -79,39 +80,39 @@ class CarpPolicyNetwork(nn.Module):
         self.transformer = CarpTransformer(transformer)
 
     def train(self, mode: bool = True) -> CarpPolicyNetwork:
-        """Set the mode of all but the tokenizer, which is not trained."""
+        """Set the mode of every part but the frozen tokenizer."""
         super().train(mode)
         self.tokenizer.eval()
         return self
 
     def condition(self, images: dict[str, Tensor], state: Tensor, task: Tensor | None) -> Tensor:
-        """Return what the plan is made from, (B, E).
+        """Return the condition of the plan, (B, E).
 
         Args:
             images: By camera, RGB in [-1, 1], cropped, of shape (B, 3, h, w).
             state: Measured, in SI units, of shape (B, S).
-            task: Index of each one's task, of shape (B,); None if there is but one.
+            task: Task index of each sample, of shape (B,); None if there is only one task.
         """
         return self.fuse(
             [encoder(images[name]) for name, encoder in self.image_encoders.items()], state, task
         )
 
     def fuse(self, seen: Sequence[Tensor], state: Tensor, task: Tensor | None) -> Tensor:
-        """Return what `condition` does, of the features (B, F) of each camera."""
+        """Return the same as `condition`, from image features (B, F) of each camera."""
         features = torch.cat([*seen, self.state_scaling(state)], dim=1)
         return self.transformer.condition(self.fusion(features), task)
 
     def generate(self, condition: Tensor) -> Generated:
-        """Return what is planned under a condition (B, E)."""
+        """Generate a plan for a condition (B, E)."""
         return self.transformer.generate(self.tokenizer.vq, condition, sharpness=self.sharpness)
 
 
 def condition_size(cameras: tuple[str, ...], encoder: ImageEncoderConfig, state_size: int) -> int:
-    """Return how many numbers cameras and state give, before a fusion."""
+    """Return how many numbers cameras and state contribute, before any fusion layer."""
     return len(cameras) * encoder.width + state_size
 
 
 def encoder_of(encoder: ImageEncoderConfig) -> nn.Module:
-    """Return an image encoder with initial weights, (B, 3, h, w) to (B, width)."""
+    """Return an untrained image encoder, (B, 3, h, w) to (B, width)."""
     kind = {"small": SmallEncoder, "resnet18": ResNetEncoder}[encoder.kind]
     return kind(encoder.crop_px, encoder.width)

@@ -1,9 +1,9 @@
 """Multi-scale residual quantizer of CARP's action tokenizer (arXiv:2412.06782).
 
-A latent is described coarse to fine: each scale pools what the scales before it left over, takes
-the nearest code of every pooled vector, spreads the codes over the whole length again and adds
-them up. Each group of action dimensions (in the paper, each dimension) has a codebook of its own,
-shared by all its scales.
+Residual quantisation from coarse to fine: each scale average-pools the residual of the scales
+before it, picks the nearest code for every pooled vector, upsamples the codes to the full length
+and adds them to the sum. Each group of action dimensions (in the paper, each dimension) has its own
+codebook, shared by all scales.
 
 Shapes: B batch, G groups, C code width, L latent length, K scales, l tokens of a scale and group, V
 codes, N = G * sum(l) tokens. Flat tokens are scale-major, then position-major, group-minor: token
@@ -23,11 +23,11 @@ from carp_ros.networks.grouped import grouped_conv
 from carp_ros.networks.resampling import bicubic_matrix, pooling_matrix
 
 PHI_SHARE = 0.5
-"""How much of a spread code goes through its scale's convolution phi; the rest passes by it."""
+"""Share of an upsampled code that goes through its scale's convolution phi; the rest skips it."""
 
 
 class Quantized(NamedTuple):
-    """A latent in tokens."""
+    """A quantized latent."""
 
     tokens: Tensor
     """Int64, of shape (B, N)."""
@@ -36,7 +36,7 @@ class Quantized(NamedTuple):
 
 
 class Scale(nn.Module):
-    """One scale: how it sees a latent and what its codes add to one."""
+    """One scale: pools a latent, and upsamples its codes to a latent."""
 
     pool: Tensor
     spread: Tensor
@@ -49,27 +49,27 @@ class Scale(nn.Module):
         self.phi = grouped_conv(groups, width, width, taps=9)
 
     def pooled(self, latent: Tensor) -> Tensor:
-        """Return (B, l, G, C), the latent (B, G, C, L) averaged over each token's part of it."""
+        """Return (B, l, G, C): the latent (B, G, C, L), averaged over each token's span."""
         coarse = latent if self.is_finest else latent @ self.pool
         return coarse.permute(0, 3, 1, 2)
 
     def contribution(self, codes: Tensor) -> Tensor:
-        """Return what codes (B, l, G, C) add to a latent, (B, G, C, L)."""
+        """Return what the codes (B, l, G, C) add to the latent, (B, G, C, L)."""
         codes = codes.permute(0, 2, 3, 1)
         h = codes if self.is_finest else codes @ self.spread
-        refined = self.phi(h.flatten(1, 2)).view_as(h)  # its bias counts once a scale
+        refined = self.phi(h.flatten(1, 2)).view_as(h)  # its bias is added once per scale
         return (1.0 - PHI_SHARE) * h + PHI_SHARE * refined
 
 
 class MultiScaleQuantizer(nn.Module):
-    """Turns latents into tokens, and tokens into latents.
+    """Turns latents into tokens and tokens into latents.
 
     Args:
         groups: G.
         scales: Tokens of each scale and group, coarse to fine; the last is L.
         codes: V.
         width: C.
-        cosine: Take the code of the closest direction, not the closest code.
+        cosine: Pick the code with the closest direction rather than the closest code.
     """
 
     first_code: Tensor
@@ -83,7 +83,7 @@ class MultiScaleQuantizer(nn.Module):
         for tokens in scales:
             bounds.append(bounds[-1] + groups * tokens)
         self.slices = [slice(first, end) for first, end in pairwise(bounds)]
-        """Where the tokens of each scale are among all N."""
+        """The slice of each scale's tokens within all N."""
         self.scales = nn.ModuleList(Scale(groups, width, n, scales[-1]) for n in scales)
         self.codebook = nn.Parameter(torch.empty(groups, codes, width))
         bound = width**-0.5 / 36.0
@@ -92,9 +92,9 @@ class MultiScaleQuantizer(nn.Module):
         self.register_buffer("first_code", first_code, persistent=False)
 
     def quantize(self, latent: Tensor) -> Quantized:
-        """Return the tokens of a latent (B, G, C, L), and the latents that they stand for.
+        """Return the tokens of a latent (B, G, C, L) and the latents they decode to.
 
-        Codebook and phi get gradients through `latents`; the latent that is quantized gets none.
+        Codebook and phi get gradients through `latents`; the input latent gets none.
         """
         rest = latent.detach()
         total = torch.zeros_like(rest)
@@ -112,7 +112,7 @@ class MultiScaleQuantizer(nn.Module):
         """Return the flat tokens, (B, G l), of the codes nearest to vectors (B, l, G, C)."""
         codebook = self.codebook.detach()
         if self.cosine:
-            # a vector's own length does not change which code is nearest
+            # a vector's own length does not change which code is closest
             codebook = F.normalize(codebook, dim=-1, eps=1e-12)
         scores = torch.einsum("blgc,gvc->blgv", vectors, codebook)
         if not self.cosine:
@@ -124,14 +124,14 @@ class MultiScaleQuantizer(nn.Module):
         return latent + self._scale(k).contribution(self._codes(tokens))
 
     def add_mean(self, k: int, latent: Tensor, logits: Tensor, sharpness: float) -> Tensor:
-        """Return the latent (B, G, C, L) with the mean of the codes of scale `k` added.
+        """Return the latent (B, G, C, L) plus the mean code of scale `k` under its logits.
 
         Args:
             k: The scale.
             latent: After the scale before it.
-            logits: By which the codes are weighed, of shape (B, G l, V).
-            sharpness: What logits are multiplied by before: 1 takes the mean of the distribution,
-                much more takes the likeliest code.
+            logits: Of the codes, of shape (B, G l, V).
+            sharpness: Inverse temperature: 1 takes the mean of the predicted distribution, a large
+                value approaches the likeliest code.
         """
         shares = (sharpness * logits.float()).softmax(dim=-1)
         by_group = shares.unflatten(1, (-1, len(self.first_code)))  # (B, l, G, V)
@@ -139,7 +139,7 @@ class MultiScaleQuantizer(nn.Module):
         return latent + self._scale(k).contribution(codes)
 
     def latents_from_tokens(self, tokens: Tensor) -> Tensor:
-        """Return the latents after each scale, (B, K, G, C, L), that tokens (B, N) stand for."""
+        """Return the latents after each scale, (B, K, G, C, L), of tokens (B, N)."""
         latent = self.empty_latent(tokens.shape[0])
         latents = []
         for k, part in enumerate(self.slices):
@@ -148,7 +148,7 @@ class MultiScaleQuantizer(nn.Module):
         return torch.stack(latents, dim=1)
 
     def next_input(self, k: int, latent: Tensor) -> Tensor:
-        """Return what scale `k` is predicted from, (B, G l, C): a latent (B, G, C, L), pooled."""
+        """Return the input of scale `k`, (B, G l, C): the latent (B, G, C, L), pooled."""
         return self._scale(k).pooled(latent).flatten(1, 2)
 
     def empty_latent(self, batch: int) -> Tensor:

@@ -1,14 +1,14 @@
 """CARP's action tokenizer (arXiv:2412.06782): action chunks to multi-scale tokens and back.
 
-A small VQ-VAE for each action dimension, which sees that dimension's course over the horizon and
-nothing else. The D of them are one grouped network, so that nothing loops over dimensions. The
-alternative that the paper argues against is here too: one joint VQ-VAE, which sees them all. Two
-published habits are kept although the paper does not name them: half of a code passes by phi, and
-the tokenizer is used with the weights of an epoch, not with averaged ones.
+One small VQ-VAE per action dimension, which sees only that dimension over the horizon. The D of
+them run as one grouped network, without a loop. The alternative that the paper argues against, one
+joint VQ-VAE of all dimensions, is available too. Two choices follow the published code although the
+paper does not mention them: half of each code skips phi, and the tokenizer is used with the weights
+of an epoch, not with averaged ones.
 
-Shapes: B batch, H horizon, D action dimensions, G groups of them with a VQ-VAE each (D, or 1 if it
-is joint), C code width, L = H/4 latent length, K scales, l tokens of a scale and group, V codes,
-N = G * sum(l) tokens in the order of `carp_quantizer`. Actions are normalised, about -1 to 1.
+Shapes: B batch, H horizon, D action dimensions, G groups of them with one VQ-VAE each (D, or 1 if
+joint), C code width, L = H/4 latent length, K scales, l tokens of a scale and group, V codes,
+N = G * sum(l) tokens in the order of `carp_quantizer`. Actions are normalised to about [-1, 1].
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ from carp_ros.networks.grouped import (
 from carp_ros.strict import Between, Sized
 
 COMPRESSION = 4
-"""Steps of the horizon for each element of a latent."""
+"""Steps of the horizon per element of a latent."""
 
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """Size and recipe of a `CarpTokenizer`; the defaults are the paper's.
+    """Size and training recipe of a `CarpTokenizer`; the defaults are the paper's.
 
     Attributes:
         dimensions: D, action dimensions.
         horizon: H, steps of an action chunk.
         scales: Tokens of each scale and group, coarse to fine; the last is H/4.
-        codes: V, codes of a group.
+        codes: V, codebook size of a group.
         code_width: C.
         channels: Of a group, at the full horizon.
-        multipliers: Channels at a half and at a quarter of the horizon, in `channels`.
-        cosine: Take the code of the closest direction; else the closest code.
-        commitment: Weight of the loss that keeps latents near their codes.
-        codebook_decay: None lets the codebook learn by gradient, as in the paper; else codes are
-            moving averages of what they stand for, with this decay a batch.
-        restart_below: A code used less often than this share of an even use is given a new place;
-            0, as in the paper, leaves dead codes dead.
-        joint: One VQ-VAE of all dimensions together, with one token a position of a scale; else, as
-            in the paper, one of each dimension. It takes wider channels and codes to say as much.
+        multipliers: Channels at half and at a quarter of the horizon, as multiples of `channels`.
+        cosine: Pick the code with the closest direction; else the closest code.
+        commitment: Weight of the commitment loss, which keeps latents near their codes.
+        codebook_decay: None trains the codebook by gradient, as in the paper; else codes are moving
+            averages of the vectors assigned to them, with this decay per batch.
+        restart_below: Restart a code that is used less often than this share of uniform use; 0, as
+            in the paper, leaves dead codes dead.
+        joint: One VQ-VAE of all dimensions, with one token for each position of a scale; else, as
+            in the paper, one per dimension. It needs wider channels and codes to represent as much.
     """
 
     dimensions: Annotated[int, Between(1, 100)] = 10
@@ -100,22 +100,22 @@ class TokenizerConfig:
 
 
 class TokenizerLoss(NamedTuple):
-    """One training step's outcome."""
+    """Losses of one training step."""
 
     loss: Tensor
-    """To minimise: both losses, summed over groups, as of G tokenizers trained apart."""
+    """To minimise: both losses, summed over groups, as if G tokenizers were trained separately."""
     reconstruction: Tensor
     """Of shape (B, H, D)."""
     reconstruction_loss: Tensor
     """Mean squared error of each dimension, of shape (D,)."""
     quantization_loss: Tensor
-    """How far latents and codes are apart, in each group, of shape (G,)."""
+    """Distance between latents and codes in each group, of shape (G,)."""
     tokens: Tensor
     """Int64, of shape (B, N)."""
 
 
 class CarpTokenizer(nn.Module):
-    """Multi-scale VQ-VAE of every action dimension, or of all of them."""
+    """Multi-scale VQ-VAE of each action dimension, or one of all of them."""
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class CarpTokenizer(nn.Module):
 
     @property
     def slices(self) -> list[slice]:
-        """Where the tokens of each scale are among all N."""
+        """The slice of each scale's tokens within all N."""
         return self.quantizer.slices
 
     def encode(self, actions: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ class CarpTokenizer(nn.Module):
         return self.decoder(latent.flatten(1, 2)).transpose(1, 2)
 
     def quantize(self, latent: Tensor) -> Quantized:
-        """Return the tokens of a latent (B, G, C, L), and the latents that they stand for."""
+        """Return the tokens of a latent (B, G, C, L) and the latents they decode to."""
         return self.quantizer.quantize(latent)
 
     def tokenize(self, actions: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ class CarpTokenizer(nn.Module):
         return self.quantize(self.encode(actions)).tokens
 
     def latents_from_tokens(self, tokens: Tensor) -> Tensor:
-        """Return the latents after each scale, (B, K, G, C, L), that tokens (B, N) stand for."""
+        """Return the latents after each scale, (B, K, G, C, L), of tokens (B, N)."""
         return self.quantizer.latents_from_tokens(tokens)
 
     def empty_latent(self, batch: int) -> Tensor:
@@ -165,11 +165,11 @@ class CarpTokenizer(nn.Module):
         return self.quantizer.add_scale(k, latent, tokens)
 
     def add_mean(self, k: int, latent: Tensor, logits: Tensor, sharpness: float) -> Tensor:
-        """Return the latent with the mean of the codes of scale `k` added, see the quantizer."""
+        """Return the latent plus the mean code of scale `k`, see `MultiScaleQuantizer.add_mean`."""
         return self.quantizer.add_mean(k, latent, logits, sharpness)
 
     def next_input(self, k: int, latent: Tensor) -> Tensor:
-        """Return what scale `k`, from 1 on, is predicted from, (B, G l, C).
+        """Return the transformer's input for scale `k`, from 1 on, (B, G l, C).
 
         Args:
             k: The scale.
@@ -178,7 +178,7 @@ class CarpTokenizer(nn.Module):
         return self.quantizer.next_input(k, latent)
 
     def scale_inputs(self, latents: Tensor) -> Tensor:
-        """Return what all scales but the first are predicted from, (B, N - G l_0, C).
+        """Return the transformer's inputs for all scales but the first, (B, N - G l_0, C).
 
         Args:
             latents: After each scale, of shape (B, K, G, C, L).
@@ -191,10 +191,10 @@ class CarpTokenizer(nn.Module):
         )
 
     def forward(self, actions: Tensor) -> TokenizerLoss:
-        """Return the losses of actions (B, H, D); in training, keep the codebook up too."""
+        """Return the losses for actions (B, H, D); in training mode, also update the codebook."""
         latent = self.encode(actions)
         tokens, latents = self.quantize(latent)
-        # straight through: the decoder sees codes, the encoder gets its gradient
+        # straight-through estimator: the decoder gets codes, its gradient goes to the encoder
         reconstruction = self.decode(latent + (latents[:, -1] - latent).detach())
         reconstruction_loss = (reconstruction - actions).square().mean(dim=(0, 1))
         codes_away = (latents - latent.detach()[:, None]).square().mean(dim=(0, 1, 3, 4))

@@ -1,10 +1,10 @@
 """CARP's coarse-to-fine autoregressive transformer (arXiv:2412.06782), a small VAR (2404.02905).
 
-There is a token for every position of every scale and every group of action dimensions, which in
-the paper is every dimension. Training predicts all scales at once, each from the true tokens of
-those before it (`CarpTransformer.forward`); use runs one pass a scale over cached keys and values
-(`step`, `generate`). Both give the same logits. Within a scale every token sees every other, for a
-scale's input holds nothing of the scale itself.
+Every position of every scale and every group of action dimensions (in the paper, every dimension)
+has a token. Training predicts all scales in one pass with teacher forcing
+(`CarpTransformer.forward`); inference runs one pass per scale with cached keys and values (`step`,
+`generate`). Both give the same logits. Attention within a scale is not masked, since a scale's
+input is computed from the scales before it only.
 
 Shapes: B batch, G groups, F features, E width, K scales, T = G * l tokens of one scale, P tokens of
 the scales before it, N tokens of all scales, V codes, C code width. Tokens are in the order of
@@ -27,28 +27,28 @@ from carp_ros.strict import Between, Sized
 
 NORM_EPS = 1e-6
 MAX_SHARPNESS = math.log(100.0)
-"""Largest learned sharpness of attention, as a logarithm."""
+"""Upper bound of the learned inverse temperature of attention, as a logarithm."""
 
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Size of a `CarpTransformer`; the defaults are the paper's for one task from state.
+    """Size of a `CarpTransformer`; the defaults are the paper's for a single task from state.
 
     Attributes:
-        features: F, of what the condition is made from: all observation steps, oldest first.
+        features: F, input features of all observation steps, oldest first.
         groups: G, as many as the tokenizer has.
         scales: Tokens of each scale and group, coarse to fine.
         codes: V.
         code_width: C.
         width: E.
-        depth: Blocks.
-        heads: Of attention; the published ones are as many as blocks.
-        tasks: How many a task embedding tells apart; 0 has none.
-        task_width: Of that embedding.
-        expansion: Width of a block's hidden layer in `width`.
-        normalised_attention: Compare directions of queries and keys, with a learned sharpness.
-        drop_path: Probability of leaving out the last block's branches in training, less for those
-            before it; None takes the published one, a tenth for a depth of 24.
+        depth: Number of blocks.
+        heads: Attention heads; the published models have as many as blocks.
+        tasks: Size of the task embedding; 0 has none.
+        task_width: Width of that embedding.
+        expansion: Width of a block's hidden layer, as a multiple of `width`.
+        normalised_attention: Normalise queries and keys, with a learned inverse temperature.
+        drop_path: Probability of dropping the last block's branches in training, linearly less for
+            earlier blocks; None takes the published rate, a tenth at a depth of 24.
     """
 
     features: Annotated[int, Between(1, 1_000_000)]
@@ -76,30 +76,30 @@ class TransformerConfig:
 
     @property
     def modulation_width(self) -> int:
-        """How many numbers steer the norms of all blocks and of the head: (6 depth + 2) E."""
+        """Size of the adaptive-norm modulation of all blocks and the head: (6 depth + 2) E."""
         return (6 * self.depth + 2) * self.width
 
 
 class Generated(NamedTuple):
-    """Tokens that a `CarpTransformer` chose, of all scales that were run."""
+    """Tokens that a `CarpTransformer` generated, of all scales that were run."""
 
     tokens: Tensor
     """Int64, of shape (B, N)."""
     latents: Tensor
-    """What they, or the means in their place, stand for after each scale, (B, K, G, C, L)."""
+    """Their latents (or those of the mean codes) after each scale, (B, K, G, C, L)."""
     log_likelihood: Tensor
-    """Sum over tokens of the logarithm of their probability at temperature 1, of shape (B,)."""
+    """Sum over tokens of their log-probability at temperature 1, of shape (B,)."""
     logits: Tensor
-    """What they were chosen by, of shape (B, N, V)."""
+    """Of shape (B, N, V)."""
 
     @property
     def latent(self) -> Tensor:
-        """After the last scale, (B, G, C, L)."""
+        """The latent after the last scale, (B, G, C, L)."""
         return self.latents[:, -1]
 
 
 class Attention(nn.Module):
-    """Self-attention that can go on from cached keys and values."""
+    """Self-attention with an optional cache of keys and values."""
 
     no_bias: Tensor
 
@@ -107,7 +107,7 @@ class Attention(nn.Module):
         super().__init__()
         width, self.heads = config.width, config.heads
         self.qkv = nn.Linear(width, 3 * width, bias=False)
-        # keys have no bias, and none must be learned
+        # keys have no bias, so theirs is a constant buffer
         self.q_bias = nn.Parameter(torch.zeros(width))
         self.v_bias = nn.Parameter(torch.zeros(width))
         self.register_buffer("no_bias", torch.zeros(width), persistent=False)
@@ -122,12 +122,12 @@ class Attention(nn.Module):
     def forward(
         self, x: Tensor, past: tuple[Tensor, Tensor] | None, mask: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return the attended values, and the keys and values, past ones first.
+        """Return the attended values, and all keys and values, past ones first.
 
         Args:
             x: Of shape (B, T, E).
-            past: Keys and values of tokens before, each of shape (B, heads, P, E/heads).
-            mask: Of shape (T, T), True where a row may look; None where all may.
+            past: Cached keys and values of earlier tokens, each of shape (B, heads, P, E/heads).
+            mask: Of shape (T, T), True where a row may attend; None if everywhere.
         """
         bias = torch.cat((self.q_bias, self.no_bias, self.v_bias))
         qkv = F.linear(x, self.qkv.weight, bias).unflatten(2, (3, self.heads, -1))
@@ -140,8 +140,8 @@ class Attention(nn.Module):
         if past is not None:
             k = torch.cat((past[0], k), dim=2)  # (B, heads, P + T, E/heads)
             v = torch.cat((past[1], v), dim=2)
-        # Plain products: what an exported graph should hold, and for a hundred tokens on a CPU
-        # several times faster to differentiate than a fused kernel.
+        # Plain products instead of a fused kernel: they export well, and with about a hundred
+        # tokens on a CPU their backward pass is several times faster.
         scores = q @ k.transpose(2, 3)
         if mask is not None:
             scores = scores.masked_fill(~mask, float("-inf"))
@@ -150,7 +150,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and a hidden layer, both steered by the condition."""
+    """Attention and an MLP, both modulated by the condition."""
 
     def __init__(self, config: TransformerConfig, drop_path: float) -> None:
         super().__init__()
@@ -166,13 +166,13 @@ class Block(nn.Module):
         past: tuple[Tensor, Tensor] | None = None,
         mask: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return tokens (B, T, E), and keys and values as `Attention` does.
+        """Return tokens (B, T, E), and keys and values as in `Attention`.
 
         Args:
             x: Tokens of shape (B, T, E).
             modulation: Two gates, two scales and two shifts, each of shape (B, 1, E).
-            past: Keys and values of tokens before.
-            mask: As of `Attention`.
+            past: Cached keys and values of earlier tokens.
+            mask: As in `Attention`.
         """
         gate_1, gate_2, scale_1, scale_2, shift_1, shift_2 = modulation
         y, present = self.attention(_modulated(x, scale_1, shift_1), past, mask)
@@ -181,7 +181,7 @@ class Block(nn.Module):
         return x + self._kept(gate_2 * y), present
 
     def _kept(self, branch: Tensor) -> Tensor:
-        """Return a branch, in training left out of some samples and more of it in the others."""
+        """Return a branch; in training, drop it for some samples and rescale it for the others."""
         if not self.training or self.drop_path == 0.0:
             return branch
         keep = 1.0 - self.drop_path
@@ -190,7 +190,7 @@ class Block(nn.Module):
 
 
 class CarpTransformer(nn.Module):
-    """Predicts the tokens of each scale from the scales before it and from what was seen."""
+    """Predicts the tokens of each scale from the scales before it and the observation."""
 
     mask: Tensor
     level_of: Tensor
@@ -215,21 +215,21 @@ class CarpTransformer(nn.Module):
         sizes = [config.groups * tokens for tokens in config.scales]
         ends = torch.tensor([0, *sizes], device="cpu").cumsum(0).tolist()
         self.slices = [slice(first, end) for first, end in pairwise(ends)]
-        """Where the tokens of each scale are among all N."""
+        """The slice of each scale's tokens within all N."""
         level_of = torch.repeat_interleave(
             torch.arange(len(sizes)), torch.tensor(sizes), output_size=sum(sizes)
         )
         self.register_buffer("level_of", level_of, persistent=False)
-        mask = level_of[:, None] >= level_of[None, :]  # (N, N), True where a row may look
+        mask = level_of[:, None] >= level_of[None, :]  # (N, N), True where a row may attend
         self.register_buffer("mask", mask, persistent=False)
         self._initialise()
 
     def condition(self, features: Tensor, task: Tensor | None = None) -> Tensor:
-        """Return what the policy is conditioned on, (B, E).
+        """Return the condition, (B, E).
 
         Args:
             features: Of all observation steps, oldest first, of shape (B, F).
-            task: Number of the task, int64 of shape (B,), if there are tasks to tell apart.
+            task: Task index, int64 of shape (B,), if there is a task embedding.
         """
         if (task is None) != (self.task_embedding is None):
             expected = f"one of {self.config.tasks}" if self.config.tasks else "none"
@@ -239,23 +239,23 @@ class CarpTransformer(nn.Module):
         return self.to_condition(features)
 
     def modulation(self, condition: Tensor) -> Tensor:
-        """Return what steers every block's and the head's norms, (B, (6 depth + 2) E)."""
+        """Return the modulation of every block's and the head's norms, (B, (6 depth + 2) E)."""
         return self.to_modulation(F.silu(condition))
 
     def start(self, condition: Tensor) -> Tensor:
-        """Return what the first scale is predicted from, (B, T, E)."""
+        """Return the input of the first scale, (B, T, E)."""
         return condition[:, None] + self.start_positions
 
     def forward(
         self, condition: Tensor, scale_inputs: Tensor, modulation: Tensor | None = None
     ) -> Tensor:
-        """Return the logits of all tokens, (B, N, V), each from the true scales before it.
+        """Return the logits of all tokens, (B, N, V), by teacher forcing.
 
         Args:
             condition: Of shape (B, E).
-            scale_inputs: Of all scales but the first, as `CarpTokenizer.scale_inputs` makes them,
-                of shape (B, N - T_0, C).
-            modulation: That of `condition`, if it is at hand.
+            scale_inputs: Of all scales but the first, as returned by
+                `CarpTokenizer.scale_inputs`, of shape (B, N - T_0, C).
+            modulation: The modulation of `condition`, if already computed.
         """
         modulation = self.modulation(condition) if modulation is None else modulation
         *steering, head = self._split(modulation)
@@ -273,14 +273,14 @@ class CarpTransformer(nn.Module):
         keys: Tensor | None = None,
         values: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the logits of scale `k`, (B, T, V), and keys and values that include it.
+        """Return the logits of scale `k`, (B, T, V), and keys and values including its own.
 
         Args:
             k: The scale.
-            x: For the first, what `start` returned, of shape (B, T, E); for another, what
-                `CarpTokenizer.next_input` returned, of shape (B, T, C).
-            modulation: What `modulation` returned.
-            keys: Of the scales before, of shape (depth, B, heads, P, E/heads); None for the first.
+            x: For the first scale, the result of `start`, of shape (B, T, E); for the others, that
+                of `CarpTokenizer.next_input`, of shape (B, T, C).
+            modulation: The result of `modulation`.
+            keys: Of earlier scales, of shape (depth, B, heads, P, E/heads); None for the first.
             values: Of the same shape.
         """
         *steering, head = self._split(modulation)
@@ -306,16 +306,16 @@ class CarpTransformer(nn.Module):
         sharpness: float | None = None,
         last_scale: int | None = None,
     ) -> Generated:
-        """Return tokens that fit a condition (B, E), chosen scale by scale.
+        """Generate tokens for a condition (B, E), scale by scale.
 
         Args:
-            tokenizer: Whose tokens these are.
-            condition: What `condition` returned.
-            top_k: Draw each token from this many likeliest; 1 takes the likeliest.
-            temperature: Above 1 draws more evenly; without effect on the likeliest.
-            generator: Source of chance; None takes torch's own.
-            sharpness: Go on from the mean of a scale's codes, see `add_mean`, rather than from the
-                chosen ones; None goes on from these, as published.
+            tokenizer: The tokenizer of these tokens.
+            condition: The result of `condition`.
+            top_k: Sample each token from this many likeliest ones; 1 takes the likeliest.
+            temperature: Of sampling; above 1 is more uniform. No effect with a `top_k` of 1.
+            generator: Random number generator; None takes torch's default.
+            sharpness: Inverse temperature: continue from the mean code of each scale, see
+                `add_mean`; None, as published, continues from the chosen codes.
             last_scale: Stop after this scale, counted from 0; None runs all.
         """
         if not 1 <= top_k <= self.config.codes:
@@ -346,7 +346,7 @@ class CarpTransformer(nn.Module):
         )
 
     def _split(self, modulation: Tensor) -> list[tuple[Tensor, ...]]:
-        """Return each block's six vectors of shape (B, 1, E), and then the head's two."""
+        """Return each block's six vectors of shape (B, 1, E), followed by the head's two."""
         vectors = modulation.unflatten(1, (-1, 1, self.config.width)).unbind(1)
         return [vectors[i : i + 6] for i in range(0, len(vectors), 6)]
 
@@ -355,7 +355,7 @@ class CarpTransformer(nn.Module):
         return self.head(_modulated(x, scale, shift))
 
     def _initialise(self) -> None:
-        """Set the published initial weights: small ones, and branches that begin almost closed."""
+        """Set the published initial weights: small, with the gates almost closed."""
         width, depth = self.config.width, self.config.depth
         std = math.sqrt(1.0 / (3.0 * width))
         for module in self.modules():

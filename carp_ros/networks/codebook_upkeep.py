@@ -1,10 +1,10 @@
-"""Codebooks that do not learn by gradient, and codes that nothing uses: options beside the paper's.
+"""Alternatives to the paper's codebook training: moving averages and restarts of dead codes.
 
-Moving averages as in A. van den Oord et al., arXiv:1711.00937, appendix A.1; new places for dead
-codes as in Jukebox, arXiv:2005.00341, section 3.1. Both work on the pooled vectors that codes were
-chosen for, so phi, which learns by gradient in either case, is left out of the average.
+Moving averages as in A. van den Oord et al., arXiv:1711.00937, appendix A.1; restarts as in
+Jukebox, arXiv:2005.00341, section 3.1. Both use the pooled vectors that the codes were chosen for,
+so phi, which is always trained by gradient, does not enter the average.
 
-Shapes as in `carp_quantizer`; M vectors of a batch and group, those of all scales.
+Shapes as in `carp_quantizer`; M vectors per batch and group, over all scales.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from torch import Tensor, nn
 from carp_ros.networks.carp_quantizer import MultiScaleQuantizer, Scale
 
 DECAY = 0.99
-"""Of the use of codes, where the codebook itself is not averaged."""
+"""Decay of the usage statistics when the codebook itself is not averaged."""
 
 
 class CodebookUpkeep(nn.Module):
-    """Keeps a quantizer's codebook, from each training batch.
+    """Updates a quantizer's codebook after each training batch.
 
     Args:
-        quantizer: Its codebook is told not to learn by gradient if `decay` is given.
-        decay: Of the codes' moving averages, a batch; None leaves codes to the gradient.
-        restart_below: Share of an even use below which a code is given the place of a random
-            vector of the batch; 0 never does.
+        quantizer: Gradients of its codebook are switched off if `decay` is given.
+        decay: Of the codes' moving averages, per batch; None trains codes by gradient.
+        restart_below: Share of uniform use below which a code is replaced by a random vector of the
+            batch; 0 never does.
     """
 
     uses: Tensor
@@ -43,7 +43,7 @@ class CodebookUpkeep(nn.Module):
         self.restart_below = restart_below
         codebook = quantizer.codebook
         codebook.requires_grad_(not self.averages)
-        # as if each code had just been used evenly: none is dead, none moves far, at the start
+        # start as if all codes had been used uniformly: none is dead, and none jumps
         self.register_buffer("uses", torch.ones(codebook.shape[:2]))
         self.register_buffer("sums", codebook.detach().clone())
 
@@ -51,18 +51,18 @@ class CodebookUpkeep(nn.Module):
     def forward(
         self, quantizer: MultiScaleQuantizer, latent: Tensor, tokens: Tensor, latents: Tensor
     ) -> None:
-        """Move codes towards what they stood for in this batch, and restart dead ones.
+        """Move codes towards the vectors assigned to them in this batch; restart dead ones.
 
         Args:
             quantizer: Its codebook is changed.
-            latent: What was quantized, of shape (B, G, C, L).
+            latent: The latent that was quantized, of shape (B, G, C, L).
             tokens: Of shape (B, N).
             latents: After each scale, of shape (B, K, G, C, L).
         """
         codebook = quantizer.codebook
         vectors = _vectors(quantizer, latent, latents)  # (G, M, C)
         chosen = tokens.view(len(tokens), -1, len(codebook)).permute(2, 0, 1).flatten(1)  # (G, M)
-        # in units of an even use, so that neither batch nor codebook size matters
+        # in units of uniform use, independent of batch and codebook size
         even = chosen.shape[1] / codebook.shape[1]
         uses = torch.zeros_like(self.uses).scatter_add_(
             1, chosen, vectors.new_full(chosen.shape, 1.0 / even)

@@ -1,7 +1,7 @@
-"""G small networks of equal shape, run as one by grouped convolutions.
+"""G small networks of equal shape, run as one with grouped convolutions.
 
-Channels are group-major: those of group g are g * c to (g + 1) * c. The network of one group is
-therefore the g-th G-th of every parameter along its first axis.
+Channels are group-major: group g has channels g * c to (g + 1) * c. Split along the first axis into
+G equal parts, the g-th part of every parameter therefore belongs to group g.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ NORM_EPS = 1e-6
 
 
 class GroupedNorm(nn.GroupNorm):
-    """A norm over channels and time of each group, from which what is nearly constant learns less.
+    """Group norm over channels and time that damps the gradient of nearly constant inputs.
 
-    A norm divides by a standard deviation, and by a thousandth at least. Where the input has next
-    to none, its gradient grows a thousandfold, layer by layer, until no number holds it: there is
-    nothing to learn from a deviation that is not there. What comes out is what any norm gives, and
-    so is the gradient from a standard deviation of a thousandth on.
+    A norm divides by the standard deviation, with a lower bound of 0.001. Where the input is almost
+    constant, this multiplies the gradient by up to a thousand per layer until it overflows. The
+    output is that of an ordinary norm, and so is the gradient where the standard deviation is at
+    least 0.001; below, the gradient is scaled down.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -34,22 +34,22 @@ class GroupedNorm(nn.GroupNorm):
 
 
 def grouped_norm(groups: int, channels: int) -> GroupedNorm:
-    """Return a norm over channels and time of each group."""
+    """Return a group norm over channels and time."""
     return GroupedNorm(groups, groups * channels, eps=NORM_EPS)
 
 
 def grouped_conv(
     groups: int, channels_in: int, channels_out: int, kernel: int = 3, taps: int | None = None
 ) -> nn.Conv1d:
-    """Return a convolution over time that keeps the length, with the paper's initial weights.
+    """Return a length-preserving convolution over time with the paper's initial weights.
 
     Args:
         groups: G.
         channels_in: Of one group.
         channels_out: Of one group.
         kernel: Its length in time, odd.
-        taps: Weights of a kernel that the initial weights are scaled for, if that is not `kernel`:
-            the published network has 3 x 3 kernels on sequences, of which only 3 meet data.
+        taps: Number of taps that the initial weights are scaled for, if not `kernel`: the published
+            network applies 3 x 3 kernels to sequences, where only 3 of 9 taps meet data.
     """
     conv = nn.Conv1d(
         groups * channels_in,
@@ -65,8 +65,8 @@ def grouped_conv(
 def initialise(
     conv: nn.Conv1d | nn.ConvTranspose1d, channels_in: int, channels_out: int, taps: int
 ) -> None:
-    """Give a convolution the paper's initial weights: Xavier, normal, gain 0.5; no bias."""
-    # torch counts the outputs of all groups; each group is a network of its own
+    """Set the paper's initial weights: Xavier normal with gain 0.5; no bias."""
+    # torch would count the outputs of all groups; each group is a network of its own
     std = 0.5 * (2.0 / ((channels_in + channels_out) * taps)) ** 0.5
     nn.init.normal_(conv.weight, std=std)
     assert conv.bias is not None
@@ -74,7 +74,7 @@ def initialise(
 
 
 class Downsample(nn.Conv1d):
-    """Halves the length; the padding is one zero at the end."""
+    """Halves the length, with one zero of padding at the end."""
 
     def __init__(self, groups: int, channels: int) -> None:
         width = groups * channels
@@ -96,7 +96,7 @@ class Upsample(nn.ConvTranspose1d):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions, each after norm and SiLU, around a shortcut."""
+    """Two convolutions, each preceded by norm and SiLU, with a shortcut."""
 
     def __init__(self, groups: int, channels_in: int, channels_out: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""A chunk by two regressions of one network: the baseline that other policies must beat.
+"""Two-pass regression of a chunk: the baseline that other policies must beat.
 
 Source: Pan et al., "Much Ado About Noising: Dispelling the Myths of Generative Robotic Control"
-(arXiv 2512.01809), the minimal iterative policy: the network is asked once about nothing, and once
-about its own answer; in training the second question is the true actions with noise.
+(arXiv 2512.01809), the minimal iterative policy: the first pass gets zeros, the second pass gets
+the scaled result of the first. In training, the second pass gets the true actions plus noise.
 
 Shapes: B batch, H steps of a chunk, A numbers of an action, S of a state.
 """
@@ -23,7 +23,7 @@ from carp_ros.networks.scaling import Scaling
 from carp_ros.strict import Between
 
 SECOND_STEP = 0.9
-"""How much of the second question is the answer to the first, t* in the paper; the rest is none."""
+"""Weight of the first result in the second pass's input, t* in the paper."""
 
 _TASK_WIDTH = 16
 
@@ -34,9 +34,9 @@ class RegressionConfig:
 
     Attributes:
         horizon: Steps of a chunk, H.
-        width: Of its layers.
+        width: Of the layers.
         depth: Residual blocks.
-        relative: Poses as seen from the measured tool, see `relative_actions`; else absolute.
+        relative: Express poses relative to the measured tool, see `relative_actions`.
     """
 
     horizon: Annotated[int, Between(2, 128)] = 16
@@ -46,15 +46,15 @@ class RegressionConfig:
 
 
 class RegressionPolicyNetwork(nn.Module):
-    """Images, state and task to a plan.
+    """Maps images, state and task to a plan.
 
     Args:
         cameras: Their names.
-        encoder: Of each camera's images.
+        encoder: Image encoder of each camera.
         state_size: S.
         action_size: A.
-        config: Its own sizes.
-        tasks: How many an embedding tells apart; 1 has none.
+        config: Sizes of the network.
+        tasks: Number of tasks; with more than 1 there is a task embedding.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class RegressionPolicyNetwork(nn.Module):
         self._shape = (config.horizon, action_size)
 
     def fuse(self, seen: Sequence[Tensor], state: Tensor, task: Tensor | None) -> Tensor:
-        """Return the condition (B, W) of each camera's features (B, F), states (B, S) and tasks."""
+        """Return the condition (B, W) from image features (B, F), states (B, S) and tasks."""
         parts = [*seen, self.state_scaling(state)]
         if self.task_embedding is not None:
             assert task is not None
@@ -93,19 +93,19 @@ class RegressionPolicyNetwork(nn.Module):
         Args:
             images: By camera, RGB in [-1, 1], cropped, of shape (B, 3, h, w).
             state: Measured, in SI units, of shape (B, S).
-            task: Index of each one's task, of shape (B,); None if there is but one.
+            task: Task index of each sample, of shape (B,); None if there is only one task.
         """
         return self.fuse(
             [encoder(images[name]) for name, encoder in self.image_encoders.items()], state, task
         )
 
     def answer(self, condition: Tensor, question: Tensor, step: float) -> Tensor:
-        """Return scaled actions (B, H, A) for a condition (B, W) and a question (B, H, A).
+        """Run one pass: return scaled actions (B, H, A).
 
         Args:
-            condition: What was seen.
-            question: Scaled actions, more or less.
-            step: How far along, 0 or `SECOND_STEP`.
+            condition: Of shape (B, W).
+            question: Zeros or approximate scaled actions, of shape (B, H, A).
+            step: 0 for the first pass, `SECOND_STEP` for the second.
         """
         at = torch.full_like(question[:, :1, 0], step)
         x = self.to_width(torch.cat((question.flatten(1), at), dim=1))
@@ -114,18 +114,18 @@ class RegressionPolicyNetwork(nn.Module):
         return self.head(x).unflatten(1, self._shape)
 
     def scaled_plan(self, condition: Tensor) -> Tensor:
-        """Return the scaled actions (B, H, A) that are planned under a condition (B, W)."""
+        """Return the planned scaled actions (B, H, A) for a condition (B, W)."""
         nothing = condition.new_zeros(len(condition), *self._shape)
         first = self.answer(condition, nothing, 0.0)
         return self.answer(condition, SECOND_STEP * first, SECOND_STEP)
 
     def scaled(self, actions: Tensor, states: Tensor) -> Tensor:
-        """Return actions (B, H, A), measured in states (B, S), as the network says them."""
+        """Return actions (B, H, A) in the network's scaling, given measured states (B, S)."""
         seen = relative(actions, states) if self.config.relative else actions
         return self.action_scaling(seen)
 
     def unscaled(self, plan: Tensor, states: Tensor) -> Tensor:
-        """Return actions in SI units; `scaled` undone."""
+        """Return actions in SI units; the inverse of `scaled`."""
         actions = self.action_scaling.inverse(plan)
         return absolute(actions, states) if self.config.relative else actions
 

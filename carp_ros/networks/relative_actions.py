@@ -1,11 +1,11 @@
-"""Actions as seen from where the tool is, and back.
+"""Actions relative to the measured tool pose, and back.
 
-A plan then begins near zero wherever the tool stands: its tokens say the same motion everywhere,
-and no misread token can tell the arm to be elsewhere at once. Positions are differences in the base
-frame; rotations are what turns the measured frame into the planned one, in the base frame too.
+A relative plan begins near zero wherever the tool is: the same tokens mean the same motion
+everywhere, and no wrong token can make the arm jump elsewhere. Positions are differences in the
+base frame; rotations turn the measured frame into the planned one, also in the base frame.
 
-Vectors are of `carp_ros.inference.layout`: x y z [m], rot6d (the first two columns of the rotation
-matrix), gripper, which stays as it is.
+Vectors have the layout of `carp_ros.inference.layout`: x y z [m], rot6d (the first two columns of
+the rotation matrix), gripper, which is left as it is.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _POSITION, _ROTATION, _REST = slice(0, 3), slice(3, 9), slice(9, None)
 
 
 def relative(actions: Tensor, states: Tensor) -> Tensor:
-    """Return absolute actions (B, H, 10) as seen from measured states (B, 10)."""
+    """Return absolute actions (B, H, 10) relative to measured states (B, 10)."""
     here = _matrices(states)[:, None]
     turned = _matrices(actions) @ here.transpose(-1, -2)
     return _joined(actions[..., _POSITION] - states[:, None, _POSITION], turned, actions)
 
 
 def absolute(actions: Tensor, states: Tensor) -> Tensor:
-    """Return relative actions (B, H, 10) in the base frame; `relative` undone."""
+    """Return relative actions (B, H, 10) in the base frame; the inverse of `relative`."""
     here = _matrices(states)[:, None]
     turned = _matrices(actions) @ here
     return _joined(actions[..., _POSITION] + states[:, None, _POSITION], turned, actions)

@@ -1,4 +1,4 @@
-"""Resampling of short sequences as constant matrices: nothing that an exported graph must compute.
+"""Resampling of short sequences as constant matrices, so that exported graphs need not compute it.
 
 L is the length of a latent, l that of one scale, l <= L.
 """
@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 CUBIC_SHARPNESS = -0.75
-"""The free parameter of the cubic kernel; PyTorch's bicubic interpolation has this one too."""
+"""The free parameter of the cubic kernel, as in PyTorch's bicubic interpolation."""
 
 
 def pooling_matrix(length: int, bins: int) -> Tensor:
     """Return the matrix of shape (bins, length) that averages a sequence over bins.
 
-    Bin i takes the elements from floor(i L / l) to before ceil((i + 1) L / l); bins overlap where l
-    does not divide L (adaptive average pooling).
+    Bin i takes the elements from floor(i L / l) up to ceil((i + 1) L / l), exclusive; bins overlap
+    where l does not divide L (adaptive average pooling).
     """
     matrix = torch.zeros(bins, length)
     for i in range(bins):
@@ -26,10 +26,10 @@ def pooling_matrix(length: int, bins: int) -> Tensor:
 
 
 def bicubic_matrix(points: int, length: int) -> Tensor:
-    """Return the matrix of shape (length, points) that spreads a sequence over more elements.
+    """Return the matrix of shape (length, points) that upsamples a sequence.
 
-    Cubic convolution (R. Keys, 1981) between the centres of equal intervals; what would lie beyond
-    an end is that end's value.
+    Cubic convolution (R. Keys, 1981) between the centres of equal intervals; beyond either end, the
+    end value is repeated.
     """
     matrix = torch.zeros(length, points, dtype=torch.float64)
     for i in range(length):
@@ -41,7 +41,7 @@ def bicubic_matrix(points: int, length: int) -> Tensor:
 
 
 def _cubic(distance: float) -> float:
-    """Return the kernel's weight of a point, by its distance of 0 to 2."""
+    """Return the kernel's weight of a point at a distance of 0 to 2."""
     a, x = CUBIC_SHARPNESS, distance
     if x <= 1.0:
         return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0

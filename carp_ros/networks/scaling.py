@@ -1,4 +1,4 @@
-"""Between numbers in SI units and a network's: one scale and one offset a number, kept with it."""
+"""Linear scaling between SI units and a network's numbers, stored with the network."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import torch
 from torch import Tensor, nn
 
 LEAST_RANGE = 1e-4
-"""Of a number that changes, in its unit: a tenth of a millimetre is less than any arm can do."""
+"""Smallest range of a number that varies, in its unit: 0.1 mm is below any arm's accuracy."""
 
 
 def hardly_changes(low: Tensor, high: Tensor) -> Tensor:
-    """Return of which numbers smallest and largest are as good as the same."""
+    """Return which numbers are practically constant, given their minimum and maximum."""
     return high - low < LEAST_RANGE
 
 
 class Scaling(nn.Module):
-    """Maps each of D numbers linearly; a network carries its own.
+    """Maps each of D numbers linearly; saved with the network.
 
     Args:
         size: D.
@@ -30,13 +30,13 @@ class Scaling(nn.Module):
         self.register_buffer("offset", torch.zeros(size))
 
     def fit(self, low: Tensor, high: Tensor, kept: Tensor) -> None:
-        """Map `low` to -1 and `high` to 1, of shape (D,): numbers that a network is given.
+        """Map `low` to -1 and `high` to 1, of shape (D,), for the network's inputs.
 
         Args:
-            low: Smallest of each number.
-            high: Largest of each number. One that hardly changes is centred and not scaled, so that
-                the network can be given another value one day.
-            kept: Which numbers stay as they are, bool.
+            low: Minimum of each number.
+            high: Maximum of each number. A practically constant number is centred but not scaled,
+                so that the network can later be given another value.
+            kept: Which numbers are left as they are, bool.
         """
         span = high - low
         still = hardly_changes(low, high)
@@ -46,15 +46,15 @@ class Scaling(nn.Module):
         self.offset.copy_(torch.where(kept, torch.zeros_like(offset), offset))
 
     def fit_outputs(self, low: Tensor, high: Tensor, kept: Tensor) -> None:
-        """Map `low` to -1 and `high` to 1, of shape (D,): numbers that a network is to say.
+        """Map `low` to -1 and `high` to 1, of shape (D,), for the network's outputs.
 
-        One that hardly changes is taken to have a range of 0.0001, whether it is kept or not: as
-        far as the network may miss it, it comes back as what it was.
+        A practically constant number is given a range of 0.0001, whether it is in `kept` or not, so
+        that even a large error of the network leaves its value unchanged.
 
         Args:
-            low: Smallest of each number.
-            high: Largest of each number.
-            kept: Which of those that change stay as they are, bool.
+            low: Minimum of each number.
+            high: Maximum of each number.
+            kept: Which of the varying numbers are left as they are, bool.
         """
         kept = kept & ~hardly_changes(low, high)
         scale = 2.0 / (high - low).clamp(min=LEAST_RANGE)
@@ -63,7 +63,7 @@ class Scaling(nn.Module):
         self.offset.copy_(torch.where(kept, torch.zeros_like(offset), offset))
 
     def forward(self, numbers: Tensor) -> Tensor:
-        """Return numbers (..., D) in SI units as the network takes them."""
+        """Return numbers (..., D) in SI units in the network's scaling."""
         return numbers * self.scale + self.offset
 
     def inverse(self, numbers: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
-"""Image encoders, trained from scratch, and the crops before them.
+"""Image encoders, trained from scratch, and the crops they take.
 
 `ResNetEncoder` is the image encoder that CARP's published image policy takes from robomimic:
-ResNet-18 with GroupNorm, spatial softmax, a linear layer. `SmallEncoder` does the same job with a
-fiftieth of the arithmetic, for machines without a GPU.
+ResNet-18 with GroupNorm, spatial softmax, a linear layer. `SmallEncoder` needs a fiftieth of the
+arithmetic, for machines without a GPU.
 
-Shapes: B batch, images uint8 (B, H, W, 3), crops float (B, 3, h, w) of -1 to 1.
+Shapes: B batch, images uint8 (B, H, W, 3), crops float (B, 3, h, w) in [-1, 1].
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CHANNELS_A_GROUP = 16
 
 
 def center_crop(images: Tensor, size_px: tuple[int, int]) -> Tensor:
-    """Return the middle of images as the encoders take it.
+    """Return the centre crop of images, in the encoders' format.
 
     Args:
         images: uint8 of shape (B, H, W, 3).
@@ -27,17 +27,17 @@ def center_crop(images: Tensor, size_px: tuple[int, int]) -> Tensor:
     """
     width, height = size_px
     top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
-    # scaled first: some runtimes take bytes, but cut none
+    # scaled before cropping: some runtimes accept bytes but can't slice them
     return _scaled(images)[:, :, top : top + height, left : left + width]
 
 
 def random_crop(images: Tensor, corners: Tensor, size_px: tuple[int, int]) -> Tensor:
-    """Return a part of each image as the encoders take it, each its own.
+    """Return a crop of each image, in the encoders' format, each at its own place.
 
     Args:
         images: uint8 of shape (B, H, W, 3).
-        corners: Top and left of each part in [px], int64 of shape (B, 2).
-        size_px: Width and height of the parts.
+        corners: Top and left of each crop in [px], int64 of shape (B, 2).
+        size_px: Width and height of the crops.
     """
     width, height = size_px
     device = images.device
@@ -48,14 +48,14 @@ def random_crop(images: Tensor, corners: Tensor, size_px: tuple[int, int]) -> Te
 
 
 class SpatialSoftmax(nn.Module):
-    """Where each of some feature maps is high: the expected place under a softmax over the map.
+    """Finds where feature maps are active: the expected position under a softmax over each map.
 
     Source: Levine et al., "End-to-End Training of Deep Visuomotor Policies" (2016).
 
     Args:
         channels: Of the input.
         size: Height and width of the input.
-        keypoints: Maps to look for, made of the input by a 1x1 convolution.
+        keypoints: Number of maps, made from the input by a 1x1 convolution.
     """
 
     x: Tensor
@@ -69,7 +69,7 @@ class SpatialSoftmax(nn.Module):
         self.register_buffer("y", y.reshape(-1), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return each keypoint's (x, y), -1 to 1, (B, keypoints, 2), of features (B, C, h, w)."""
+        """Return each keypoint's (x, y) in [-1, 1], (B, keypoints, 2), of features (B, C, h, w)."""
         attention = self.maps(features).flatten(2).float().softmax(dim=-1)  # (B, keypoints, h w)
         return torch.stack(((attention * self.x).sum(-1), (attention * self.y).sum(-1)), dim=-1)
 
@@ -79,7 +79,7 @@ class ResNetEncoder(nn.Module):
 
     Args:
         size_px: Width and height of the crops.
-        width: Features.
+        width: Number of features.
     """
 
     def __init__(self, size_px: tuple[int, int], width: int) -> None:
@@ -129,11 +129,11 @@ class ResidualBlock(nn.Module):
 
 
 class SmallEncoder(nn.Module):
-    """Four convolutions to a quarter of the size; where features are high, and how high.
+    """Four convolutions to a quarter of the size, then where features are high, and how high.
 
     Args:
         size_px: Width and height of the crops, multiples of 4.
-        width: Features.
+        width: Number of features.
     """
 
     def __init__(self, size_px: tuple[int, int], width: int) -> None:
@@ -166,12 +166,12 @@ def _norm(channels: int) -> nn.GroupNorm:
 
 
 def _fifth(size_px: int) -> int:
-    """Return a side after the five halvings of ResNet-18, each rounded up."""
+    """Return the side length after the five halvings of ResNet-18, each rounded up."""
     for _ in range(5):
         size_px = (size_px + 1) // 2
     return size_px
 
 
 def _scaled(images: Tensor) -> Tensor:
-    """Return float images (B, 3, h, w) in -1 to 1 of uint8 images (B, h, w, 3)."""
+    """Return uint8 images (B, h, w, 3) as float images (B, 3, h, w) in [-1, 1]."""
     return images.float().permute(0, 3, 1, 2) * (2.0 / 255.0) - 1.0

@@ -1,4 +1,4 @@
-"""Weights from a file into a network, if each is one of its own: of its name, shape and type."""
+"""Loads weights from a file into a network, checking every name, shape and type."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
 
-_NAMED = 3  # of many that are wrong
+_NAMED = 3  # how many wrong weights an error names
 _MOST = 1e6
-"""No trained weight or average comes near; a few bits that flipped in an exponent go far beyond."""
+"""Far above any trained weight or average, far below a number with a flipped exponent bit."""
 
 
 def network_with(make: Callable[[], Network], weights: Mapping[str, Tensor], where: str) -> Network:
     """Return a network with the weights of a file.
 
     Args:
-        make: Returns the network that the file is of, with whatever weights. It is made without
-            memory first: sizes that the weights are not of cost nothing.
+        make: Returns the network of the file, with any weights. It is first made on the meta
+            device, so that a mismatch is found before memory is allocated.
         weights: By name.
-        where: Names the file in what is raised.
+        where: Name of the file in errors.
 
     Raises:
-        ValueError: If a weight is missing, unknown, or of another shape or type, or if a number is
-            not finite or beyond a million.
+        ValueError: If a weight is missing, unknown, or of the wrong shape or type, or if a number
+            is not finite or exceeds a million.
     """
     with torch.device("meta"):
         require_weights(make().state_dict(), weights, where)
@@ -36,15 +36,15 @@ def network_with(make: Callable[[], Network], weights: Mapping[str, Tensor], whe
 
 
 def require_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], where: str) -> None:
-    """Refuse weights that are not those of a network.
+    """Raise unless weights have the names, shapes and types of a network's own.
 
     Args:
-        own: Those of the network, of which only names, shapes and types matter.
-        weights: Of a file.
-        where: Names the file in what is raised.
+        own: The network's weights; only names, shapes and types matter.
+        weights: Those of the file.
+        where: Name of the file in errors.
 
     Raises:
-        ValueError: As of `network_with`.
+        ValueError: As in `network_with`.
     """
     missing, unknown = own.keys() - weights.keys(), weights.keys() - own.keys()
     for names, what in ((missing, "lacks"), (unknown, "has")):
@@ -63,12 +63,12 @@ def require_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], wh
         if not found.isfinite().all():
             raise ValueError(
                 f"{where}: {name} has {int((~found.isfinite()).sum())} of {found.numel()} numbers"
-                " that are not finite; expected a whole file: copy it again, or train anew"
+                " that are not finite; expected a whole file: copy it again, or train again"
             )
         if found.is_floating_point() and found.numel() and (most := found.abs().max()) > _MOST:
             raise ValueError(
                 f"{where}: {name} has a number as large as {float(most):.3g}; expected"
-                f" {_MOST:.0e} at most, as trained weights have: copy the file again, or train anew"
+                f" {_MOST:.0e} at most, as trained weights have: copy it again, or train again"
             )
 
 

@@ -1,1 +1,1 @@
-"""From an observation to a chunk: the decode loop over compiled graphs; numpy alone."""
+"""Policies at work: from observations to chunks, by running compiled graphs; only needs NumPy."""

@@ -1,7 +1,7 @@
-"""When to ask a policy, what about, and whether its answer may still be sent.
+"""Decides when to ask a policy, with which observations, and whether its chunk may still be sent.
 
-The only such loop of the package: the policy node asks through it in real time, and the lockstep
-evaluation in simulated time. No clock is read here but those that are given.
+The policy node uses this loop in real time, and the lockstep evaluation in simulated time; there is
+no other. It reads no clock but those passed to it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from carp_ros.refusal import in_words
 from carp_ros.rig import LimitsConfig
 from carp_ros.types import Chunk, Observation
 
-_PATIENCE_NS = 100_000_000  # three frames of 30 Hz
-_RETRY_NS = 200_000_000  # after an attempt that came to nothing
-_CLOCK_TOLERANCE_S = 0.005  # as control/servo.py
-_CLOCK_SET_S = 0.05  # no two readings of two clocks that run alike are that far apart
+_PATIENCE_NS = 100_000_000  # three frames at 30 Hz
+_RETRY_NS = 200_000_000  # after a failed attempt
+_CLOCK_TOLERANCE_S = 0.005  # as in control/servo.py
+_CLOCK_SET_S = 0.05  # more than readings of two unadjusted clocks can differ
 
 
 class NoChunk(Enum):
@@ -41,7 +41,7 @@ class NoChunk(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why there is no chunk: a code to decide on, and a text for people."""
+    """Why there is no chunk: a code for decisions, and a text for people."""
 
     code: NoChunk
     text: str
@@ -52,9 +52,9 @@ class Question:
     """What a policy is asked about.
 
     Attributes:
-        observations: The newest last.
-        age_s: How old the newest one was when it was chosen.
-        executed: What was sent to the arm since the last question, if the policy wants it.
+        observations: Newest last.
+        age_s: Age of the newest one when it was chosen.
+        executed: Commands sent to the arm since the last question, if the policy wants them.
     """
 
     observations: Sequence[Observation]
@@ -64,14 +64,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a question.
+    """The outcome of a question.
 
     Attributes:
-        prediction: What the policy says; None if nothing.
+        prediction: The policy's result; None if it failed.
         refusal: Why its chunk must not be sent; None if it may.
-        image_age_s: How old the observation was when it was chosen.
-        looking_s: How long the policy was then still looking at images that came before.
-        latency_s: From the observation to the chunk.
+        image_age_s: Age of the newest observation when it was chosen.
+        looking_s: Time then still spent on encoding earlier images.
+        latency_s: Time from the observation to the chunk.
     """
 
     prediction: Prediction | None
@@ -82,9 +82,9 @@ class Answer:
 
     @property
     def stage_seconds(self) -> dict[str, float]:
-        """How long each stage took: `image_age`, the policy's own, `total`; empty without a plan.
+        """Duration of each stage: `image_age`, the policy's own, `total`; empty without a plan.
 
-        The policy's stages and the age of the image add up to the total, nearly.
+        The image's age and the policy's stages approximately add up to the total.
         """
         if self.prediction is None:
             return {}
@@ -100,14 +100,14 @@ class Answer:
 
 
 class Asking:
-    """Asks a policy when there is something new to be asked about.
+    """Asks a policy whenever a plan is due and there is a new observation.
 
     Args:
-        policy: Makes the plans; its deadlines count by `now_ns`.
-        limits: How old images and chunks may be.
-        period_s: From one plan to the next; None as the policy's execution horizon says.
-        deadline_s: When a chunk shall be there, counted from its observation; 0 for no deadline.
-        now_ns: The clock of the cadence and the policy's deadlines.
+        policy: Makes the plans; its deadlines refer to `now_ns`.
+        limits: Limits on the age of images and chunks.
+        period_s: Time between plans; None for the policy's execution horizon.
+        deadline_s: Deadline of a chunk, from its observation's stamp; 0 for none.
+        now_ns: The clock of the cadence and of the policy's deadlines.
         stamp_now_ns: The clock of the observations' stamps.
     """
 
@@ -129,26 +129,26 @@ class Asking:
         self._cadence = Cadence(period_ns, _PATIENCE_NS, _RETRY_NS)
         self._asked_ns: int | None = None
         self.executed = ExecutedSteps(policy.spec.step_s) if policy.spec.wants_executed else None
-        """Takes what is sent to the arm, if the policy wants to know."""
+        """Collects the commands sent to the arm, if the policy wants them."""
 
     def restart(self) -> None:
-        """Let a plan be due now."""
+        """Make a plan due now."""
         self._cadence.restart(self._now_ns())
 
     def is_due(self, stamp_ns: int | None) -> bool:
-        """Tell whether to ask about the newest whole observation, which is of `stamp_ns`.
+        """Return whether to ask about the newest complete observation, with this stamp.
 
         Args:
-            stamp_ns: Its stamp, None if there is none; say it whenever it may have changed.
+            stamp_ns: Its stamp, None if there is none; call whenever it may have changed.
         """
         return self._cadence.offer(self._now_ns(), stamp_ns)
 
     def is_overdue(self) -> bool:
-        """Tell whether a plan is due and nothing new came in time: `question` then says why."""
+        """Return whether a plan is due and nothing new came in time; `question` says why."""
         return self._cadence.is_overdue(self._now_ns())
 
     def is_near(self, within_ns: int) -> bool:
-        """Tell whether a plan is due, or will be that soon."""
+        """Return whether a plan is due, or will be within this time."""
         return self._cadence.is_near(self._now_ns(), within_ns)
 
     @property
@@ -157,11 +157,11 @@ class Asking:
         return self._cadence.due_ns
 
     def see(self, camera: str, stamp_ns: int, image: Image) -> None:
-        """Let the policy look at an image before it is asked; a failure shows when it is.
+        """Let the policy encode an image in advance; a failure is reported when it is asked.
 
         Args:
-            camera: Which.
-            stamp_ns: When it was captured.
+            camera: Its name.
+            stamp_ns: Capture time.
             image: RGB of shape (H, W, 3).
         """
         with suppress(Exception):
@@ -170,11 +170,11 @@ class Asking:
     def question(
         self, observations: Sequence[Observation] | str, slowest: str
     ) -> Question | Refusal:
-        """Return what to ask, or why the policy must not be asked; then the next try comes soon.
+        """Return what to ask, or why the policy must not be asked; the next try then comes soon.
 
         Args:
-            observations: The newest last, or in words why there are none.
-            slowest: What a newer one would wait for, in words.
+            observations: Newest last, or the reason why there are none.
+            slowest: The stream that a newer observation waits for.
         """
         refusal = self._refusal(observations, slowest)
         if refusal is not None or isinstance(observations, str):
@@ -187,10 +187,10 @@ class Asking:
         return Question(observations, self._age_s(observations[-1]), executed)
 
     def answer(self, question: Question) -> Answer:
-        """Return what the policy says; may run in another thread.
+        """Ask the policy; may run in another thread.
 
-        What passed since the question was put was spent on images that the policy was looking at,
-        and counts as its vision. Call `failed` if the chunk is not sent.
+        The time since `question` was spent on images that the policy was encoding and counts
+        towards its vision stage. Call `failed` if the chunk is not sent.
         """
         begin_ns, stamp_begin_ns = self._now_ns(), self._stamp_now_ns()
         now_s = (stamp_begin_ns - question.observations[-1].stamp_ns) * 1e-9
@@ -202,7 +202,7 @@ class Asking:
             if question.executed is not None:
                 self._policy.executed(question.executed)
             prediction = self._policy.infer(question.observations, deadline_ns)
-        except Exception as error:  # whatever a library raises about one observation costs that
+        except Exception as error:  # any library error only costs this one observation
             refusal = Refusal(NoChunk.POLICY_FAILED, in_words(error))
         took_ns = self._now_ns() - begin_ns
         latency_s = now_s + took_ns * 1e-9
@@ -212,14 +212,14 @@ class Asking:
         return Answer(prediction, refusal, question.age_s, now_s - question.age_s, latency_s)
 
     def failed(self) -> None:
-        """Take note that an attempt came to nothing: the next is made after a short while."""
+        """Register a failed attempt; the next follows after a short time."""
         self._cadence.failed(self._now_ns())
 
     def _age_s(self, observation: Observation) -> float:
         return (self._stamp_now_ns() - observation.stamp_ns) * 1e-9
 
     def _refusal(self, observations: Sequence[Observation] | str, slowest: str) -> Refusal | None:
-        """Return why the policy must not be asked about these; None if it may."""
+        """Return why the policy must not be asked about these observations; None if it may."""
         if isinstance(observations, str):
             return Refusal(NoChunk.NO_OBSERVATION, observations)
         newest = observations[-1]
@@ -244,7 +244,7 @@ class Asking:
         return None
 
     def _lateness(self, latency_s: float, set_s: float) -> Refusal | None:
-        """Return why a chunk that is there may not be sent any more; None if it may."""
+        """Return why a finished chunk may no longer be sent; None if it may."""
         limit_s = self._limits.chunk_timeout_s
         if abs(set_s) > _CLOCK_SET_S:
             return Refusal(

@@ -1,4 +1,4 @@
-"""When a policy is asked: at the moment at which there is something new to be asked about."""
+"""Timing of plans: asks the policy as soon as a plan is due and a new observation arrives."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from carp_ros.inference.track import SET_BACK_NS
 class Cadence:
     """Says when to ask.
 
-    Once the next plan is due, the first observation that becomes whole from then on is asked about,
-    at once: one that was whole already is a frame old, or nearly. Where none becomes whole in time,
-    asking is overdue, and whoever asks will hear what is missing.
+    Once a plan is due, the policy is asked about the next observation that becomes complete, at
+    once: one that was already complete would be almost a frame old. If none becomes complete in
+    time, asking is overdue; the caller then asks anyway, to find out what is missing.
 
-    All times are of one clock; the stamps have another one.
+    All times are of one clock, except the stamps, which have another.
 
     Args:
-        period_ns: From one plan to the next; kept on average, however long frames take.
-        patience_ns: How long a new observation is waited for.
-        retry_ns: From an attempt that came to nothing to the next.
+        period_ns: Time between plans; kept on average, whatever the frame rate.
+        patience_ns: How long to wait for a new observation.
+        retry_ns: Time from a failed attempt to the next.
     """
 
     def __init__(self, period_ns: int, patience_ns: int, retry_ns: int) -> None:
@@ -31,40 +31,39 @@ class Cadence:
         return self._due_ns
 
     def restart(self, now_ns: int) -> None:
-        """Let a plan be due now."""
+        """Make a plan due now."""
         self._due_ns = now_ns
 
     def offer(self, now_ns: int, stamp_ns: int | None) -> bool:
-        """Tell whether to ask about the newest whole observation.
+        """Return whether to ask about the newest complete observation.
 
         Args:
-            now_ns: The present.
-            stamp_ns: Of that observation, None if there is none; offer it whenever it may have
-                become a newer one.
+            now_ns: The current time.
+            stamp_ns: Of that observation, None if there is none; call whenever it may have changed.
         """
         if stamp_ns is None:
             return False
         newest_ns = self._newest_ns
-        # older by far: the clock was set back
+        # much older than the newest: the clock of the stamps was set back
         is_new = newest_ns is None or not 0 <= newest_ns - stamp_ns < SET_BACK_NS
         if is_new:
             self._newest_ns = stamp_ns
         return is_new and now_ns >= self._due_ns
 
     def is_near(self, now_ns: int, within_ns: int) -> bool:
-        """Tell whether a plan is due, or will be that soon."""
+        """Return whether a plan is due, or will be within this time."""
         return now_ns >= self._due_ns - within_ns
 
     def is_overdue(self, now_ns: int) -> bool:
-        """Tell whether nothing new came in time."""
+        """Return whether nothing new came in time."""
         return now_ns >= self._due_ns + self._patience_ns
 
     def asked(self, now_ns: int) -> None:
-        """Take note that the policy is being asked."""
+        """Register that the policy is being asked."""
         self._due_ns += self._period_ns
         if self._due_ns <= now_ns:  # a whole period late
             self._due_ns = now_ns + self._period_ns
 
     def failed(self, now_ns: int) -> None:
-        """Take note of an attempt that came to nothing."""
+        """Register a failed attempt."""
         self._due_ns = now_ns + self._retry_ns

@@ -1,8 +1,8 @@
-"""CARP: tokens of one scale after the other, coarse to fine, each scale in one pass.
+"""The CARP policy: generates tokens coarse to fine, one scale per pass.
 
 Source: "CARP: Visuomotor Policy Learning via Coarse-to-Fine Autoregressive Prediction" (2024). The
-networks are compiled graphs; what is here is the loop around them. After each scale there is a
-whole trajectory, so that a loop that is short of time can stop early.
+networks are compiled graphs; this module is the loop around them. Every scale yields a complete
+trajectory, so that decoding can stop early to keep a deadline.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from carp_ros.policies.policy import VISION, Prediction, beyond_training
 from carp_ros.rig import Rig
 from carp_ros.types import Array, Chunk, Observation
 
-_PESSIMISM = 0.9  # this quantile of recent times is what a stage is expected to take
+_PESSIMISM = 0.9  # a stage is expected to take this quantile of its recent times
 _RECENT = 20
 _COLD = 2
-_TRUST = 0.95  # an old measurement counts this much less with each time that it was decisive
+_TRUST = 0.95  # factor on a stage's expected time each time that it prevented the stage
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What the graphs compute.
+    """Result of the graphs.
 
     Attributes:
         actions: Of shape (H, A).
         tokens: Of all scales that were run, of shape (N,), int64.
         log_likelihood: Sum over these tokens.
-        scales_done: How many scales were run.
-        vision_s: How long it took to look at the images, and to tell the scales of it.
-        decode_s: How long scales and decoder took.
+        scales_done: Number of scales that were run.
+        vision_s: Duration of encoding images and computing the condition.
+        decode_s: Duration of scales and decoder.
     """
 
     actions: Array
@@ -58,11 +58,11 @@ class CarpPolicy:
     """Runs a CARP bundle.
 
     Args:
-        spec: What the bundle says of it.
+        spec: Of the bundle.
         passes: Its graphs.
-        now_ns: The clock that deadlines are given by.
-        last_scale: Stop after this scale, from 0, always; None for the finest.
-        rig: Whose kinematics read actions of joints.
+        now_ns: The clock of deadlines.
+        last_scale: Always stop after this scale, counted from 0; None for the finest.
+        rig: For the forward kinematics of joint actions.
 
     Raises:
         ValueError: If there is no such scale.
@@ -88,21 +88,21 @@ class CarpPolicy:
         self._scales = [_Stopwatch(now_ns) for _ in range(count)]
         self._decoder = _Stopwatch(now_ns)
         self._seen_ns: dict[str, int] = {}
-        """Capture times of images whose features are there, and were not used yet."""
+        """Capture times of images that are encoded, but not used yet."""
 
     def reset(self, task: str, instruction: str = "") -> None:
-        """Begin an episode of a task; see `Policy.reset`."""
+        """Start an episode of a task; see `Policy.reset`."""
         self._task = self.spec.task_number(task)
         self._seen_ns.clear()
 
     def see(self, camera: str, stamp_ns: int, image: Image) -> None:
-        """Look at an image that the policy is likely to be asked about soon.
+        """Encode an image that the policy is likely to be asked about soon.
 
-        If the next observation has it, `infer` need not: it is faster by as much.
+        If it is part of the next observation, `infer` skips its encoding.
 
         Args:
-            camera: Which.
-            stamp_ns: When it was captured.
+            camera: Its name.
+            stamp_ns: Capture time.
             image: RGB of shape (H, W, 3).
 
         Raises:
@@ -116,15 +116,15 @@ class CarpPolicy:
     def infer(
         self, observations: Sequence[Observation], deadline_ns: int | None = None
     ) -> Prediction:
-        """Return the plan for an observation; coarser than it could be if a deadline demands it.
+        """Return the plan for an observation; with a deadline, perhaps without the finest scales.
 
-        The coarsest scale is run whatever the time; see `Policy.infer`.
+        The coarsest scale is always run; see `Policy.infer`.
         """
         begin_ns, cameras = self._now_ns(), self.spec.cameras
         observation = observations[-1]
         stamps_ns, seen_ns = observation.image_stamps_ns, self._seen_ns
         unseen = [name for name in cameras if seen_ns.get(name) != stamps_ns.get(name, -1)]
-        seen_ns.clear()  # stamps tell images apart within one run of a clock, and no longer
+        seen_ns.clear()  # the clock might be set back, and an old stamp occur again
         inputs = policy_inputs(observations, self.spec, self._task, unseen)
         preprocess_s = (self._now_ns() - begin_ns) * 1e-9
         decoded = self.decode(inputs, deadline_ns)
@@ -143,10 +143,10 @@ class CarpPolicy:
         )
 
     def executed(self, chunk: Chunk) -> None:
-        """Take no note: each plan is made of observations alone."""
+        """Do nothing: plans only depend on observations."""
 
     def replay(self, inputs: Mapping[str, Tensor]) -> Array:
-        """Return the actions of inputs of the graphs; see `Policy.replay`."""
+        """Return the actions for inputs of the graphs; see `Policy.replay`."""
         return self._decode(inputs, len(self._passes.scales) - 1, None).actions
 
     def decode(self, inputs: Mapping[str, Tensor], deadline_ns: int | None = None) -> Decoded:
@@ -180,20 +180,20 @@ class CarpPolicy:
         )
 
     def _fits(self, k: int, deadline_ns: int | None) -> bool:
-        """Tell whether scale k and then the decoder can be expected to be done in time."""
+        """Return whether scale k and then the decoder are expected to finish in time."""
         if deadline_ns is None:
             return True
         needed_s = self._scales[k].expected_s + self._decoder.expected_s
         if self._now_ns() + needed_s * 1e9 <= deadline_ns:
             return True
-        # what made it slow may be over; without this nobody would ever try again
+        # the cause of slow runs may be gone; without this, the scale would never be tried again
         for scale in self._scales[k : self._last + 1]:
             scale.doubt()
         return False
 
 
 class _Stopwatch:
-    """Knows how long a stage takes."""
+    """Measures and predicts the duration of a stage."""
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
@@ -201,7 +201,7 @@ class _Stopwatch:
         self._doubts = 0
 
     def time(self, run: Run) -> None:
-        """Do it, and take note of how long it takes."""
+        """Run the stage and measure its duration."""
         begin_ns = self._now_ns()
         run()
         if self._doubts:
@@ -211,7 +211,7 @@ class _Stopwatch:
 
     @property
     def expected_s(self) -> float:
-        """How long it will take; nothing while that is unknown."""
+        """The expected duration; 0 while unknown."""
         return (self._recent.value or 0.0) * _TRUST**self._doubts
 
     def doubt(self) -> None:
@@ -225,18 +225,18 @@ def load_carp(
     options: Mapping[str, Any],
     rig: Rig | None,
 ) -> CarpPolicy:
-    """Return the policy of a CARP bundle.
+    """Load the policy of a CARP bundle.
 
     Args:
         bundle: The bundle.
-        runtime: Computes its graphs.
-        now_ns: The clock that deadlines are given by.
-        options: `last_scale`: stop after this scale, from 0, always.
-        rig: Whose kinematics read actions of joints.
+        runtime: Runs its graphs.
+        now_ns: The clock of deadlines.
+        options: `last_scale`: always stop after this scale, counted from 0.
+        rig: For the forward kinematics of joint actions.
 
     Raises:
-        ValueError: If the bundle is not what a CARP bundle is, or there is no such option.
-        DeviceError: If the runtime is not here.
+        ValueError: If it is not a valid CARP bundle, or an option is unknown.
+        DeviceError: If the runtime is not available.
     """
     section = carp_section(bundle)
     history = bundle.manifest.observation.history

@@ -1,7 +1,7 @@
-"""The graphs of a CARP bundle, bound to one another: cameras, condition, scales, decoder.
+"""The graphs of a CARP bundle, with bound buffers: image encoders, condition, scales, decoder.
 
-What a graph gives as `next_<name>` the pass after it takes as `<name>`, in the same memory. The
-decoder is bound to the latent of every scale, so that any of them can be the last.
+An output `next_<name>` is the next pass's input `<name>`, in the same buffer. The decoder is bound
+to the latent of every scale, so that any scale can be the last.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _NEXT = "next_"
 
 
 class CarpPasses:
-    """The graphs, loaded and bound.
+    """The loaded graphs, bound to their buffers.
 
     Args:
-        bundle: Has the graphs.
-        section: Says which.
-        runtime: Computes them.
+        bundle: The bundle.
+        section: Its CARP section.
+        runtime: Runs the graphs.
 
     Attributes:
         see: By camera: computes the features of its image.
-        condition: Computes what all scales need from features, state and task.
-        scales: Each computes its scale; in order.
-        decode: Each computes the actions from the latent of its scale.
+        condition: Computes the scales' common inputs from features, state and task.
+        scales: Computes each scale, in order.
+        decode: Computes the actions from the latent of each scale.
 
     Raises:
-        ValueError: If graphs do not fit together, or to the manifest.
+        ValueError: If graphs do not match each other or the manifest.
     """
 
     def __init__(self, bundle: Bundle, section: CarpSection, runtime: Runtime) -> None:
@@ -65,7 +65,7 @@ class CarpPasses:
         if decoder.outputs["actions"].shape != expected:
             raise ValueError(
                 f"decoder gives actions of shape {decoder.outputs['actions'].shape}; the manifest"
-                f" says {expected}: export anew"
+                f" says {expected}: export again"
             )
         self._actions = runtime.buffer(decoder.outputs["actions"])
         self.decode = [
@@ -77,28 +77,28 @@ class CarpPasses:
         ]
 
     def write(self, inputs: Mapping[str, Tensor]) -> None:
-        """Set inputs; the others stay what they were.
+        """Set inputs; others keep their values.
 
         Raises:
-            DeviceError: If there is none of that name, or it has another shape or type.
+            DeviceError: If an input is unknown or has another shape or type.
         """
         write_inputs(self._inputs, inputs)
 
     @property
     def actions(self) -> Tensor:
-        """What was decoded, (1, H, A); valid until the next time."""
+        """The decoded actions, (1, H, A); valid until the next decoding."""
         return self._actions.read()
 
     def tokens(self, k: int) -> Tensor:
-        """Return the tokens of scale `k`, flat; valid until it runs again."""
+        """Return the tokens of scale `k`, flat; valid until it is run again."""
         return self._tokens[k].read().reshape(-1)
 
     def log_likelihood(self, k: int) -> float:
-        """Return the sum over the tokens of scale `k`."""
+        """Return the log-likelihood of scale `k`, summed over its tokens."""
         return float(self._log_likelihoods[k].read().reshape(()))
 
     def _take(self, session: Session, features: Mapping[str, Buffer]) -> dict[str, Buffer]:
-        """Return buffers for a graph's inputs: features, and what is written from outside."""
+        """Return buffers for a graph's inputs: the features, and new ones for outside inputs."""
         outside = {
             name: self._runtime.buffer(spec)
             for name, spec in session.inputs.items()
@@ -113,7 +113,7 @@ class CarpPasses:
     def _bind_scale(
         self, name: str, session: Session, before: Mapping[str, Buffer]
     ) -> dict[str, Buffer]:
-        """Bind a pass to what was there before; return what it leaves for the next one."""
+        """Bind a pass to existing buffers; return the buffers that it leaves for the next pass."""
         given = self._outputs(session)
         self.scales.append(session.bind(_fitting(name, session.inputs, before) | given))
         self._tokens.append(given["tokens"])
@@ -126,29 +126,29 @@ class CarpPasses:
 
 
 def _require_size(session: Session, camera: str, size: CameraInput) -> None:
-    """Refuse a graph that takes other images than those that the manifest has made."""
+    """Raise unless a graph takes images of the size that the manifest states."""
     name = image_name(camera)
     wanted = TensorSpec((1, size.height_px, size.width_px, 3), np.dtype(np.uint8))
     if session.inputs.get(name) != wanted:
         raise ValueError(
             f"vision_{camera} takes {name} as {session.inputs.get(name)}; the manifest says"
-            f" {wanted}: export anew"
+            f" {wanted}: export again"
         )
 
 
 def _fitting(
     graph: str, wanted: Mapping[str, TensorSpec], there: Mapping[str, Buffer]
 ) -> dict[str, Buffer]:
-    """Return the buffers that a graph's inputs name.
+    """Select the buffers that match a graph's inputs.
 
     Raises:
-        ValueError: If there is none of this name, or it holds something else.
+        ValueError: If one is missing or has another shape or type.
     """
     for name, spec in wanted.items():
         if name not in there:
-            raise ValueError(f"{graph} takes {name}, which no graph before gives; export anew")
+            raise ValueError(f"{graph} takes {name}, which no graph before gives; export again")
         if there[name].spec != spec:
             raise ValueError(
-                f"{graph} takes {name} as {spec}, and is given {there[name].spec}; export anew"
+                f"{graph} takes {name} as {spec}, and is given {there[name].spec}; export again"
             )
     return {name: there[name] for name in wanted}

@@ -1,4 +1,4 @@
-"""What a CARP bundle says of itself beside the common head."""
+"""The CARP section of a bundle's manifest."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class CarpSection:
     """The section `carp` of `policy.yaml`.
 
     Attributes:
-        scales: How many positions of the latent each scale decides, coarse to fine.
+        scales: Number of latent positions of each scale, coarse to fine.
     """
 
     scales: Annotated[tuple[int, ...], Between(1, MOST_STEPS), Sized(1, 32)]
 
 
 def carp_section(bundle: Bundle) -> CarpSection:
-    """Return the section of a bundle whose graphs are those of the scales it names.
+    """Parse a bundle's section and check that its graphs match the scales.
 
     Raises:
-        ValueError: If a key is wrong, or the graphs are others.
+        ValueError: If a key is invalid, or the graphs do not match.
     """
     section = read_strictly(CarpSection, bundle.section, f"{bundle.folder / MANIFEST}: carp")
     bundle.require_graphs(graph_names(bundle.manifest.cameras, len(section.scales)))
@@ -34,6 +34,6 @@ def carp_section(bundle: Bundle) -> CarpSection:
 
 
 def graph_names(cameras: Iterable[str], scales: int) -> tuple[str, ...]:
-    """Return the graphs of a policy with these cameras and so many scales."""
+    """Return the names of the graphs of a policy with these cameras and this many scales."""
     encoders = (f"vision_{camera}" for camera in cameras)
     return (*encoders, "condition", *(f"scale_{k}" for k in range(scales)), "decoder")

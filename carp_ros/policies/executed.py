@@ -1,4 +1,4 @@
-"""What was really sent to the arm, after limits and blending, as steps of a policy."""
+"""Commands sent to the arm, after limits and blending, resampled to a policy's steps."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _GAP_S = 0.2
 
 
 class ExecutedSteps:
-    """Cuts the targets that an arm was sent into steps.
+    """Resamples the targets that were sent to an arm.
 
     Args:
-        step_s: Of the policy, between two steps.
+        step_s: The policy's time between two steps.
         history_s: How long targets are kept.
     """
 
@@ -26,7 +26,7 @@ class ExecutedSteps:
         self._until_ns = 0
 
     def take_target(self, stamp_ns: int, target: Pose) -> None:
-        """Add a target of the tool, `base_from_tcp`, that the arm was sent."""
+        """Add a tool target, `base_from_tcp`, that was sent to the arm."""
         self._tools.take(stamp_ns, target)
 
     def take_gripper(self, stamp_ns: int, closure: float) -> None:
@@ -34,12 +34,12 @@ class ExecutedSteps:
         self._grippers.take(stamp_ns, closure)
 
     def since_last(self, now_ns: int) -> Chunk | None:
-        """Return the steps since this was last asked, up to now; None if there is no whole one.
+        """Return the steps since the last call up to now; None if there is no complete one.
 
-        A step during which nothing was sent is left out.
+        Steps during which nothing was sent are left out.
 
         Args:
-            now_ns: A stamp: steps lie at whole steps before it.
+            now_ns: A stamp; steps are at multiples of the step time before it.
         """
         count = (now_ns - self._until_ns) // self._step_ns if self._until_ns else 1
         count = min(count, len(self._tools.stamps_ns))

@@ -1,4 +1,4 @@
-"""The graphs of a bundle, as they are loaded: whatever is wrong inside is about this bundle."""
+"""Turns any error while loading a bundle's graphs into an error about the bundle."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from carp_ros.refusal import in_words
 
 @contextmanager
 def fitting(bundle: Bundle) -> Iterator[None]:
-    """Raise what any library says of a bundle's graphs as a refusal of the bundle.
+    """Re-raise any library's error about a bundle's graphs as a ValueError about the bundle.
 
     Raises:
-        ValueError: If a graph is none, or does not fit the others or the manifest.
-        DeviceError: Of the runtime, unchanged: the bundle may be right.
+        ValueError: If a graph is invalid, or does not match the others or the manifest.
+        DeviceError: From the runtime, unchanged, as the bundle may be fine.
     """
     try:
         yield
@@ -25,5 +25,5 @@ def fitting(bundle: Bundle) -> Iterator[None]:
     except Exception as error:
         problem = in_words(error)
         raise ValueError(
-            f"bundle {bundle.name}: its graphs don't fit, export anew: {problem}"
+            f"bundle {bundle.name}: its graphs don't fit, export again: {problem}"
         ) from error

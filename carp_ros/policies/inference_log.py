@@ -1,4 +1,4 @@
-"""What a policy's answers were like, for whoever watches."""
+"""Statistics of a policy's answers, for monitoring."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _WINDOW = 100
 
 
 class InferenceLog:
-    """Keeps counts, and quantiles of the recent past.
+    """Counts answers and keeps quantiles of recent durations.
 
     Args:
-        limits: How late a chunk may be.
-        step_s: Between two steps of a chunk.
+        limits: Limits on the age of chunks.
+        step_s: Time between two steps of a chunk.
     """
 
     def __init__(self, limits: LimitsConfig, step_s: float) -> None:
@@ -25,13 +25,13 @@ class InferenceLog:
         self._quantiles: dict[str, tuple[RollingQuantile, RollingQuantile]] = {}
         self._refusals: Counter[NoChunk] = Counter()
         self.refusal: Refusal | None = None
-        """Why the newest attempt led to no chunk; None if it did."""
+        """Why the last attempt gave no chunk; None if it gave one."""
         self.sent = 0
         self.reduced = 0
         self.notes: tuple[str, ...] = ()
 
     def take(self, answer: Answer) -> None:
-        """Take note of an answer; it was sent unless it was refused."""
+        """Register an answer; unless refused, its chunk was sent."""
         if answer.prediction is not None:
             self._latency.add(answer.latency_s)
             for name, seconds in answer.stage_seconds.items():
@@ -46,12 +46,12 @@ class InferenceLog:
             self.refusal = None
 
     def refuse(self, refusal: Refusal) -> None:
-        """Take note of why there is no chunk."""
+        """Register why there is no chunk."""
         self.refusal = refusal
         self._refusals[refusal.code] += 1
 
     def figures(self) -> dict[str, str]:
-        """Return what there is to say, as text by name."""
+        """Return the statistics, as text by name."""
         latency = self._latency
         figures = {"sent": str(self.sent)}
         for name, (p50, p99) in self._quantiles.items():

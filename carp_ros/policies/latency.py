@@ -1,4 +1,4 @@
-"""How long inference takes, as a number to plan with."""
+"""Statistics of inference latency."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections import deque
 
 
 class RollingQuantile:
-    """A quantile of the newest values.
+    """A quantile of the most recent values.
 
     Args:
-        quantile: 0 to 1; one between two values is the upper, so that it is a time that was taken.
-        window: How many values count.
-        warm_up: How many first ones do not: caches are cold then.
+        quantile: 0 to 1; between two values the upper is taken, a value that did occur.
+        window: Number of values.
+        warm_up: Number of first values to ignore, as caches are cold.
     """
 
     def __init__(self, quantile: float, window: int, warm_up: int = 0) -> None:
@@ -21,14 +21,14 @@ class RollingQuantile:
         self._to_skip = warm_up
 
     def add(self, value: float) -> None:
-        """Take a value."""
+        """Add a value."""
         if self._to_skip > 0:
             self._to_skip -= 1
             return
         self._values.append(value)
 
     def forget(self) -> None:
-        """Forget every value; none is skipped again."""
+        """Drop all values; no warm-up follows."""
         self._values.clear()
 
     @property
@@ -42,10 +42,10 @@ class RollingQuantile:
 class LatencyTracker:
     """Latencies from capture to chunk: the p95 of the last 50, without the first 3.
 
-    Not the worst: one hiccup would be planned for during the next ten seconds.
+    Not the maximum, which a single outlier would dominate for the next ten seconds.
 
     Args:
-        budget_s: A chunk later than this is of no use.
+        budget_s: A chunk with a longer latency is useless.
     """
 
     def __init__(self, budget_s: float) -> None:
@@ -54,7 +54,7 @@ class LatencyTracker:
         self.over_budget = 0
 
     def add(self, latency_s: float) -> bool:
-        """Take note of one latency; return whether it is within the budget."""
+        """Add a latency; return whether it is within the budget."""
         self._p95.add(latency_s)
         within = latency_s <= self._budget_s
         self.over_budget += not within
@@ -62,15 +62,15 @@ class LatencyTracker:
 
     @property
     def p95_s(self) -> float | None:
-        """What 95 % of the latencies stay below; None before the fourth."""
+        """The 95 % quantile; None before the fourth latency."""
         return self._p95.value
 
     def late_steps(self, step_s: float) -> int:
-        """Return how many first steps of a chunk are past, usually, when it arrives.
+        """Return how many steps of a chunk usually are past when it arrives.
 
-        Step 0 is due when the observation was made, so one always is.
+        At least one, as step 0 is due at the observation's stamp.
 
         Args:
-            step_s: Between two steps.
+            step_s: Time between two steps.
         """
         return 0 if self.p95_s is None else math.floor(self.p95_s / step_s) + 1

@@ -1,4 +1,4 @@
-"""From a bundle's folder to a policy that is known to compute what its trainer computed."""
+"""Loads a policy from a bundle and checks that it computes what its trainer computed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WARM_UP = 5
 
 
 class Loader(Protocol):
-    """Makes the policy of a bundle of one kind."""
+    """Loads the policy of a bundle of one kind."""
 
     def __call__(
         self,
@@ -35,12 +35,12 @@ class Loader(Protocol):
         options: Mapping[str, Any],
         rig: Rig | None,
     ) -> Policy:
-        """Return the policy; what is wrong with the bundle or an option is a ValueError."""
+        """Return the policy; raise ValueError if the bundle or an option is invalid."""
         ...
 
 
 KINDS: dict[str, Loader] = {"carp": load_carp, "regression": load_regression}
-"""Every kind of policy, and the module that reads its section of the manifest."""
+"""Loaders by kind of policy."""
 
 
 def load_policy(
@@ -52,20 +52,19 @@ def load_policy(
     options: Mapping[str, Any] | None = None,
     rig: Rig | None = None,
 ) -> Policy:
-    """Return the policy of a bundle: checked, compared with its golden case, and warm.
+    """Load a policy, check it against its golden case, and warm it up.
 
     Args:
         folder: Of the bundle.
-        task: Which of its tasks; empty for the only one.
-        now_ns: The clock that deadlines will be given by.
-        runtime: Computes the graphs; None for ONNX Runtime with one thread of the CPU.
-        options: Of this kind of policy, see its own loader.
-        rig: That it shall move: only policies whose actions are joints need one.
+        task: One of its tasks; empty for the only one.
+        now_ns: The clock of deadlines.
+        runtime: Runs the graphs; None for ONNX Runtime on one CPU thread.
+        options: Of this kind of policy, see its loader.
+        rig: The rig to move; only needed by policies with joint actions.
 
     Raises:
-        ValueError: If anything in the bundle is not as it should be, or it computes something else
-            on this machine.
-        DeviceError: If the runtime is not here.
+        ValueError: If anything in the bundle is invalid, or its results differ on this machine.
+        DeviceError: If the runtime is not available.
     """
     bundle = load_bundle(folder)
     spec = bundle.spec
@@ -85,14 +84,14 @@ def load_policy(
 
 
 def check_golden(bundle: Bundle, policy: Policy) -> None:
-    """Refuse a bundle that computes something else on this runtime than on its trainer's.
+    """Raise if a bundle computes something else on this runtime than on its trainer's.
 
     Args:
-        bundle: Has the golden case.
-        policy: Runs all of the bundle.
+        bundle: Contains the golden case.
+        policy: The bundle's policy.
 
     Raises:
-        ValueError: If a step is farther off than the manifest allows, or nothing comes out.
+        ValueError: If a step's error exceeds the manifest's tolerance, or the policy fails.
     """
     golden = bundle.golden()
     spec, limits = bundle.spec, bundle.manifest.golden
@@ -100,25 +99,25 @@ def check_golden(bundle: Bundle, policy: Policy) -> None:
     if golden["actions"].shape != expected_shape:
         raise ValueError(
             f"{bundle.folder / limits.file}: actions have shape {golden['actions'].shape};"
-            f" expected {expected_shape}: export anew"
+            f" expected {expected_shape}: export again"
         )
-    with refusing(ValueError, f"bundle {bundle.name} can't compute its golden case, export anew"):
+    with refusing(ValueError, f"bundle {bundle.name} can't compute its golden case, export again"):
         expected = golden["actions"].astype(np.float64)
         computed = policy.replay({name: golden[name] for name in bundle.input_names})
-        for actions in (computed, expected):  # finite, and rotations are rotations
+        for actions in (computed, expected):  # raises if not finite or not rotations
             PlanReader(spec.action, spec.step_s).chunk(actions, 0)
         deviations = _deviations(bundle, computed, expected)
     for what, off, limit in deviations:
         if not off <= limit:
             raise ValueError(
                 f"bundle {bundle.name} computes its golden case {off:.4g} off in {what}; expected"
-                f" {limit:.4g} at most: this runtime or its provider is not the trainer's; export"
-                " anew, or choose another provider"
+                f" {limit:.4g} at most: this runtime or its provider computes differently; export"
+                " again, or choose another provider"
             )
 
 
 def _deviations(bundle: Bundle, computed: Array, expected: Array) -> list[tuple[str, float, float]]:
-    """Return how far off each part of the actions is, and how far it may be."""
+    """Return error and tolerance of each part of the actions."""
     layout, limits = bundle.manifest.action, bundle.manifest.golden
     off = np.abs(computed - expected)
     if layout.kind == "tool":
@@ -145,7 +144,7 @@ def _deviations(bundle: Bundle, computed: Array, expected: Array) -> list[tuple[
 
 
 def _spans(layout: VectorLayout) -> Array:
-    """Return the range of each number in training; one that never changed counts as 1."""
+    """Return the range of each number in training; 1 for those that never changed."""
     spans = np.array(layout.high) - np.array(layout.low)
     return np.where(spans > 0.0, spans, 1.0)
 

@@ -1,4 +1,4 @@
-"""From a policy's actions to a plan that an arm can follow, whatever layout they have."""
+"""Converts a policy's actions to a chunk that an arm can execute."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ _LEAST_SINE = 1e-3
 
 
 class PlanReader:
-    """Reads actions as plans.
+    """Converts actions to chunks.
 
     Args:
         layout: Of the actions.
-        step_s: Between two steps.
-        rig: Whose kinematics say where joints put the tool; without it, actions of joints are no
-            plan.
+        step_s: Time between two steps.
+        rig: For the forward kinematics of joint actions, which without it give no chunk.
     """
 
     def __init__(self, layout: VectorLayout, step_s: float, rig: Rig | None = None) -> None:
@@ -32,12 +31,12 @@ class PlanReader:
         """Return the chunk of a policy's actions; None if they move no arm.
 
         Args:
-            actions: Of shape (H, A); step i is due i * step_s after the stamp, and the gripper is
-                clipped to 0 to 1.
+            actions: Of shape (H, A); step i is due i * step_s after the stamp. The gripper is
+                clipped to [0, 1].
             stamp_ns: Of the observation.
 
         Raises:
-            PolicyError: If a number is not finite, or a rotation's two columns name no plane.
+            PolicyError: If a number is not finite, or the columns of a rot6d are degenerate.
         """
         if not np.isfinite(actions).all():
             step, number = np.argwhere(~np.isfinite(actions))[0].tolist()
@@ -67,13 +66,13 @@ class PlanReader:
 
 
 def _require_rotations(actions: Array) -> None:
-    """Refuse rot6d whose columns name no plane."""
+    """Raise if the two columns of a rot6d are zero or parallel."""
     x, y = actions[:, 3:6], actions[:, 6:9]
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     sines = np.linalg.norm(np.cross(x, y), axis=1) / np.maximum(lengths, 1e-12)
     if sines.min() < _LEAST_SINE:
         step = int(np.argmin(sines))
         raise PolicyError(
-            f"rot6d of step {step} is {np.round(actions[step, 3:9], 3).tolist()}: columns of no"
-            " length or one direction, which name no rotation"
+            f"rot6d of step {step} is {np.round(actions[step, 3:9], 3).tolist()}: columns that"
+            " are zero or parallel, which give no rotation"
         )

@@ -1,4 +1,4 @@
-"""What a policy is: observations in, one chunk of actions out, and how that went."""
+"""The interface of a policy: observations in, a chunk of actions out."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _LEAST_MARGIN = {"m": 0.02}
 _LEAST_MARGIN_ELSE = 0.1
 
 VISION = "vision"
-"""The stage in which a policy looks at images; what it looked at before it was asked counts too."""
+"""The stage that encodes images, including those that were encoded before the policy was asked."""
 
 Tensor = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a policy makes of its observations.
+    """Result of a policy.
 
     Attributes:
         stamp_ns: Of the newest observation.
         actions: Of shape (H, A), in the layout of `PolicySpec.action`.
-        chunk: The same as a plan that an arm can follow; None if the layout moves no arm.
-        stages: Seconds that each stage of the inference took, in order.
-        figures: What the policy says of itself, by name: `confidence`, levels done, surprise, ...
-        reduced: Whether details were left out to keep the deadline.
-        notes: In words, what is unusual: numbers of the state beyond those seen in training, ...
-        seen_before: How many of its images had been looked at before it was asked, see
-            `Policy.see`; they are no part of `stages`.
-        frames: Images that the policy imagines, of shape (K, h, w, 3), uint8; None if it does not.
+        chunk: The actions as a plan that an arm can execute; None if the layout moves no arm.
+        stages: Duration of each stage of the inference in seconds, in order.
+        figures: Metrics of the policy, by name: `confidence`, `scales_done`, ...
+        reduced: Whether the plan is coarser to keep the deadline.
+        notes: Unusual conditions in words, such as state numbers outside of their training range.
+        seen_before: Number of images encoded before the policy was asked, see `Policy.see`; their
+            encoding is not included in `stages`.
+        frames: Images that the policy predicts, of shape (K, h, w, 3), uint8; None if none.
     """
 
     stamp_ns: int
@@ -53,24 +53,24 @@ class Prediction:
 
     @property
     def seconds(self) -> float:
-        """How long the inference took."""
+        """Duration of the inference."""
         return sum(self.stages.values())
 
 
 class Policy(Protocol):
-    """Anything that makes chunks of actions from observations."""
+    """Anything that computes chunks of actions from observations."""
 
     @property
     def spec(self) -> PolicySpec:
-        """What whoever asks must know."""
+        """What callers need to know."""
         ...
 
     def reset(self, task: str, instruction: str = "") -> None:
-        """Begin an episode: forget what was seen and executed.
+        """Start an episode: forget earlier images and commands.
 
         Args:
             task: One of `spec.tasks`; empty for the only one.
-            instruction: In words, for a policy that takes some; else ignored.
+            instruction: In words; ignored by policies that don't take any.
 
         Raises:
             ValueError: If the policy was not trained for the task.
@@ -78,11 +78,11 @@ class Policy(Protocol):
         ...
 
     def see(self, camera: str, stamp_ns: int, image: Image) -> None:
-        """Take a look at an image that the next observation is likely to have.
+        """Encode an image that is likely to be part of the next observation.
 
         Args:
-            camera: Which.
-            stamp_ns: When it was captured.
+            camera: Its name.
+            stamp_ns: Capture time.
             image: RGB of shape (H, W, 3).
 
         Raises:
@@ -93,28 +93,28 @@ class Policy(Protocol):
     def infer(
         self, observations: Sequence[Observation], deadline_ns: int | None = None
     ) -> Prediction:
-        """Return the plan for what was observed.
+        """Return the plan for an observation history.
 
         Args:
-            observations: `spec.observation.history` of them, the newest last.
-            deadline_ns: When the plan shall be there, by the policy's own clock; a policy that can
-                leaves out details to keep it. None: it takes the time that it takes.
+            observations: `spec.observation.history` of them, newest last.
+            deadline_ns: Deadline of the plan, by the policy's clock; a policy may return a coarser
+                plan to keep it. None for no deadline.
 
         Raises:
-            PolicyError: If there is no plan that an arm could follow.
+            PolicyError: If there is no plan that an arm could execute.
             DeviceError: If the runtime fails.
         """
         ...
 
     def executed(self, chunk: Chunk) -> None:
-        """Take note of what was really sent to the arm, after limits and blending.
+        """Receive the commands actually sent to the arm, after limits and blending.
 
-        Called before `infer` with the steps since the last time, if `spec.wants_executed`.
+        Called before `infer` with the steps since the last call, if `spec.wants_executed`.
         """
         ...
 
     def replay(self, inputs: Mapping[str, Tensor]) -> Array:
-        """Return the actions, (H, A), that belong to inputs of the graphs: the golden case.
+        """Return the actions, (H, A), for inputs of the graphs, such as the golden case.
 
         Raises:
             DeviceError: If the inputs are not what the policy takes, or the runtime fails.
@@ -123,14 +123,14 @@ class Policy(Protocol):
 
 
 def beyond_training(state: Array, layout: VectorLayout) -> tuple[str, ...]:
-    """Return, in words, which numbers of a state are farther out than any in training.
+    """Return, in words, which numbers of a state are far outside of their training range.
 
-    A tenth of the range is granted at each end, and 2 cm or a tenth at least: a policy is worth
-    something a little beyond its data, and nothing far beyond.
+    The margin is a tenth of the range, and at least 2 cm or, in other units, 0.1: policies
+    generalise a little beyond their data, but not far.
 
     Args:
         state: Of shape (S,).
-        layout: Names them and their range in training.
+        layout: Names and training ranges of the numbers.
     """
     low, high = np.array(layout.low), np.array(layout.high)
     least = np.array([_LEAST_MARGIN.get(unit, _LEAST_MARGIN_ELSE) for unit in layout.units])

@@ -1,4 +1,4 @@
-"""A regression policy at work: images to features when they come, and one pass to the plan."""
+"""The regression policy: encodes images as they arrive and plans in one pass."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class RegressionPolicy:
     """Runs a regression bundle; see `policy.Policy`.
 
     Args:
-        bundle: Has the graphs.
-        runtime: Computes them.
-        now_ns: The clock that stages are timed by.
-        rig: Whose kinematics read actions of joints.
+        bundle: The bundle.
+        runtime: Runs its graphs.
+        now_ns: The clock for timing stages.
+        rig: For the forward kinematics of joint actions.
 
     Raises:
-        ValueError: If graphs do not fit together, or to the manifest.
+        ValueError: If graphs do not match each other or the manifest.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class RegressionPolicy:
         self._plans = PlanReader(self.spec.action, self.spec.step_s, rig)
         self._task = 0
         self._seen_ns: dict[str, int] = {}
-        """Capture times of images whose features are there, and were not used yet."""
+        """Capture times of images that are encoded, but not used yet."""
         self._inputs: dict[str, Buffer] = {}
         self._look: dict[str, Run] = {}
         features: dict[str, Buffer] = {}
@@ -75,12 +75,12 @@ class RegressionPolicy:
         self._plan = session.bind({**taken, "actions": self._actions})
 
     def reset(self, task: str, instruction: str = "") -> None:
-        """Begin an episode of a task; see `Policy.reset`."""
+        """Start an episode of a task; see `Policy.reset`."""
         self._task = self.spec.task_number(task)
         self._seen_ns.clear()
 
     def see(self, camera: str, stamp_ns: int, image: Image) -> None:
-        """Look at an image that the next observation is likely to have; see `Policy.see`."""
+        """Encode an image that is likely to be part of the next observation; see `Policy.see`."""
         self._seen_ns.pop(camera, None)
         size = self.spec.cameras[camera]
         write_inputs(self._inputs, {image_name(camera): image_input(image, size)})
@@ -90,10 +90,10 @@ class RegressionPolicy:
     def infer(
         self, observations: Sequence[Observation], deadline_ns: int | None = None
     ) -> Prediction:
-        """Return the plan for an observation, whatever the deadline; see `Policy.infer`."""
+        """Return the plan for an observation; the deadline is ignored. See `Policy.infer`."""
         begin_ns, observation = self._now_ns(), observations[-1]
         stamps_ns, seen_ns = observation.image_stamps_ns, dict(self._seen_ns)
-        self._seen_ns.clear()  # stamps tell images apart within one run of a clock, and no longer
+        self._seen_ns.clear()  # the clock might be set back, and an old stamp occur again
         unseen = [
             name for name in self.spec.cameras if seen_ns.get(name) != stamps_ns.get(name, -1)
         ]
@@ -115,10 +115,10 @@ class RegressionPolicy:
         )
 
     def executed(self, chunk: Chunk) -> None:
-        """Take no note: each plan is made of observations alone."""
+        """Do nothing: plans only depend on observations."""
 
     def replay(self, inputs: Mapping[str, Tensor]) -> Array:
-        """Return the actions of inputs of the graphs; see `Policy.replay`."""
+        """Return the actions for inputs of the graphs; see `Policy.replay`."""
         self._see_all(inputs)
         self._plan()
         return self._actions.read()[0].astype(np.float64)
@@ -137,11 +137,11 @@ def load_regression(
     options: Mapping[str, Any],
     rig: Rig | None,
 ) -> RegressionPolicy:
-    """Return the policy of a regression bundle.
+    """Load the policy of a regression bundle.
 
     Raises:
-        ValueError: If the bundle is not what a regression bundle is, or there is an option.
-        DeviceError: If the runtime is not here.
+        ValueError: If it is not a valid regression bundle, or an option is given.
+        DeviceError: If the runtime is not available.
     """
     where = f"{bundle.folder / MANIFEST}"
     read_strictly(RegressionSection, bundle.section, f"{where}: regression")

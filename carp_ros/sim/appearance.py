@@ -1,4 +1,4 @@
-"""Colours, light and camera mounts of an episode: a function of its seed and level alone."""
+"""Random colours, lights and camera mounts of an episode, determined by its seed and level."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from carp_ros.geometry import quaternion_from_rotvec
 from carp_ros.sim.levels import Level
 
-# What the task and the room consist of; the robot keeps its maker's colours.
+# Materials of the task and the room; the robot keeps its manufacturer's colours.
 _COLOURED = ("table", "floor", "zone", "cup", "bowl", "pot")
 
 
 class Appearance:
-    """Dresses one model; remembers how it looked when it was compiled."""
+    """Randomises the appearance of a model, relative to the compiled one."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
         self._model = model
@@ -28,7 +28,7 @@ class Appearance:
         self._camera_quaternion = model.cam_quat.copy()  # wxyz, as MuJoCo's
 
     def dress(self, rng: np.random.Generator, level: Level) -> None:
-        """Draw colours, light and camera mounts anew, always in the same order."""
+        """Draw colours, lights and camera mounts, always in the same order."""
         model = self._model
         for material in self._materials:
             hue, saturation, value = colorsys.rgb_to_hsv(*self._rgba[material, :3])

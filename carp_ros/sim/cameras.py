@@ -1,4 +1,4 @@
-"""Pictures of the cell, and the geometry that belongs to them."""
+"""Renders the cell's cameras, and computes their intrinsics and poses."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ _MUJOCO_FROM_OPTICAL = np.diag([1.0, -1.0, -1.0])
 
 
 class Cameras:
-    """Renders the cameras of a cell at the sizes that its rig gives them.
+    """Renders the cameras of a cell at the sizes in its rig.
 
-    Belongs to the thread that made it, as OpenGL does; `close` it there.
+    As OpenGL requires, it must be used and closed in the thread that created it.
 
     Args:
         cell: A cell with visuals.
 
     Raises:
-        ValueError: If the rig names a camera that the scene does not have, or this machine cannot
-            draw.
+        ValueError: If the rig names a camera that the scene lacks, or this machine can't render.
     """
 
     def __init__(self, cell: Cell) -> None:
@@ -49,23 +48,23 @@ class Cameras:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the cameras that are drawn, as in the rig file."""
+        """Names of the rendered cameras, as in the rig file."""
         return tuple(self._sizes)
 
     @property
     def rate_hz(self) -> float:
-        """Of the fastest; once a second where there is none: a cell can be driven unseen."""
+        """Rate of the fastest camera; 1 Hz if there is none, as a cell may have no cameras."""
         cameras = self._cell.rig.cameras
         return max((cameras[name].rate_hz for name in self._sizes), default=1.0)
 
     def render(self, name: str) -> Image:
-        """Return what a camera sees now: RGB of shape (height, width, 3)."""
+        """Render a camera's image: RGB of shape (height, width, 3)."""
         renderer = self._renderers[self._sizes[name]]
         renderer.update_scene(self._cell.data, camera=name)
         return renderer.render()
 
     def intrinsics(self, name: str) -> Intrinsics:
-        """Return how a camera projects: without distortion."""
+        """Return a camera's intrinsics; there is no distortion."""
         height, width = self._sizes[name]
         fovy_rad = np.radians(self._cell.model.camera(name).fovy[0])
         focal = height / 2 / np.tan(fovy_rad / 2)
@@ -75,13 +74,13 @@ class Cameras:
         return Intrinsics(width, height, matrix, optical_frame(name))
 
     def base_from_camera(self, name: str) -> Pose:
-        """Return where a camera's optical frame (x right, y down, z ahead) is now."""
+        """Return the pose of a camera's optical frame (x right, y down, z forward)."""
         camera = self._cell.data.camera(name)
         rotation = camera.xmat.reshape(3, 3) @ _MUJOCO_FROM_OPTICAL
         return Pose(camera.xpos.copy(), quaternion_from_matrix(rotation))
 
     def close(self) -> None:
-        """Give the OpenGL context back."""
+        """Release the OpenGL context."""
         for renderer in self._renderers.values():
             renderer.close()
 
@@ -102,12 +101,12 @@ def _renderer(model: mujoco.MjModel, size: tuple[int, int]) -> mujoco.Renderer:
         )
     try:
         renderer = mujoco.Renderer(model, *size)
-    # MuJoCo's backends raise whatever OpenGL's bindings do: no common base.
+    # MuJoCo's backends raise whatever the OpenGL bindings do; there is no common base class.
     except Exception as error:
         raise ValueError(
             f"cannot draw the cell with MUJOCO_GL={backend}: {error}{remedy}"
         ) from error
-    # No shadows, no reflections: they cost more than all the rest.
+    # Shadows and reflections would take longer than everything else together.
     renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
     renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
     return renderer

@@ -1,8 +1,8 @@
 """The simulated cell: the physics of arm, gripper and objects, one 2 ms step at a time.
 
-No clock, no sockets, no ROS. In lockstep one process steps it and reads everything; in real time
-the emulated controller steps it and publishes snapshots, from which other processes restore cells
-of their own to render and to look at.
+It uses no clock, no sockets and no ROS. In lockstep, one process steps it and reads everything; in
+real time, the emulated controller steps it and publishes snapshots, from which other processes
+restore their own copies, to render them or to read the state.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Cell:
     """Arm, gripper and the objects of one task.
 
     Args:
-        rig: The rig that is simulated.
-        task: What stands on the table.
-        visuals: Whether to load what is only looked at; the state is the same with and without.
+        rig: The simulated rig.
+        task: Determines the objects on the table.
+        visuals: Whether to load visual geometry; the state is the same with and without.
 
     Raises:
-        ValueError: If the rig's arm is none that the cell has.
+        ValueError: If the cell has no model of the rig's arm.
     """
 
     def __init__(self, rig: Rig, task: Task, *, visuals: bool) -> None:
@@ -55,7 +55,7 @@ class Cell:
         self._qvel = np.array([joint.dofadr[0] for joint in joints])
         self._driver = int(self.model.joint(DRIVER_JOINT).qposadr[0])
         self._tcp = self.model.site(TCP_SITE).id
-        # Feed-forward: the servo's damping acts on the joint's speed, not on its lag.
+        # Feed-forward, so that the servo's damping does not make the joint lag in motion.
         self._lead_s = np.array(DAMPING) / np.array(STIFFNESS)
         self._max_speed = np.array(rig.robot.max_speed_rad_s)
         self._appearance = Appearance(self.model)
@@ -74,13 +74,14 @@ class Cell:
         self.reset(0, "none")
 
     def reset(self, seed: int, level: str) -> None:
-        """Start a new episode with everything: arm home and at rest, time at zero.
+        """Start a new episode from scratch: arm at home and at rest, time at zero.
 
         Args:
-            seed: Of places and looks; the same seed and level give the same episode.
-            level: How much is random: `none`, `normal` or `hard`.
+            seed: Of places and appearance; the same seed and level give the same episode.
+            level: Amount of randomisation: `none`, `normal` or `hard`.
 
         Raises:
+            ValueError: If there is no such level.
             ValueError: If there is no such level.
         """
         mujoco.mj_resetData(self.model, self.data)
@@ -92,10 +93,10 @@ class Cell:
         self.scatter(seed, level)
 
     def scatter(self, seed: int, level: str) -> None:
-        """Start a new episode with objects and looks alone; the arm goes on undisturbed.
+        """Start a new episode by randomising objects and appearance only; the arm is not moved.
 
-        This is what a person does between two episodes. An object that the gripper holds is taken
-        from it.
+        This is what a person does between two episodes. An object in the gripper is removed from
+        it.
 
         Raises:
             ValueError: If there is no such level.
@@ -112,7 +113,7 @@ class Cell:
         mujoco.mj_forward(self.model, self.data)
 
     def drive(self, joints: Array, gripper: float) -> None:
-        """Set where arm and gripper shall be; `advance` moves them there.
+        """Set the targets of arm and gripper, towards which `advance` moves them.
 
         Args:
             joints: Joint positions in [rad].
@@ -121,7 +122,7 @@ class Cell:
         self._targets, self._gripper = np.array(joints, dtype=float), float(gripper)
 
     def advance(self) -> None:
-        """Let 2 ms pass."""
+        """Advance the simulation by 2 ms."""
         speed = (self._targets - self._previous) / TIMESTEP_S
         speed = np.clip(speed, -self._max_speed, self._max_speed)
         self._previous = self._targets
@@ -129,7 +130,7 @@ class Cell:
         self._gripper_ctrl += float(np.clip(self._gripper - self._gripper_ctrl, -stroke, stroke))
         self.data.ctrl[:-1] = self._targets + self._lead_s * speed
         self.data.ctrl[-1] = _GRIPPER_CTRL_CLOSED * self._gripper_ctrl
-        # Second half first: positions, contacts and speeds then belong to the new time.
+        # Second half of the step first: positions, contacts and speeds then have the new time.
         mujoco.mj_step2(self.model, self.data)
         mujoco.mj_step1(self.model, self.data)
         self.time_ns += STEP_NS
@@ -146,7 +147,7 @@ class Cell:
 
     @property
     def gripper_closure(self) -> float:
-        """Where the fingers are: 0 open to 1 closed."""
+        """Measured closure of the fingers: 0 open to 1 closed."""
         return float(np.clip(self.data.qpos[self._driver] / DRIVER_CLOSED_RAD, 0.0, 1.0))
 
     @property
@@ -156,19 +157,19 @@ class Cell:
         return Pose(self.data.site_xpos[self._tcp].copy(), quaternion_from_matrix(rotation))
 
     def object_pose(self, name: str) -> Pose:
-        """Return `base_from_object`, the object's origin in the middle of its underside."""
+        """Return `base_from_object`; an object's origin is the centre of its underside."""
         body = self.data.body(name)
         return Pose(body.xpos.copy(), body.xquat[[1, 2, 3, 0]])
 
     def judge(self) -> TaskResult:
-        """Judge the task on the state as it is now."""
+        """Judge the task on the current state."""
         return self.task.judge(self.model, self.data)
 
     def snapshot(self, wall_ns: int) -> npt.NDArray[np.void]:
-        """Return all that `restore` needs, of shape () and `snapshot_dtype`.
+        """Return everything that `restore` needs, of shape () and `snapshot_dtype`.
 
         Args:
-            wall_ns: The caller's clock at this state; the cell passes it on.
+            wall_ns: The caller's clock at this state, stored in the snapshot.
         """
         record = np.zeros((), self.snapshot_dtype)
         record["time_ns"], record["wall_ns"] = self.time_ns, wall_ns
@@ -181,7 +182,7 @@ class Cell:
         return record
 
     def restore(self, record: npt.NDArray[np.void]) -> None:
-        """Become what the cell was when `snapshot` was taken, looks included."""
+        """Restore the state and appearance of a snapshot."""
         seed, level = int(record["seed"]), _LEVEL_NAMES[int(record["level"])]
         if (seed, level) != (self.seed, self.level):
             self._appearance.dress(np.random.default_rng([seed, 1]), level_named(level))

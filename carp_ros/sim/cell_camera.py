@@ -1,7 +1,7 @@
 """The cameras of the running cell, as drivers of the camera node.
 
-They are drawn from snapshots of the physics that the emulated controller runs, with one OpenGL
-context for all of them. Cameras that are read in turns show the same moment, with the same stamp.
+They are rendered from snapshots of the emulated controller's physics, with one OpenGL context for
+all of them. Cameras that are read in turns show the same moment, with the same stamp.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class CellCamera:
     """One camera of the cell.
 
     Args:
-        view: What all cameras of the cell look at.
+        view: Shared by all cameras of the cell.
         name: As in the rig's file.
     """
 
@@ -32,22 +32,22 @@ class CellCamera:
         self._sequence = 0
 
     def open(self) -> None:
-        """Look at the running cell.
+        """Connect to the running cell.
 
         Raises:
-            DeviceError: If none runs.
-            ValueError: If this machine can not draw.
+            DeviceError: If none is running.
+            ValueError: If this machine can't render.
         """
         self._view.open()
         self._sequence = self._view.number
 
     @property
     def info(self) -> Intrinsics:
-        """How it projects."""
+        """The intrinsics."""
         return self._view.intrinsics(self._name)
 
     def read(self, timeout_s: float) -> Frame | None:
-        """Draw the next moment; None if the physics stood still for so long.
+        """Render the next moment; None if the physics does not advance within the timeout.
 
         Raises:
             DeviceError: If the controller that runs the cell is gone.
@@ -59,21 +59,21 @@ class CellCamera:
         return Frame(self._view.stamp_ns, self._view.draw(self._name), number)
 
     def close(self) -> None:
-        """Give the OpenGL context back."""
+        """Release the OpenGL context."""
         self._view.close()
 
 
 class CellView:
-    """What the cameras of one running cell share: its state, its pace and the OpenGL context.
+    """State shared by the cameras of a running cell: snapshot, pace and OpenGL context.
 
     Args:
-        rig: The rig that is simulated.
-        task: What lies on its table.
-        still: Whether to show what each camera saw first, again and again: costs no time.
+        rig: The simulated rig.
+        task: Determines the objects on the table.
+        still: Whether to repeat each camera's first image, which costs no rendering time.
 
     Attributes:
-        number: Of the present moment; rises by one from moment to moment.
-        stamp_ns: When that was, in ROS time.
+        number: Number of the current moment, counting up.
+        stamp_ns: ROS time of the current moment.
     """
 
     def __init__(self, rig: Rig, task: Task, *, still: bool = False) -> None:
@@ -92,11 +92,11 @@ class CellView:
         return CellCamera(self, name)
 
     def open(self) -> None:
-        """Look at the running cell, unless that is done already.
+        """Connect to the running cell, unless already connected.
 
         Raises:
-            DeviceError: If none runs.
-            ValueError: If this machine can not draw.
+            DeviceError: If none is running.
+            ValueError: If this machine can't render.
         """
         if self._live is not None:
             return
@@ -106,17 +106,17 @@ class CellView:
         self._live = live
 
     def close(self) -> None:
-        """Give the OpenGL context back, unless that is done already."""
+        """Release the OpenGL context, unless already released."""
         if self._cameras is not None:
             self._cameras.close()
         self._live = self._cameras = None
 
     def moment_after(self, number: int, timeout_s: float) -> int | None:
-        """Return the number of the present moment if it is a later one; else wait for the next.
+        """Return the number of the current moment if it is later than `number`; else wait.
 
         Args:
-            number: Of the moment that was seen last.
-            timeout_s: Of the wait; None is returned when it is over.
+            number: Of the last moment that was rendered.
+            timeout_s: After which None is returned.
 
         Raises:
             DeviceError: If the controller that runs the cell is gone.
@@ -134,7 +134,7 @@ class CellView:
         return self.number
 
     def draw(self, name: str) -> Image:
-        """Return what a camera sees at the present moment: RGB of shape (height, width, 3)."""
+        """Render a camera at the current moment: RGB of shape (height, width, 3)."""
         assert self._cameras is not None, "open it first"
         if self._stills is None:
             return self._cameras.render(name)
@@ -143,6 +143,6 @@ class CellView:
         return self._stills[name]
 
     def intrinsics(self, name: str) -> Intrinsics:
-        """Return how a camera projects."""
+        """Return a camera's intrinsics."""
         assert self._cameras is not None, "open it first"
         return self._cameras.intrinsics(name)

@@ -1,6 +1,6 @@
-"""Which emulated controller stands in front of the simulated cell, by the rig's arm driver.
+"""The emulated controllers of the simulated cell, by the rig's arm driver.
 
-Imports no physics: who starts a controller need not have it.
+Imports no physics, which a process that only starts a controller need not have installed.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ _PROGRAMS = {"ur": "carp_ros.sim.ur"}
 _PORTS = {"ur": (29999, 30003, 30004, 63352)}  # the gripper's is among them
 
 PORTS = tuple(sorted({port for ports in _PORTS.values() for port in ports}))
-"""Where an emulated controller of any driver listens, beside its rig's own fault port."""
+"""Ports on which emulated controllers of any driver listen, apart from the rig's fault port."""
 
 
 def snapshot_name(rig: Rig) -> str:
-    """Return the name of the mailbox in which the controller of this rig keeps its cell."""
+    """Return the name of the mailbox to which a rig's controller publishes its cell."""
     return f"cell_{rig.arm.host}"
 
 
 def controller_command(rig: Rig, path: Path) -> list[str]:
     """Return the command that starts the emulated controller of a simulated rig.
 
-    It says READY on its standard output once it listens. It gets the servo's priority: a robot's
-    controller is punctual whatever this machine does.
+    It prints READY to its standard output when it listens. It gets the servo's priority, as a real
+    controller is on time however busy this machine is.
 
     Args:
         rig: The rig.

@@ -1,8 +1,8 @@
-"""A scripted operator: moves a pointer as a person would who sees the cell.
+"""A scripted operator that moves a pointer device as a person would.
 
-It knows where things are (the simulation's truth) and nothing of joints, servo or limits: its hand
-goes through the same mapping and servo as a person's. Every seed is a little different: pauses,
-speeds, heights, an unsteady hand.
+It reads object poses from the simulation but knows nothing of joints, servo or limits: its
+deflections pass through the same mapping and servo as a person's. Pauses, speeds, heights and hand
+tremor vary with the seed.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from carp_ros.sim.scripts import SCRIPTS, Grip, Look, Move, Script, go_home
 from carp_ros.types import Array, PointerState, Pose
 
 _TURN_RAD_S = 0.5
-# How the hand slows down before a target: along a curve of this deceleration, then exponentially.
+# How the hand slows down before a target: at this deceleration, then exponentially.
 _BRAKE_M_S2, _BRAKE_RAD_S2, _APPROACH_HZ = 0.5, 1.5, 4.0
 _HAND_S = 0.06  # time constant of the hand
 _NEAR_M, _NEAR_RAD = 0.025, 0.15
 _AT_M, _AT_RAD = 0.003, 0.03
 _PRESS_S, _GRIP_S = 0.12, 0.9
-_PATIENCE_S = 8.0  # with one move, before going on regardless
-_OPEN, _CLOSED = 0.08, 0.15  # closure below and above which the gripper did what it was told
-_UNSTEADY = 0.10  # of the speed, wandering over about 0.3 s
-_STEP_S = 0.01  # assumed for the first reading
+_PATIENCE_S = 8.0  # for one move, before going on regardless
+_OPEN, _CLOSED = 0.08, 0.15  # closure below which the gripper counts as open, above it as closed
+_UNSTEADY = 0.10  # tremor as a share of the speed, with a time constant of 0.3 s
+_STEP_S = 0.01  # period assumed for the first reading
 
 
 class Demonstrator:
-    """Does the cell's task with a pointer, once per episode.
+    """Does the cell's task with a pointer device, once per episode.
 
-    A new episode of the cell (its `episode` counts up) makes it start again by itself, from
+    When the cell starts a new episode (its `episode` counts up), it starts again by itself, from
     wherever the arm is.
 
     Args:
-        look: Returns the cell as it is now: the cell itself in lockstep, one restored from the
-            newest snapshot in real time.
-        rig: Where home is, and how deflections are mapped.
-        seed: With the cell's own seed, of all that differs from one time to the next.
+        look: Returns the current cell: the cell itself in lockstep, a copy restored from the newest
+            snapshot in real time.
+        rig: For its home pose and teleoperation mapping.
+        seed: Of all random choices, together with the cell's seed.
     """
 
     def __init__(self, look: Look, rig: Rig, seed: int = 0) -> None:
@@ -61,11 +61,11 @@ class Demonstrator:
 
     @property
     def done(self) -> bool:
-        """Whether the cell's present episode is finished, well or badly."""
+        """Whether the cell's current episode is finished, successfully or not."""
         return self._done and self._look().episode == self._episode
 
     def read(self, now_ns: int) -> PointerState:
-        """Return what the hand does now."""
+        """Return the current deflections and buttons."""
         cell = self._look()
         if cell.episode != self._episode:
             self._begin(cell, now_ns)
@@ -105,7 +105,7 @@ class Demonstrator:
         yield from SCRIPTS[task](self._look, self._rng)
 
     def _next(self, now_ns: int) -> None:
-        """Take up the next step, mostly at once, sometimes after a thought."""
+        """Start the next step, usually after a short pause, sometimes after a longer one."""
         step = next(self._script, None)
         if step is None:
             self._done = True
@@ -119,7 +119,7 @@ class Demonstrator:
         self._look_again_ns = now_ns
 
     def _steer(self, tool: Pose, move: Move, dt_s: float) -> Array:
-        """Return the tool's wanted velocity, (6,) in [m/s] and [rad/s]."""
+        """Return the desired tool velocity, (6,) in [m/s] and [rad/s]."""
         self._tremor += -self._tremor * dt_s / 0.3
         self._tremor += self._rng.normal(0.0, 1.0, 6) * math.sqrt(2.0 * dt_s / 0.3)
         gap = pose_difference(tool, move.pose)
@@ -142,7 +142,7 @@ class Demonstrator:
         return bool(there) or now_ns > self._give_up_ns
 
     def _grip(self, cell: Cell, grip: Grip, now_ns: int) -> None:
-        """Press the button unless the gripper is already so, wait, and press again if in vain."""
+        """Press the button unless the gripper already obeys; press again if that has no effect."""
         closure = cell.gripper_closure
         obeyed = closure > _CLOSED if grip.closed else closure < _OPEN
         if now_ns >= self._look_again_ns:
@@ -157,12 +157,12 @@ def deflections_for(velocity: Array, teleop: TeleopConfig) -> Array:
     """Return the deflections that the teleoperation mapping turns into a tool velocity.
 
     Args:
-        velocity: In the base frame, (6,) in [m/s] and [rad/s]; too fast ones are shortened.
+        velocity: In the base frame, (6,) in [m/s] and [rad/s]; clipped to full speed.
         teleop: The mapping's parameters.
     """
     full = np.repeat([teleop.linear_speed_m_s, teleop.angular_speed_rad_s], 3)
     shaped = np.clip(np.abs(velocity) / full, 0.0, 1.0)
     reach = teleop.dead_zone + (1.0 - teleop.dead_zone) * shaped ** (1.0 / teleop.exponent)
-    # Below a hundredth of full speed the hand rests: no jumping across the dead zone.
+    # Below a hundredth of full speed the hand rests, to avoid jumping across the dead zone.
     held = np.where(shaped > 0.01, reach, 0.0)
     return np.array(teleop.signs) * np.sign(velocity) * held

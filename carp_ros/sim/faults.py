@@ -1,4 +1,4 @@
-"""The client of an emulated controller's fault port: for tests, the cell's node and evaluations."""
+"""Client of an emulated controller's fault port, for tests, the cell's node and evaluations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FaultClient:
     Args:
         host: Address of the controller.
         port: Its fault port.
-        timeout_s: How long an answer may take.
+        timeout_s: Timeout of an answer.
 
     Raises:
         DeviceError: If nothing listens there.
@@ -32,7 +32,7 @@ class FaultClient:
         self._file = self._socket.makefile("rb")
 
     def request(self, op: str, **arguments: Any) -> dict[str, Any]:
-        """Carry out one operation of the port and return its answer.
+        """Request one operation and return its answer.
 
         Raises:
             DeviceError: If the controller refuses or is gone.
@@ -60,11 +60,11 @@ class FaultClient:
         self.request("emergency_stop")
 
     def release_emergency_stop(self) -> None:
-        """Pull the emergency stop out; power stays off."""
+        """Release the emergency stop; power stays off."""
         self.request("release_emergency_stop")
 
     def kill_program(self) -> None:
-        """End the program that runs on the controller."""
+        """Stop the program that runs on the controller."""
         self.request("kill_program")
 
     def remote_control(self, enabled: bool) -> None:
@@ -76,7 +76,7 @@ class FaultClient:
         self.request("drop_rtde")
 
     def silence(self, duration_s: float) -> None:
-        """Let nothing pass the robot's ports for a while; connections stay open."""
+        """Block all traffic on the robot's ports for a while; connections stay open."""
         self.request("silence", s=duration_s)
 
     def speed_slider(self, fraction: float) -> None:
@@ -84,7 +84,7 @@ class FaultClient:
         self.request("speed_slider", fraction=fraction)
 
     def block_arm(self) -> None:
-        """Hold the arm where it is; the controller does not notice."""
+        """Hold the arm at its current pose, unnoticed by the controller."""
         self.request("block_arm")
 
     def release_arm(self) -> None:
@@ -92,7 +92,7 @@ class FaultClient:
         self.request("release_arm")
 
     def block_gripper(self, closure: float) -> None:
-        """Hold the fingers back from closing beyond `closure`, 0 open to 1 closed."""
+        """Keep the fingers from closing beyond `closure`, 0 open to 1 closed."""
         self.request("block_gripper", closure=closure)
 
     def release_gripper(self) -> None:
@@ -100,23 +100,23 @@ class FaultClient:
         self.request("release_gripper")
 
     def restore(self) -> None:
-        """Undo every fault; the arm is powered, without a program, and stays where it is."""
+        """Undo every fault; the arm is powered, without a program, and does not move."""
         self.request("restore")
 
     def scatter(self, seed: int, level: str) -> None:
-        """Put the cell's objects to new places."""
+        """Rearrange the cell's objects at random."""
         self.request("scatter", seed=seed, level=level)
 
     def judge(self) -> dict[str, Any]:
-        """Return how the task stands: `success`, and the `reasons` that speak against it."""
+        """Return the task's verdict: `success`, and otherwise the `reasons`."""
         return self.request("judge")
 
     def state(self) -> dict[str, Any]:
-        """Return joints, velocities, modes, and how punctual the controller's loop is."""
+        """Return joints, velocities, modes and timing statistics of the controller's loop."""
         return self.request("state")
 
     def reset_statistics(self) -> None:
-        """Forget ticks and the highest joint speed seen."""
+        """Reset tick statistics and the highest joint speed."""
         self.request("reset_statistics")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""How much of the world changes from one episode to the next."""
+"""Levels of randomisation between episodes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Level:
-    """How far each thing strays from its nominal value, drawn evenly on both sides of it.
+    """Half-widths of the uniform distributions around nominal values.
 
     Attributes:
         name: As in a rig file's `cell.level`.
         place: Of an object's place, as a fraction of its task's full area.
-        yaw_rad: Of an object's turn about the vertical.
+        yaw_rad: Of an object's yaw.
         hue: Of every colour, as a fraction of the colour circle.
         brightness: Of every colour and light, relative.
         light_m: Of the lamp's position, along each axis.
@@ -58,10 +58,10 @@ LEVELS = {
 
 
 def level_named(name: str) -> Level:
-    """Return a level.
+    """Look up a level.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If there is none with that name.
     """
     if name not in LEVELS:
         raise ValueError(f"level is {name!r}; expected one of {', '.join(LEVELS)}")

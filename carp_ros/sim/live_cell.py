@@ -1,4 +1,4 @@
-"""The running cell as another process sees it: through the snapshots of its controller."""
+"""The running cell as seen from another process, through its controller's snapshots."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from carp_ros.sim.tasks import Task
 
 
 class LiveCell:
-    """A cell that follows the one that runs.
+    """A copy of the running cell.
 
     Args:
-        rig: The rig that is simulated.
-        task: What stands on its table.
-        visuals: Whether it is to be looked at.
+        rig: The simulated rig.
+        task: Determines the objects on the table.
+        visuals: Whether it will be rendered.
 
     Raises:
-        DeviceError: If no controller runs, or one of another task.
+        DeviceError: If no controller is running, or one with another task.
     """
 
     def __init__(self, rig: Rig, task: Task, *, visuals: bool) -> None:
@@ -33,10 +33,10 @@ class LiveCell:
         self.update()
 
     def update(self) -> Cell:
-        """Take over the newest state and return the cell; `wall_ns` is then when it was so.
+        """Restore the newest snapshot and return the cell; sets `wall_ns` to the snapshot's time.
 
         Raises:
-            DeviceError: If there never was one, or the controller is gone or was started anew.
+            DeviceError: If there is no snapshot yet, or the controller is gone or was restarted.
         """
         count = self._mailbox.count
         if count == self._seen and self._mailbox.orphaned:

@@ -1,7 +1,7 @@
-"""Episodes without ROS or sockets, in simulated time, as fast as the machine can.
+"""Episodes without ROS or sockets, in simulated time, as fast as the machine allows.
 
-The same servo, the same servoJ response and the same physics as in real time, in one thread: what
-a tick computes from is what the tick before left.
+It runs the same servo, servoJ response and physics as in real time, in one thread, so that each
+tick depends only on the one before.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _SETTLE_NS = 2_000_000_000
 
 
 class Agent(Protocol):
-    """Whatever moves the arm: an operator or a policy.
+    """An operator or a policy that commands the arm.
 
     Attributes:
-        period_ns: Between two calls of `act`, a multiple of the cell's step.
-        done: Whether it finished the episode.
+        period_ns: Time between two calls of `act`, a multiple of the cell's step.
+        done: Whether it has finished the episode.
     """
 
     @property
@@ -37,19 +37,19 @@ class Agent(Protocol):
     def done(self) -> bool: ...  # noqa: D102
 
     def act(self, servo: Servo, now_ns: int) -> None:
-        """Tell the servo what to do from now on."""
+        """Command the servo from now on."""
         ...
 
 
 class Operator:
-    """The demonstrator at its pointer.
+    """The demonstrator with its pointer device.
 
     Args:
-        rig: The teleoperation's mapping and rate.
+        rig: For the teleoperation mapping and rate.
         demonstrator: Moves the pointer.
 
     Attributes:
-        command: What the last reading of the pointer meant.
+        command: Result of the last pointer reading.
     """
 
     def __init__(self, rig: Rig, demonstrator: Demonstrator) -> None:
@@ -60,11 +60,11 @@ class Operator:
 
     @property
     def done(self) -> bool:
-        """Whether the demonstrator let go of the pointer."""
+        """Whether the demonstrator has finished and released the pointer."""
         return self._demonstrator.done
 
     def act(self, servo: Servo, now_ns: int) -> None:
-        """Read the pointer and pass on what it means."""
+        """Read the pointer and command the servo accordingly."""
         self.command = command = self._mapping.map(self._demonstrator.read(now_ns), now_ns)
         if command.deadman:
             servo.follow_twist(command.twist, command.gripper, now_ns)
@@ -74,7 +74,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class EpisodeResult:
-    """How an episode ended, and how long it took, in simulated [s]."""
+    """Outcome of an episode, and its duration in simulated [s]."""
 
     verdict: TaskResult
     seconds: float
@@ -88,16 +88,16 @@ def run_episode(
     watch: Callable[[int], None] = lambda now_ns: None,
     record: Callable[[int, Target], None] = lambda now_ns, target: None,
 ) -> EpisodeResult:
-    """Let an agent act on a cell that was just reset, then let everything settle, and judge.
+    """Let an agent act on a cell that was just reset, wait until objects settle, and judge.
 
     Args:
         cell: The cell, at the start of an episode.
         agent: Acts until it is done.
-        timeout_s: When to stop an agent that is not, in simulated time.
-        watch: Called with the time in [ns] before each of the agent's actions, and when all is
-            settled: to take pictures.
-        record: Called at each of the servo's ticks with the time in [ns] and what the servo then
-            commands, until the agent is done: to record.
+        timeout_s: Time limit for the agent, in simulated time.
+        watch: Called with the time in [ns] before each action of the agent, and after settling, for
+            example to render images.
+        record: Called at each servo tick with the time in [ns] and the servo's command, until the
+            agent is done, for recording.
     """
     arm = _Arm(cell)
     start_ns = cell.time_ns
@@ -117,7 +117,7 @@ def run_episode(
 
 
 class _Arm:
-    """Servo, servoJ response and cell, one servo tick at a time."""
+    """Servo, servoJ response and cell, advanced one servo tick at a time."""
 
     def __init__(self, cell: Cell) -> None:
         rig = cell.rig
@@ -136,11 +136,11 @@ class _Arm:
         self._config = rig.arm
 
     def aim(self) -> Target:
-        """Return the servo's command for now."""
+        """Return the servo's current command."""
         return self.servo.step(self._cell.time_ns)
 
     def move(self, target: Target) -> None:
-        """Let one servo period pass with this command."""
+        """Advance by one servo period with this command."""
         for _ in range(self._steps):
             joints = self._follower.step(target.joints, self._config.gain, self._config.lookahead_s)
             self._cell.drive(joints, target.gripper)

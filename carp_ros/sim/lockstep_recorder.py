@@ -1,7 +1,7 @@
-"""Turns what happens in a lockstep cell into the messages that the nodes publish of a running one.
+"""Records a lockstep episode as the messages that nodes publish of a running cell.
 
-Same topics, same rates, same bytes: what is recorded here and over ROS differs in its stamps alone,
-which count simulated time.
+Topics, rates and bytes are the same as when recording over ROS; only the stamps differ, which count
+simulated time.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.lockstep import Operator
 
-_STATE_PERIOD_NS = 10_000_000  # as nodes/control_node.py
+_STATE_PERIOD_NS = 10_000_000  # as in nodes/control_node.py
 _GRIPPER_PERIOD_NS = 40_000_000
-_HEARTBEAT_TICKS = 4  # as nodes/teleop_node.py
+_HEARTBEAT_TICKS = 4  # as in nodes/teleop_node.py
 
 Write = Callable[[str, int, bytes], None]
-"""Takes topic, stamp in [ns] and CDR."""
+"""Takes topic, stamp in [ns] and CDR bytes."""
 
 
 class LockstepRecorder:
-    """Watches one episode; `observe` belongs into `run_episode` as `record`.
+    """Records one episode; pass `observe` to `run_episode` as `record`.
 
     Args:
         cell: At the start of an episode.
         cameras: Of this cell.
-        operator: Who acts.
+        operator: The agent.
         began_ns: ROS time at which the cell's time is zero.
-        write: Where the messages go.
+        write: Receives the messages.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class LockstepRecorder:
         self._last_status = ""
 
     def observe(self, now_ns: int, target: Target) -> None:
-        """Write what is due.
+        """Write the messages that are due.
 
         Args:
             now_ns: The cell's time.
-            target: What the servo commands now.
+            target: The servo's current command.
         """
         stamp_ns = self._began_ns + now_ns
         command = self._operator.command
@@ -67,7 +67,7 @@ class LockstepRecorder:
             self._write_number("/gripper_command", stamp_ns, target.gripper)
             self._write_number("/gripper_state", stamp_ns, self._cell.gripper_closure)
         for name, taken in self._pictures.items():
-            # Counted, not added up: the rate is right though no picture falls between two ticks.
+            # Counting images keeps the average rate right although images only fall on ticks.
             if now_ns * self._cell.rig.cameras[name].rate_hz >= taken * 1e9:
                 self._pictures[name] += 1
                 self._write_picture(stamp_ns, name)

@@ -1,4 +1,4 @@
-"""Which OpenGL MuJoCo draws with. A cell without cameras needs none."""
+"""Chooses MuJoCo's OpenGL backend. A cell without cameras needs none."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _KNOWN = (*_OFF, *_ON, "egl", "osmesa", "glfw", "glx")
 
 
 def choose_backend() -> str:
-    """Set MUJOCO_GL, unless it is set, to what this machine has; return it.
+    """Set MUJOCO_GL, unless already set, to a backend that this machine has; return it.
 
-    EGL needs no display and uses a GPU when there is one; OSMesa draws on the CPU. With neither,
-    `disable`: physics works and cameras say what to install.
+    EGL needs no display and uses a GPU if there is one; OSMesa renders on the CPU. With neither, it
+    is `disable`: the physics works, and cameras raise an error that says what to install.
 
     Raises:
-        ValueError: If it is set to what MuJoCo does not know.
+        ValueError: If it is already set to a value that MuJoCo does not know.
     """
     given = os.environ.get("MUJOCO_GL", "").strip().lower()
     if given not in _KNOWN:
@@ -38,10 +38,10 @@ def choose_backend() -> str:
 
 
 def renderer_name() -> str:
-    """Return who draws, as OpenGL says it: a GPU's name, or llvmpipe for Mesa on the CPU.
+    """Return OpenGL's renderer: a GPU's name, or llvmpipe for Mesa on the CPU.
 
     Raises:
-        RuntimeError: If this machine can't draw.
+        RuntimeError: If this machine can't render.
     """
     if choose_backend() == "disable":
         raise RuntimeError(f"neither EGL nor OSMesa is here; apt-get install {DEBIAN_PACKAGES}")

@@ -1,4 +1,4 @@
-"""The scripted operator with a hand on a virtual SpaceMouse, at the running cell."""
+"""The scripted operator with a virtual SpaceMouse at the running cell."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from carp_ros.types import PointerState
 class DemonstratorAtMouse:
     """A `Pointer` whose deflections pass through the SpaceMouse's own driver.
 
-    What the operator does becomes HID reports of a real model; hidapi's readers, pyspacemouse and
-    `SpaceMouse` take them in as they would from the device. Call it in a process that uses no other
-    HID device.
+    The operator's actions become HID reports of a real model, which pass through hidapi's readers,
+    pyspacemouse and `SpaceMouse` as they would from the device. Use it in a process that uses no
+    other HID device.
 
     Args:
         rig: The simulated rig.
-        task: What the cell has on its table.
+        task: Name of the cell's task.
     """
 
     def __init__(self, rig: Rig, task: str) -> None:
@@ -35,10 +35,10 @@ class DemonstratorAtMouse:
         self._operator: Demonstrator | None = None
 
     def open(self) -> None:
-        """Find the running cell and open the mouse.
+        """Connect to the running cell and open the mouse.
 
         Raises:
-            DeviceError: If the cell does not run.
+            DeviceError: If the cell is not running.
         """
         live = LiveCell(self._rig, self._task, visuals=False)
         self._operator = Demonstrator(live.update, self._rig)
@@ -57,6 +57,6 @@ class DemonstratorAtMouse:
         return PointerState(np.zeros(6), (), connected=False)
 
     def close(self) -> None:
-        """Let go of the mouse."""
+        """Close the mouse."""
         self._operator = None
         self._driver.close()

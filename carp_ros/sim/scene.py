@@ -20,15 +20,15 @@ def build_scene(rig: Rig, task: Task, *, visuals: bool) -> mujoco.MjSpec:
     """Return the model of a rig's cell.
 
     Joints, bodies and actuators are the same with and without visuals, so that states can be
-    handed from one to the other.
+    transferred between the two.
 
     Args:
-        rig: Its tool, and the sizes of its cameras.
-        task: What stands on the table.
-        visuals: Whether to load what is only looked at.
+        rig: For its tool and the sizes of its cameras.
+        task: Determines the objects on the table.
+        visuals: Whether to load visual geometry.
 
     Raises:
-        ValueError: If the rig's arm is none that the cell has.
+        ValueError: If the cell has no model of the rig's arm.
     """
     if rig.robot != UR5E:
         raise ValueError(f"the cell has no {rig.robot.name}; expected robot: {UR5E.name}")
@@ -36,7 +36,7 @@ def build_scene(rig: Rig, task: Task, *, visuals: bool) -> mujoco.MjSpec:
     spec.modelname = f"{rig.name}_{task.name}"
     spec.option.timestep = TIMESTEP_S
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    # Round undersides stand on several contacts, not on one; MuJoCo 4 does so unasked.
+    # Gives round undersides several contacts instead of one; the default in MuJoCo 4.
     spec.option.enableflags |= int(getattr(mujoco.mjtEnableBit, "mjENBL_MULTICCD", 0))
     _add_table(spec)
     _add_lamp(spec)
@@ -45,7 +45,7 @@ def build_scene(rig: Rig, task: Task, *, visuals: bool) -> mujoco.MjSpec:
     images = rig.cameras.values()
     spec.visual.global_.offwidth = max((camera.width_px for camera in images), default=320)
     spec.visual.global_.offheight = max((camera.height_px for camera in images), default=240)
-    # A picture without a GPU costs its vertices, its shadows and its samples; pixels hardly count.
+    # Rendering time on a CPU depends on vertices, shadows and samples, hardly on pixels.
     spec.visual.quality.offsamples = 0
     return spec
 
@@ -103,7 +103,7 @@ def _add_cameras(spec: mujoco.MjSpec) -> None:
         up=np.array([0.0, 0.0, 1.0]),
         fovy_deg=38.0,
     )
-    # On the gripper's mount, towards the arm's base at home, over the gap between the fingers.
+    # On the gripper's mount, looking between the fingers, and towards the arm's base at home.
     _add_camera(
         spec.body(f"{GRIPPER_PREFIX}base_mount"),
         WRIST_CAMERA,

@@ -1,7 +1,7 @@
-"""What the scripted operator does in each task: a generator of moves and grips.
+"""The scripted operator's steps in each task, as generators of moves and grips.
 
-A script looks at the cell between its steps, as a person does, and tries again when a grasp
-failed. Its choices (where on the object, how high, how fast) come from its own random numbers.
+A script reads the cell between its steps and retries failed grasps. Random numbers vary its
+choices: the place on the object, heights, speeds.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from carp_ros.types import Array, Pose
 HURRY_M_S = 0.22
 CARE_M_S = 0.10
 _ATTEMPTS = 3
-# A cup's handle may stand this far off square to the line on which the fingers close.
+# Allowed angle between a cup's handle and the normal to the line on which the fingers close.
 _HANDLE_SLACK_RAD = 0.6
 
 
-# How far a first aim and a second look may miss, and when each counts as reached. Whoever only saw
-# tools that stand above their target does not know what to do beside it.
+# Deliberate errors of the first aim and of its correction, and the tolerance of each. A policy that
+# only saw tools directly above their target would not know what to do beside it.
 _AIM_M, _AIMED_M = 0.025, 0.010
 _LOOK_M, _LOOKED_M = 0.006, 0.008
 
 
 @dataclass(frozen=True)
 class Move:
-    """Bring the tool to `pose` at up to `speed_m_s`.
+    """Move the tool to `pose` at up to `speed_m_s`.
 
     Attributes:
-        pose: Where to.
-        speed_m_s: How fast.
-        precise: Whether millimetres count.
-        within_m: How near is there, if that is not by `precise`.
+        pose: The target.
+        speed_m_s: Maximum speed.
+        precise: Whether to reach it to millimetres.
+        within_m: Position tolerance, if not the default for `precise`.
     """
 
     pose: Pose
@@ -50,7 +50,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Grip:
-    """Close or open the gripper and wait until it is."""
+    """Close or open the gripper and wait until it has done so."""
 
     closed: bool
 
@@ -60,7 +60,7 @@ Script = Iterator[Move | Grip]
 
 
 def put_cup_in_field(look: Look, rng: np.random.Generator) -> Script:
-    """Pick the cup by its body and put it down in the field."""
+    """Pick the cup up by its body and put it down in the field."""
 
     def grasp() -> Pose:
         cup = look().object_pose("cup")
@@ -76,8 +76,8 @@ def put_cup_in_field(look: Look, rng: np.random.Generator) -> Script:
 
 
 def put_bowl_in_pot(look: Look, rng: np.random.Generator) -> Script:
-    """Pick the bowl by its rim, one finger inside, and put it down in the pot."""
-    side = rng.uniform(-0.3, 0.3)  # 0: by the left of the rim
+    """Pick the bowl up by its rim, one finger inside, and put it down in the pot."""
+    side = rng.uniform(-0.3, 0.3)  # 0: the left of the rim
     outwards = np.array([-math.sin(side), math.cos(side)])
 
     def grasp() -> Pose:
@@ -90,7 +90,7 @@ def put_bowl_in_pot(look: Look, rng: np.random.Generator) -> Script:
     grasped = yield from _pick_up(look, rng, "bowl", grasp)
     if grasped is not None:
         floor = look().object_pose("pot").position + np.array([0.0, 0.0, FLOOR_M])
-        # Off the middle, so that the finger outside of the bowl has room to open inside the pot.
+        # Off-centre, so that the finger outside the bowl has room to open inside the pot.
         aside = -outwards * rng.uniform(0.018, 0.024)
         yield from _put_down(look, rng, "bowl", grasped, floor, aside)
 
@@ -102,7 +102,7 @@ SCRIPTS: dict[str, Callable[[Look, np.random.Generator], Script]] = {
 
 
 def go_home(look: Look, home: Pose) -> Script:
-    """Open the gripper and go to where an episode starts, high enough to hit nothing."""
+    """Open the gripper and go to the home pose, high enough to clear all objects."""
     if look().gripper_closure > 0.1:
         yield Grip(closed=False)
     tool = look().tcp_pose
@@ -123,7 +123,7 @@ def tool_down(x: float, y: float, z: float, yaw: float) -> Pose:
 def _pick_up(
     look: Look, rng: np.random.Generator, name: str, grasp: Callable[[], Pose]
 ) -> Generator[Move | Grip, None, Pose | None]:
-    """Grasp and lift an object; return how it was grasped, or None after too many attempts."""
+    """Grasp and lift an object; return the grasp, or None after too many attempts."""
     for _ in range(_ATTEMPTS):
         pose = grasp()
         yield from _approach(rng, pose, rng.uniform(0.10, 0.14))
@@ -140,10 +140,10 @@ def _pick_up(
 def _put_down(
     look: Look, rng: np.random.Generator, name: str, grasped: Pose, place: Array, aside: Array
 ) -> Script:
-    """Carry an object to `place`, (3,) in [m], off by `aside`, (2,), and let go of it there."""
+    """Carry an object to `place`, (3,) in [m], offset by `aside`, (2,), and release it there."""
     above = place + np.array([*aside, 0.0]) - _held(look, name)
     yield from _approach(rng, Pose(above, grasped.quaternion), rng.uniform(0.10, 0.13))
-    # It may have slipped on the way: what counts is where the object goes, not where the tool does.
+    # It may have slipped on the way: compute the tool's pose from where the object is now.
     release = place + np.array([*aside, rng.uniform(0.001, 0.003)]) - _held(look, name)
     low = Pose(release, grasped.quaternion)
     yield Move(low, _about(CARE_M_S, rng), precise=True)
@@ -152,21 +152,21 @@ def _put_down(
 
 
 def _approach(rng: np.random.Generator, pose: Pose, height_m: float) -> Script:
-    """Go above a pose, as a hand does: a first aim, and closer a correction."""
+    """Go above a pose as a hand does: a first aim, then a correction closer to it."""
     yield Move(_beside(_raised(pose, height_m), rng, _AIM_M), HURRY_M_S, within_m=_AIMED_M)
     closer = _raised(pose, rng.uniform(0.05, 0.07))
     yield Move(_beside(closer, rng, _LOOK_M), _about(0.14, rng), within_m=_LOOKED_M)
 
 
 def _beside(pose: Pose, rng: np.random.Generator, most_m: float) -> Pose:
-    """Return a pose moved sideways, anywhere, by so much at most."""
+    """Return a pose displaced horizontally in a random direction by at most `most_m`."""
     distance_m, angle = most_m * rng.random(), rng.uniform(-math.pi, math.pi)
     offset = distance_m * np.array([math.cos(angle), math.sin(angle), 0.0])
     return Pose(pose.position + offset, pose.quaternion)
 
 
 def _held(look: Look, name: str) -> Array:
-    """Return where an object's underside is, seen from the tool, in base axes, (3,) in [m]."""
+    """Return an object's underside relative to the tool, in base axes, (3,) in [m]."""
     return look().object_pose(name).position - look().tcp_pose.position
 
 
@@ -184,6 +184,6 @@ def _yaw(quaternion: Array) -> float:
 
 
 def _nearest_turn(yaw: float, slack: float) -> float:
-    """Return the least turn within `slack` of `yaw` or of its opposite: the gripper is even."""
+    """Return the smallest turn within `slack` of `yaw`, modulo pi: the gripper is symmetric."""
     wrapped = (yaw + math.pi / 2) % math.pi - math.pi / 2
     return wrapped - min(max(wrapped, -slack), slack)

@@ -1,4 +1,4 @@
-"""How a UR's controller follows servoJ targets: smoothed, a little late, within its own limits."""
+"""Model of a UR's servoJ: smoothed, delayed tracking within the controller's limits."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import numpy as np
 from carp_ros.robots import Robot
 from carp_ros.types import Array
 
-# Below this gain the arm follows softer than its look-ahead alone would make it.
+# A gain below this adds to the lag of the look-ahead.
 _FULL_GAIN = 300.0
 
 
 class ServoJ:
     """A first-order follower with the time constant `lookahead_s`.
 
-    For a steady motion the set-point trails the target by the look-ahead, as it does on a UR; a
-    gain below 300 makes it trail longer. Never faster, and never speeding up harder, than the
-    robot's limits.
+    In steady motion the set-point lags the target by the look-ahead, as on a UR; a gain below 300
+    increases the lag. Speed and acceleration never exceed the robot's limits.
 
     Args:
-        robot: Its joint limits.
-        joints: Where the arm is, of shape (J,) in [rad].
-        period_s: Between two calls of `step`.
+        robot: For its joint limits.
+        joints: The arm's positions, of shape (J,) in [rad].
+        period_s: Time between two calls of `step`.
     """
 
     def __init__(self, robot: Robot, joints: Array, period_s: float) -> None:
@@ -31,24 +30,24 @@ class ServoJ:
         self.hold(joints)
 
     def hold(self, joints: Array) -> None:
-        """Stand at `joints`, at rest."""
+        """Set the set-point to `joints`, at rest."""
         self._joints = np.array(joints, dtype=float)
         self._velocity = np.zeros_like(self._joints)
 
     def step(
         self, target: Array, gain: float, lookahead_s: float, speed_fraction: float = 1.0
     ) -> Array:
-        """Return the set-point one period on, of shape (J,) in [rad].
+        """Return the set-point of the next period, of shape (J,) in [rad].
 
         Args:
-            target: Joint positions to follow, of shape (J,) in [rad].
+            target: Joint positions to track, of shape (J,) in [rad].
             gain: servoJ's, 100 to 2000.
             lookahead_s: servoJ's, 0.03 to 0.2.
-            speed_fraction: How far the pendant's slider is up, 0 to 1: so much slower it follows.
+            speed_fraction: The pendant's speed slider, 0 to 1, which scales the speed.
         """
         error = np.asarray(target, dtype=float) - self._joints
         wanted = error / lookahead_s * min(1.0, gain / _FULL_GAIN)
-        # What can still be braked before the target; without it a far target is overshot.
+        # Limit the speed so that braking before the target is possible; else it overshoots.
         gap = np.abs(error)
         brake = self._max_acceleration * self._period_s
         stoppable = np.sqrt(brake * brake / 4 + 2 * self._max_acceleration * gap) - brake / 2
@@ -60,5 +59,5 @@ class ServoJ:
 
     @property
     def velocity(self) -> Array:
-        """Of the set-point, of shape (J,) in [rad/s]."""
+        """Velocity of the set-point, of shape (J,) in [rad/s]."""
         return self._velocity

@@ -1,6 +1,6 @@
-"""What there is to do in the cell, and how to tell whether it was done.
+"""The tasks in the cell, and how their success is judged.
 
-Right and left are the robot's: it looks along x, so its right is at negative y.
+Right and left are the robot's: it faces along x, so its right is at negative y.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _UPRIGHT_COS = np.cos(np.radians(8.0))
 
 @dataclass(frozen=True)
 class TaskResult:
-    """Whether a task is done; `reasons` says what is still wrong, in words."""
+    """Verdict on a task; `reasons` says in words what is not right yet."""
 
     reasons: tuple[str, ...]
 
     @property
     def success(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the task is done."""
         return not self.reasons
 
 
 @dataclass(frozen=True)
 class Area:
-    """A level rectangle: its middle and half its size, in the base frame, in [m]."""
+    """A horizontal rectangle: its centre and half sizes, in the base frame, in [m]."""
 
     x: float
     y: float
@@ -46,7 +46,7 @@ class Area:
     half_y: float
 
     def draw(self, rng: np.random.Generator, level: Level, yaw_rad: float | None = None) -> Pose:
-        """Return a place on the table, turned about the vertical by up to `yaw_rad`."""
+        """Return a random place on the table, with a yaw of up to `yaw_rad` either way."""
         dx, dy, turn = rng.uniform(-1.0, 1.0, 3)
         yaw = turn * (level.yaw_rad if yaw_rad is None else min(yaw_rad, level.yaw_rad))
         return Pose(
@@ -61,16 +61,16 @@ class Area:
         )
 
     def holds(self, x: float, y: float) -> bool:
-        """Whether a point lies inside."""
+        """Return whether a point is inside."""
         return abs(x - self.x) <= self.half_x and abs(y - self.y) <= self.half_y
 
 
 class Task(Protocol):
-    """One thing to do.
+    """A task.
 
     Attributes:
         name: As in a rig file's `cell.task`.
-        instruction: What a person would be told.
+        instruction: The instruction for a person.
         objects: Names of the free bodies, each with a joint `<name>_free`.
     """
 
@@ -79,15 +79,15 @@ class Task(Protocol):
     objects: tuple[str, ...]
 
     def add_props(self, spec: mujoco.MjSpec, *, visuals: bool) -> None:
-        """Add the objects, at the origin, and the marks on the table."""
+        """Add the objects, at the origin, and the markings on the table."""
         ...
 
     def scatter(self, rng: np.random.Generator, level: Level) -> dict[str, Pose]:
-        """Return where each object stands at the start of an episode."""
+        """Return the pose of each object at the start of an episode."""
         ...
 
     def judge(self, model: mujoco.MjModel, data: mujoco.MjData) -> TaskResult:
-        """Judge the state as it is now; a task is only done once everything rests."""
+        """Judge the current state; a task is only done once everything is at rest."""
         ...
 
 
@@ -101,7 +101,7 @@ class Cup:
     start = Area(0.49, 0.14, 0.14, 0.15)
 
     def add_props(self, spec: mujoco.MjSpec, *, visuals: bool) -> None:
-        """Add the cup and the field it goes to."""
+        """Add the cup and its target field."""
         _add_material(spec, "zone", (0.22, 0.62, 0.36))
         _add_material(spec, "cup", (0.86, 0.16, 0.13), shiny=True)
         spec.worldbody.add_geom(
@@ -117,11 +117,11 @@ class Cup:
         add_vessel(spec, CUP, visuals=visuals)
 
     def scatter(self, rng: np.random.Generator, level: Level) -> dict[str, Pose]:
-        """Return a place for the cup on the left, its handle any way."""
+        """Return a place for the cup on the left, with its handle in any direction."""
         return {"cup": self.start.draw(rng, level)}
 
     def judge(self, model: mujoco.MjModel, data: mujoco.MjData) -> TaskResult:
-        """Judge whether the cup stands in the field, at rest, let go of."""
+        """Judge whether the cup stands in the field, at rest and released."""
         reasons = list(_unsettled(model, data, "cup"))
         x, y, z = data.body("cup").xpos
         if not self.zone.holds(x, y):
@@ -148,18 +148,18 @@ class Bowl:
         add_vessel(spec, POT, visuals=visuals)
 
     def scatter(self, rng: np.random.Generator, level: Level) -> dict[str, Pose]:
-        """Return a place for the bowl on the left and for the pot on the right."""
+        """Return places for the bowl, on the left, and for the pot, on the right."""
         return {
             "bowl": self.start.draw(rng, level),
             "pot": self.pot_start.draw(rng, level, yaw_rad=0.5),
         }
 
     def judge(self, model: mujoco.MjModel, data: mujoco.MjData) -> TaskResult:
-        """Judge whether the bowl stands in the standing pot, at rest, let go of."""
+        """Judge whether the bowl stands in the upright pot, at rest and released."""
         reasons = [*_unsettled(model, data, "bowl"), *_unsettled(model, data, "pot")]
         offset = data.body("bowl").xpos - data.body("pot").xpos
         aside = float(np.hypot(offset[0], offset[1]))
-        # Standing on the pot's floor, the bowl cannot lie farther off than the wall lets it.
+        # The largest offset that the wall permits while the bowl stands on the pot's floor.
         if aside > POT.inner_radius_m - BOWL.inner_radius_m:
             reasons.append(f"bowl is {aside * 1e3:.0f} mm from the middle of the pot")
         if not 0.0 < offset[2] < 0.015:
@@ -173,10 +173,10 @@ TASKS: dict[str, Task] = {task.name: task for task in (Cup(), Bowl())}
 
 
 def task_named(name: str) -> Task:
-    """Return a task.
+    """Look up a task.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If there is none with that name.
     """
     if name not in TASKS:
         raise ValueError(f"task is {name!r}; expected one of {', '.join(TASKS)}")
@@ -184,7 +184,7 @@ def task_named(name: str) -> Task:
 
 
 def _unsettled(model: mujoco.MjModel, data: mujoco.MjData, name: str) -> Iterator[str]:
-    """Yield what keeps a body from standing upright, at rest and let go of."""
+    """Yield the reasons why a body is not upright, at rest and released."""
     body = data.body(name)
     if body.xmat[8] < _UPRIGHT_COS:
         tilt = np.degrees(np.arccos(np.clip(body.xmat[8], -1.0, 1.0)))

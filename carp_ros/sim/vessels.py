@@ -1,7 +1,7 @@
-"""Hollow things to grasp: cup, bowl, pot. Walls that collide are rings of boxes, so that they hold.
+"""Hollow objects to grasp: cup, bowl and pot, with walls that collide as rings of boxes.
 
-Each is one free body whose origin is the middle of its underside. What collides is in geom group
-3, unseen; what is seen is a smooth mesh turned on a lathe, left out where nobody looks.
+Each is one free body whose origin is the centre of its underside. Collision geometry is in geom
+group 3, invisible; the visual is a smooth surface of revolution, left out if nothing is rendered.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Vessel:
     """A round vessel, in [m] and [kg].
 
     Attributes:
-        name: Of its body and of its material; its joint is `<name>_free`.
+        name: Of its body and material; its joint is `<name>_free`.
         inner_radius_m: At the floor.
         taper_m: How much wider it is at the rim.
         wall_m: Thickness of the wall.
         height_m: From the underside to the rim.
-        floor_kg, wall_kg: Masses; the heavier the floor, the steadier it stands.
-        staves: Boxes that make up the wall.
-        handles: Polylines of a handle, each a tuple of points, and `handle_radius_m` its thickness.
+        floor_kg, wall_kg: Masses; a heavier floor makes it more stable.
+        staves: Number of boxes in the wall.
+        handles: Polylines of handles, each a tuple of points; `handle_radius_m` is their radius.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Vessel:
 
     @property
     def rim_radius_m(self) -> float:
-        """Of the middle of the wall at the rim."""
+        """Radius of the middle of the wall at the rim."""
         return self.inner_radius_m + self.taper_m + self.wall_m / 2
 
 
@@ -97,11 +97,11 @@ POT = Vessel(
 
 
 def add_vessel(spec: mujoco.MjSpec, vessel: Vessel, *, visuals: bool) -> None:
-    """Add a free vessel at the origin; its material, of the same name, must be there."""
+    """Add a free vessel at the origin; the material of the same name must already exist."""
     body = spec.worldbody.add_body(name=vessel.name)
     body.add_freejoint(name=f"{vessel.name}_free")
     radius = vessel.inner_radius_m + vessel.wall_m
-    # condim 4: contacts resist twisting too, or a grasped cup would turn between two pads.
+    # condim 4: torsional friction, without which a grasped cup would turn between the pads.
     collides = {"material": vessel.name, "condim": 4, "friction": [1.0, 0.01, 0.001]}
     body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
@@ -119,7 +119,7 @@ def add_vessel(spec: mujoco.MjSpec, vessel: Vessel, *, visuals: bool) -> None:
             size=size,
             mass=vessel.wall_kg / vessel.staves,
             group=COLLISION_GROUP,
-            # Stiff contacts: a thin wall must not be pressed through.
+            # Stiff contacts, as fingers must not penetrate the thin wall.
             solref=[0.004, 1],
             solimp=[0.95, 0.99, 0.001, 0.5, 2],
             **collides,
@@ -143,7 +143,7 @@ def _staves(vessel: Vessel) -> list[tuple[list[float], list[float], list[float]]
     height = vessel.height_m - FLOOR_M / 2
     tilt = math.atan2(vessel.taper_m, height)
     middle = vessel.inner_radius_m + (vessel.wall_m + vessel.taper_m) / 2
-    # Wide enough that neighbours meet on the outside of the rim, where the ring is widest.
+    # Wide enough for neighbours to meet on the outside of the rim, where the ring is widest.
     width = math.tan(math.pi / vessel.staves) * (vessel.rim_radius_m + vessel.wall_m / 2)
     size = [vessel.wall_m / 2, width, height / 2 / math.cos(tilt)]
     lean = np.array([math.cos(tilt / 2), 0.0, math.sin(tilt / 2), 0.0])
@@ -187,13 +187,13 @@ def _add_visual(spec: mujoco.MjSpec, body: mujoco.MjsBody, vessel: Vessel) -> No
 def lathe(
     profile: Array, segments: int
 ) -> tuple[Array, np.ndarray[tuple[int, int], np.dtype[np.int32]]]:
-    """Return the surface that a profile sweeps around the z axis.
+    """Return the surface of revolution of a profile about the z axis.
 
-    Edges of the profile do not share vertices, so that they stay sharp under smooth shading.
+    Edges of the profile do not share vertices, so that they stay sharp with smooth shading.
 
     Args:
-        profile: Points (radius, z) in [m], outside of the solid on the right when walked along, of
-            shape (P, 2).
+        profile: Points (radius, z) in [m], of shape (P, 2), in an order that has the outside of the
+            solid on the right.
         segments: Steps around the axis.
 
     Returns:
@@ -216,5 +216,5 @@ def lathe(
             faces.append(np.column_stack([low, low_after, high_after]))
         if end[0] > 0.0:
             faces.append(np.column_stack([low, high_after, high]))
-        # A ring of radius zero is one point: the triangle on its side would have no area.
+        # A ring of radius zero is a point: the triangle on its side would have no area.
     return np.concatenate(vertices), np.concatenate(faces).astype(np.int32)

@@ -1,4 +1,4 @@
-"""A USB socket in software: takes the place of the hidapi library below `easyhid`.
+"""A virtual HID device that replaces the hidapi library beneath `easyhid`.
 
 Everything above it is real: `easyhid`, `pyspacemouse` with its HID parser, and our driver.
 """
@@ -12,23 +12,22 @@ from typing import Any
 import easyhid.easyhid
 from easyhid.easyhid import ffi
 
-_PATH = "/dev/hidraw-virtual"  # and the number of the interface
-_QUEUE_LENGTH = 63  # as Linux's hidraw: a full queue drops what comes later
+_PATH = "/dev/hidraw-virtual"  # followed by the number of the interface
+_QUEUE_LENGTH = 63  # as in Linux's hidraw: a full queue drops new reports
 
 
 class VirtualHidapi:
-    """The calls of hidapi that `easyhid` makes, with one device that can be plugged in and out.
+    """The hidapi calls that `easyhid` makes, with one device that can be plugged in and out.
 
-    A device has one interface, or several of which one speaks, as a wireless mouse's receiver has.
-
-    As on Linux, a device queues reports only while it is open. Reads never wait.
+    A device has one interface, or several of which one sends reports, as a wireless mouse's
+    receiver has. As on Linux, it queues reports only while it is open. Reads never block.
 
     Args:
         vendor_id: USB vendor.
         product_id: USB product.
-        product: Name that the device gives itself.
+        product: Product name.
         usages: HID usage page and usage of each interface; 0 where hidapi can't tell.
-        speaks: Number of the interface that reports are sent on.
+        speaks: Number of the interface that sends reports.
     """
 
     def __init__(
@@ -49,37 +48,37 @@ class VirtualHidapi:
         self._enumerations: dict[Any, list[Any]] = {}  # keeps what C pointers point to
 
     def install(self) -> None:
-        """Take hidapi's place in this process."""
+        """Replace hidapi in this process."""
         easyhid.easyhid.hidapi = self
 
     @property
     def opened(self) -> list[str]:
-        """Return the paths of the interfaces that are open."""
+        """The paths of the open interfaces."""
         return [_path(handle.interface) for handle in self._queues]
 
     @property
     def waiting(self) -> int:
-        """Return how many reports nobody has read yet."""
+        """The number of queued reports."""
         return sum(map(len, self._queues.values()))
 
     def send(self, report: bytes, interface: int | None = None) -> None:
-        """Queue a report, its first byte the report's number, as if the device had sent it."""
+        """Queue a report, its first byte the report number, as if the device had sent it."""
         sender = self._speaks if interface is None else interface
         for handle, queue in self._queues.items():
             if handle.interface == sender and len(queue) < _QUEUE_LENGTH:
                 queue.append(report)
 
     def unplug(self) -> None:
-        """Pull the device out: reads fail, and it is found no more."""
+        """Unplug the device: reads fail, and enumeration no longer finds it."""
         self._plugged = False
         self._queues.clear()
 
     def plug(self) -> None:
-        """Put the device back; a reader has to open it again."""
+        """Plug the device in again; a reader has to reopen it."""
         self._plugged = True
 
     def hid_enumerate(self, vendor_id: int, product_id: int) -> Any:
-        """Return a C list of the device's interfaces; 0 stands for any vendor or product."""
+        """Return a C list of the device's interfaces; 0 matches any vendor or product."""
         wanted = vendor_id in (0, self._vendor_id) and product_id in (0, self._product_id)
         if not (self._plugged and wanted):
             return ffi.NULL
@@ -98,11 +97,11 @@ class VirtualHidapi:
         return following
 
     def hid_free_enumeration(self, info: Any) -> None:
-        """Forget a list."""
+        """Free a list."""
         self._enumerations.pop(info, None)
 
     def hid_open_path(self, path: bytes) -> Any:
-        """Return a handle of the interface at `path`, or NULL if there is none."""
+        """Return a handle to the interface at `path`, or NULL if there is none."""
         numbers = [n for n in range(len(self._usages)) if _path(n).encode() == path]
         if not self._plugged or not numbers:
             return ffi.NULL
@@ -115,11 +114,11 @@ class VirtualHidapi:
         self._queues.pop(handle, None)
 
     def hid_set_nonblocking(self, handle: Handle, nonblocking: int) -> int:
-        """Do nothing: reads never wait."""
+        """Do nothing: reads never block."""
         return 0
 
     def hid_read(self, handle: Handle, buffer: Any, length: int) -> int:
-        """Copy the oldest report; return its length, 0 if none waits, -1 if the device is gone."""
+        """Copy the oldest report; return its length, 0 if none is queued, -1 if it is unplugged."""
         if handle not in self._queues:
             return -1
         if not self._queues[handle]:
@@ -130,7 +129,7 @@ class VirtualHidapi:
 
 
 class Handle:
-    """An open interface, as a program holds it."""
+    """An open interface."""
 
     def __init__(self, interface: int) -> None:
         self.interface = interface

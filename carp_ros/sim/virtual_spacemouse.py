@@ -1,4 +1,4 @@
-"""A SpaceMouse in software, for the scripted operator: speaks the HID reports of a real model."""
+"""A virtual SpaceMouse for the scripted operator, which sends the HID reports of a real model."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from carp_ros.sim.virtual_hidapi import VirtualHidapi
 from carp_ros.types import Array
 
-_COUNTS = 350  # of the device at full deflection
+_COUNTS = 350  # the device's reading at full deflection
 _TRANSLATION, _ROTATION, _BUTTONS = 1, 2, 3  # report numbers
 
 
 class VirtualSpaceMouse:
-    """A SpaceMouse Compact that software moves.
+    """A SpaceMouse Compact moved by software.
 
-    As the real one, it reports deflections while it is off centre and once when it comes back, and
-    buttons when they change.
+    Like the real one, it reports deflections while it is off centre and once when it returns to the
+    centre, and buttons when they change.
     """
 
     def __init__(self) -> None:
@@ -27,11 +27,11 @@ class VirtualSpaceMouse:
         self._pressed = 0
 
     def install(self) -> None:
-        """Be the HID device that this process finds; the real ones are then out of its sight."""
+        """Become the only HID device that this process finds; real ones are hidden."""
         self._hidapi.install()
 
     def move(self, deflections: Array, buttons: Sequence[bool]) -> None:
-        """Send the reports of a hand that holds the mouse so.
+        """Send the reports for these deflections and buttons.
 
         Args:
             deflections: x, y, z, roll, pitch, yaw, each -1 to 1, in ROS axes, of shape (6,).
@@ -51,10 +51,10 @@ class VirtualSpaceMouse:
         self._pressed = pressed
 
     def unplug(self) -> None:
-        """Pull the cable."""
+        """Unplug the device."""
         self._hidapi.unplug()
 
     def plug(self) -> None:
-        """Put the cable back; buttons that are held are reported at the next `move`."""
+        """Plug it in again; buttons that are pressed are reported at the next `move`."""
         self._hidapi.plug()
         self._pressed = 0

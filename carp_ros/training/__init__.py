@@ -1,1 +1,1 @@
-"""From a dataset to trained networks; torch, no ROS, no simulation."""
+"""Trains networks on datasets. Needs torch, but neither ROS nor the simulation."""

@@ -1,4 +1,4 @@
-"""How far predicted actions are from true ones, in units that mean something on a table."""
+"""Errors of predicted actions, in physical units."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def action_errors(
     """Return mean errors over all steps, of actions (B, H, A).
 
     Args:
-        predicted: What a policy says.
-        true: What was commanded.
-        layout: What the numbers mean.
+        predicted: A policy's actions.
+        true: The commanded actions.
+        layout: Meaning of the numbers.
 
     Returns:
-        Of a tool `position_error_m`, `rotation_error_rad` (the angle between the two) and
-        `gripper_error`; of joints `joint_error_rad` and `gripper_error`; else `action_error`.
+        For a tool `position_error_m`, `rotation_error_rad` (the angle between the two) and
+        `gripper_error`; for joints `joint_error_rad` and `gripper_error`; else `action_error`.
     """
     off = np.abs(predicted - true)
     if layout.kind == "free":

@@ -1,4 +1,4 @@
-"""Which actions a tokenizer can say: those in whose range it was trained."""
+"""Checks that a tokenizer can represent a dataset's actions."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.scaling import LEAST_RANGE
 from carp_ros.training.windows import Windows
 
-_MOST = 10.0  # of a number that spans -1 to 1 where it was trained
+_MOST = 10.0  # in the tokenizer's scaling, which maps its training range to [-1, 1]
 
 
 def still_numbers(network: ActionTokenizer, data: Windows) -> list[str]:
-    """Return the names of those numbers of an action that never changed where it was trained."""
+    """Return the names of the action dimensions that never changed in the tokenizer's training."""
     still = _is_still(network).tolist()
     return [name for name, is_still in zip(data.action.names, still) if is_still]
 
 
 def require_range(network: ActionTokenizer, data: Windows) -> None:
-    """Refuse actions that move a number which never changed where the tokenizer was trained.
+    """Raise if actions move a dimension that never changed when the tokenizer was trained.
 
     Raises:
-        ValueError: If there is such an action, with the number's name.
+        ValueError: If there is such an action; names the dimension.
     """
     with torch.no_grad():
         states = torch.from_numpy(data.states)
@@ -33,7 +33,7 @@ def require_range(network: ActionTokenizer, data: Windows) -> None:
         raise ValueError(
             f"{data.action.names[number]} of the actions is {low:.4g} to {high:.4g}, but never"
             " changed in the demonstrations that the tokenizer was trained on; expected a tokenizer"
-            " that can say it: train one on this dataset (carp train tokenizer)"
+            " that can represent it: train one on this dataset (carp train tokenizer)"
         )
 
 

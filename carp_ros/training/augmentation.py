@@ -1,6 +1,7 @@
-"""What is made up in training, beside the random crop of images.
+"""Data augmentation, other than the random crop of images.
 
-Chance is drawn for the global batch, so that several ranks train as one.
+Random numbers are drawn for the global batch, so that the result does not depend on the number of
+ranks.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ States = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class StateNoise:
-    """How far a measured pose of a tool is moved from where it was; other states stay.
+    """Gaussian noise on the measured tool pose; other states are left as they are.
 
-    True actions, seen from a state that is a little off, lead back: that is what the policy learns.
-    The tokenizer is trained with noise, too, for it must have seen what the policy is to say.
+    Relative to a slightly wrong state, the true actions lead back, so the policy learns to correct
+    errors. The tokenizer is trained with noise too, as it must represent those corrections.
 
     Attributes:
         position_m: Standard deviation of each coordinate.
-        rot6d: And of each number of the rotation.
+        rot6d: Standard deviation of each number of the rotation.
     """
 
     position_m: Annotated[float, Between(0.0, 1.0)] = 0.0
     rot6d: Annotated[float, Between(0.0, 1.0)] = 0.0
 
     def moved(self, states: States, generator: np.random.Generator, layout: Layout) -> States:
-        """Return states (B, S), moved; the very ones if there is no noise, or no tool in them."""
+        """Return states (B, S) with noise; the same array if there is no noise or no tool pose."""
         if layout.kind != "tool" or not (self.position_m or self.rot6d):
             return states
         states = states.copy()
@@ -49,12 +50,12 @@ class StateNoise:
 
 @dataclass(frozen=True)
 class ColourJitter:
-    """How far the light of images is changed: they were taken under few lamps.
+    """Random changes of contrast, brightness and tint, for robustness to other lighting.
 
     Attributes:
         contrast: Standard deviation of each image's contrast around 1.
-        brightness: Standard deviation of what is added to each image, of values -1 to 1.
-        tint: And to each of its colours.
+        brightness: Standard deviation of the offset of each image, whose values are in [-1, 1].
+        tint: Standard deviation of a further offset of each colour channel.
     """
 
     contrast: Annotated[float, Between(0.0, 10.0)] = 0.0
@@ -64,13 +65,13 @@ class ColourJitter:
     def applied(
         self, images: dict[str, Tensor], count: int, part: slice, generator: np.random.Generator
     ) -> dict[str, Tensor]:
-        """Return images by camera, each of shape (B, 3, h, w), in other light.
+        """Return images by camera, each of shape (B, 3, h, w), with changed colours.
 
         Args:
             images: Of this rank.
-            count: Images of a camera in the global batch.
-            part: Which of them these are.
-            generator: Of chance.
+            count: Images per camera in the global batch.
+            part: The slice of the global batch that `images` are.
+            generator: Random number generator.
         """
         if not (self.contrast or self.brightness or self.tint):
             return images

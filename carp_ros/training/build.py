@@ -1,4 +1,4 @@
-"""Networks from recipes and datasets, and back from the folders of their trainings."""
+"""Makes networks from recipes and datasets, and loads them from training folders."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from carp_ros.training.policy_config import PolicyConfig, read_policy_config
 from carp_ros.training.run_folder import read_weights
 from carp_ros.training.windows import Windows
 
-_TOKENIZER = "tokenizer."  # before the names of its weights in a policy
+_TOKENIZER = "tokenizer."  # prefix of its weights' names in a policy
 
 
 def make_tokenizer(
     config: ActionConfig, noise: StateNoise, data: Windows, seed: int
 ) -> ActionTokenizer:
-    """Return a tokenizer with its initial weights, fitted to the actions of a dataset.
+    """Return an untrained tokenizer, with its scaling fitted to the actions of a dataset.
 
     Args:
-        config: What it is given, and its sizes.
-        noise: Of the states in training.
+        config: Its sizes and the representation of actions.
+        noise: Noise on the states in training.
         data: The dataset's windows.
         seed: Of the weights.
     """
@@ -45,9 +45,9 @@ def make_tokenizer(
 
 
 def fitting(config: ActionConfig, data: Windows) -> ActionConfig:
-    """Return what is tokenized of a dataset whose actions may have any layout.
+    """Adapt a tokenizer's configuration to the layout of a dataset's actions.
 
-    Poses of a tool can be seen from the measured tool, and rotations are never scaled.
+    Actions are relative only if state and action are both tool poses; rotations are never scaled.
     """
     both_tools = data.state.kind == data.action.kind == "tool"
     rotations = data.action.is_rotation
@@ -61,13 +61,13 @@ def fitting(config: ActionConfig, data: Windows) -> ActionConfig:
 
 
 def load_tokenizer(folder: Path) -> ActionTokenizer:
-    """Return the tokenizer that `carp train tokenizer` left in a folder, or that of a policy.
+    """Load a tokenizer from the folder of a tokenizer's or a policy's training, or from a bundle.
 
     Args:
-        folder: Of a training of either, or of a bundle.
+        folder: Of the training or bundle.
 
     Raises:
-        ValueError: If the folder holds none.
+        ValueError: If the folder holds no tokenizer.
     """
     config, weights = read_weights(folder)
     key = {"tokenizer": "network", "policy": "tokenizer"}.get(str(config.get("kind")))
@@ -95,15 +95,15 @@ def policy_config(
     demonstrations: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Return all that a policy and its bundle must be made of again, for its training's folder.
+    """Return everything needed to rebuild a policy and to write its bundle, for `config.json`.
 
     Args:
         family: Its kind.
-        recipe: How it is made.
-        tokenizer: Trained; None for a kind without one.
-        dataset: Trained on.
+        recipe: Its recipe.
+        tokenizer: Already trained; None for a kind without one.
+        dataset: The training dataset.
         data: The dataset's windows.
-        demonstrations: Of each task, as many were trained on; 0 for all.
+        demonstrations: Number trained on per task; 0 for all.
         seed: Of weights, order and augmentation.
     """
     layouts = {
@@ -132,18 +132,18 @@ def policy_config(
 
 
 def start_from(network: nn.Module, folder: Path, tasks: Sequence[str]) -> None:
-    """Give a policy the weights of an earlier training, to go on with other data or another course.
+    """Initialise a policy with the weights of an earlier training.
 
-    A policy of one task can go on from one of several, this among them: it begins as what that one
-    is when told to do the task.
+    A policy of one task can start from one of several tasks that include it: initially it behaves
+    as the earlier policy does for that task.
 
     Args:
-        network: Of the same sizes, cameras and tokenizer.
+        network: With the same sizes, cameras and tokenizer as the earlier one.
         folder: Of the earlier training, or of a bundle.
         tasks: Of the network, by index.
 
     Raises:
-        ValueError: If there is none, or it is of another network or of other tasks.
+        ValueError: If the folder holds no policy, or one of another network or other tasks.
     """
     config, weights = read_weights(folder)
     earlier = config.get("tasks")
@@ -174,9 +174,9 @@ def start_from(network: nn.Module, folder: Path, tasks: Sequence[str]) -> None:
 
 
 def _of_one_task(weights: dict[str, Tensor], task: int) -> dict[str, Tensor]:
-    """Return the weights of the policy that one of several tasks is, when it is told this task.
+    """Return the weights of a single-task policy equal to a multi-task policy on one task.
 
-    What the task's embedding adds to the condition is constant, and so becomes part of the bias.
+    The task embedding's contribution to the condition is then constant and goes into the bias.
     """
     to_condition, bias = "transformer.to_condition.weight", "transformer.to_condition.bias"
     weights = dict(weights)
@@ -193,13 +193,13 @@ def _alike(a: dict[str, Any], b: dict[str, Any], name: str) -> bool:
 
 
 def load_network(folder: Path) -> tuple[nn.Module, PolicyConfig, dict[str, Any]]:
-    """Return the policy that `carp train policy` left in a folder, and its configuration.
+    """Load the policy that `carp train policy` wrote to a folder, and its configuration.
 
     Returns:
-        The network, its configuration, and that as JSON has it, with what else stands there.
+        The network, its configuration, and the whole content of the configuration's JSON.
 
     Raises:
-        ValueError: If the folder holds none.
+        ValueError: If the folder holds no policy.
     """
     content, weights = read_weights(folder)
     with refusing(ValueError, str(folder)):

@@ -1,7 +1,7 @@
-"""The network in a bundle as training takes it: its configuration, and which weight is which.
+"""The trainable network inside a bundle: its configuration and the places of its weights.
 
-A bundle's graphs have forgotten both. `network.json` says where in `weights.bin` each weight of the
-network lies, most of them where a graph has it, too: who has the bundle can train on from it.
+A bundle's graphs contain neither. `network.json` says where in `weights.bin` each weight of the
+network is stored, mostly shared with the graphs, so that training can continue from a bundle.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _MOST = 2**40
 
 @dataclass(frozen=True)
 class Place:
-    """Where in `weights.bin` an array of float32 lies.
+    """Location of a float32 array in `weights.bin`.
 
     Attributes:
         offset: Of its first byte.
         shape: Of the array.
-        transposed: Whether its transpose lies there.
+        transposed: Whether its transpose is stored.
     """
 
     offset: Annotated[int, Between(0, _MOST)]
@@ -55,12 +55,12 @@ def write_network(folder: Path, config: Mapping[str, Any], places: Mapping[str, 
 
 
 def read_network(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return configuration and weights of the training that a bundle is of.
+    """Return the training configuration and weights that a bundle contains.
 
     Raises:
-        ValueError: If the bundle is not whole.
+        ValueError: If the bundle is incomplete or damaged.
     """
-    from carp_ros.inference.bundle import load_bundle  # needs YAML, and other trainings do not
+    from carp_ros.inference.bundle import load_bundle  # needs YAML, which other trainings don't
 
     manifest = load_bundle(folder, to_run=False).manifest
     path = folder / NETWORK
@@ -77,14 +77,14 @@ def read_network(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 @dataclass(frozen=True)
 class _Content:
-    """What the file holds."""
+    """Content of `network.json`."""
 
     config: dict[str, Any]
     weights: dict[str, Place]
 
 
 def _tensor(pool: bytearray, place: Place) -> Tensor:
-    """Return an array where it lies, so that many that claim the same place take no memory."""
+    """Return a view of an array in the pool: entries that share a place take no extra memory."""
     lying = place.shape[::-1] if place.transposed else place.shape
     tensor = torch.frombuffer(
         pool, dtype=torch.float32, count=math.prod(lying), offset=place.offset

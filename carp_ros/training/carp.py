@@ -1,4 +1,4 @@
-"""CARP as training sees it: how its network is made of a recipe, and what is trained."""
+"""CARP's training: builds its network from a recipe and its trainee for the training loop."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class CarpFamily:
     takes_tokenizer = True
 
     def recipe(self, content: Mapping[str, Any], where: str) -> PolicyRecipe:
-        """Return a recipe that JSON holds."""
+        """Parse a recipe from JSON."""
         return read_strictly(PolicyRecipe, dict(content), where)
 
     def horizon(self, recipe: PolicyRecipe, tokenizer: ActionTokenizer | None) -> int:
-        """Return how many steps a chunk has: as many as the tokenizer's."""
+        """Return how many steps a chunk has: the tokenizer's horizon."""
         assert tokenizer is not None
         return tokenizer.vq.config.horizon
 
@@ -42,12 +42,12 @@ class CarpFamily:
         data: Windows,
         seed: int,
     ) -> CarpPolicyNetwork:
-        """Return a network with its initial weights, fitted to the numbers of a dataset."""
+        """Return an untrained network, with its scaling fitted to a dataset."""
         assert tokenizer is not None
         return make_policy(recipe, tokenizer, cameras, data, seed)
 
     def remake(self, config: PolicyConfig) -> CarpPolicyNetwork:
-        """Return the network of a training, to be given its weights."""
+        """Return an untrained network of a training's configuration, for loading weights into."""
         assert config.tokenizer is not None
         tokenizer = ActionTokenizer(config.tokenizer)
         recipe = self.recipe(config.recipe, "recipe")
@@ -60,7 +60,7 @@ class CarpFamily:
         samples: Samples,
         rollout: Rollout | None,
     ) -> CarpTrainee:
-        """Return what the training loop trains."""
+        """Return the trainee for the training loop."""
         return CarpTrainee(network, recipe, samples, rollout)
 
 
@@ -71,12 +71,12 @@ def make_policy(
     data: Windows,
     seed: int,
 ) -> CarpPolicyNetwork:
-    """Return a policy with its initial weights, fitted to the states of a dataset.
+    """Return an untrained policy, with its scaling fitted to the states of a dataset.
 
     Args:
         recipe: Its sizes.
-        tokenizer: Trained.
-        cameras: Of the dataset; those of a recipe without image encoders are not looked at.
+        tokenizer: Already trained.
+        cameras: Of the dataset; ignored if the recipe has no image encoder.
         data: The dataset's windows.
         seed: Of the weights.
     """

@@ -1,4 +1,4 @@
-"""CARP's second stage: the policy, on images, states and the tokens of the true actions."""
+"""CARP's stage 2: trains the policy on images, states and the tokens of the true actions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class CarpTrainee(VisuomotorTrainee):
 
     Args:
         network: To be trained, fitted to the states' range, with a trained tokenizer.
-        recipe: Noise, jitter, and how far a token's target spreads, see `soft_targets`.
+        recipe: Noise, colour jitter and label smoothing, see `soft_targets`.
         samples: The dataset.
-        rollout: Tries the policy out at each validation; None does not.
+        rollout: Evaluates the policy in simulation at each validation; None does not.
     """
 
     network: CarpPolicyNetwork
@@ -40,16 +40,16 @@ class CarpTrainee(VisuomotorTrainee):
         self._targets = soft_targets(codebook, recipe.code_spread)
 
     def losses(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Return the tokens' mean cross-entropy and how many greedy tokens are right."""
+        """Return the mean cross-entropy of the tokens and the accuracy of greedy tokens."""
         logits, tokens = self._logits(inputs, self._condition(inputs))
         loss = soft_cross_entropy(logits, tokens, self._targets)
         accuracy = (logits.argmax(-1) == tokens).float().mean()
         return {"loss": loss, "token_accuracy": accuracy}
 
     def validated(self, inputs: Inputs) -> dict[str, float]:
-        """Return token accuracy by scale, and how far generated actions are from the true ones.
+        """Return the token accuracy of each scale, and the errors of generated actions.
 
-        The error is also that of the plan after each scale, which anytime decoding would follow.
+        Errors are given after each scale, as anytime decoding may stop after any of them.
         """
         network = self.network
         condition = self._condition(inputs)
@@ -70,10 +70,10 @@ class CarpTrainee(VisuomotorTrainee):
         return self.network.condition(crops_of(inputs), inputs["states"], inputs.get("task"))
 
     def _logits(self, inputs: Inputs, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (B, N, V) of the true tokens' successors, and the true tokens (B, N).
+        """Return logits (B, N, V) by teacher forcing, and the true tokens (B, N).
 
-        Tokens are made anew for the states that are given: seen from a place that is a little off,
-        the true actions lead back.
+        Tokens are computed relative to the noisy input states: relative to those, the true actions
+        lead back.
         """
         tokenizer, vq = self.network.tokenizer, self.network.tokenizer.vq
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):

@@ -1,6 +1,6 @@
-"""Files of weights that somebody else may have written: read whole, or refused by name.
+"""Reads weight files from untrusted sources, either completely or not at all.
 
-Nothing in such a file is run, and none makes more memory be taken than it has bytes.
+No code in such a file is run, and reading takes no more memory than the file has bytes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from torch import Tensor
 from carp_ros.refusal import refusing
 
 _DIGEST = "sha256"
-_ANEW = "expected a whole file: copy it again, or train anew"
+_ANEW = "expected a whole file: copy it again, or train again"
 
 
 def write_safetensors(weights: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors as a .safetensors file that says what it holds: a flipped bit is noticed."""
+    """Write tensors as a .safetensors file with a checksum, so that a flipped bit is detected."""
     whole = {name: value.detach().contiguous().clone() for name, value in weights.items()}
     save_file(whole, path, {_DIGEST: _digest(whole)})
 
@@ -33,8 +33,8 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a .safetensors file, by name.
 
     Raises:
-        ValueError: If it can't be read, or was changed since `write_safetensors`; a file of another
-            program does not say what it held.
+        ValueError: If it can't be read, or was changed since `write_safetensors` wrote it. Files of
+            other programs have no checksum and are not checked for changes.
     """
     _require_regular(path)
     with refusing(ValueError, str(path)):
@@ -58,15 +58,15 @@ def _digest(weights: Mapping[str, Tensor]) -> str:
 
 
 def read_torch(path: Path) -> dict[str, Any]:
-    """Return the dictionary that `torch.save` wrote, of tensors and plain values.
+    """Load a dictionary of tensors and plain values that `torch.save` wrote.
 
     Raises:
-        ValueError: If it can't be read, is of a torch before 1.6, or holds anything else.
+        ValueError: If it can't be read, is from a torch before 1.6, or holds anything else.
     """
     _require_regular(path)
     with refusing(ValueError, str(path)):
         _require_whole_archive(path)
-        # mapped: what a tensor claims beyond the end of the file is refused, not read
+        # memory-mapped: a tensor that claims bytes beyond the end of the file is rejected, not read
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}; expected a dictionary")
@@ -80,7 +80,7 @@ def _require_regular(path: Path) -> None:
 
 
 def _require_whole_archive(path: Path) -> None:
-    """Refuse an archive that was changed or cut off, which torch does not look for."""
+    """Raise if an archive was changed or truncated, which torch does not check."""
     if not zipfile.is_zipfile(path):
         raise ValueError(f"is no checkpoint of torch 1.6 or later; {_ANEW}")
     with zipfile.ZipFile(path) as archive:

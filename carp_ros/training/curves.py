@@ -1,4 +1,4 @@
-"""A training's figures as a picture."""
+"""Plots a training's metrics."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _LOGARITHMIC = ("loss", "error", "rate")
 
 
 def draw_curves(figures: Sequence[dict[str, float]], path: Path) -> None:
-    """Write a PNG with one small plot a figure, over epochs.
+    """Write a PNG with one small plot per metric, over epochs.
 
     Args:
-        figures: One row an epoch, with `step` and `epoch`; not every row has every figure.
+        figures: One row per epoch, with `step` and `epoch`; rows may lack other metrics.
         path: Of the PNG.
     """
-    # pyplot's import takes a second and its state is global: the object interface needs neither
+    # the object interface avoids pyplot's import time (a second) and global state
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

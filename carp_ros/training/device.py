@@ -1,4 +1,4 @@
-"""Where a training computes, and with which numbers."""
+"""The device and precision of a training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def training_device() -> torch.device:
 
 
 def to_device(array: npt.NDArray[np.generic], device: torch.device) -> torch.Tensor:
-    """Return an array as a tensor of the device; a GPU goes on computing while it is copied."""
+    """Copy an array to the device; on a GPU without waiting for the copy."""
     tensor = torch.from_numpy(array)
     if device.type != "cuda":
         return tensor.to(device)
@@ -30,10 +30,10 @@ def to_device(array: npt.NDArray[np.generic], device: torch.device) -> torch.Ten
 
 
 def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:
-    """Return the type of the arithmetic; `auto` is the fastest that the device has in hardware.
+    """Return the data type of a precision; `auto` is the fastest supported by the hardware.
 
     Raises:
-        ValueError: If the device does not have what is asked for.
+        ValueError: If the device does not support the precision.
     """
     if precision == "auto":
         return torch.bfloat16 if _has_bf16(device) else torch.float32
@@ -48,17 +48,17 @@ def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
-    """Return the context in which a network computes with `dtype` where that is safe."""
+    """Return a context in which operations run in `dtype` where that is safe."""
     if dtype == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, dtype)
 
 
 def require_compiler() -> None:
-    """Do nothing if torch.compile finds the C++ compiler that it needs.
+    """Check that torch.compile finds the C++ compiler that it needs.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If there is none.
     """
     names = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"]
     if not any(shutil.which(name) for name in names):
@@ -71,5 +71,5 @@ def require_compiler() -> None:
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    # plain AVX-512 converts to and fro, and is slower than with fp32
+    # plain AVX-512 only converts to and from bf16, which is slower than fp32
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()

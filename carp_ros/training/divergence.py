@@ -1,19 +1,19 @@
-"""Notices when a training loses what it had learned, as at too high a rate, or never learns."""
+"""Detects a training that diverges, for example at too high a learning rate, or never learns."""
 
 from __future__ import annotations
 
 import math
 
-_LOST = 0.5  # of what had been learned
-_AT_LEAST = 0.1  # of the least loss: less is chance
+_LOST = 0.5  # allowed rise of the loss, as a share of its decrease so far
+_AT_LEAST = 0.1  # always allowed, as a share of the lowest loss: noise
 _PATIENCE = 3
-_MOST_SKIPPED = 0.5  # of an epoch's steps; with fp16 some are left out until its scale is found
-_JUDGED_EPOCHS = 5  # a course that is shorter may not have left its warm-up
-_LEARNT = 0.005  # of the first loss: less is chance
+_MOST_SKIPPED = 0.5  # of an epoch's steps; fp16 skips some until it has found its loss scale
+_JUDGED_EPOCHS = 5  # a shorter training may still be in its warm-up
+_LEARNT = 0.005  # required decrease, as a share of the first loss: less is noise
 
 
 class DivergenceWatch:
-    """Compares the loss of each epoch with the least one so far."""
+    """Compares the loss of each epoch with the lowest so far."""
 
     def __init__(self) -> None:
         self._first = self._least = math.inf
@@ -26,11 +26,11 @@ class DivergenceWatch:
         Args:
             epoch: Its number, from 1.
             loss: Its mean.
-            skipped: Share of its steps that were left out, as their gradient was no number.
+            skipped: Share of its steps that were skipped because the gradient was not finite.
 
         Raises:
-            ValueError: If it is the third in a row that is not, or in which most steps were left
-                out, or the loss is no number.
+            ValueError: After three such epochs in a row, after three in which most steps were
+                skipped, or if the loss is not finite.
         """
         self._epoch = epoch
         self._skipping = self._skipping + 1 if skipped > _MOST_SKIPPED else 0
@@ -38,7 +38,7 @@ class DivergenceWatch:
             raise ValueError(
                 f"training learns nothing: the gradient was not finite in {skipped:.0%} of the"
                 f" steps of epoch {epoch}, and in most of the two before. Look at the dataset for"
-                " numbers far from all others (carp dataset), or begin anew in another folder with"
+                " numbers far from all others (carp dataset), or start again in another folder with"
                 " a lower --learning-rate"
             )
         if math.isinf(self._first):
@@ -58,28 +58,28 @@ class DivergenceWatch:
         return False
 
     def finish(self) -> None:
-        """Refuse a course, begun with weights by chance, after which the loss is as high as before.
+        """Raise if a training from random weights never lowered the loss.
 
         Raises:
-            ValueError: If it is.
+            ValueError: If so.
         """
         if self._epoch < _JUDGED_EPOCHS or self._least < self._first - _LEARNT * abs(self._first):
             return
         raise ValueError(
             f"training learnt nothing: the mean loss was {self._first:.4g} in the first epoch, and"
             f" not below {self._least:.4g} in any of {self._epoch}. Look at the dataset (carp"
-            " dataset), or begin anew in another folder with another --learning-rate"
+            " dataset), or start again in another folder with another --learning-rate"
         )
 
     @property
     def _before(self) -> str:
         if not self._least_epoch:
             return (
-                "; expected a number. Look at the dataset (carp dataset), or begin anew in another"
+                "; expected a number. Look at the dataset (carp dataset), or start again in another"
                 " folder with a lower --learning-rate"
             )
         return (
             f", and was {self._least:.4g} in epoch {self._least_epoch}; the folder keeps the"
-            " weights from before the rise. Begin anew in another folder with a lower"
+            " weights from before the rise. Start again in another folder with a lower"
             " --learning-rate"
         )

@@ -1,4 +1,4 @@
-"""What folders of earlier trainings and earlier bundles called otherwise."""
+"""Renames keys and weights that older training folders and bundles called differently."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EARLIER, _EARLIER_PREFIX = "eyes", "eyes."
 
 
 def present_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a training's configuration by the names of today."""
+    """Return a training's configuration with the current names."""
     recipe = config.get("recipe")
     if not isinstance(recipe, dict) or _EARLIER not in recipe:
         return dict(config)
@@ -21,7 +21,7 @@ def present_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def present_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a network's weights by the names of today."""
+    """Return a network's weights with the current names."""
     return {
         _ENCODERS + name.removeprefix(_EARLIER_PREFIX)
         if name.startswith(_EARLIER_PREFIX)

@@ -1,4 +1,4 @@
-"""A slow average of a network's weights, which is what gets deployed unless asked otherwise."""
+"""Exponential moving average of a network's weights, deployed unless configured otherwise."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _POWER, _MOST = 0.75, 0.9999
 
 
 def ema_decay(step: int) -> float:
-    """Return how much of the average stays at an optimiser step, counted from 1.
+    """Return the decay of the average at an optimiser step, counted from 1.
 
-    0 at first, rising to 0.9999: `1 - (1 + t)^-0.75` with t = step - 1, as diffusion policies and
-    CARP's published code have it.
+    Rises from 0 to 0.9999: `1 - (1 + t)^-0.75` with t = step - 1, as in Diffusion Policy and CARP's
+    published code.
     """
     age = max(step - 1, 0)
     return min(max(1.0 - (1.0 + age) ** -_POWER, 0.0), _MOST)
@@ -22,7 +22,7 @@ class Ema:
     """Keeps the average of a network's parameters.
 
     Args:
-        network: The network that is trained; buffers are taken as they are.
+        network: The network being trained; its buffers are not averaged.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -31,7 +31,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after an optimiser step, counted from 1."""
+        """Update the average after an optimiser step, counted from 1."""
         weights = _weights(self._network)
         averages = [self.average[name] for name in weights]
         torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
@@ -43,7 +43,7 @@ class Ema:
         return {**self._network.state_dict(), **self.average}
 
     def load(self, average: dict[str, Tensor]) -> None:
-        """Go on from an earlier average."""
+        """Restore an earlier average."""
         for name, value in self.average.items():
             value.copy_(average[name])
 

@@ -1,4 +1,4 @@
-"""One real moment of a dataset, as the encoder takes it: of what a golden case is made."""
+"""One observation of a dataset, as the encoder's inputs; a bundle's golden case is made from it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Inputs = dict[str, npt.NDArray[np.generic]]
 
 
 def encoder_example(data: Windows, images: Images, window: int) -> Inputs:
-    """Return the encoder's inputs at a window, each with a leading 1."""
+    """Return the encoder's inputs at a window, each with a leading batch dimension of 1."""
     inputs: Inputs = {f"image_{camera}": taken[window][None] for camera, taken in images.items()}
     inputs["state"] = data.states[window][None]
     if len(data.task_names) > 1:
@@ -32,16 +32,16 @@ def encoder_example(data: Windows, images: Images, window: int) -> Inputs:
 
 
 def write_example(folder: Path, inputs: Inputs) -> None:
-    """Keep the inputs in a training's folder."""
+    """Save the inputs to a training's folder."""
     with whole_file(folder / EXAMPLE) as draft, draft.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **inputs)
 
 
 def read_example(folder: Path) -> Inputs:
-    """Return what `write_example` kept.
+    """Load what `write_example` saved.
 
     Raises:
-        ValueError: If it can't be read, or is of more bytes than any.
+        ValueError: If it can't be read, or is too large.
     """
     path = folder / EXAMPLE
     content = given_bytes(path, _MOST_BYTES)

@@ -1,4 +1,4 @@
-"""Every kind of policy that can be trained: an explicit table."""
+"""The table of all kinds of policy that can be trained."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ FAMILIES: dict[str, Family] = {family.kind: family for family in (CarpFamily(), 
 
 
 def family_named(kind: object, where: str) -> Family:
-    """Return a kind of policy.
+    """Look up a kind of policy.
 
     Raises:
-        ValueError: If there is none of that name; begins with `where`.
+        ValueError: If there is none with that name; begins with `where`.
     """
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise ValueError(f"{where}: policy is {kind!r}; expected {', '.join(FAMILIES)}")

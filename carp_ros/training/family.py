@@ -1,4 +1,4 @@
-"""What training must know of a kind of policy; each kind has a module of its own."""
+"""The interface of a kind of policy to training; each kind implements it in its own module."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from carp_ros.training.policy_config import PolicyConfig
 from carp_ros.training.windows import Indices, Windows
 
 Rollout = Callable[[Any], dict[str, float]]
-"""Takes a network with averaged weights, and returns figures of it at work."""
+"""Takes a network with averaged weights; returns metrics of its rollouts."""
 
 
 class Recipe(Protocol):
-    """What the recipes of all kinds say; each kind has more to say."""
+    """What the recipes of all kinds have in common."""
 
     @property
     def image_encoder(self) -> ImageEncoderConfig | None:
-        """The image encoders; None for a policy of the state alone."""
+        """The image encoder; None for a state-only policy."""
         ...
 
     @property
     def loop(self) -> LoopConfig:
-        """How it is trained."""
+        """Settings of the training loop."""
         ...
 
     @property
     def noise(self) -> StateNoise:
-        """Of the states in training."""
+        """Noise on the states in training."""
         ...
 
     @property
     def jitter(self) -> ColourJitter:
-        """Of the images' colours in training."""
+        """Colour jitter of the images in training."""
         ...
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What a policy is trained on.
+    """The data of a policy's training.
 
     Attributes:
         data: The dataset's windows.
-        images: The dataset's images; none for a policy of the state alone.
+        images: The dataset's images; none for a state-only policy.
         trained: Windows to train on.
         held_out: Windows to validate on.
     """
@@ -76,11 +76,11 @@ class Family(Protocol):
 
     @property
     def takes_tokenizer(self) -> bool:
-        """Whether its actions are tokens, of a tokenizer that was trained before."""
+        """Whether it needs an already trained action tokenizer."""
         ...
 
     def recipe(self, content: Mapping[str, Any], where: str) -> Any:
-        """Return a recipe that JSON holds; a wrong one is a ValueError that begins with `where`."""
+        """Parse a recipe from JSON; raise ValueError, beginning with `where`, if it is invalid."""
         ...
 
     def horizon(self, recipe: Any, tokenizer: ActionTokenizer | None) -> int:
@@ -95,15 +95,15 @@ class Family(Protocol):
         data: Windows,
         seed: int,
     ) -> nn.Module:
-        """Return a network with its initial weights, fitted to the numbers of a dataset."""
+        """Return an untrained network, with its scaling fitted to a dataset."""
         ...
 
     def remake(self, config: PolicyConfig) -> nn.Module:
-        """Return the network of a training, to be given its weights."""
+        """Return an untrained network of a training's configuration, for loading weights into."""
         ...
 
     def trainee(
         self, network: Any, recipe: Any, samples: Samples, rollout: Rollout | None
     ) -> Trainee:
-        """Return what the training loop trains."""
+        """Return the trainee for the training loop."""
         ...

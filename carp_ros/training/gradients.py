@@ -1,7 +1,7 @@
-"""A batch's gradients: computed operation by operation, or on a GPU replayed as one CUDA graph.
+"""Computes a batch's gradients, on a GPU by replaying one CUDA graph.
 
-A step of a small network is a thousand short kernels, and launching them takes several times as
-long as computing them. A graph launches them all at once.
+A step of a small network is about a thousand short kernels, and launching them one by one takes
+several times as long as running them. A graph launches them all at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 Inputs = Mapping[str, Tensor]
-"""Of a step, by name, on the device; of the same names and shapes at each step."""
+"""Inputs of a step, by name, on the device; with the same names and shapes at every step."""
 
 Compute = Callable[[Inputs], dict[str, Tensor]]
 
@@ -20,13 +20,13 @@ _WARM_UP = 3
 
 
 class GraphedGradients:
-    """Does what `compute` does, as one graph from the second call on.
+    """Captures `compute` as a CUDA graph on the first call, and replays it on every call.
 
     Args:
-        compute: Sets gradients from inputs and returns figures; it must neither wait for the GPU
-            nor decide anything by what is on it.
-        network: Of the weights; what `compute` changes of it to warm up is undone.
-        weights: Those that are trained.
+        compute: Sets gradients from inputs and returns metrics; must neither synchronise with the
+            GPU nor branch on values that are on it.
+        network: The network; changes by warm-up runs of `compute` are undone.
+        weights: The weights being trained.
     """
 
     def __init__(self, compute: Compute, network: nn.Module, weights: Sequence[Tensor]) -> None:
@@ -36,7 +36,7 @@ class GraphedGradients:
         self._figures: dict[str, Tensor] = {}
 
     def __call__(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Set the gradients of a batch; return figures, which the next call overwrites."""
+        """Set the gradients of a batch; return metrics, which the next call overwrites."""
         if self._graph is None:
             self._graph = self._captured(inputs)
         for name, value in inputs.items():
@@ -49,13 +49,13 @@ class GraphedGradients:
         before = {name: value.clone() for name, value in self._network.state_dict().items()}
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):  # libraries choose their algorithms, outside of the graph
+        with torch.cuda.stream(aside):  # warm-up: libraries choose their algorithms before capture
             for _ in range(_WARM_UP):
                 self._compute(self._inputs)
         torch.cuda.current_stream().wait_stream(aside)
         self._network.load_state_dict(before)
         for weight in self._weights:
-            weight.grad = None  # those that the graph makes have their memory for good
+            weight.grad = None  # the graph allocates its own, which stay at their addresses
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             figures = self._compute(self._inputs)

@@ -1,4 +1,4 @@
-"""A dataset's images where a training step gets at them fastest: on the GPU, if they fit there."""
+"""Holds a dataset's images in GPU memory if they fit, else on disk, and returns crops of them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from carp_ros.training.device import to_device
 from carp_ros.training.images import Images
 from carp_ros.training.windows import Indices
 
-_MOST_OF_MEMORY = 0.5  # of what is free on the GPU; the rest is the training's
+_MOST_OF_MEMORY = 0.5  # of the GPU's free memory; the training needs the rest
 
 
 class ImageStore:
-    """Hands out crops of the images of some frames.
+    """Returns crops of a dataset's images.
 
     Args:
-        images: By camera, of all frames; perhaps mapped from files.
+        images: By camera, of all frames; may be memory-mapped.
         crop_px: Width and height of the crops.
-        device: Where they are needed.
+        device: Device of the crops.
     """
 
     def __init__(self, images: Images, crop_px: tuple[int, int], device: torch.device) -> None:
@@ -40,12 +40,12 @@ class ImageStore:
     def random_crops(
         self, frames: Indices, part: slice, generator: np.random.Generator
     ) -> dict[str, Tensor]:
-        """Return by camera a part of each image, each its own, (B, 3, h, w) of -1 to 1.
+        """Return a random crop of each image, by camera, (B, 3, h, w) in [-1, 1].
 
         Args:
             frames: Of the global batch.
-            part: Those that are wanted here; chance is drawn for all of them.
-            generator: Of chance.
+            part: The slice of them to return; random numbers are drawn for all of them.
+            generator: Random number generator.
         """
         width, height = self._crop_px
         crops = {}
@@ -57,7 +57,7 @@ class ImageStore:
         return crops
 
     def center_crops(self, frames: Indices) -> dict[str, Tensor]:
-        """Return by camera the middle of each image, as on the robot."""
+        """Return the centre crop of each image, by camera, as on the robot."""
         return {name: center_crop(self._taken(name, frames), self._crop_px) for name in self._sizes}
 
     def _taken(self, camera: str, frames: Indices) -> Tensor:

@@ -1,4 +1,4 @@
-"""The images of a dataset in memory, at the size that the network takes."""
+"""The images of a dataset, resized to the network's input and cached on disk."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from carp_ros.inference.preprocess import resized
 from carp_ros.recording.demonstrations import Demonstrations, UnreadableEpisodeError
 
 Images = dict[str, npt.NDArray[np.uint8]]
-"""By camera, of all frames: of shape (F, h, w, 3)."""
+"""By camera, the images of all frames, of shape (F, h, w, 3)."""
 
 
 def read_images(
     data: Demonstrations, size: ImageSize, cache: Path, progress: Callable[[int], None]
 ) -> tuple[Images, dict[int, str]]:
-    """Return every image of a dataset, resized as on the robot; mapped from files, not loaded.
+    """Return every image of a dataset, resized as on the robot; memory-mapped, not loaded.
 
     Args:
         data: The dataset.
         size: Of the network's images.
-        cache: Folder where the resized images are kept for the next time.
-        progress: Called with how many images of all cameras are done.
+        cache: Folder where the resized images are kept for later runs.
+        progress: Called with the number of images done, over all cameras.
 
     Returns:
-        The images, and why those of some episodes can't be read; they are black.
+        The images, and by episode the reasons why its images can't be read; those are black.
 
     Raises:
-        ValueError: If one can't be read, and its episode can't be left out.
+        ValueError: If an image can't be read and its episode can't be skipped.
     """
     images: Images = {}
     unreadable: dict[int, str] = {}
@@ -66,7 +66,7 @@ def _fill(
     size: ImageSize,
     progress: Callable[[int], None],
 ) -> dict[str, str]:
-    """Fill a table with images; return the episodes whose can't be read, and why."""
+    """Fill a table with images; return the unreadable episodes, with reasons."""
     bad = {}
     episodes = data.numbers.episodes
     for episode in np.unique(episodes).tolist():
@@ -84,7 +84,7 @@ def _fill(
 def _kept(
     path: Path, shape: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.uint8], dict[str, str]] | None:
-    """Return images that were kept, if they are whole, and what was said of them."""
+    """Return cached images and the reasons of unreadable episodes, if the cache is complete."""
     try:
         images = np.load(path, mmap_mode="r")
         bad = load_json(path.with_suffix(".json"))

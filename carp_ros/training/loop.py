@@ -1,6 +1,7 @@
-"""The training loop that tokenizer and policy share: steps, averages, checkpoints, figures.
+"""The training loop of tokenizers and policies: steps, weight averages, checkpoints, metrics.
 
-One process or, under `torchrun`, one a rank: the global batch is the same, and so is the loss.
+It runs in one process or, under `torchrun`, in one per rank; the global batch and the loss are the
+same in both cases.
 """
 
 from __future__ import annotations
@@ -36,24 +37,24 @@ Figures = Mapping[str, float]
 MOST_SEED = 2**32 - 1
 
 SKIPPED = "steps_skipped"
-"""Share of steps whose gradient was no finite number; among the figures of an epoch with such."""
+"""Share of skipped steps, whose gradient was not finite; logged for epochs that have any."""
 
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How long, how often, and with what arithmetic.
+    """Length, batch size, precision and optimiser of a training.
 
     Attributes:
         epochs: Passes over the training windows.
-        batch: Windows a step, of all ranks together.
-        validate_every: Epochs between two validations; the last epoch is always validated.
-        precision: Of the arithmetic: bf16, fp16, fp32, or auto, the fastest that this device has in
-            hardware.
+        batch: Windows per step, over all ranks.
+        validate_every: Epochs between validations; the last epoch is always validated.
+        precision: Of the arithmetic: bf16, fp16, fp32, or auto, the fastest that this device
+            supports in hardware.
         seed: Of initial weights, order and augmentation.
-        optimizer: How weights are updated.
-        average: Validate and keep a slow average of the weights; else those of the last step.
-        compile: Let torch.compile write the step's kernels: a minute more at the start, and steps
-            that take about two thirds of the time. Needs a C++ compiler.
+        optimizer: AdamW and its learning-rate schedule.
+        average: Validate and save a moving average of the weights; else those of the last step.
+        compile: Use torch.compile: a minute more at the start, and steps that take about two thirds
+            of the time. Needs a C++ compiler.
     """
 
     epochs: Annotated[int, Between(1, 1_000_000)]
@@ -67,33 +68,33 @@ class LoopConfig:
 
 
 class Trainee(Protocol):
-    """What is trained, on what."""
+    """A network and the data that it is trained on."""
 
     @property
     def network(self) -> nn.Module:
-        """Whose trainable weights are updated."""
+        """The network whose trainable weights are updated."""
         ...
 
     @property
     def windows(self) -> Indices:
-        """To train on."""
+        """The windows to train on."""
         ...
 
     def inputs(self, batch: Indices, generator: np.random.Generator) -> Inputs:
-        """Return what this rank's losses are computed from, on the device.
+        """Return the inputs of this rank's losses, on the device.
 
         Args:
-            batch: The global batch; this rank computes with `share_of` it.
-            generator: Of augmentation; in the same state on every rank.
+            batch: The global batch; this rank uses `share_of` it.
+            generator: For augmentation; in the same state on every rank.
         """
         ...
 
     def losses(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Return `loss`, to be minimised, and other figures; means over this rank's windows."""
+        """Return `loss`, to be minimised, and other metrics; means over this rank's windows."""
         ...
 
     def validate(self) -> dict[str, float]:
-        """Return figures of the network, which has the weights to keep now; on rank 0 only."""
+        """Return metrics of the network, which has the weights to keep; called on rank 0 only."""
         ...
 
 
@@ -105,19 +106,19 @@ def train(
     *,
     by_chance: bool = True,
 ) -> None:
-    """Train until the last epoch, from where an earlier run of the folder stopped.
+    """Train to the last epoch, resuming an earlier run of the folder.
 
     Args:
         trainee: What is trained; at the end its network has the weights to keep.
-        config: How.
-        folder: Where state and figures go. Only rank 0 writes.
-        progress: Called now and then with steps done, steps in all and the latest figures.
-        by_chance: Whether the weights at the very beginning were: a loss that never falls is then
-            refused.
+        config: Of the loop.
+        folder: Where state and metrics are written, by rank 0 only.
+        progress: Called every few steps with steps done, total steps and the latest metrics.
+        by_chance: Whether the weights were random at the very beginning: a loss that never falls is
+            then an error.
 
     Raises:
-        ValueError: If there is nothing to train on or to validate on, if it diverged (the folder
-            has the weights from before), or if it learnt nothing.
+        ValueError: If there is nothing to train on or to validate on, if training diverged (the
+            folder keeps the weights from before), or if it learnt nothing.
     """
     if (count := min(config.batch, len(trainee.windows))) < world():
         raise ValueError(
@@ -142,7 +143,7 @@ def train(
 
 
 class _Run:
-    """A training's moving parts."""
+    """State of a running training."""
 
     def __init__(self, trainee: Trainee, config: LoopConfig, folder: RunFolder) -> None:
         self._trainee, self._config, self._folder = trainee, config, folder
@@ -157,8 +158,8 @@ class _Run:
         if config.compile:
             require_compiler()
             self._losses = torch.compile(trainee.losses, dynamic=False)
-        # what is scaled or averaged over ranks between loss and step does not fit into a graph
-        torch.backends.cudnn.benchmark = True  # all steps are of one shape
+        # gradient scaling and averaging over ranks, between loss and step, can't be in a graph
+        torch.backends.cudnn.benchmark = True  # all steps have the same shapes
         alone = self._device.type == "cuda" and world() == 1 and not self._scaler.is_enabled()
         self._gradients = (
             GraphedGradients(self._computed, network, self._weights) if alone else self._computed
@@ -180,9 +181,9 @@ class _Run:
     def train_epoch(
         self, epoch: int, progress: Callable[[int, int, Figures], None]
     ) -> dict[str, float]:
-        """Take one pass over the windows; return the mean figures."""
+        """Make one pass over the windows; return the mean metrics."""
         self._trainee.network.train()
-        torch.manual_seed(self._config.seed + 1000 * epoch + rank())  # of dropped paths
+        torch.manual_seed(self._config.seed + 1000 * epoch + rank())  # for drop path
         begin_s, sums, count = time.monotonic(), {}, 0
         total = self.steps_an_epoch * self._config.epochs
         for batch, generator in self._batches(epoch):
@@ -200,7 +201,7 @@ class _Run:
         return {**means, "rate": self._rate, "windows_a_s": count * self._config.batch / seconds}
 
     def validated(self) -> dict[str, float]:
-        """Return figures of the weights to keep."""
+        """Return validation metrics of the weights to keep."""
         if rank():
             return {}
         network = self._trainee.network.eval()
@@ -213,7 +214,7 @@ class _Run:
             network.load_state_dict(trained)
 
     def close_epoch(self, epoch: int, figures: Figures) -> None:
-        """Write what the epoch brought."""
+        """Log the epoch's metrics and save a checkpoint."""
         if rank():
             return
         step = (epoch + 1) * self.steps_an_epoch
@@ -228,18 +229,18 @@ class _Run:
         self._folder.save(state, self._kept())
 
     def finish(self) -> None:
-        """Give the network the weights to keep."""
+        """Load the weights to keep into the network."""
         self._trainee.network.load_state_dict(self._kept())
         self._trainee.network.eval()
 
     def _kept(self) -> dict[str, Tensor]:
-        """Return what is validated, saved and in the end deployed: averaged weights, or not."""
+        """Return the weights that are validated, saved and deployed: averaged, if so configured."""
         if self._config.average:
             return self._ema.state_dict()
         return self._trainee.network.state_dict()
 
     def _batches(self, epoch: int) -> Iterator[tuple[Indices, np.random.Generator]]:
-        """Yield each global batch and the generator of its augmentation."""
+        """Yield each global batch with the generator for its augmentation."""
         order = np.random.default_rng([self._config.seed, epoch]).permutation(self._trainee.windows)
         size = min(self._config.batch, len(order))
         for start in range(0, self.steps_an_epoch * size, size):
@@ -268,21 +269,21 @@ class _Run:
         return {name: mean_over_ranks(value, share) for name, value in detached.items()}
 
     def _update(self, is_finite: Tensor) -> None:
-        """Take a step, unless the gradient is no number: it would move every weight at random."""
+        """Take a step unless the gradient is not finite, which would destroy every weight."""
         if self._device.type != "cuda":
             if is_finite:
                 self._optimizer.step()
         elif self._scaler.is_enabled():
-            self._scaler.step(self._optimizer)  # looks for itself
+            self._scaler.step(self._optimizer)  # checks for itself
             self._scaler.update()
-        else:  # the GPU decides, so that nobody waits for it
+        else:  # decided on the GPU, to avoid a synchronisation
             optimizer: Any = self._optimizer
             optimizer.found_inf = (~is_finite).float()
             optimizer.step()
             del optimizer.found_inf
 
     def _computed(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Set this rank's gradients and return the figures."""
+        """Set this rank's gradients and return the metrics."""
         for weight in self._weights:
             weight.grad = None
         with autocast(self._device, self._dtype):

@@ -1,4 +1,4 @@
-"""AdamW as CARP uses it: which weights decay, and how learning rate and decay change."""
+"""AdamW as CARP uses it: which weights decay, and the learning-rate and weight-decay schedules."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ _NOT_DECAYED = ("embedding", "pos_", "lvl_embed", "scale_mul", "position", "leve
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """How weights are updated.
+    """AdamW and its schedules.
 
     Attributes:
-        learning_rate: At its highest.
+        learning_rate: Its peak.
         betas: Of AdamW.
-        weight_decay: At the beginning; it falls to 0 on a cosine.
-        gradient_clip: Longest gradient, of all weights together.
-        warmup: Share of all steps in which the rate rises from 0.5 % of its highest.
-        decay: How it falls afterwards: `cosine`, or `linear` after 5 % of the rest at its highest.
-        last_rate: Share of the highest rate at the end.
+        weight_decay: At the beginning; decreases to 0 along a cosine.
+        gradient_clip: Maximum gradient norm, of all weights together.
+        warmup: Share of all steps in which the learning rate rises linearly from 0.5 % of its peak.
+        decay: Schedule after warm-up: `cosine`, or `linear` after holding the peak for 5 % of the
+            remaining steps.
+        last_rate: Final learning rate, as a share of the peak.
     """
 
     learning_rate: Annotated[float, Between(1e-12, 10.0)] = 1e-4
@@ -40,7 +41,7 @@ class OptimizerConfig:
 def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
     """Return AdamW over the network's trainable weights, in two groups: decayed, not decayed.
 
-    Not decayed are vectors and scalars (biases, norms), codebooks and embeddings of place.
+    Not decayed are vectors and scalars (biases, norms), codebooks and positional embeddings.
     """
     decayed, kept = [], []
     for name, weight in network.named_parameters():
@@ -58,7 +59,7 @@ def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.A
 
 
 def rate_at(config: OptimizerConfig, step: int, steps: int) -> float:
-    """Return the share of the highest learning rate at a step of so many, counted from 0."""
+    """Return the learning rate at a step, counted from 0, as a share of its peak."""
     warmup_steps = config.warmup * steps
     if step < warmup_steps:
         return 0.005 + 0.995 * step / warmup_steps

@@ -1,4 +1,4 @@
-"""What a policy's training says of itself in its folder, and later in `network.json`."""
+"""The configuration that a policy's training stores in its folder, and later in `network.json`."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _Pixels = Annotated[int, Between(1, 16384)]
 
 @dataclass(frozen=True)
 class PolicyConfig:
-    """What the network is made of again, and what its bundle says.
+    """Everything needed to rebuild the network and to write its bundle.
 
     Attributes:
         kind: Of training.
         policy: Kind of policy, see `carp_ros.training.families`.
-        cameras: Names of those that the dataset has, which become part of file names.
+        cameras: Names of the dataset's cameras; they become part of file names.
         tasks: Names, by index.
-        tokenizer: What is tokenized; None for a kind of policy without tokens.
-        recipe: How the policy was made, which its kind reads.
+        tokenizer: The tokenizer's configuration; None for a kind of policy without one.
+        recipe: Recipe of the policy, parsed by its kind.
         rig: Of the dataset.
-        step_s: Between two actions.
-        state, action: What the dataset's numbers mean, and their ranges.
-        observation: How the dataset was cut.
+        step_s: Time between two actions.
+        state, action: Meaning and ranges of the dataset's numbers.
+        observation: Observation settings of the dataset.
         dataset_px: Width and height of the dataset's images by camera, if `carp convert` resized
             them.
     """
@@ -52,21 +52,21 @@ class PolicyConfig:
 
 
 def read_policy_config(config: Mapping[str, Any], where: str) -> PolicyConfig:
-    """Return the configuration of a policy's training; what else stands there is left alone.
+    """Parse the configuration of a policy's training; other keys are ignored.
 
     Args:
-        config: As JSON has it.
-        where: Begins the message of an error: a folder.
+        config: Parsed JSON.
+        where: Prefix of error messages: a folder.
 
     Raises:
-        ValueError: If a key is missing, or a value can't be.
+        ValueError: If a key is missing or a value is invalid.
     """
     if config.get("kind") != "policy":
         raise ValueError(f"{where} holds a {config.get('kind')}; expected a policy's training")
     names = [item.name for item in dataclasses.fields(PolicyConfig)]
     known = {name: config[name] for name in names if name in config}
     ranges = config.get("ranges")
-    if isinstance(ranges, Mapping):  # of a time that knew one layout
+    if isinstance(ranges, Mapping):  # an older format, which had only one layout
         known = {**_tool_layouts(ranges), **known}
     return read_strictly(PolicyConfig, known, where)
 
@@ -80,10 +80,10 @@ def _tool_layouts(ranges: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked(recipe: Recipe, where: str) -> Recipe:
-    """Return a recipe that a command put together, if it could be read back from its folder.
+    """Return a recipe unchanged if it would survive being written to and read from its folder.
 
     Raises:
-        ValueError: If a number of it is out of its range.
+        ValueError: If one of its numbers is out of range.
     """
     assert dataclasses.is_dataclass(recipe)
     assert not isinstance(recipe, type)

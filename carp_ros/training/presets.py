@@ -1,4 +1,4 @@
-"""Recipes by name: the paper's, and one that two CPU cores finish."""
+"""Recipes by name: those of the paper, and small ones for two CPU cores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from carp_ros.training.optimizer import OptimizerConfig
 
 @dataclass(frozen=True)
 class TokenizerRecipe:
-    """How a tokenizer is made: what it is given, its sizes, its training and noise on states."""
+    """How to make a tokenizer: action representation, sizes, training and noise on states."""
 
     network: ActionConfig
     loop: LoopConfig
@@ -26,20 +26,21 @@ class TokenizerRecipe:
 
 @dataclass(frozen=True)
 class PolicyRecipe:
-    """How a policy is made.
+    """How to make a policy.
 
     Attributes:
         width, depth, heads: Of the transformer.
-        drop_path: Share of paths left out in training, in the last block.
-        image_encoder: Of each camera's images; None for a policy of the state alone.
-        loop: How it is trained.
-        noise: Of the states in training.
-        jitter: Of the images' colours in training.
-        code_spread: How far a token's target spreads to codes near it; about 0 is the paper's.
-        fusion: Width of a hidden layer in which cameras and state meet; 0, as in the paper, has
-            none.
-        sharpness: Of the mean of codes that plans follow; None, as in the paper, follows the
-            likeliest.
+        drop_path: Probability of dropping a branch of the last block in training.
+        image_encoder: Image encoder of each camera; None for a state-only policy.
+        loop: Settings of the training loop.
+        noise: Noise on the states in training.
+        jitter: Colour jitter of the images in training.
+        code_spread: Label smoothing: how far a token's target spreads to codes near it; close to 0,
+            as in the paper, does not.
+        fusion: Width of a hidden layer that mixes camera features and state; 0, as in the paper,
+            has none.
+        sharpness: Inverse temperature of the mean over codes that is decoded; None, as in the
+            paper, takes the likeliest codes.
     """
 
     width: Annotated[int, Between(1, 100_000)]
@@ -58,12 +59,12 @@ class PolicyRecipe:
 _VQ_OPTIMIZER = OptimizerConfig(
     3e-4, betas=(0.5, 0.9), weight_decay=0.005, gradient_clip=10.0, decay="cosine", last_rate=0.3
 )
-# Absolute poses, as published: only positions and gripper are scaled, rot6d is within -1 to 1.
+# Absolute poses, as published: only positions and gripper are scaled, rot6d already is in [-1, 1].
 _PAPER_ACTIONS = ActionConfig(
     TokenizerConfig(), scaled=tuple(not rotation for rotation in TOOL.is_rotation)
 )
 _PAPER_VQ = LoopConfig(400, 256, validate_every=20, precision="fp32", optimizer=_VQ_OPTIMIZER)
-# Half of the paper's code is dead after a short training: averages and restarts keep it in use.
+# Half of the paper's codes are dead after a short training; averages and restarts keep them in use.
 _SMALL_ACTIONS = ActionConfig(
     TokenizerConfig(
         scales=(1, 2, 4), channels=4, cosine=False, codebook_decay=0.99, restart_below=0.1
@@ -85,7 +86,7 @@ _SMALL_VQ = LoopConfig(
     ),
 )
 
-# Numbers of any meaning, fewer windows: smaller steps, more of them.
+# Numbers of any meaning and fewer windows: smaller batches, more epochs.
 _STATE_ACTIONS = ActionConfig(
     TokenizerConfig(
         scales=(1, 2, 4),
@@ -99,7 +100,7 @@ _STATE_ACTIONS = ActionConfig(
 )
 _STATE_VQ = replace(_SMALL_VQ, epochs=40, batch=64)
 
-# What the tokenizer has seen may be more than what the policy is trained with, never less.
+# The tokenizer must be trained with at least as much noise as the policy.
 _TOKENIZER_NOISE = StateNoise(position_m=0.005, rot6d=0.01)
 _POLICY_NOISE = StateNoise(position_m=0.003, rot6d=0.01)
 

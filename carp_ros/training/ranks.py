@@ -1,4 +1,4 @@
-"""Data-parallel training with `torchrun`: who this process is, and sums over all of them."""
+"""Data-parallel training with `torchrun`: this process's rank, and sums over all ranks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 @contextmanager
 def ranks() -> Iterator[None]:
-    """Join the other processes of `torchrun` while the block runs; alone without it."""
+    """Join `torchrun`'s process group while the block runs; without `torchrun`, do nothing."""
     together = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if together:
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
@@ -24,7 +24,7 @@ def ranks() -> Iterator[None]:
 
 
 def rank() -> int:
-    """Return this process's number, 0 for the one that writes and speaks."""
+    """Return this process's number; only rank 0 writes files and prints."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
@@ -35,7 +35,7 @@ def world() -> int:
 
 @contextmanager
 def rank_0_first() -> Iterator[None]:
-    """Let the others run the block once rank 0 has: what it wrote, they find."""
+    """Let rank 0 run the block first and the others after it, so that they find what it wrote."""
     if rank() > 0:
         dist.barrier()
     yield
@@ -44,7 +44,7 @@ def rank_0_first() -> Iterator[None]:
 
 
 def share_of(count: int) -> slice:
-    """Return which of a global batch's `count` examples are this process's."""
+    """Return this process's slice of a global batch of `count` examples."""
     return slice(rank() * count // world(), (rank() + 1) * count // world())
 
 
@@ -52,7 +52,7 @@ def average_gradients(weights: Iterable[torch.nn.Parameter], share: float) -> No
     """Replace each gradient by its mean over all examples of the global batch.
 
     Args:
-        weights: Those that are trained.
+        weights: The weights being trained.
         share: This process's share of the examples.
     """
     if world() == 1:
@@ -65,7 +65,7 @@ def average_gradients(weights: Iterable[torch.nn.Parameter], share: float) -> No
 
 
 def mean_over_ranks(value: torch.Tensor, share: float) -> torch.Tensor:
-    """Return the mean of a figure over all examples of the global batch."""
+    """Return the mean of a metric over all examples of the global batch."""
     if world() > 1:
         value = value * share
         dist.all_reduce(value)

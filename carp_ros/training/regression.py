@@ -1,4 +1,4 @@
-"""The regression policy as training sees it: recipe, presets, and what is trained."""
+"""The regression policy's training: recipe, presets and trainee."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from carp_ros.training.windows import Windows
 
 @dataclass(frozen=True)
 class RegressionRecipe:
-    """How a policy is made.
+    """How to make a policy.
 
     Attributes:
         network: Its sizes.
-        image_encoder: Of each camera's images; None for a policy of the state alone.
-        loop: How it is trained.
-        noise: Of the states in training.
-        jitter: Of the images' colours in training.
+        image_encoder: Image encoder of each camera; None for a state-only policy.
+        loop: Settings of the training loop.
+        noise: Noise on the states in training.
+        jitter: Colour jitter of the images in training.
     """
 
     network: RegressionConfig
@@ -71,7 +71,7 @@ class RegressionFamily:
     takes_tokenizer = False
 
     def recipe(self, content: Mapping[str, Any], where: str) -> RegressionRecipe:
-        """Return a recipe that JSON holds."""
+        """Parse a recipe from JSON."""
         return read_strictly(RegressionRecipe, dict(content), where)
 
     def horizon(self, recipe: RegressionRecipe, tokenizer: ActionTokenizer | None) -> int:
@@ -86,7 +86,7 @@ class RegressionFamily:
         data: Windows,
         seed: int,
     ) -> RegressionPolicyNetwork:
-        """Return a network with its initial weights, fitted to the numbers of a dataset."""
+        """Return an untrained network, with its scaling fitted to a dataset."""
         torch.manual_seed(seed)
         both_tools = data.state.kind == data.action.kind == "tool"
         network = _network(
@@ -95,13 +95,13 @@ class RegressionFamily:
         states, actions = torch.from_numpy(data.states), torch.from_numpy(data.actions)
         rotations = torch.tensor(data.state.is_rotation)
         network.state_scaling.fit(states.amin(0), states.amax(0), rotations)
-        flat = network.scaled(actions, states).flatten(0, 1)  # scaled by nothing yet
+        flat = network.scaled(actions, states).flatten(0, 1)  # the scaling still is the identity
         rotations = torch.tensor(data.action.is_rotation)
         network.action_scaling.fit_outputs(flat.amin(0), flat.amax(0), rotations)
         return network
 
     def remake(self, config: PolicyConfig) -> RegressionPolicyNetwork:
-        """Return the network of a training, to be given its weights."""
+        """Return an untrained network of a training's configuration, for loading weights into."""
         recipe = self.recipe(config.recipe, "recipe")
         both_tools = config.state.kind == config.action.kind == "tool"
         sizes = len(config.state), len(config.action), len(config.tasks)
@@ -114,7 +114,7 @@ class RegressionFamily:
         samples: Samples,
         rollout: Rollout | None,
     ) -> RegressionTrainee:
-        """Return what the training loop trains."""
+        """Return the trainee for the training loop."""
         return RegressionTrainee(network, recipe, samples, rollout)
 
 
@@ -124,7 +124,7 @@ class RegressionTrainee(VisuomotorTrainee):
     network: RegressionPolicyNetwork
 
     def losses(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Return the mean squared errors of both answers, and their sum."""
+        """Return the mean squared errors of both passes, and their sum."""
         network, states = self.network, inputs["states"]
         wanted = network.scaled(inputs["actions"], states)
         condition = self._condition(inputs)
@@ -137,7 +137,7 @@ class RegressionTrainee(VisuomotorTrainee):
         return {"loss": loss, "first_loss": first_loss, "second_loss": second_loss}
 
     def validated(self, inputs: Inputs) -> dict[str, float]:
-        """Return how far plans are from the true actions."""
+        """Return the errors of plans."""
         network, states = self.network, inputs["states"]
         plan = network.scaled_plan(self._condition(inputs)).float()
         wanted = network.scaled(inputs["actions"], states)

@@ -1,4 +1,4 @@
-"""The state of a training as it is kept between two runs, taken up again if it is of this one."""
+"""Restores the state of an interrupted training, after checking that it fits."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def take_up(
     scaler: torch.amp.GradScaler,
     epochs: int,
 ) -> int:
-    """Give network, average, optimiser and scaler what an earlier run left; return its epochs.
+    """Restore network, average, optimiser and scaler; return the number of finished epochs.
 
     Args:
-        state: What it left.
-        where: Names the file in what is raised.
-        network: That is trained.
+        state: The saved state.
+        where: Name of the file in errors.
+        network: The network being trained.
         average: Of its weights.
         optimizer: Of its weights.
         scaler: Of gradients.
-        epochs: Of the whole course.
+        epochs: Of the whole training.
 
     Raises:
-        ValueError: If any of it is not of this training.
+        ValueError: If any of it does not belong to this training.
     """
-    with refusing(ValueError, f"{where} can't be gone on from; begin anew in another folder"):
+    with refusing(ValueError, f"{where} can't be resumed from; start again in another folder"):
         done = state["epoch"]
         if type(done) is not int or not 0 <= done <= epochs:
             raise ValueError(f"epoch is {done!r}; expected 0 to {epochs}")
@@ -51,7 +51,7 @@ def take_up(
 
 
 def _require_moments(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Refuse moments that are not of the optimiser's weights, which torch would find out later."""
+    """Raise if moments don't fit the optimiser's weights, which torch would only notice later."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     numbers = [number for group in state["param_groups"] for number in group["params"]]
     if numbers != list(range(len(weights))):

@@ -1,10 +1,10 @@
-"""What a training leaves on disk: its configuration, its state, its figures. Any kill is survived.
+"""A training's folder: configuration, state and metrics. It survives a kill at any time.
 
-config.json        what was asked for
-state.pt           weights, average, optimiser and step: training goes on from here
-weights.safetensors  the weights to use: averaged, unless asked otherwise
-metrics.jsonl      one JSON object a line: step, epoch, and figures by name
-curves.png         the same, drawn
+config.json        the training's configuration
+state.pt           weights, average, optimiser and step, to resume from
+weights.safetensors  the weights to use: averaged, unless configured otherwise
+metrics.jsonl      one JSON object per line: step, epoch and metrics by name
+curves.png         plots of the metrics
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class RunFolder:
     """A training's folder.
 
     Args:
-        path: Of the folder; made if it is not there.
-        config: What was asked for, as JSON can hold it.
+        path: Of the folder; created if missing.
+        config: The training's configuration, as JSON values.
 
     Raises:
-        ValueError: If the folder holds a training of another configuration.
+        ValueError: If the folder holds a training with another configuration.
     """
 
     def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
@@ -64,7 +64,7 @@ class RunFolder:
             )
 
     def save(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
-        """Write the state to go on from, and the weights to use."""
+        """Write the state to resume from, and the weights to use."""
         with whole_file(self.path / WEIGHTS) as draft:
             write_safetensors(weights, draft)
         with whole_file(self.path / STATE) as draft:
@@ -80,19 +80,19 @@ class RunFolder:
         return read_torch(file) if file.exists() else None
 
     def log(self, figures: Mapping[str, float]) -> None:
-        """Add a line of figures; of those that are not finite JSON has none, they are left out."""
+        """Append a line of metrics, without those that are not finite, which JSON can't hold."""
         numbers = {name: value for name, value in figures.items() if math.isfinite(value)}
         with (self.path / METRICS).open("a+b") as file:
-            if file.tell():  # a line that was cut off by a kill must not take this one along
+            if file.tell():  # start a new line if a kill truncated the last one
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
             file.write(json.dumps(numbers, allow_nan=False).encode() + b"\n")
 
     def figures(self) -> list[dict[str, float]]:
-        """Return all lines of figures; of a step that was done twice, the later.
+        """Return all lines of metrics; if a step was run twice, only the later.
 
-        A line that was cut off, or changed so that it is none, is left out.
+        Truncated or invalid lines are skipped.
 
         Raises:
             ValueError: If the file can't be read.
@@ -107,10 +107,10 @@ class RunFolder:
 
 
 def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return configuration and weights of a finished or running training, or of a bundle.
+    """Return configuration and weights of a training, finished or not, or of a bundle.
 
     Raises:
-        ValueError: If the folder holds none, or a file of it can't be read.
+        ValueError: If the folder holds neither, or one of its files can't be read.
     """
     if (path / NETWORK).exists():
         return read_network(path)
@@ -124,7 +124,7 @@ def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _figures(line: str) -> dict[str, float] | None:
-    """Return the figures of an epoch in a line, if that is what it holds."""
+    """Return the metrics of an epoch in a line, or None if it is invalid."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,8 +1,8 @@
-"""What a token's neighbours are worth: a code that means nearly the same is nearly right.
+"""Label smoothing over near codes: a code that means almost the same is almost right.
 
-The published recipe asks for the one true token. From few demonstrations a network then learns by
-heart which of two equal codes a frame had. Here the target of each token is spread over the codes
-near it, by a Gaussian of their distance.
+The published recipe's target is the one true token. With few demonstrations, a network then
+memorises which of two nearly equal codes each frame had. Here, each token's target is spread over
+the codes near it, by a Gaussian of their distance.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_LEAST_DISTANCE = 1e-12  # where all codes are one, as those of a number that never changes
+_LEAST_DISTANCE = 1e-12  # if all codes are equal, as for an action dimension that never changes
 
 
 def soft_targets(codebook: Tensor, spread: float) -> Tensor:
-    """Return for each code of each group what every code is worth, (G, V, V), rows of sum 1.
+    """Return the target distribution of each code of each group, (G, V, V), rows of sum 1.
 
     Args:
         codebook: Of shape (G, V, C).
-        spread: Standard deviation, in mean distances from a code to its nearest other one.
+        spread: Standard deviation, in units of the mean distance from a code to its nearest other.
     """
     distances = torch.cdist(codebook, codebook)  # (G, V, V)
     own = torch.eye(codebook.shape[1], dtype=torch.bool, device=codebook.device)
@@ -29,12 +29,12 @@ def soft_targets(codebook: Tensor, spread: float) -> Tensor:
 
 
 def soft_cross_entropy(logits: Tensor, tokens: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean cross-entropy of logits (B, N, V) against the spread targets of tokens.
+    """Return the mean cross-entropy of logits (B, N, V) against the smoothed targets of tokens.
 
     Args:
-        logits: Flat tokens, group-minor.
+        logits: In the order of flat tokens, group-minor.
         tokens: The true ones, int64 (B, N).
-        targets: As of `soft_targets`, (G, V, V).
+        targets: From `soft_targets`, (G, V, V).
     """
     groups, codes = targets.shape[:2]
     group = torch.arange(tokens.shape[1], device=tokens.device) % groups

@@ -1,4 +1,4 @@
-"""Stage 1: the action tokenizer, on the actions of a dataset alone."""
+"""Stage 1: trains the action tokenizer, on the actions of a dataset alone."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _VALIDATION_BATCH = 1024
 
 
 class TokenizerTrainee:
-    """Tokenizer and windows; a `loop.Trainee`.
+    """A tokenizer and its windows; a `loop.Trainee`.
 
     Args:
         network: To be trained, fitted to the actions' range.
         data: The dataset's windows.
         windows: To train on.
         held_out: To validate on.
-        noise: Of the states that actions are seen from, in training.
+        noise: Noise on the states that actions are relative to, in training.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class TokenizerTrainee:
         self._device = training_device()
 
     def inputs(self, batch: Indices, generator: np.random.Generator) -> Inputs:
-        """Return `normalised`, what the VQ is given."""
+        """Return `normalised`, the VQ-VAE's input."""
         part = share_of(len(batch))
         states = self._noise.moved(self._data.states[batch], generator, self._data.state)[part]
         return {"normalised": self._normalised(batch[part], states)}
@@ -58,7 +58,7 @@ class TokenizerTrainee:
         }
 
     def validate(self) -> dict[str, float]:
-        """Return how far off held-out actions come back, and how many codes of a group they use."""
+        """Return reconstruction errors of held-out actions, and the mean number of codes used."""
         vq = self.network.vq
         actions = self._normalised(self._held_out, self._data.states[self._held_out])
         tokens = torch.cat([vq.tokenize(part) for part in actions.split(_VALIDATION_BATCH)])
@@ -74,7 +74,7 @@ class TokenizerTrainee:
         }
 
     def _normalised(self, windows: Indices, states: npt.NDArray[np.float32]) -> Tensor:
-        """Return what the VQ is given of some windows, seen from these states."""
+        """Return the VQ-VAE's input for some windows, relative to these states."""
         actions, seen_from = (
             to_device(array, self._device) for array in (self._data.actions[windows], states)
         )

@@ -1,4 +1,4 @@
-"""What trainings of all kinds of policies share: crops, noisy states, true actions, validation."""
+"""Common parts of all policies' trainings: crops, noisy states, true actions, validation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from carp_ros.training.ranks import share_of
 from carp_ros.training.windows import Indices
 
 _VALIDATION_BATCH = 128
-_IMAGE = "image_"  # before a camera's name
+_IMAGE = "image_"  # prefix of a camera's name
 _MOST_VALIDATED = 1024
 
 
@@ -22,10 +22,10 @@ class VisuomotorTrainee(ABC):
     """A network that plans from images and states; a `loop.Trainee`.
 
     Args:
-        network: To be trained, fitted to the dataset's numbers.
+        network: To be trained, fitted to the dataset.
         recipe: Noise and colour jitter in training.
         samples: The dataset.
-        rollout: Tries the policy out at each validation; None does not.
+        rollout: Evaluates the policy in simulation at each validation; None does not.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class VisuomotorTrainee(ABC):
         self.network = network
         self.windows = samples.trained
         self.data, self._images = samples.data, samples.images
-        # spread over the held-out episodes
+        # an even subset over all held-out episodes
         stride = max(1, len(samples.held_out) // _MOST_VALIDATED)
         self._held_out = samples.held_out[::stride]
         self._recipe, self._rollout = recipe, rollout
@@ -42,14 +42,14 @@ class VisuomotorTrainee(ABC):
 
     @abstractmethod
     def losses(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Return `loss`, to be minimised, and other figures; means over these windows."""
+        """Return `loss`, to be minimised, and other metrics; means over these windows."""
 
     @abstractmethod
     def validated(self, inputs: Inputs) -> dict[str, float]:
-        """Return figures of held-out windows, means over them."""
+        """Return metrics of held-out windows, means over them."""
 
     def inputs(self, batch: Indices, generator: np.random.Generator) -> Inputs:
-        """Return crops (`image_<camera>`), `states`, `actions` and perhaps `task`."""
+        """Return crops (`image_<camera>`), `states`, `actions` and, with several tasks, `task`."""
         part = share_of(len(batch))
         crops = self._images.random_crops(batch, part, generator)
         crops = self._recipe.jitter.applied(crops, len(batch), part, generator)
@@ -61,7 +61,7 @@ class VisuomotorTrainee(ABC):
         }
 
     def validate(self) -> dict[str, float]:
-        """Return figures of the held-out episodes, and of rollouts."""
+        """Return metrics of the held-out windows and of rollouts."""
         sums: dict[str, float] = {}
         for start in range(0, len(self._held_out), _VALIDATION_BATCH):
             batch = self._held_out[start : start + _VALIDATION_BATCH]

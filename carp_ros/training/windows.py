@@ -1,7 +1,7 @@
-"""The training examples of a dataset: one a frame, with the actions that follow it.
+"""The training examples of a dataset: one window per frame, with the actions from there on.
 
-As the paper has it (section 4): the first action is that of the frame itself, and beyond an
-episode's end its last action goes on.
+As in the paper (section 4), the first action is that of the frame itself; beyond the end of an
+episode, its last action is repeated.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from carp_ros.inference.layout import TOOL, Layout
 
-if TYPE_CHECKING:  # a loop over arrays needs no codecs
+if TYPE_CHECKING:  # avoids importing video codecs
     from carp_ros.recording.demonstrations import Demonstrations
 
 Indices = npt.NDArray[np.int64]
-"""Of windows."""
+"""Indices of windows."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Windows:
     """F frames of all episodes, each the beginning of a window.
 
     Attributes:
-        states: What was measured at each frame, of shape (F, S).
-        actions: What was commanded from each frame on, of shape (F, H, A).
-        tasks: Index of each frame's task, of shape (F,).
-        episodes: Index of each frame's episode, of shape (F,).
+        states: Measured at each frame, of shape (F, S).
+        actions: Commanded from each frame on, of shape (F, H, A).
+        tasks: Task index of each frame, of shape (F,).
+        episodes: Episode index of each frame, of shape (F,).
         task_names: By index.
-        source: Names the dataset in what is refused.
-        state, action: What the numbers mean.
+        source: Name of the dataset in errors.
+        state, action: Meaning of the numbers.
     """
 
     states: npt.NDArray[np.float32]
@@ -51,7 +51,7 @@ class Windows:
 
 
 def read_windows(data: Demonstrations, horizon: int) -> Windows:
-    """Return the windows of a dataset.
+    """Cut a dataset into windows.
 
     Args:
         data: The dataset.
@@ -66,7 +66,7 @@ def read_windows(data: Demonstrations, horizon: int) -> Windows:
         frame = int(np.argwhere(~np.isfinite(actions))[0, 0])
         raise ValueError(
             f"{data.root}: the action of frame {frame} (episode {episodes[frame]}) is"
-            f" {actions[frame].tolist()}; expected finite numbers: record or convert it anew"
+            f" {actions[frame].tolist()}; expected finite numbers: record or convert it again"
         )
     last = np.append(np.flatnonzero(np.diff(episodes)), len(episodes) - 1)
     ends = last[np.searchsorted(last, np.arange(len(episodes)))]
@@ -84,9 +84,10 @@ def read_windows(data: Demonstrations, horizon: int) -> Windows:
 
 
 def readable(windows: Windows, unreadable: Collection[int]) -> Windows:
-    """Return windows whose tasks are only those of episodes that can be read.
+    """Restrict the tasks to those of readable episodes.
 
-    Their order stays, for that of the images is the same: `split_episodes` leaves them out.
+    Windows are neither removed nor reordered, as they must match the images; `split_episodes`
+    excludes unreadable episodes.
     """
     is_read = ~np.isin(windows.episodes, list(unreadable))
     kept = np.unique(windows.tasks[is_read])
@@ -98,18 +99,18 @@ def readable(windows: Windows, unreadable: Collection[int]) -> Windows:
 def split_episodes(
     windows: Windows, held_out: float, most: int, seed: int, left_out: Collection[int] = ()
 ) -> tuple[Indices, Indices]:
-    """Return the windows to train on and those to validate on, by whole episodes.
+    """Split windows into those to train on and those to validate on, by whole episodes.
 
     Args:
         windows: Of the dataset.
-        held_out: Share of the episodes to validate on; at least one. The only episode of a task is
-            none of them.
-        most: Of each task, train on this many episodes at most; 0 for all.
+        held_out: Share of the episodes to validate on; at least one. A task's only episode is never
+            held out.
+        most: Train on at most this many episodes of each task; 0 for all.
         seed: Of the choice.
-        left_out: Episodes for neither.
+        left_out: Episodes to use for neither.
 
     Raises:
-        ValueError: If there is only one episode, or one of each task.
+        ValueError: If there is only one episode, or only one of each task.
     """
     shuffled = np.random.default_rng(seed).permutation(np.unique(windows.episodes))
     shuffled = shuffled[~np.isin(shuffled, list(left_out))]

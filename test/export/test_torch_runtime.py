@@ -111,7 +111,7 @@ def test_a_graph_that_the_policy_has_not_is_named(untrained):
 
 
 def test_a_bundle_without_its_network_is_refused(tiny_bundle):
-    with pytest.raises(ValueError, match=r"has not the network.*choose another runtime"):
+    with pytest.raises(ValueError, match=r"lacks the network.*choose another runtime"):
         TorchRuntime("cpu").session(tiny_bundle / "decoder.onnx")
 
 

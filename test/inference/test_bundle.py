@@ -77,7 +77,7 @@ def test_a_missing_key_is_refused_by_name(folder, key):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"format": 4}, "format is 4; expected 3: export anew"),
+        ({"format": 4}, "format is 4; expected 3: export again"),
         ({"tasks": []}, r"tasks is \[\]; expected 1 to 100 of them, not 0"),
         ({"horizon": 0}, "horizon is 0"),
         ({"step_s": -0.1}, "step_s is -0.1"),
@@ -160,7 +160,7 @@ def test_a_policy_that_sees_nothing_is_for_no_arm(folder, rig):
     for camera in rig.cameras:
         del content["graphs"][f"vision_{camera}"]
     write_manifest(folder, content)
-    with pytest.raises(ValueError, match="sees with no camera; expected one"):
+    with pytest.raises(ValueError, match="uses no camera; expected at least one"):
         load_bundle(folder).require_rig(rig)
 
 
@@ -386,7 +386,7 @@ def unpacks_to_much(path):
 def test_a_golden_case_that_is_no_archive_is_refused_by_name(folder, write):
     bundle = replace_golden(folder, write)
     with pytest.raises(
-        ValueError, match=r"^\S+golden\.npz is no NPZ archive, export anew: "
+        ValueError, match=r"^\S+golden\.npz is no NPZ archive, export again: "
     ) as info:
         bundle.golden()
     assert "\n" not in str(info.value)

@@ -48,5 +48,5 @@ def test_an_engine_that_is_cut_short_is_refused(cut, tmp_path_factory):
 def test_what_is_no_engine_is_refused(content, tmp_path):
     path = tmp_path / "some.engine"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="is no engine of ours"):
+    with pytest.raises(ValueError, match="is not an engine that carp_ros wrote"):
         read_engine(path, KEY)

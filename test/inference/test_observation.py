@@ -156,7 +156,7 @@ def test_nothing_is_extrapolated():
     feed(buffer, "tool", 100 * MS)
     feed(buffer, "tool", 200 * MS)
     assert buffer.at(66 * MS) == "first tool pose is 0.03 s later"
-    assert buffer.at(231 * MS) == "newest tool pose is 0.031 s old; the next decides"
+    assert buffer.at(231 * MS) == "newest tool pose is 0.031 s old; waiting for the next"
     assert isinstance(buffer.at(165 * MS), Observation)
 
 

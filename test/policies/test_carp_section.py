@@ -26,7 +26,7 @@ def test_a_missing_graph_is_refused(folder):
     content = manifest(folder)
     del content["graphs"]["scale_1"]
     with pytest.raises(
-        ValueError, match=r"expected vision_wrist_cam, .*, scale_1, scale_2, decoder: export anew"
+        ValueError, match=r"expected vision_wrist_cam, .*, scale_1, scale_2, decoder: export again"
     ):
         section_of(folder, content)
 
@@ -34,7 +34,7 @@ def test_a_missing_graph_is_refused(folder):
 @pytest.mark.parametrize(
     ("section", "reason"),
     [
-        ({"scales": [1, 2]}, "graphs are .*; expected .* scale_0, scale_1, decoder: export anew"),
+        ({"scales": [1, 2]}, "graphs are .*; expected .* scale_0, scale_1, decoder: export again"),
         ({"scales": []}, r"carp: scales is \[\]; expected 1 to 32 of them"),
         ({"scales": [0, 2, 4]}, r"carp: scales is \[0, 2, 4\]; expected 1 to 128"),
         ({}, "carp: key 'scales' is missing"),

@@ -74,7 +74,7 @@ def test_a_graph_that_is_none_is_refused_by_name(tmp_path):
     folder = write_tiny_bundle(tmp_path / "tiny")
     (folder / "scale_1.onnx").write_bytes(b"not a graph")
     write_manifest(folder, manifest(folder))
-    with pytest.raises(ValueError, match=r"can't load .*scale_1\.onnx.*export anew"):
+    with pytest.raises(ValueError, match=r"can't load .*scale_1\.onnx.*export again"):
         load(folder)
 
 
@@ -104,7 +104,7 @@ def test_a_graph_that_takes_images_of_another_size_than_the_manifest_says_is_ref
     with pytest.raises(
         ValueError,
         match=rf"bundle tiny: .*vision_{camera} takes image_{camera} as uint8 of shape"
-        r" \(1, 24, 32, 3\); the manifest says uint8 of shape \(1, 12, 32, 3\): export anew",
+        r" \(1, 24, 32, 3\); the manifest says uint8 of shape \(1, 12, 32, 3\): export again",
     ):
         load(folder)
 
@@ -138,7 +138,7 @@ def test_a_golden_case_with_another_hash_is_refused(tmp_path):
 def test_a_golden_case_of_another_kind_is_refused_by_the_bundles_name(tmp_path, changes):
     folder = write_tiny_bundle(tmp_path / "tiny")
     change_golden(folder, **changes)
-    with pytest.raises(ValueError, match="bundle tiny can't compute its golden case, export anew"):
+    with pytest.raises(ValueError, match="bundle tiny can't compute its golden case, export again"):
         load(folder)
 
 
@@ -146,7 +146,7 @@ def test_a_graph_that_lacks_an_output_is_refused_by_the_bundles_name(tmp_path):
     folder = write_tiny_bundle(tmp_path / "tiny")
     (folder / "decoder.onnx").write_bytes((folder / "condition.onnx").read_bytes())
     write_manifest(folder, manifest(folder))
-    with pytest.raises(ValueError, match="bundle tiny: its graphs don't fit, export anew: "):
+    with pytest.raises(ValueError, match="bundle tiny: its graphs don't fit, export again: "):
         load(folder)
 
 

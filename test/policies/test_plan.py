@@ -56,7 +56,7 @@ def test_a_number_that_is_none_is_refused_with_its_place():
 def test_columns_that_name_no_rotation_are_refused(columns):
     wild = actions()
     wild[3, 3:9] = columns
-    with pytest.raises(PolicyError, match=r"rot6d of step 3 is .*name no rotation"):
+    with pytest.raises(PolicyError, match=r"rot6d of step 3 is .*give no rotation"):
         READER.chunk(wild, 0)
 
 

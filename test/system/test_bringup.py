@@ -123,14 +123,14 @@ def test_without_a_bundle_hardware_needs_one(hardware_rig):
     with pytest.raises(ValueError, match=r"bundle is empty; .* where no task is named"):
         describe(hardware_rig, "policy")
     with pytest.raises(
-        ValueError, match=r"carp_cup_sim was trained for, .* it is of hardware; expected a sim"
+        ValueError, match=r"carp_cup_sim was trained for, .* it is hardware; expected sim"
     ):
         describe(hardware_rig, "policy", task="cup")
 
 
 def test_a_policy_of_another_rig_is_refused(tiny_bundle, hardware_rig):
     with pytest.raises(
-        ValueError, match="bundle tiny was trained for, ur5e_sim: it is of hardware; exp"
+        ValueError, match="bundle tiny was trained for, ur5e_sim: it is hardware; exp"
     ):
         describe(hardware_rig, "policy", bundle=str(tiny_bundle))
 

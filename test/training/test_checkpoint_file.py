@@ -225,5 +225,5 @@ def test_a_run_goes_on_only_from_a_state_of_its_own(run, tmp_path):
         change(wrong)
         folder = changed(run, tmp_path / "changed", STATE, b"")
         torch.save(wrong, folder / STATE)
-        with pytest.raises(ValueError, match=r"state\.pt can't be gone on from; begin anew"):
+        with pytest.raises(ValueError, match=r"state\.pt can't be resumed from; start again"):
             train(make_trainee(), LOOP, RunFolder(folder, config))

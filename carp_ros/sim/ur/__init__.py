@@ -1,7 +1,7 @@
-"""A UR5e controller without the robot: what its network ports say, in front of a simulated arm.
+"""An emulated UR5e controller: its network protocols, in front of a simulated arm.
 
-Every protocol part takes bytes and time and gives bytes (`rtde`, `dashboard`, `robotiq`,
-`fault_port`); `controller` joins them to the arm and the fingers in cycles of 2 ms; `server` alone
-owns sockets and a clock. `python -m carp_ros.sim.ur` starts it. It must be a process of its own:
-the constructors of ur-rtde hold the interpreter lock while they wait for the controller's answers.
+Every protocol module takes bytes and time and returns bytes (`rtde`, `dashboard`, `robotiq`,
+`fault_port`); `controller` connects them to arm and gripper in cycles of 2 ms; only `server` has
+sockets and a clock. Start it with `python -m carp_ros.sim.ur`. It must be a process of its own: the
+constructors of ur-rtde hold the GIL while they wait for the controller's answers.
 """

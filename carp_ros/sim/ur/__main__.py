@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; says READY on its standard output once it listens."""
+    """Serve until SIGTERM or SIGINT; print READY to standard output when listening."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     arguments = _arguments()
     try:
@@ -43,7 +43,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     server = Server(controller, arguments.host or rig.arm.host, arguments.fault_port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    if was_started_by_us():  # Ctrl-C reaches the whole process group: the cell says when to leave
+    if was_started_by_us():  # Ctrl-C reaches the whole process group, but our parent stops us
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_starter(signal.SIGTERM)
     grant = request_realtime(arguments.priority, cpu=-1, required=False)
@@ -61,14 +61,14 @@ def _serve(arguments: argparse.Namespace) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rig", type=Path, required=True, help="rig file")
-    parser.add_argument("--rig-sha256", default="", help="of that file; another is refused")
+    parser.add_argument("--rig-sha256", default="", help="required SHA-256 of that file")
     parser.add_argument("--host", help="address to listen on; the rig's arm.host by default")
     parser.add_argument("--physics", choices=("cell", "kinematic"), default="cell")
     parser.add_argument("--fault-port", type=int, default=30999, help="0 for none")
     parser.add_argument("--unlock-delay", type=float, default=5.0, help="of protective stops [s]")
     parser.add_argument("--priority", type=int, default=0, help="SCHED_FIFO priority; 0 for none")
     cell = parser.add_argument_group("with --physics cell; defaults are the rig's")
-    cell.add_argument("--snapshot", help="mailbox that takes the cell's state for the cameras")
+    cell.add_argument("--snapshot", help="mailbox for the cell's state, for the cameras")
     cell.add_argument("--task", choices=tuple(TASKS))
     cell.add_argument("--level", choices=tuple(LEVELS))
     cell.add_argument("--seed", type=int)

@@ -1,4 +1,4 @@
-"""The simulated cell behind the controller, and its state for whoever renders it."""
+"""The simulated cell behind the controller; publishes its state for rendering."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from carp_ros.types import Array
 
 
 class CellPlant:
-    """Arm, gripper and objects with their physics.
+    """Arm, gripper and objects with physics.
 
     Args:
-        cell: What is driven; its time step is the controller's cycle.
-        snapshot: Name of the mailbox that takes the cell's state; None for none.
+        cell: The simulated cell; its time step must be the controller's cycle.
+        snapshot: Name of the mailbox for the cell's state; None for none.
     """
 
     def __init__(self, cell: Cell, snapshot: str | None) -> None:
@@ -34,11 +34,11 @@ class CellPlant:
 
     @property
     def gripper_closure(self) -> float:
-        """Where the fingers are, 0 open to 1 closed."""
+        """Measured closure of the fingers, 0 open to 1 closed."""
         return self._cell.gripper_closure
 
     def drive(self, joints: Array, gripper: float) -> None:
-        """Set what the motors aim at: joints of shape (J,) in [rad], fingers 0 to 1."""
+        """Set the motors' set-points: joints of shape (J,) in [rad], fingers 0 to 1."""
         self._cell.drive(joints, gripper)
 
     def advance(self) -> None:
@@ -46,12 +46,12 @@ class CellPlant:
         self._cell.advance()
 
     def publish(self, wall_ns: int) -> None:
-        """Write the state, which is of `wall_ns` (CLOCK_REALTIME), to the mailbox."""
+        """Write the state at `wall_ns` (CLOCK_REALTIME) to the mailbox."""
         if self._mailbox is not None:
             self._mailbox.write(self._cell.snapshot(wall_ns))
 
     def scatter(self, seed: int, level: str) -> None:
-        """Start a new episode of the cell's task; the arm stays where it is.
+        """Start a new episode of the cell's task; the arm does not move.
 
         Raises:
             DeviceError: If there is no such level.
@@ -62,7 +62,7 @@ class CellPlant:
             raise DeviceError(str(error)) from error
 
     def judge(self) -> dict[str, Any]:
-        """Return `success`, and the `reasons` that speak against it."""
+        """Return the verdict: `success`, and otherwise the `reasons`."""
         verdict = self._cell.judge()
         return {"success": verdict.success, "reasons": list(verdict.reasons)}
 

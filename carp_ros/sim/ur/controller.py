@@ -1,4 +1,4 @@
-"""The controller as a whole, in cycles of 2 ms: program, set-point, safety, arm and fingers."""
+"""The controller's cycle of 2 ms: program, set-point, safety, arm and gripper."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from carp_ros.types import Array
 
 _STOP_DECELERATION_RAD_S2 = 10.0
 _LOAD_DELAY_S = 0.05
-MOST_PAUSE_S = 0.1  # a busy machine's; after a longer one whoever commands has noticed, too
+MOST_PAUSE_S = 0.1  # tolerated on a busy machine; the commanding program notices longer ones, too
 _PROGRAM_HEAD = "def rtde_control():"
 
 
 class RuntimeState(IntEnum):
-    """What the program does, in the numbering of RTDE `runtime_state`."""
+    """State of the program, in the numbering of RTDE `runtime_state`."""
 
     STOPPED = 1
     PLAYING = 2
@@ -35,17 +35,17 @@ class Controller:
     """A UR5e controller, PolyScope 5.12, with a Robotiq gripper on its tool.
 
     Args:
-        robot: The arm's joints and limits.
-        plant: What the motors move.
-        unlock_delay_s: How long a protective stop lasts before it may be unlocked.
-        power_delay_s: How long powering on and releasing the brakes take, each.
+        robot: For the arm's joints and limits.
+        plant: The simulated arm and gripper.
+        unlock_delay_s: Time from a protective stop until it may be unlocked.
+        power_delay_s: Duration of powering on and of releasing the brakes, each.
 
     Attributes:
-        point: What the motors aim at.
-        remote_control: Whether the pendant lets programs and the network command the robot.
+        point: The motors' set-point.
+        remote_control: Whether the pendant permits commands from the network.
         messages: RTDE text messages not yet sent.
-        fastest_rad_s: The highest joint speed seen since it was last set to zero.
-        blocked_at: Where something holds the arm, of shape (J,) in [rad]; None if nothing does.
+        fastest_rad_s: Highest joint speed since the last reset to zero.
+        blocked_at: Where the arm is held, of shape (J,) in [rad]; None if it is free.
     """
 
     version = (5, 12, 0, 1101319)
@@ -77,11 +77,11 @@ class Controller:
 
     @property
     def time_s(self) -> float:
-        """The controller's clock: physics time since it started."""
+        """The controller's clock: simulated time since its start."""
         return self._cycles * CYCLE_S
 
     def upload(self, text: str) -> None:
-        """Replace the program by ur-rtde's, which starts a moment later; ignore any other."""
+        """Load ur-rtde's program, which starts a moment later; reject any other."""
         if not (text.startswith(_PROGRAM_HEAD) and self.remote_control):
             self._report("only ur-rtde's control program runs here, and only in remote control")
             return
@@ -89,13 +89,13 @@ class Controller:
         self._starts_at_s = self.time_s + _LOAD_DELAY_S
 
     def stop_program(self) -> None:
-        """End the program; the arm slows down to standstill."""
+        """Stop the program; the arm decelerates to a standstill."""
         self._program = None
         self._starts_at_s = None
         self.runtime = RuntimeState.STOPPED
 
     def protective_stop(self) -> None:
-        """Stop as after a collision: the program is paused until it is replaced."""
+        """Stop as after a collision: the program stays paused until it is replaced."""
         self.safety.protective_stop(self.time_s)
         if self.runtime is RuntimeState.PLAYING:
             self.runtime = RuntimeState.PAUSED
@@ -106,12 +106,12 @@ class Controller:
         self.stop_program()
 
     def power_off(self) -> None:
-        """Take the arm's power."""
+        """Switch off the arm's power."""
         self.safety.power_off()
         self.stop_program()
 
     def restore(self) -> None:
-        """Undo every fault, as a person at the pendant would: powered, ready, no program."""
+        """Undo every fault, as a person at the pendant would: powered, ready, without a program."""
         self.stop_program()
         self.safety.restore()
         self.fingers.blocked_at = self.blocked_at = None
@@ -119,9 +119,9 @@ class Controller:
         self.point.speed_fraction = 1.0
 
     def slept(self, duration_s: float) -> None:
-        """Take note that no cycle came for so long, as never happens to a real controller.
+        """Handle a pause without cycles, which a real controller never has.
 
-        It watches the commands all the while: what lies in the sockets now came too late.
+        The real watchdog would have run all the while: commands still in the sockets are too late.
         """
         limit_s = self._program.watchdog_s if self._program else None
         if limit_s is not None and duration_s > max(limit_s, MOST_PAUSE_S):
@@ -129,7 +129,7 @@ class Controller:
             self.stop_program()
 
     def cycle(self) -> None:
-        """Let 2 ms pass."""
+        """Advance by 2 ms."""
         self._cycles += 1
         self.safety.advance(self.time_s)
         self._watch_commands()
@@ -153,7 +153,7 @@ class Controller:
             self.stop_program()
 
     def _start_program(self) -> None:
-        # Motions start from rest, so a program waits for the arm that another one left moving.
+        # Motions start from rest, so wait until the motion of an earlier program has ended.
         due = self._starts_at_s is not None and self.time_s >= self._starts_at_s
         if not (due and self.point.steady):
             return
@@ -195,7 +195,7 @@ class Controller:
             self._brake.step(self.point)
 
     def _violation(self, before: Array) -> str | None:
-        """Return why the set-point is one that the safety controller does not follow."""
+        """Return why the safety controller rejects the set-point; None if it does not."""
         joints = self.point.joints
         velocities = (joints - before) / CYCLE_S
         if (np.abs(velocities) > self._max_speed_rad_s).any():

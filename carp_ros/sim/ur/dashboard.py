@@ -1,4 +1,4 @@
-"""The dashboard port: a person's buttons as lines of text.
+"""The dashboard port: the pendant's buttons as lines of text.
 
 Source: Universal Robots, "Dashboard Server e-Series". Only what ur-rtde and our driver send.
 """
@@ -18,7 +18,7 @@ class DashboardConnection:
         self._rest = b""
 
     def receive(self, data: bytes) -> bytes:
-        """Take in what the client sent; return one line for every complete one."""
+        """Process the client's data; return one line for every complete line."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         answers = (self._answer(line.decode(errors="replace").strip()) for line in lines)
         return "".join(f"{answer}\n" for answer in answers).encode()

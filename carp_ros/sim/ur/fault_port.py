@@ -1,7 +1,7 @@
-"""The port that real controllers lack: what goes wrong in the cell, on request, as JSON lines.
+"""A port for fault injection, which real controllers lack; requests and answers are JSON lines.
 
 A request is `{"op": name, ...arguments}`; the answer is `{"ok": true, ...}` or `{"ok": false,
-"error": reason}`. `faults.FaultClient` is the other side.
+"error": reason}`. The client is `faults.FaultClient`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from carp_ros.sim.ur.statistics import TickStatistics
 
 @dataclass
 class LinkFaults:
-    """What the network does to the robot's ports; the fault port itself always answers.
+    """Network faults of the robot's ports; the fault port itself always answers.
 
     Attributes:
-        silent_until_s: Until this controller time nothing passes in either direction, though
-            every connection stays open.
+        silent_until_s: Controller time until which no data passes in either direction, while all
+            connections stay open.
         drop: Set to make the server close every RTDE connection once.
     """
 
@@ -62,7 +62,7 @@ class FaultConnection:
         }
 
     def receive(self, data: bytes) -> bytes:
-        """Take in what the client sent; return one line for every complete one."""
+        """Process the client's data; return one line for every complete line."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         return b"".join(json.dumps(self._answer(line)).encode() + b"\n" for line in lines)
 

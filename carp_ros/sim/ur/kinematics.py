@@ -1,4 +1,4 @@
-"""Forward and inverse kinematics in UR's terms: x, y, z, rotation vector in UR's base frame."""
+"""Kinematics in UR's convention: x, y, z, rotation vector in UR's base frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BASE_FROM_LINK = Pose(np.zeros(3), np.array([0.0, 0.0, 1.0, 0.0]))
 
 
 class UrKinematics:
-    """Forward and inverse kinematics with the tool offset that the controller was told."""
+    """Forward and inverse kinematics with the tool offset set on the controller."""
 
     def __init__(self, robot: Robot) -> None:
         self._flange = Kinematics(robot, _NO_TOOL)
@@ -34,16 +34,16 @@ class UrKinematics:
         return _numbers(compose(flange, _pose(offset)))
 
     def inverse(self, pose: Array, near: Array) -> Array:
-        """Return joints in [rad] that bring the tool to `pose`, on the branch of `near`.
+        """Return joints in [rad] that bring the tool to `pose`, on the same branch as `near`.
 
         Raises:
-            IkError: If there are none.
+            IkError: If there is no solution.
         """
         flange = compose(_pose(pose), invert(_pose(self.tcp_offset)))
         return self._flange.solve(compose(invert(_BASE_FROM_LINK), flange), near)
 
     def between(self, start: Array, end: Array, fraction: float) -> Array:
-        """Return the pose on the straight line from `start` to `end`."""
+        """Interpolate from `start` to `end`: linearly in position, by slerp in rotation."""
         a, b = _pose(start), _pose(end)
         position = a.position + fraction * (b.position - a.position)
         return _numbers(Pose(position, slerp(a.quaternion, b.quaternion, fraction)))

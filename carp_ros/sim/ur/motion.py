@@ -1,7 +1,7 @@
-"""How the controller's joint set-point moves, one cycle at a time.
+"""Motions of the controller's joint set-point, one cycle at a time.
 
-Every motion starts from the set-point as it stands, its velocity included, so that changing from
-one to another never makes the set-point jump.
+Every motion starts from the current set-point, including its velocity, so that switching between
+motions never makes the set-point jump.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from carp_ros.types import Array
 
 @dataclass
 class SetPoint:
-    """Where the motors aim: `joints` in [rad] and `velocities` in [rad/s], both of shape (J,).
+    """The motors' set-point: `joints` in [rad], `velocities` in [rad/s], both of shape (J,).
 
-    `speed_fraction` is how far the pendant's slider is up, 0 to 1: so much slower it follows servoJ
-    targets.
+    `speed_fraction` is the pendant's speed slider, 0 to 1, which scales the speed of servoJ.
     """
 
     joints: Array
@@ -31,26 +30,26 @@ class SetPoint:
     speed_fraction: float = 1.0
 
     def follow(self, velocities: Array) -> None:
-        """Move for one cycle at `velocities`."""
+        """Move at `velocities` for one cycle."""
         self.joints = self.joints + velocities * CYCLE_S
         self.velocities = velocities
 
     @property
     def steady(self) -> bool:
-        """Whether it stands still."""
+        """Whether it is at rest."""
         return not self.velocities.any()
 
 
 class ProgramMotion(Protocol):
-    """One way to move the set-point."""
+    """A motion of the set-point."""
 
     def step(self, point: SetPoint) -> bool:
-        """Move `point` one cycle on; return whether the motion has ended."""
+        """Move `point` by one cycle; return whether the motion has ended."""
         ...
 
 
 class Stop:
-    """Slow down along the present direction; ends at standstill.
+    """Decelerate along the current direction, to a standstill.
 
     Args:
         deceleration: Of the fastest joint, in [rad/s2].
@@ -60,7 +59,7 @@ class Stop:
         self._step_rad_s = max(deceleration, 0.1) * CYCLE_S
 
     def step(self, point: SetPoint) -> bool:
-        """Scale the velocity down by one cycle's deceleration."""
+        """Reduce the velocity by one cycle's deceleration."""
         fastest = float(np.abs(point.velocities).max())
         point.follow(point.velocities * max(0.0, 1.0 - self._step_rad_s / max(fastest, 1e-9)))
         return point.steady
@@ -71,7 +70,7 @@ class Speed:
 
     Args:
         velocities: Of shape (J,) in [rad/s].
-        acceleration: Of the joint that changes most, in [rad/s2].
+        acceleration: Of the joint whose velocity changes most, in [rad/s2].
     """
 
     def __init__(self, velocities: Array, acceleration: float) -> None:
@@ -79,7 +78,7 @@ class Speed:
         self._step_rad_s = max(acceleration, 0.1) * CYCLE_S
 
     def step(self, point: SetPoint) -> bool:
-        """Approach the wanted velocities by one cycle's acceleration."""
+        """Change the velocities towards the commanded ones by one cycle's acceleration."""
         change = self._velocities - point.velocities
         largest = float(np.abs(change).max())
         point.follow(point.velocities + change * min(1.0, self._step_rad_s / max(largest, 1e-9)))
@@ -87,21 +86,21 @@ class Speed:
 
 
 class Servo:
-    """Follow a streamed joint target (servoJ) until replaced.
+    """Track a streamed joint target (servoJ) until replaced.
 
     Args:
-        follower: At rest where the set-point is.
+        follower: At rest at the set-point.
     """
 
     def __init__(self, follower: ServoJ) -> None:
         self._follower = follower
 
     def aim(self, target: Array, lookahead_s: float, gain: float) -> None:
-        """Follow `target`, of shape (J,) in [rad], from now on."""
+        """Track `target`, of shape (J,) in [rad], from now on."""
         self._target, self._lookahead_s, self._gain = target, lookahead_s, gain
 
     def step(self, point: SetPoint) -> bool:
-        """Take what the follower makes of the target."""
+        """Set the set-point to the follower's next one."""
         point.joints = self._follower.step(
             self._target, self._gain, self._lookahead_s, point.speed_fraction
         )
@@ -110,10 +109,10 @@ class Servo:
 
 
 class Move:
-    """Go along a path and stand at its end (moveJ, moveL), with a trapezoidal speed profile.
+    """Follow a path to its end (moveJ, moveL) with a trapezoidal speed profile.
 
     Args:
-        path: Joint positions of shape (J,) at a fraction 0 to 1 of the path.
+        path: Returns joint positions, of shape (J,), at a fraction 0 to 1 of the path.
         length: Of the path, in the unit of `speed` times seconds.
         speed, acceleration: Along the path.
     """
@@ -129,7 +128,7 @@ class Move:
         self._time_s = 0.0
 
     def step(self, point: SetPoint) -> bool:
-        """Take the path's next place."""
+        """Go to the path's next point."""
         self._time_s += CYCLE_S
         ended = self._time_s >= self._duration_s
         joints = self._path(1.0 if ended else self._travelled(self._time_s) / self._length)

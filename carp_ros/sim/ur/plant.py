@@ -1,4 +1,4 @@
-"""What the controller drives: joints and fingers, in steps of one control cycle."""
+"""The plant that the controller drives, joints and gripper, in steps of one control cycle."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ class Plant(Protocol):
 
     @property
     def gripper_closure(self) -> float:
-        """Where the fingers are, 0 open to 1 closed."""
+        """Measured closure of the fingers, 0 open to 1 closed."""
         ...
 
     def drive(self, joints: Array, gripper: float) -> None:
-        """Set what the motors aim at: joints of shape (J,) in [rad], fingers 0 to 1."""
+        """Set the motors' set-points: joints of shape (J,) in [rad], fingers 0 to 1."""
         ...
 
     def advance(self) -> None:
-        """Let one cycle pass."""
+        """Advance by one cycle."""
         ...
 
     def publish(self, wall_ns: int) -> None:
-        """Hand the state, which is of `wall_ns` (CLOCK_REALTIME), to whoever renders it."""
+        """Publish the state at `wall_ns` (CLOCK_REALTIME) for rendering."""
         ...
 
     def scatter(self, seed: int, level: str) -> None:
-        """Put the objects to new places; the arm stays where it is.
+        """Rearrange the objects at random; the arm does not move.
 
         Raises:
             DeviceError: If there are no objects, or no such level.
@@ -52,7 +52,7 @@ class Plant(Protocol):
         ...
 
     def judge(self) -> dict[str, Any]:
-        """Return how the task stands: `success`, and the `reasons` that speak against it.
+        """Return the task's verdict: `success`, and otherwise the `reasons`.
 
         Raises:
             DeviceError: If there is no task.
@@ -60,15 +60,15 @@ class Plant(Protocol):
         ...
 
     def close(self) -> None:
-        """Leave nothing behind in shared memory."""
+        """Remove the shared memory."""
         ...
 
 
 class KinematicPlant:
-    """An arm without physics: every joint is at once where it is driven. For tests of drivers.
+    """An arm without physics, for tests of drivers: joints reach their set-point at once.
 
     Args:
-        joints: Where the arm starts, of shape (J,) in [rad].
+        joints: Initial positions, of shape (J,) in [rad].
     """
 
     def __init__(self, joints: Array) -> None:
@@ -78,25 +78,25 @@ class KinematicPlant:
         self._target = self.joints
 
     def drive(self, joints: Array, gripper: float) -> None:
-        """Set what `advance` moves to."""
+        """Set the positions for the next `advance`."""
         self._target = joints
         self.gripper_closure = gripper
 
     def advance(self) -> None:
-        """Take the place that was set."""
+        """Move to the set positions."""
         self.velocities = (self._target - self.joints) / CYCLE_S
         self.joints = self._target
 
     def publish(self, wall_ns: int) -> None:
-        """Do nothing: there is nothing to see."""
+        """Do nothing: there is nothing to render."""
 
     def scatter(self, seed: int, level: str) -> None:
-        """Refuse: there are no objects."""
+        """Raise: there are no objects."""
         raise DeviceError("this arm has no objects to scatter; start with --physics cell")
 
     def judge(self) -> dict[str, Any]:
-        """Refuse: there is no task."""
+        """Raise: there is no task."""
         raise DeviceError("this arm has no task to judge; start with --physics cell")
 
     def close(self) -> None:
-        """Do nothing: nothing was shared."""
+        """Do nothing: there is no shared memory."""

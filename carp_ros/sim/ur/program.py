@@ -1,10 +1,10 @@
-"""What ur-rtde's own program does on the controller: commands in registers, one cycle at a time.
+"""Behaviour of ur-rtde's program on the controller, which takes commands from registers.
 
-ur-rtde uploads `rtde_control.script` and then talks to it through registers. This is the behaviour
-of that script (version 1.6.5, MIT), not an interpreter of URScript. Input integer 0 is the command,
-the input doubles are its arguments; output integer 0 is the answer, 1 ready and 2 done.
-Streamed commands run in every cycle in which they stand in the register; any other runs once, and
-the next one waits for the client to clear the register.
+ur-rtde uploads `rtde_control.script` and then controls it through registers. This module reproduces
+that script (version 1.6.5, MIT); it does not interpret URScript. Input integer 0 is the command,
+the input doubles are its arguments; output integer 0 is the answer, 1 ready and 2 done. Streamed
+commands run in every cycle in which they are in the register; any other runs once, and the next one
+has to wait until the client clears the register.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ _STREAMED = (SPEED_J, SERVO_J, STEP_TIME)
 
 
 class ProgramError(Exception):
-    """What makes the running program end: the controller shows the reason as a message."""
+    """Ends the running program; the controller sends the reason as a message."""
 
 
 class ControlProgram:
     """The uploaded program while it runs.
 
     Args:
-        robot: Its limits are servoJ's.
+        robot: For its limits in servoJ.
         registers: Shared with the clients.
         kinematics: Of the arm.
-        point: The set-point that motions start from.
-        protective_stop: Called when the client asks for one.
+        point: The set-point, which motions start from.
+        protective_stop: Called when the client requests one.
 
     Attributes:
-        motion: What now moves the set-point; None holds it.
-        watchdog_s: The longest pause between commands that the client allowed; None for any.
+        motion: The current motion of the set-point; None holds it.
+        watchdog_s: Longest pause between commands that the client allows; None for any.
         ended: Whether the client stopped the program.
     """
 
@@ -95,10 +95,10 @@ class ControlProgram:
         }
 
     def cycle(self) -> None:
-        """Read the command register once and act.
+        """Read the command register once and act on it.
 
         Raises:
-            ProgramError: If the program cannot go on; it must then be dropped.
+            ProgramError: If the program fails; it must then be discarded.
         """
         if self._blocked:
             return
@@ -114,7 +114,7 @@ class ControlProgram:
             self._run_once(command)
 
     def move(self) -> None:
-        """Let the present motion move the set-point by one cycle."""
+        """Move the set-point by one cycle of the current motion."""
         if self.motion is not None and self.motion.step(self._point):
             self.motion = None
             if self._blocked:
@@ -125,7 +125,7 @@ class ControlProgram:
         if command == STOP_SCRIPT:
             self.ended = True
             return
-        if command in self._actions:  # the script, too, answers "done" to what it does not know
+        if command in self._actions:  # the real script also answers "done" to unknown commands
             self._actions[command]()
         if not self._blocked:
             self._signal(DONE)

@@ -1,21 +1,21 @@
-"""The RTDE registers: numbers that a client and the program on the controller exchange."""
+"""The RTDE registers, through which clients and the controller's program exchange numbers."""
 
 from __future__ import annotations
 
 _COUNT = 48
 
 InputTarget = tuple[list[float], int]
-"""A list of numbers and the place in it that one received number goes to."""
+"""A list of numbers, and the index in it where a received number is stored."""
 
 
 class Registers:
-    """48 integers and 48 doubles in each direction; values stay until they are overwritten.
+    """48 integers and 48 doubles in each direction; values persist until they are overwritten.
 
     Attributes:
-        input_int, input_double: Written by clients, read by the program. They outlive the client
-            that wrote them, so a program that starts anew first meets the last command.
+        input_int, input_double: Written by clients, read by the program. They persist after the
+            client disconnects, so a restarted program first finds the last command.
         output_int, output_double: Written by the program, reported to clients.
-        command_count: How often `input_int_register_0` was written: what the watchdog watches.
+        command_count: Number of writes to `input_int_register_0`, for the watchdog.
     """
 
     def __init__(self) -> None:
@@ -42,9 +42,9 @@ class Registers:
         return self._inputs[name][0]
 
     def release(self, owner: object) -> None:
-        """Give back every input that `owner` reserved."""
+        """Release every input that `owner` reserved."""
         self._owners = {name: held for name, held in self._owners.items() if held is not owner}
 
     def targets(self, name: str) -> list[InputTarget]:
-        """Return where the numbers of an input go."""
+        """Return where the numbers of an input are stored."""
         return self._inputs[name][1]

@@ -1,7 +1,7 @@
 """A Robotiq 2F-85 behind the socket that its URCap opens on the controller.
 
 Source: Robotiq, "2F-85 & 2F-140 Instruction Manual", registers; URCap socket on port 63352: one
-line a request, `GET VAR` answered by `VAR value`, `SET VAR value ...` by `ack` without a newline.
+line per request, `GET VAR` answered by `VAR value`, `SET VAR value ...` by `ack` without a newline.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _OPEN_COUNTS, _CLOSED_COUNTS = 3, 230
 _SPAN = _CLOSED_COUNTS - _OPEN_COUNTS
 _STROKE_MM, _SLOWEST_MM_S, _FASTEST_MM_S = 85.0, 20.0, 150.0
 _ACTIVATION_S = 0.5
-_LATENCY_S = 0.01  # a request takes this long to reach the gripper: until then OBJ is stale
+_LATENCY_S = 0.01  # of a request on its way to the gripper, during which OBJ is stale
 _REACHED = 0.03
 _STILL_PER_S = 0.05
 _STILL_S = 0.1
@@ -24,10 +24,10 @@ MOVING, STOPPED_OPENING, STOPPED_CLOSING, ARRIVED = range(4)
 
 
 class RobotiqFingers:
-    """The gripper's own controller. Grip force is what the plant gives: `FOR` is only stored.
+    """The gripper's own controller. The plant determines the grip force; `FOR` is only stored.
 
     Attributes:
-        blocked_at: A closure beyond which something holds the fingers back; None for nothing.
+        blocked_at: Closure beyond which the fingers are blocked; None if they are free.
     """
 
     def __init__(self) -> None:
@@ -43,18 +43,19 @@ class RobotiqFingers:
         self._still_s = 0.0
 
     def request(self, values: dict[str, int]) -> None:
-        """Take variables to set; they count from the gripper's next cycle on."""
+        """Queue variables to set; they take effect after the request's latency."""
         self._requests.append((self._time_s + _LATENCY_S, values))
 
     def cycle(self, closure: float, powered: bool) -> float:
-        """Let one cycle pass.
+        """Advance by one cycle.
 
         Args:
-            closure: Where the fingers are, 0 open to 1 closed.
-            powered: Whether the tool has power; a gripper without it must be activated anew.
+            closure: Measured closure of the fingers, 0 open to 1 closed.
+            powered: Whether the tool has power; after a loss of power, the gripper must be
+                activated again.
 
         Returns:
-            Where the motor drives them.
+            The motor's set-point for the closure.
         """
         self._time_s += CYCLE_S
         self.powered = powered
@@ -108,7 +109,7 @@ class RobotiqFingers:
         self.variables["OBJ"] = self._detect(goal)
 
     def _turn_round(self, goal: float) -> None:
-        """Let a motor that pressed against an object start back from where the fingers are."""
+        """On reversal, start from the fingers rather than from a set-point inside an object."""
         if goal < self._closure < self._aim or goal > self._closure > self._aim:
             self._aim = self._closure
 
@@ -128,7 +129,7 @@ class RobotiqConnection:
         self._rest = b""
 
     def receive(self, data: bytes) -> bytes:
-        """Take in what the client sent; return the answers to every complete line."""
+        """Process the client's data; return the answers to every complete line."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         return b"".join(self._answer(line.decode(errors="replace").split()) for line in lines)
 

@@ -1,8 +1,8 @@
-"""RTDE version 2, the controller's side: messages, recipes, one object a connection.
+"""The controller's side of RTDE version 2: messages, recipes, and one object per connection.
 
 Source: Universal Robots, "Real-Time Data Exchange (RTDE) Guide". Big endian; a message is uint16
-size (header included), uint8 type, payload. Recipe numbers count from 1 on every connection:
-ur-rtde writes them without looking at the answers.
+size (including the header), uint8 type, payload. Recipe numbers start at 1 on every connection, as
+ur-rtde assumes them without reading the answers.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _CYCLE_HZ = 500.0
 
 @dataclass(frozen=True)
 class Output:
-    """A variable that the controller reports: its RTDE `type` and how to `read` its numbers."""
+    """A variable that the controller reports: its RTDE `type`, and `read` for its numbers."""
 
     type: str
     read: Callable[[], Sequence[float]]
 
 
 class RtdeError(Exception):
-    """A byte stream that is not RTDE; the controller closes such a connection."""
+    """The byte stream is not RTDE; the controller closes the connection."""
 
 
 def encode(kind: int, payload: bytes) -> bytes:
@@ -55,13 +55,13 @@ def encode(kind: int, payload: bytes) -> bytes:
 
 
 class MessageReader:
-    """Cuts a byte stream into messages, however the network split it."""
+    """Splits a byte stream into messages, however the network fragmented it."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Return the messages, as type and payload, that `data` completes.
+        """Return the messages that `data` completes, as type and payload.
 
         Raises:
             RtdeError: If a message claims to be shorter than its own header.
@@ -89,11 +89,11 @@ class _InputRecipe:
 
 
 class RtdeConnection:
-    """One client of the RTDE port; `started` while it wants data.
+    """One client of the RTDE port; `started` while it receives data.
 
     Args:
-        outputs: Every variable that may be asked for.
-        registers: Where the client's inputs go; a name belongs to one connection at a time.
+        outputs: Every variable that clients can request.
+        registers: Receive the client's inputs; each input belongs to one connection at a time.
         version: Major, minor, bugfix and build number of the controller.
     """
 
@@ -116,11 +116,12 @@ class RtdeConnection:
         self.started = False
 
     def receive(self, data: bytes, most_inputs: int | None = None) -> bytes:
-        """Take in what the client sent; return the answers.
+        """Process the client's data; return the answers.
 
         Args:
-            data: What came.
-            most_inputs: How many of its commands to take in now; the others wait for the next call.
+            data: Received bytes.
+            most_inputs: Number of its input messages to process now; the others wait for the next
+                call. None for all.
 
         Raises:
             RtdeError: If the stream is not RTDE.
@@ -139,7 +140,7 @@ class RtdeConnection:
 
     @property
     def waiting(self) -> int:
-        """How many messages came that were not yet taken in."""
+        """Number of received messages that are not processed yet."""
         return len(self._waiting)
 
     def cycle(self) -> bytes:
@@ -153,7 +154,7 @@ class RtdeConnection:
         return encode(DATA, b"\x01" + self._layout.pack(*numbers))
 
     def close(self) -> None:
-        """Give back the input registers that this client held."""
+        """Release the input registers that this client reserved."""
         self._registers.release(self)
 
     def _answer(self, kind: int, payload: bytes) -> bytes:
@@ -210,12 +211,12 @@ class RtdeConnection:
 
 
 def text_message(text: str) -> bytes:
-    """Return a text message of level error, as the controller reports what it refused."""
+    """Return a text message of level error, as the controller sends when it rejects something."""
     body = text.encode()[:255]
     source = b"RTDE"
     return encode(TEXT, bytes([len(body)]) + body + bytes([len(source)]) + source + b"\x01")
 
 
 def _names(text: bytes) -> list[str]:
-    """Return comma-separated names; ur-rtde ends its lists with a comma."""
+    """Split comma-separated names; ur-rtde's lists end with a comma."""
     return [name for name in text.decode(errors="replace").split(",") if name]

@@ -1,4 +1,4 @@
-"""The safety and power modes of the controller, and what may follow what.
+"""The controller's safety and power modes and their transitions.
 
 Source: Universal Robots e-Series user manual, "Robot modes" and "Stop conditions".
 """
@@ -20,11 +20,11 @@ class RobotMode(IntEnum):
 
 
 class SafetyController:
-    """The mode machine. Times are the controller's own, in [s].
+    """State machine of the modes. Times are the controller's own, in [s].
 
     Args:
-        unlock_delay_s: How long a protective stop must last before it may be unlocked; 5 on a UR.
-        power_delay_s: How long powering on and releasing the brakes take, each.
+        unlock_delay_s: Time from a protective stop until it may be unlocked; 5 on a UR.
+        power_delay_s: Duration of powering on and of releasing the brakes, each.
     """
 
     def __init__(self, unlock_delay_s: float, power_delay_s: float) -> None:
@@ -35,7 +35,7 @@ class SafetyController:
 
     @property
     def may_move(self) -> bool:
-        """Whether the arm is powered, its brakes are released and nothing stopped it."""
+        """Whether the arm is powered, its brakes are released and no stop is active."""
         return self.safety_mode.may_move and self.robot_mode is RobotMode.RUNNING
 
     @property
@@ -48,13 +48,13 @@ class SafetyController:
         return 1
 
     def protective_stop(self, now_s: float) -> None:
-        """Stop the arm because of what it met; power stays on."""
+        """Stop the arm, as after a collision; power stays on."""
         if self.safety_mode.may_move:
             self.safety_mode = UrSafetyMode.PROTECTIVE_STOP
             self._stopped_at_s = now_s
 
     def unlock(self, now_s: float) -> str | None:
-        """End a protective stop; return why not, or None."""
+        """Unlock a protective stop; return why it is not allowed, or None."""
         if self.safety_mode is not UrSafetyMode.PROTECTIVE_STOP:
             return None
         if now_s - self._stopped_at_s < self._unlock_delay_s:
@@ -71,12 +71,12 @@ class SafetyController:
         self.power_off()
 
     def release_emergency_stop(self) -> None:
-        """Pull the emergency stop out again; power stays off until someone turns it on."""
+        """Release the emergency stop; power stays off until switched on."""
         if self.safety_mode is UrSafetyMode.ROBOT_EMERGENCY_STOP:
             self.safety_mode = UrSafetyMode.NORMAL
 
     def power_on(self, now_s: float) -> None:
-        """Give the arm power; the brakes stay closed."""
+        """Switch on the arm's power; the brakes stay closed."""
         if self.safety_mode.may_move and self.robot_mode is RobotMode.POWER_OFF:
             self.robot_mode = RobotMode.POWER_ON
             self._change = (now_s + self._power_delay_s, RobotMode.IDLE)
@@ -87,18 +87,18 @@ class SafetyController:
             self._change = (now_s + self._power_delay_s, RobotMode.RUNNING)
 
     def power_off(self) -> None:
-        """Take the arm's power; the brakes close."""
+        """Switch off the arm's power; the brakes close."""
         self.robot_mode = RobotMode.POWER_OFF
         self._change = None
 
     def restore(self) -> None:
-        """Be powered and without a stop, at once."""
+        """Return at once to the normal mode, with power and released brakes."""
         self.safety_mode = UrSafetyMode.NORMAL
         self.robot_mode = RobotMode.RUNNING
         self._change: tuple[float, RobotMode] | None = None
 
     def advance(self, now_s: float) -> None:
-        """Finish a power change that is due."""
+        """Complete a pending power change that is due."""
         if self._change and now_s >= self._change[0]:
             self.robot_mode = self._change[1]
             self._change = None

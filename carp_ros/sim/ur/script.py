@@ -1,4 +1,4 @@
-"""The port that takes URScript: programs as text, answered by nothing."""
+"""The URScript port, which takes programs as text and sends no answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ScriptConnection:
         self._rest = b""
 
     def receive(self, data: bytes) -> bytes:
-        """Take in text; a program is complete at an `end` that is not indented."""
+        """Process text; an unindented `end` completes a program."""
         *programs, self._rest = (self._rest + data).split(_END)
         for program in programs:
             self._upload(program.decode(errors="replace") + "\nend\n")

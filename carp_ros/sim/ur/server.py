@@ -1,7 +1,7 @@
-"""The controller's ports and its clock: the one part with sockets.
+"""The controller's ports and clock; the only module with sockets.
 
-All input is taken in at the start of a cycle and all output sent at its end, so that the process
-wakes 500 times a second however many clients talk to it.
+All input is received at the beginning of a cycle and all output is sent at its end, so that the
+process wakes 500 times a second however many clients there are.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from carp_ros.sim.ur.statistics import TickStatistics
 RTDE_PORT, SCRIPT_PORT, DASHBOARD_PORT, GRIPPER_PORT = 30004, 30003, 29999, 63352
 _PUBLISH_EVERY = 2  # cycles: 250 Hz, well above any camera
 _MAX_UNSENT = 1 << 16
-_FAREWELL_S = 4.0  # the servo stops the arm within 3 s
+_FAREWELL_S = 4.0  # the servo needs up to 3 s to stop the arm
 
 
 class Connection(Protocol):
-    """What a client of any port talks to."""
+    """The controller's side of a client's connection, on any port."""
 
     def receive(self, data: bytes) -> bytes:
-        """Take in what the client sent; return what to answer."""
+        """Process the client's data; return the answer."""
         ...
 
 
@@ -49,12 +49,12 @@ class Server:
     """Serves one controller on the standard ports of `host`.
 
     Args:
-        controller: What answers.
-        host: Address to listen on; a loopback address of its own for every controller.
+        controller: The emulated controller.
+        host: Address to listen on; each controller needs its own loopback address.
         fault_port: Port for fault injection; 0 for none.
 
     Raises:
-        DeviceError: If a port is taken, or the address is none of this machine.
+        DeviceError: If a port is in use, or the address does not belong to this machine.
     """
 
     def __init__(self, controller: Controller, host: str, fault_port: int) -> None:
@@ -82,10 +82,10 @@ class Server:
             )
 
     def run(self) -> None:
-        """Serve until `stop`, each cycle at its absolute time.
+        """Serve until `stop`, starting each cycle at its absolute time.
 
-        After a pause the cycles that it held up hurry after the time; after one that ends the
-        program that commands it, the physics has lost it.
+        After a pause, missed cycles are run in quick succession to catch up. If it was longer than
+        `MOST_PAUSE_S`, they are dropped and count as lost, and the watchdog may end the program.
         """
         due_s = time.perf_counter()
         while not self._is_over():
@@ -103,8 +103,8 @@ class Server:
     def stop(self) -> None:
         """Make `run` return; may be called from a signal handler.
 
-        A robot does not vanish under the program that commands it: as long as one does, it may
-        first bring the arm to rest and leave.
+        While an RTDE client is connected, `run` continues for up to 4 s, so that the client can
+        first bring the arm to rest and disconnect.
         """
         if self._stop_at_s is None:
             self._stop_at_s = time.perf_counter() + _FAREWELL_S
@@ -124,12 +124,12 @@ class Server:
         return not served or time.perf_counter() > self._stop_at_s
 
     def _cycle(self, wall_ns: int, late: int = 0) -> None:
-        """Let 2 ms pass.
+        """Advance by 2 ms.
 
         Args:
-            wall_ns: When they ended.
-            late: How many cycles will hurry after the time. They share the commands that came
-                meanwhile: a controller that is never late had each in a cycle of its own.
+            wall_ns: Time at which they ended.
+            late: Number of cycles still to catch up. The waiting commands are distributed over
+                them, as each would have had its own cycle in a controller that is never late.
         """
         silent = self._controller.time_s < self._link.silent_until_s
         for descriptor, _ in self._poll.poll(0):
@@ -178,7 +178,7 @@ class Server:
         listener, connect = self._listeners[descriptor]
         try:
             peer, _ = listener.accept()
-        except OSError:  # gone before it was taken
+        except OSError:  # the client has already disconnected
             return
         peer.setblocking(False)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -198,7 +198,7 @@ class Server:
         if not data:
             self._drop(client)
         elif isinstance(client.connection, RtdeConnection):
-            self._take_in(client, data, 0)  # its commands are for `_cycle` to take
+            self._take_in(client, data, 0)  # `_cycle` processes its input messages
         else:
             self._send(client, client.connection.receive(data))
 
@@ -220,7 +220,7 @@ class Server:
         except OSError:
             self._drop(client)
             return
-        if len(client.unsent) > _MAX_UNSENT:  # a client that does not read is cut off
+        if len(client.unsent) > _MAX_UNSENT:  # drop a client that does not read
             self._drop(client)
 
     def _drop(self, client: _Client) -> None:

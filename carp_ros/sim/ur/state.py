@@ -1,7 +1,7 @@
 """The variables that the controller reports over RTDE, by name.
 
-Only what an arm without temperatures, currents and wires can know is computed; the others, which
-ur-rtde's default recipe asks for, are zero.
+Only those of the simulated arm are computed. Others in ur-rtde's default recipe, such as
+temperatures and currents, are zero.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LENGTHS = {"VECTOR3D": 3, "VECTOR6D": 6, "VECTOR6INT32": 6}
 
 
 def output_variables(controller: Controller) -> dict[str, Output]:
-    """Return every variable that a client may ask for."""
+    """Return every variable that a client can request."""
     c = controller
     outputs = {
         "timestamp": Output("DOUBLE", lambda: (c.time_s,)),

@@ -1,4 +1,4 @@
-"""How punctual a loop is and what its ticks cost."""
+"""Timing statistics of a loop: lateness and cost of its ticks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _WINDOW = 1 << 15
 
 
 class TickStatistics:
-    """Lateness and cost of the last 32768 ticks; a minute at 500 Hz."""
+    """Lateness and cost of the last 32768 ticks, about a minute at 500 Hz."""
 
     def __init__(self) -> None:
         self._late_s = np.zeros(_WINDOW, np.float32)
@@ -17,14 +17,14 @@ class TickStatistics:
         self.lost = 0
 
     def record(self, late_s: float, cost_s: float) -> None:
-        """Add one tick that began `late_s` after it was due and took `cost_s`."""
+        """Add a tick that began `late_s` after it was due and took `cost_s`."""
         slot = self.ticks % _WINDOW
         self._late_s[slot] = late_s
         self._cost_s[slot] = cost_s
         self.ticks += 1
 
     def reset(self) -> None:
-        """Forget what was recorded."""
+        """Reset the statistics."""
         self.ticks = self.lost = 0
 
     def summary(self) -> dict[str, float]:
