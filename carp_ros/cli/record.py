@@ -24,8 +24,8 @@ class RecordCommand:
         agent: Who demonstrates: demonstrator, the scripted operator of the simulated cell, or
             person, with the SpaceMouse.
         task: The task. On a real rig in your own words, such as "put the mug on the shelf": they
-            become the episodes' instruction and name. In the simulated cell cup (put it in the field
-            on the right) or bowl (put it into the pot); empty takes that of the rig's file.
+            become the episodes' instruction and name. In the simulated cell cup (put it in the
+            field on the right) or bowl (put it into the pot); empty takes that of the rig's file.
         episodes: Number of episodes.
         lockstep: Record in simulated time, as fast as this machine can.
         seed_start: Seed of the first episode; the others count up from it.
