@@ -129,7 +129,7 @@ class SpaceMouse:
         self._untouched_since_ns = None
 
     def _is_trusted(self, touched: bool, now_ns: int) -> bool:
-        """Return whether the state is valid; after a possibly missed change, not until untouched."""
+        """Return whether the state is valid: not after a missed change, until untouched a while."""
         if touched:
             self._untouched_since_ns = None
         elif self._untouched_since_ns is None:

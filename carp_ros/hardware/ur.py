@@ -56,8 +56,8 @@ LONGEST_RECOVERY_S = ur_dashboard.LONGEST_S + _PROGRAM_TIMEOUT_S + _FRESH_TIMEOU
 class UrArm:
     """The arm behind one UR controller.
 
-    `connect` and `recover` start the controller's watchdog: `servo` must be called within
-    1 / `watchdog_hz` and then at that rate at least, or the arm's program stops and `ready` is False.
+    `connect` and `recover` start the controller's watchdog: from then on `servo` must be called at
+    least every 1 / `watchdog_hz`, or the arm's program stops and `ready` is False.
 
     Args:
         config: The rig's `arm` section.

@@ -1,4 +1,4 @@
-"""Diagnoses why a port of a UR controller cannot be opened: no controller, or a disabled service."""
+"""Says why a port of a UR controller cannot be opened: no controller, or a disabled service."""
 
 from __future__ import annotations
 

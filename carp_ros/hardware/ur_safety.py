@@ -1,4 +1,4 @@
-"""A UR controller's safety modes: numbers, the matching `SafetyState`, and the operator's remedy."""
+"""A UR controller's safety modes: numbers, the matching `SafetyState` and the operator's remedy."""
 
 from __future__ import annotations
 

@@ -163,12 +163,11 @@ class ServoLoop:
         return ""
 
     def _yield_to(self, now_ns: int, arm: ArmState, command: Command | None) -> None:
-        """After a fault, once all is at rest, move the commanded joints to an arm that is elsewhere.
+        """After a fault, once all is at rest, move the commanded joints to the measured ones.
 
-        Such an arm was blocked. If the commanded joints stayed where they are, it would keep
-        pressing on the obstacle and leap when that is removed. They move to the measured joints
-        once, within the limits, and again when a reset is requested: following the measured joints
-        continuously would let the arm creep.
+        If they differ, the arm was blocked: it would keep pressing on the obstacle, and leap when
+        that is removed. The commanded joints move there once, within the limits, and again when a
+        reset is requested: following the measured joints continuously would let the arm creep.
         """
         state = self._yield = self._yield or _Yield()
         asked = self.guard.reset_asked(command)
