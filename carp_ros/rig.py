@@ -129,11 +129,11 @@ class Rig:
         timeout_s = self.limits.camera_timeout_s
         for name, camera in self.cameras.items():
             if _OWN_NAMES.fullmatch(name):
-                yield f"cameras: {name!r} is a name of this package's own; expected another"
+                yield f"cameras: {name!r} is reserved for this package; expected another name"
             if timeout_s * camera.rate_hz < 1.5:
                 yield (
-                    f"limits.camera_timeout_s is {timeout_s:g}, but cameras.{name} takes"
-                    f" {1.0 / camera.rate_hz:.3g} s from image to image; expected"
+                    f"limits.camera_timeout_s is {timeout_s:g}, but cameras.{name} has"
+                    f" {1.0 / camera.rate_hz:.3g} s between images; expected"
                     f" {1.5 / camera.rate_hz:.3g} at least"
                 )
             if camera.driver != "cell":
@@ -150,7 +150,7 @@ class Rig:
         host = self.arm.host
         if not (host.startswith("127.") or host == "localhost"):
             yield (
-                f"arm.host is {host}, but there is a cell, which is of this machine alone;"
+                f"arm.host is {host}, but there is a cell, which runs on this machine only;"
                 " expected an address of 127.x.x.x, or no section cell"
             )
         if self.gripper.host != host:
@@ -182,7 +182,7 @@ def load_rig(path: Path, sha256: str = "") -> Rig:
     if sha256 and found != sha256:
         raise ValueError(
             f"{where} has SHA-256 {found}; the system was started with {sha256}: the file was"
-            " changed since. Stop the whole system and start it anew"
+            " changed since. Stop the whole system and start it again"
         )
     content = mapping_from_yaml(text, where)
     for key, value in (("name", path.stem), ("sha256", found)):

@@ -55,13 +55,13 @@ class ArmSection:
         """
         if robot not in self.robots:
             yield (
-                f"robot is {robot}, but arm.driver is {self.driver}, which moves"
-                f" {', '.join(self.robots)} alone; expected a robot and its own driver"
+                f"robot is {robot}, but arm.driver is {self.driver}, which supports only"
+                f" {', '.join(self.robots)}; expected a robot and its own driver"
             )
         if rate_hz > self.fastest_hz:
             yield (
                 f"servo.rate_hz is {rate_hz:g}; arm.driver {self.driver} takes"
-                f" {self.fastest_hz:g} targets a second at most"
+                f" at most {self.fastest_hz:g} targets per second"
             )
         yield from _too_fast("1 / arm.state_timeout_s", 1.0 / self.state_timeout_s, rate_hz)
 
@@ -144,7 +144,7 @@ class CameraSection:
         """Yield invalid values."""
         for name in ("width_px", "height_px"):
             if getattr(self, name) % 2:
-                yield f"{name} is {getattr(self, name)}; expected an even number, as video has it"
+                yield f"{name} is {getattr(self, name)}; expected an even number, as video requires"
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,6 @@ def _too_fast(name: str, at_most_hz: float, rate_hz: float) -> Iterator[str]:
     """Yield an error if a timeout is shorter than five servo ticks."""
     if at_most_hz * 5.0 > rate_hz * (1.0 + 1e-9):
         yield (
-            f"{name} is {at_most_hz:g} Hz; expected a fifth of servo.rate_hz at most,"
+            f"{name} is {at_most_hz:g} Hz; expected at most a fifth of servo.rate_hz,"
             f" {rate_hz / 5.0:g} Hz: a few late ticks would stop the arm"
         )

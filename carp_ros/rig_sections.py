@@ -96,7 +96,7 @@ class LimitsConfig:
         if any(lo >= hi for lo, hi in zip(low, high)):
             yield (
                 f"workspace_min_m is not below workspace_max_m: {list(low)}, {list(high)}; expected"
-                " each number below its like"
+                " each number to be lower"
             )
         if self.condition_slow >= self.condition_stop:
             yield (

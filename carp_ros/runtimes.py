@@ -66,7 +66,7 @@ def choose_runtime(name: str = AUTO, threads: int = 1) -> Choice:
             return Choice(known, makers[known](), tuple(against))
         except (DeviceError, ValueError) as error:
             against.append(f"not {known}: {error}")
-    raise DeviceError(f"no runtime is here: {'; '.join(against)}")
+    raise DeviceError(f"no runtime is available: {'; '.join(against)}")
 
 
 def _makers(threads: int) -> dict[RuntimeName, Callable[[], Runtime]]:
@@ -85,7 +85,7 @@ def _torch() -> Runtime:
         from carp_ros.export.torch_runtime import TorchRuntime
     except ImportError as error:
         raise DeviceError(
-            f"torch is not installed ({error}): pip install torch, as its site says for your CUDA,"
-            " and 'carp_ros[train]'"
+            f"torch is not installed ({error}): pip install the torch for your CUDA version, as its"
+            " site says, and 'carp_ros[train]'"
         ) from error
     return TorchRuntime()

@@ -262,7 +262,7 @@ def _tagged(kinds: list[Any]) -> tuple[str, dict[Any, Any]]:
                 for kind, those in zip(kinds, hints)
                 for value in typing.get_args(those[tag])
             }
-    raise TypeError(f"{kinds} have no field of literals in common by which to tell them apart")
+    raise TypeError(f"{kinds} have no literal field in common to distinguish them by")
 
 
 def _one_of(known: Mapping[Any, Any], value: Any, where: str) -> Any:

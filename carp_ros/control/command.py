@@ -128,7 +128,7 @@ class Command:
             twist = record["twist"].copy()
             gripper = float(record["gripper"])
             if not 0.0 <= gripper <= 1.0:  # also false for NaN
-                raise ValueError(f"gripper wish is {gripper}; expected 0 (open) to 1 (closed)")
+                raise ValueError(f"gripper closure is {gripper}; expected 0 (open) to 1 (closed)")
             return cls(
                 heartbeat_ns=int(record["heartbeat_ns"]),
                 mode=ServoMode(int(record["mode"])),

@@ -153,4 +153,4 @@ class Guard:
 
 _RESET_FAILED = "; reset failed: "
 _IF_REAL = "check the network cable and the controller"
-_IF_SIMULATED = "the simulated controller came to no turn on this busy machine; leave it more time"
+_IF_SIMULATED = "the simulated controller got no CPU time on this busy machine; reduce its load"

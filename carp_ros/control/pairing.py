@@ -52,7 +52,7 @@ class Pairing(Generic[First, Second]):
                 if waited_ns > self._wait_ns or len(waiting) > self._most:
                     del waiting[stamp_ns]
                     reasons.append(
-                        f"{here} of stamp {stamp_ns} ns came without its {missing} for"
+                        f"{here} of stamp {stamp_ns} ns arrived without its {missing} for"
                         f" {waited_ns * 1e-9:.2f} s; expected both, with one stamp"
                     )
         return reasons

@@ -75,7 +75,7 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
             advice = (
                 f"no permission for SCHED_FIFO priority {priority}: put '@realtime - rtprio 95' and"
                 " '@realtime - memlock unlimited' into /etc/security/limits.d/realtime.conf, add"
-                " this user to the group realtime and log in anew (doc/hardware_setup.md)"
+                " this user to the group realtime and log in again (doc/hardware_setup.md)"
             )
             if required:
                 raise DeviceError(f"{advice}; or set servo.require_realtime: false") from None

@@ -47,6 +47,6 @@ class ClockMapping:
             return ""
         return (
             f"this machine's clock was set {'forward' if jump_s > 0.0 else 'back'} by"
-            f" {abs(jump_s):.3f} s: what was stamped before counts as old or as of the future;"
-            " let it be synchronised (chrony) before the system starts"
+            f" {abs(jump_s):.3f} s: messages stamped before count as too old or from the"
+            " future; synchronise the clock (chrony) before starting the system"
         )

@@ -221,8 +221,8 @@ class Servo:
             far = np.round(to_come[int(np.argmax(outside_m))], 3).tolist()
             raise ChunkError(
                 f"chunk goes to {far} m, {outside_m.max():.3f} m outside the workspace"
-                f" {list(limits.workspace_min_m)} to {list(limits.workspace_max_m)} m; nearer than"
-                f" {limits.max_jump_m} m it would be led along the wall"
+                f" {list(limits.workspace_min_m)} to {list(limits.workspace_max_m)} m; expected"
+                f" at most {limits.max_jump_m} m outside, where it slides along the wall"
             )
         first, _ = PosePath(chunk).sample(plan_ns)
         jump = pose_difference(self._reference.pose, first)

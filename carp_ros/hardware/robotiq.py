@@ -137,7 +137,7 @@ class RobotiqGripper:
                     raise ConnectionResetError("connection closed by the gripper's side")
                 answer += received
                 if len(answer) > _MOST_ANSWER:
-                    raise ConnectionError(f"{len(answer)} bytes; that is no gripper's answer")
+                    raise ConnectionError(f"{len(answer)} bytes; expected a gripper's short answer")
             return answer
         except OSError as error:
             self.close()

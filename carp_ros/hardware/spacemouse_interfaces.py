@@ -147,8 +147,8 @@ def _named(
     if not named:
         found = ", ".join(f"{hid.path} ({spec.name})" for spec, hid in mice)
         raise DeviceError(
-            f"teleop.hid_path is {path}, where no SpaceMouse is; found {found}: name one of them,"
-            " or leave hid_path out, and the one that speaks is taken"
+            f"teleop.hid_path is {path}, but there is no SpaceMouse; found {found}: name one of"
+            " them, or leave out hid_path to use the first one that reports"
         )
     return named
 
@@ -166,7 +166,7 @@ def _opened(mice: list[tuple[DeviceInfo, HIDDevice]]) -> list[Interface]:
         raise DeviceError(
             f"{spec.name} is plugged in but cannot be opened: close other programs that use it"
             f" (spacenavd), and let users read it: put the line {_udev_rule(spec)} into"
-            " /etc/udev/rules.d/70-spacemouse.rules, then plug it in anew"
+            " /etc/udev/rules.d/70-spacemouse.rules, then plug it in again"
         ) from refusal
     return opened
 

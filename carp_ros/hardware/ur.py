@@ -44,7 +44,7 @@ _VARIABLES = [
 _NO_LINK = "connect first; after a lost link, from a new process"
 _PLAYING = 2  # RTDE runtime_state
 _NOT_PLAYING = (
-    "our program does not run on its controller: stopped at the pendant, or our commands came too"
+    "our program is not running on its controller: stopped at the pendant, or our commands came too"
     " late"
 )
 _PROGRAM_TIMEOUT_S = 5.0
@@ -136,8 +136,8 @@ class UrArm:
             raise DeviceError(f"no link to the arm at {c.host}: {error}; {_NO_LINK}") from error
         if not taken:
             raise DeviceError(
-                f"the arm at {c.host} took no joint target: its program does not run; clear what"
-                " stopped it, then reset the fault"
+                f"the arm at {c.host} accepted no joint target: its program is not running; clear"
+                " what stopped it, then reset the fault"
             )
 
     def recover(self) -> None:
@@ -195,7 +195,7 @@ class UrArm:
         # the new program starts. With no program running, ur-rtde clears them on any command.
         control.kickWatchdog()
         if not control.reuploadScript():
-            raise DeviceError(f"the arm at {self._config.host} took no program; connect anew")
+            raise DeviceError(f"the arm at {self._config.host} accepted no program; connect again")
         wait_for(control.isProgramRunning, _PROGRAM_TIMEOUT_S, "its program did not start")
         self._start_watchdog(control)
 

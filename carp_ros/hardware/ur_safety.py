@@ -58,8 +58,8 @@ _STATES = {
 }
 _REMEDIES = {
     UrSafetyMode.UNKNOWN: "look at the pendant",
-    UrSafetyMode.PROTECTIVE_STOP: "clear what the arm met",
-    UrSafetyMode.RECOVERY: "lead the arm back into its limits at the pendant",
+    UrSafetyMode.PROTECTIVE_STOP: "clear what the arm collided with",
+    UrSafetyMode.RECOVERY: "move the arm back into its limits at the pendant",
     UrSafetyMode.SAFEGUARD_STOP: "close the safeguard",
     UrSafetyMode.SYSTEM_EMERGENCY_STOP: "release the emergency stop of the cell",
     UrSafetyMode.ROBOT_EMERGENCY_STOP: "release the emergency stop at the pendant",

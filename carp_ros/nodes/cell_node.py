@@ -40,7 +40,7 @@ class CellNode(GuardedNode):
         super().__init__("cell_node")
         path, rig = rig_parameter(self)
         if rig.cell is None:
-            raise ValueError(f"{path} has no section cell; this node is for simulated rigs alone")
+            raise ValueError(f"{path} has no section cell; this node is only for simulated rigs")
         self._rig = rig
         task = fixed_parameter(
             self,

@@ -33,7 +33,7 @@ class ControlLog:
             if fault is Fault.NONE:
                 self._info(f"fault {self._fault.name} cleared: select and enable to move again")
             else:
-                self._error(f"fault {fault.name}, the arm stands: {text}")
+                self._error(f"fault {fault.name}, the arm is stopped: {text}")
             self._fault = fault
         if awaited != self._awaited:
             self._info(f"waiting for {awaited}" if awaited else "the arm is connected")

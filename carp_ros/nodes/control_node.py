@@ -239,7 +239,7 @@ class ControlNode(ManagedNode):
 
     def _on_gripper(self, msg: Float64) -> None:
         if not 0.0 <= msg.data <= 1.0:  # also false for NaN
-            problem = f"gripper wish is {msg.data}; expected 0 (open) to 1 (closed)"
+            problem = f"gripper closure is {msg.data}; expected 0 (open) to 1 (closed)"
             self._refuse("teleop/gripper", MessageError(problem))
             return
         self._arbiter.take_gripper(msg.data)
@@ -308,7 +308,7 @@ class ControlNode(ManagedNode):
             self.get_logger().warning(jump)
         outcome = self._arbiter.reset_outcome(now_ns)
         if outcome is not None:
-            self._reset_answers.answer(outcome, "no fault stands: enable to move")
+            self._reset_answers.answer(outcome, "no fault is latched: enable to move")
         arbiter = self._arbiter
         self._log.tell(arbiter.fault, arbiter.fault_text, self._keeper.waiting_for)
         self._publish_status(state)

@@ -202,7 +202,7 @@ class PolicyNode(ManagedNode):
             rig=self._rig,
         )
         self.get_logger().info(
-            f"bundle {bundle.name} ({bundle.sha256[:12]}) for {task} computes its"
+            f"bundle {bundle.name} ({bundle.sha256[:12]}) for {task} reproduces its"
             f" golden case; ready after {time.monotonic() - began_s:.1f} s"
         )
         return policy

@@ -166,7 +166,7 @@ class RecorderNode(ManagedNode):
     def _command(self, do: str, **content: Any) -> None:
         if not self._writer.command(self._now_ns(), do, **content):
             raise CarpError(
-                f"the writer is {self._writer.backlog_bytes / 1e6:.0f} MB behind and takes no"
+                f"the writer is {self._writer.backlog_bytes / 1e6:.0f} MB behind and refuses"
                 f" {do}: is the disk stalled?"
             )
 
@@ -309,7 +309,7 @@ class RecorderNode(ManagedNode):
         for answer in finished:
             self.get_logger().info(f"{answer['event']} {self._folder}: {answer['verdict']}")
         if not in_time:
-            self.get_logger().warning(f"{self._folder} is still being written, and then finished")
+            self.get_logger().warning(f"{self._folder} is still being written and will be finished")
         del self._writer
 
 

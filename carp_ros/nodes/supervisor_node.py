@@ -68,7 +68,7 @@ class SupervisorNode(GuardedNode):
             "managed",
             "control_node",
             "Lifecycle nodes to bring up, in order, separated by spaces.",
-            Matching(r"[\w/ ]{0,500}", "names of nodes between spaces"),
+            Matching(r"[\w/ ]{0,500}", "names of nodes separated by spaces"),
         )
         self._mode = fixed_parameter(self, "mode", "teleop", "What moves the arm, for the hints.")
         self._managed = {name: _ManagedNode(self, name) for name in managed.split()}
@@ -128,7 +128,7 @@ class SupervisorNode(GuardedNode):
             way = "forward" if jump_s > 0 else "back"
             self._clock_said = (
                 f"the wall clock was set {way} by {abs(jump_s):.2f} s, {{ago}} s ago: stamps jump,"
-                " and an episode of that moment is not whole"
+                " and an episode recorded then has a gap"
             )
             self._clock_set_s = time.monotonic()
             self.get_logger().warning(self._clock_said.format(ago=0))
@@ -237,7 +237,7 @@ class _ManagedNode:
     def _switch_off(self) -> None:
         if not self.off:
             self.off = (
-                f"{self._name} was switched off and stays so until"
+                f"{self._name} was deactivated and stays inactive until"
                 f" `ros2 lifecycle set {self._name} activate`"
             )
             self._log.warning(self.off)

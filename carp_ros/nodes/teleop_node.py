@@ -38,8 +38,8 @@ from carp_ros.ros.qos import COMMAND, EVENTS
 _HEARTBEAT_TICKS = 4
 _UNHEARD_S = 10  # seconds without any report before it is logged
 _NEVER_HEARD = (
-    "connected, but nothing ever came from it: touch it; if that changes nothing, switch a wireless"
-    " mouse on and pair it, or name its device file in teleop.hid_path"
+    "connected, but it has never reported anything: move it; if that changes nothing, switch a"
+    " wireless mouse on and pair it, or name its device file in teleop.hid_path"
 )
 
 

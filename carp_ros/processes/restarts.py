@@ -85,7 +85,7 @@ class Restarts:
         """
         end = exit_of(self._name, returncode)
         if self._essential:
-            return RestartDecision(f"{end}; the system ends, for the arm needs it", fatal=True)
+            return RestartDecision(f"{end}; the system ends, because the arm needs it", fatal=True)
         if end.code == EXIT_REFUSED:
             # Fatal at the first start, when nothing is up yet; later the arm needs the other nodes.
             return RestartDecision(
@@ -97,11 +97,11 @@ class Restarts:
         if self._deaths > len(PAUSES_S):
             return RestartDecision(
                 f"{end}, its death number {self._deaths} in a row, and stays down; the arm holds:"
-                " mend what its output names, then start the system anew"
+                " fix what its output names, then restart the system"
             )
         pause_s = PAUSES_S[self._deaths - 1]
         return RestartDecision(
-            f"{end}; the arm holds until it is enabled again. The process is started again in"
+            f"{end}; the arm holds until it is enabled again. The process is restarted in"
             f" {pause_s:g} s",
             pause_s,
         )

@@ -94,7 +94,7 @@ def _require_valid(inherited: Mapping[str, str]) -> None:
     if domain and not (domain.isascii() and domain.isdecimal() and int(domain) <= _LAST_DOMAIN):
         raise ValueError(
             f"ROS_DOMAIN_ID is {domain!r}; expected a whole number from 0 to {_LAST_DOMAIN} (up to"
-            " 101 keeps clear of the ports that Linux hands out): set it so, or unset it"
+            " 101 avoids Linux's ephemeral ports): set it so, or unset it"
         )
     reach = inherited.get(_RANGE, "")
     if reach and reach not in _RANGES:

@@ -59,7 +59,7 @@ class Border:
         said_ns = self._said_ns.get(source)
         if said_ns is None or now_ns - said_ns >= _AGAIN_NS:
             self._said_ns[source] = now_ns
-            self._log(f"refused {self.last} ({self.counts[source]} of it so far)")
+            self._log(f"refused {self.last} ({self.counts[source]} so far)")
         return text
 
     def taker(self, source: str, take: Callable[..., Any]) -> Callable[[Any], Any]:

@@ -71,7 +71,7 @@ def make_executor(warn: Callable[[str], object]) -> Executor:
     executor = KeptExecutor()
     if problem := _unlike_tried(found, executor):
         executor.shutdown()
-        warn(f"{problem}: rclpy's own executor is used, which takes more of the processor")
+        warn(f"{problem}: rclpy's own executor is used, which needs more CPU time")
         return SingleThreadedExecutor()
     return executor
 
@@ -81,7 +81,7 @@ def _unlike_tried(found: str, executor: object) -> str:
     first, end = _TRIED
     numbers = tuple(int(part) for part in found.split(".")[:3] if part.isdecimal())
     if not first <= numbers < end:
-        return f"rclpy is {found}; tried were {'.'.join(map(str, first))} to 7.1.x"
+        return f"rclpy is {found}; tested are {'.'.join(map(str, first))} to 7.1.x"
     missing = [name for name in _NEEDED if not hasattr(executor, name)]
     return f"rclpy {found} lacks {', '.join(missing)}" if missing else ""
 

@@ -177,7 +177,7 @@ def chunk_from_msgs(poses: MultiDOFJointTrajectory, gripper: JointTrajectory, fr
     transforms = [point.transforms[0] for point in poses.points if len(point.transforms) == 1]
     closures = [point.positions[0] for point in gripper.points if len(point.positions) == 1]
     if len(transforms) != len(poses.points) or len(closures) != len(gripper.points):
-        raise MessageError("a chunk's step has no or several poses or closures; expected one each")
+        raise MessageError("a step lacks a pose or closure or has several; expected one each")
     after_ns = _times_from_start(poses)
     if _times_from_start(gripper) != after_ns:
         raise MessageError("gripper chunk's steps are due at other times than the chunk's")

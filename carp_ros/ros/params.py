@@ -77,6 +77,6 @@ def cameras_parameter(
     if unknown := [name for name in names if name not in known]:
         raise ValueError(
             f"parameter cameras names {', '.join(unknown)}; expected some of"
-            f" {', '.join(known) or 'no cameras: the rig has none such'}"
+            f" {', '.join(known) or 'no cameras: the rig has none of that kind'}"
         )
     return names

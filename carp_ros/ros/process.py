@@ -102,13 +102,13 @@ def _claim_name() -> Claim:
     what = f"node {name} of ROS domain {domain()}"
 
     def waiting(holder: str) -> None:
-        _say(f"waiting for {holder} to end, which is {name}, too")
+        _say(f"waiting for {holder} to end, which also runs {name}")
 
     try:
         return claim_within(what, _PREDECESSOR_S, waiting)
     except TakenError as error:
         raise CarpError(
-            f"{error.who} is {name} of ROS domain {domain()} already: stop it, or start"
+            f"{error.who} already runs {name} in ROS domain {domain()}: stop it, or start"
             " this one in another namespace (__ns) or ROS_DOMAIN_ID"
         ) from None
 

@@ -152,7 +152,7 @@ class SpinningNode(GuardedNode):
             DeviceError: If the spinning thread has ended, so no message will arrive any more.
         """
         if self._deaf_because:
-            raise DeviceError(f"{self.get_name()} hears nothing any more: {self._deaf_because}")
+            raise DeviceError(f"{self.get_name()} no longer receives: {self._deaf_because}")
 
     def excuse(self) -> str:
         """Return the system's own explanation, which `wait_until` appends to its error text."""
@@ -177,7 +177,7 @@ class SpinningNode(GuardedNode):
             if self._stopping:
                 return  # its entities were destroyed while it was waiting
             self._deaf_because = f"its thread ended: {in_words(error)}"
-            self.get_logger().error(f"{self.get_name()} hears nothing any more: {error!r}")
+            self.get_logger().error(f"{self.get_name()} no longer receives: {error!r}")
 
 
 def _value(value: str | int) -> ParameterValue:

@@ -157,8 +157,8 @@ class ServoLoop:
             )
             if off > 1.0:
                 return (
-                    "the arm does not stand where it is commanded to; free it from what holds it,"
-                    " then reset again"
+                    "the arm is held away from its commanded pose; free it from what holds it, then"
+                    " reset again"
                 )
         return ""
 

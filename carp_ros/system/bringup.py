@@ -217,8 +217,8 @@ def _policy(bundle: str, task: str, rig: Rig) -> tuple[dict[str, str], str]:
         folder = shipped_bundle(task)
         if not folder.is_dir():
             raise ValueError(
-                "mode is policy, but bundle is empty; expected a policy's folder, for none comes"
-                f" with this version {f'for the task {task}' if task else 'where no task is named'}"
+                "mode is policy, but bundle is empty; expected a policy's folder: this version has"
+                f" none {f'for the task {task}' if task else 'where no task is named'}"
             )
     loaded = load_bundle(folder)
     loaded.require_rig(rig)

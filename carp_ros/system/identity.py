@@ -41,7 +41,7 @@ class Identity:
             self._claims = [Claim(f"system in {place}")]
         except TakenError as error:
             raise DeviceError(
-                f"a system runs already in {place} ({error.who}): stop it, or start"
+                f"a system is already running in {place} ({error.who}): stop it, or start"
                 " this one under another namespace or ROS_DOMAIN_ID"
             ) from None
         wanted = nodes[0].environment.get(CELL_ADDRESS)
