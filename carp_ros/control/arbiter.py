@@ -100,7 +100,7 @@ class Arbiter:
 
     @property
     def fault_text(self) -> str:
-        """`fault` in words; empty if there is none."""
+        """Description of `fault`; empty if there is none."""
         return self._lost or self._servo_text
 
     def select(self, source: Source) -> None:

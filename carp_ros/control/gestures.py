@@ -1,6 +1,6 @@
 """Gestures with both buttons of the pointer pressed together: start, stop or discard an episode.
 
-The dead-man alone allows motion and the gripper button alone toggles the gripper, also while the
+Alone, the dead-man allows motion and the gripper button toggles the gripper, also while the
 dead-man is held, as in every grasp. Together means pressed within 0.1 s of each other, both having
 been released before. A gripper press that may still become a gesture is withheld for that long.
 """

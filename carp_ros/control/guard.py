@@ -21,7 +21,7 @@ class Guard:
 
     Args:
         limits: The rig's limits.
-        state_timeout_s: A robot clock that stands still for longer is a fault.
+        state_timeout_s: A robot clock that does not advance for longer is a fault.
         heartbeat_timeout_s: Silence of the control node for longer is a fault.
         simulated: Whether the robot is a simulator on this machine (selects the error text).
 

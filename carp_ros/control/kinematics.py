@@ -78,7 +78,7 @@ class Kinematics:
         return self._tcp(), jacobian
 
     def jacobian(self, joints: Array) -> Array:
-        """Return the Jacobian of `tcp_pose_and_jacobian` alone."""
+        """Return only the Jacobian of `tcp_pose_and_jacobian`."""
         pin.computeJointJacobians(self._model, self._data, joints)  # forward kinematics included
         return pin.getFrameJacobian(
             self._model, self._data, self._frame, pin.ReferenceFrame.LOCAL_WORLD_ALIGNED

@@ -188,7 +188,7 @@ class RecorderNode(ManagedNode):
             "start": self._start,
             "stop": self._stop,
             "toggle": self._stop if self._recording else self._start,
-            "keep": lambda: self._folder,  # what is not discarded is kept
+            "keep": lambda: self._folder,  # keeping is the default: nothing to do
             "discard": self._discard,
             "success": lambda: self._label(True),
             "failure": lambda: self._label(False),

@@ -134,7 +134,7 @@ class ServoLoop:
             problem: Why the arm could not recover; empty if it did.
         """
         problem = problem or self._hindrance(arm)
-        self._yield = None  # the next reset lets the arm try anew
+        self._yield = None  # at the next reset the commanded joints may move again
         if problem:
             self.guard.refuse_reset(command, problem)
             return
