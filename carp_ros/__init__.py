@@ -1,6 +1,6 @@
 """CARP on ROS 2: record demonstrations, train visuomotor policies, run them on an arm, safely.
 
-The names below are the package as a library. Each is imported when it is first used, so that
+The names below are the package's library interface. Each is imported on first use, so that
 `import carp_ros` costs nothing:
 
     policy = carp_ros.load_policy(carp_ros.bundle_path("carp_cup_sim"), "cup", time.monotonic_ns)
@@ -61,7 +61,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its home when it is first used."""
+    """Import a public name from its module on first use."""
     if name not in _HOMES:
         raise AttributeError(f"carp_ros has no {name!r}; it has {', '.join(__all__)}")
     value = getattr(import_module(f"carp_ros.{_HOMES[name]}"), name)

@@ -1,6 +1,6 @@
-"""Where an arm's joints put its tool, for whoever can't wait for a kinematics library.
+"""Forward kinematics without a kinematics library, for code that must not wait for its import.
 
-The servo's own, much faster and with a Jacobian, is `control/kinematics.py`; both read the numbers
+The servo uses `control/kinematics.py`, which is much faster and has a Jacobian; both use the data
 of one `Robot`.
 """
 
@@ -27,7 +27,7 @@ def tcp_pose(robot: Robot, flange_from_tcp: Pose, joints: Sequence[float]) -> Po
 
 
 def longest_reach_m(robot: Robot, flange_from_tcp: Pose) -> float:
-    """Return how far from the base the TCP would be if all links lay in one line: never farther."""
+    """Return the TCP's distance from the base if all links lay in a line: an upper bound."""
     links = [*(origin.xyz for origin in robot.origins), robot.flange.xyz]
     tool_m = float(np.linalg.norm(flange_from_tcp.position))
     return sum(math.hypot(*link) for link in links) + tool_m

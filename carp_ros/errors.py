@@ -1,8 +1,8 @@
-"""What can go wrong with one input or one device, and be survived.
+"""Errors about one input or one device, which a running system survives.
 
-A `CarpError` means: this input was refused or this device is not there; the caller goes on. Its
-message says the value, what was expected and what to do. A wrong argument or a wrong file is a
-`ValueError` and stops the process before anything moves. Everything else is a bug.
+A `CarpError` means that an input was refused or a device is unavailable; the caller goes on. Its
+text gives the value, what was expected and what to do. A wrong argument or a wrong file is a
+`ValueError` and stops the process before anything moves. Any other exception is a bug.
 """
 
 
@@ -11,7 +11,7 @@ class CarpError(Exception):
 
 
 class UsageError(ValueError):
-    """What a process was given to begin with is wrong: started again it would end again."""
+    """A process was started with wrong arguments or files, so restarting it would not help."""
 
 
 class ChunkError(CarpError):
@@ -23,16 +23,16 @@ class TwistError(CarpError):
 
 
 class MessageError(CarpError):
-    """A message whose frame, names, encoding or numbers are not what its topic promises."""
+    """A message whose frame, names, encoding or numbers are not those expected on its topic."""
 
 
 class DeviceError(CarpError):
-    """A device that does not answer, is not there or refuses a command."""
+    """A device that is missing, does not answer or refuses a command."""
 
 
 class PolicyError(CarpError):
-    """An observation for which a policy has no answer that an arm could follow."""
+    """An observation for which a policy produced no chunk that an arm could follow."""
 
 
 class EpisodeError(CarpError):
-    """A recorded episode that a dataset cannot take."""
+    """A recorded episode that cannot be added to a dataset."""

@@ -1,6 +1,6 @@
-"""Rotations and poses. Quaternions are xyzw; products read right to left and cancel frames.
+"""Rotations and poses. Quaternions are xyzw; in products, adjacent frames cancel, right to left.
 
-What the servo computes each tick is written in plain numbers: for so few of them that is several
+What the servo computes every tick is written in plain numbers, which for so few of them is several
 times faster than arrays.
 """
 
@@ -28,13 +28,13 @@ def quaternion_from_rotvec(rotvec: Array) -> Array:
     """Return the rotation by |rotvec| [rad] about rotvec, of shape (3,)."""
     x, y, z = rotvec.tolist()
     angle = math.sqrt(x * x + y * y + z * z)
-    # sin(a/2)/a, by its series where a is so small that the quotient loses digits
+    # sin(a/2)/a, by its series if a is so small that the quotient loses precision
     scale = math.sin(0.5 * angle) / angle if angle > 1e-6 else 0.5 - angle * angle / 48.0
     return np.array([x * scale, y * scale, z * scale, math.cos(0.5 * angle)])
 
 
 def rotvec_from_quaternion(q: Array) -> Array:
-    """Return the rotation vector in [rad] of the shorter way, of shape (3,)."""
+    """Return the rotation vector in [rad] of the shorter rotation, of shape (3,)."""
     return np.array(_rotvec(*q.tolist()))
 
 
@@ -44,7 +44,7 @@ def rotation_between(start: Array, end: Array) -> Array:
 
 
 def slerp(start: Array, end: Array, fraction: float) -> Array:
-    """Return the quaternion `fraction` of the shorter way from `start` to `end`."""
+    """Return the quaternion at `fraction` of the shorter rotation from `start` to `end`."""
     turn = quaternion_from_rotvec(rotation_between(start, end) * fraction)
     return quaternion_multiply(turn, start)
 
@@ -102,7 +102,7 @@ def invert(parent_from_child: Pose) -> Pose:
 
 
 def pose_difference(start: Pose, end: Pose) -> Array:
-    """Return the step from `start` to `end`, of shape (6,): [m], then a base-frame rotvec [rad]."""
+    """Return `end` minus `start`, of shape (6,): [m], then a base-frame rotvec [rad]."""
     x, y, z = start.position.tolist()
     to_x, to_y, to_z = end.position.tolist()
     turn = _turn(start.quaternion.tolist(), end.quaternion.tolist())
@@ -118,7 +118,7 @@ def rot6d_from_quaternion(q: Array) -> Array:
 
 
 def quaternion_from_rot6d(rot6d: Array) -> Array:
-    """Return the quaternion of the nearest Gram-Schmidt frame to a `rot6d` of shape (6,)."""
+    """Return the quaternion of the frame obtained from a `rot6d` of shape (6,) by Gram-Schmidt."""
     x = rot6d[:3] / np.linalg.norm(rot6d[:3])
     y = rot6d[3:] - x * (x @ rot6d[3:])
     y /= np.linalg.norm(y)
@@ -141,7 +141,7 @@ def _product(a: Sequence[float], b: Sequence[float]) -> _Numbers:
 
 
 def _rotvec(x: float, y: float, z: float, w: float) -> _Numbers:
-    """Return the rotation vector of a quaternion, of the shorter way."""
+    """Return the rotation vector of a quaternion, for the shorter rotation."""
     if w < 0.0:
         x, y, z, w = -x, -y, -z, -w
     sine = math.sqrt(x * x + y * y + z * z)

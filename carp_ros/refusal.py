@@ -1,13 +1,13 @@
-"""Turns whatever a library raises about one input into one refusal that names the input.
+"""Turns any exception that a library raises about an input into a refusal that names the input.
 
-Everything that comes from outside, a message, a file, a row, a parameter, enters through one border
-of this package. There, and only there, an error of unknown kind means: this input is wrong.
+Everything from outside (a message, a file, a row, a parameter) enters the package at such a border.
+There, and only there, an unexpected exception is taken to mean that the input is wrong.
 
     with refusing(EpisodeError, f"{folder.name}: {topic}"):
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)
 
-What is a failure of the machine instead, a full disk or no more file descriptors, passes through:
-the next input would fail, too.
+Failures of the machine, such as a full disk or no free file descriptors, are passed on unchanged,
+because the next input would fail, too.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _MOST_CHARACTERS = 300
 
 @contextmanager
 def refusing(kind: type[CarpError] | type[ValueError], what: str) -> Iterator[None]:
-    """Raise what goes wrong with an input as an error of `kind` that begins with `what`.
+    """Turn any error raised in the block into one of `kind` whose text begins with `what`.
 
     Args:
-        kind: A leaf of `CarpError` where the caller goes on with the next input; `ValueError` where
-            the process can't begin without this one.
-        what: Names the input as a person knows it: a file, a topic, a key.
+        kind: A subclass of `CarpError` if the caller goes on with the next input; `ValueError` if
+            the process cannot start without this one.
+        what: Name of the input as a person knows it: a file, a topic, a key.
 
     Raises:
-        CarpError, ValueError: The block's own refusals, unchanged if they are of `kind` and name
-            the input already; `kind` for whatever else is raised.
+        CarpError, ValueError: An error of `kind`; one that the block raised itself and that already
+            names the input is passed on unchanged.
     """
     try:
         yield
@@ -49,9 +49,9 @@ def refusing(kind: type[CarpError] | type[ValueError], what: str) -> Iterator[No
 
 
 def in_words(error: BaseException) -> str:
-    """Return what an error says, in one line of at most 300 characters.
+    """Return an error's text, in one line of at most 300 characters.
 
-    The type stands before it where the text alone says nothing, as in `KeyError: 'stamp'`.
+    It is prefixed by the type if the text alone is not informative, as in `KeyError: 'stamp'`.
     """
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
@@ -63,9 +63,9 @@ def in_words(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text with line ends, control and other characters that don't print written out.
+    """Return a text with line ends, control and other non-printable characters escaped.
 
-    So a name that somebody chose can neither break a refusal into lines nor move a terminal.
+    A name chosen by somebody else can then neither break a log line nor control a terminal.
     """
     if text.isprintable():
         return text
@@ -73,12 +73,12 @@ def printable(text: str) -> str:
 
 
 def named(path: Path) -> str:
-    """Return a path as a refusal names it, whatever it is called."""
+    """Return a path in the printable form used in error texts."""
     return printable(str(path))
 
 
 def shortened(text: str, most: int = _MOST_CHARACTERS) -> str:
-    """Return a text, without its middle if it is longer than `most`."""
+    """Return a text, with its middle left out if it is longer than `most` characters."""
     if len(text) <= most:
         return text
     half = (most - 5) // 2

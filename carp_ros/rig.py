@@ -1,9 +1,8 @@
-"""The rig: everything that one workstation's numbers decide, read once from `config/<rig>.yaml`.
+"""The rig: all settings of one workstation, read once from `config/<rig>.yaml`.
 
-Each section of the file becomes one dataclass of `rig_sections`; a missing key takes the default
-there. An unknown key, a value that may not be, or sections that do not fit each other are a
-`ValueError` that names file, key, value and expectation. This is the only road by which a number of
-the file reaches a loop.
+Each section of the file becomes one dataclass of `rig_sections`; a missing key takes its default.
+An unknown key, an invalid value, or sections that contradict each other raise a `ValueError` that
+names file, key, value and expectation. Numbers from the file reach the control loops only this way.
 """
 
 from __future__ import annotations
@@ -37,18 +36,18 @@ from carp_ros.robots import ROBOTS, Robot
 from carp_ros.strict import Name, Sized, read_strictly
 
 CELL_ADDRESS = "CARP_CELL_ADDRESS"
-"""Environment variable: where a simulated robot is if not at its rig's `arm.host`, for another
-system has that. Whoever starts a system sets it for all of its processes."""
+"""Environment variable with a simulated robot's address if another system already uses its rig's
+`arm.host`. The process that starts a system sets it for all of its nodes."""
 
 CELL_CAMERAS = ("wrist_cam", "third_cam")
-"""What a simulated cell can draw: the cameras of `sim/scene.py`."""
+"""The cameras that a simulated cell can render, from `sim/scene.py`."""
 
 _OWN_NAMES = re.compile(
     "cell|chunk|clock|control|diagnostics|episode|gripper_(chunk|command|state)|joint_states"
     "|markers|parameter_events|path|policy|recorder|replay|robot_description|rosout|supervisor"
     "|synthetic|target_pose|teleop|tf|tf_static|tool_pose|trial|.*_node"
 )
-"""Where this package's own topics and services begin: no camera may be called so."""
+"""First parts of this package's own topics and services; no camera may have such a name."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,9 @@ class Rig:
     """One workstation.
 
     Attributes:
-        name: The file's stem.
-        sha256: Of the file, in hex: every process of a system runs on the same one.
-        cell: None where the hardware is real.
+        name: Stem of the file name.
+        sha256: Hash of the file, in hex: all processes of a system must have the same one.
+        cell: The simulated cell; None for real hardware.
     """
 
     name: RigName
@@ -75,7 +74,7 @@ class Rig:
     cell: CellConfig | None = field(default=None)
 
     def contradictions(self) -> Iterator[str]:
-        """Yield which sections do not fit each other."""
+        """Yield contradictions between sections."""
         yield from self.arm.unfit_for(self.robot.name, self.servo.rate_hz)
         yield from self._of_home()
         yield from self._of_times()
@@ -118,7 +117,7 @@ class Rig:
             )
 
     def _of_times(self) -> Iterator[str]:
-        """Yield what would be late without anything being wrong."""
+        """Yield time limits that would be exceeded in normal operation."""
         teleop = self.teleop
         if self.limits.twist_timeout_s * teleop.rate_hz < 2.0 - 1e-9:
             yield (
@@ -130,11 +129,11 @@ class Rig:
         timeout_s = self.limits.camera_timeout_s
         for name, camera in self.cameras.items():
             if _OWN_NAMES.fullmatch(name):
-                yield f"cameras: {name!r} is a name of this package's own; expected another"
+                yield f"cameras: {name!r} is reserved for this package; expected another name"
             if timeout_s * camera.rate_hz < 1.5:
                 yield (
-                    f"limits.camera_timeout_s is {timeout_s:g}, but cameras.{name} takes"
-                    f" {1.0 / camera.rate_hz:.3g} s from image to image; expected"
+                    f"limits.camera_timeout_s is {timeout_s:g}, but cameras.{name} has"
+                    f" {1.0 / camera.rate_hz:.3g} s between images; expected"
                     f" {1.5 / camera.rate_hz:.3g} at least"
                 )
             if camera.driver != "cell":
@@ -151,7 +150,7 @@ class Rig:
         host = self.arm.host
         if not (host.startswith("127.") or host == "localhost"):
             yield (
-                f"arm.host is {host}, but there is a cell, which is of this machine alone;"
+                f"arm.host is {host}, but there is a cell, which runs on this machine only;"
                 " expected an address of 127.x.x.x, or no section cell"
             )
         if self.gripper.host != host:
@@ -168,11 +167,11 @@ def load_rig(path: Path, sha256: str = "") -> Rig:
 
     Args:
         path: `config/<rig>.yaml`.
-        sha256: Of the file that the rest of the system runs on, in hex; empty for any.
+        sha256: Hash of the file that the rest of the system uses, in hex; empty for any.
 
     Raises:
-        ValueError: If the file is missing, not YAML or another one than `sha256` says, a key is
-            unknown or missing, or a value not what it may be.
+        ValueError: If the file is missing, not YAML or does not match `sha256`, a key is unknown or
+            missing, or a value is invalid.
     """
     where = named(path)
     if not path.exists():
@@ -183,7 +182,7 @@ def load_rig(path: Path, sha256: str = "") -> Rig:
     if sha256 and found != sha256:
         raise ValueError(
             f"{where} has SHA-256 {found}; the system was started with {sha256}: the file was"
-            " changed since. Stop the whole system and start it anew"
+            " changed since. Stop the whole system and start it again"
         )
     content = mapping_from_yaml(text, where)
     for key, value in (("name", path.stem), ("sha256", found)):
@@ -194,7 +193,7 @@ def load_rig(path: Path, sha256: str = "") -> Rig:
 
 
 def _at_its_address(rig: Rig) -> Rig:
-    """Return the rig with the address that its simulated robot took in this system."""
+    """Return the rig with the address of its simulated robot in this system."""
     address = os.environ.get(CELL_ADDRESS)
     if rig.cell is None or not address:
         return rig

@@ -1,8 +1,8 @@
-"""The sections of a rig's file that say which driver a device has, one dataclass a driver.
+"""The sections of a rig file that select the driver of a device, one dataclass per driver.
 
-What the rest of the package must know of a driver before it loads it, such as how fast it may be
-commanded and how long a recovery takes, stands with its section: a client library is then needed
-where its device is, and nowhere else.
+What the package must know about a driver before loading it, such as its command rate and the
+duration of a recovery, is part of its section. A client library is thus needed only where its
+device is used.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Port = Annotated[int, Between(1, 65535)]
 
 @dataclass(frozen=True)
 class ArmSection:
-    """What the section of every arm has.
+    """Fields common to the sections of all arms.
 
     Attributes:
-        robots: Names of the robots that the driver moves.
-        fastest_hz: The most joint targets that it takes in a second.
-        recovery_s: The longest that its `recover` may block.
+        robots: Names of the robots that the driver supports.
+        fastest_hz: Highest rate of joint targets that it accepts.
+        recovery_s: Longest time that its `recover` may block.
         ports: TCP ports of its controller.
-        driver: Its name; a literal in each subclass.
+        driver: Name of the driver; a literal in each subclass.
         host: Address of the controller.
         state_timeout_s: Robot state older than this stops the arm and latches a fault.
     """
@@ -49,37 +49,38 @@ class ArmSection:
     state_timeout_s: Annotated[float, Between(0.02, 0.5)] = 0.1
 
     def unfit_for(self, robot: str, rate_hz: float) -> Iterator[str]:
-        """Yield why this section does not fit a robot that gets `rate_hz` joint targets a second.
+        """Yield why this section does not fit a robot, or joint targets at a rate of `rate_hz`.
 
-        Each reason names its keys as they stand in the rig's file.
+        Each reason names the keys as in the rig file.
         """
         if robot not in self.robots:
             yield (
-                f"robot is {robot}, but arm.driver is {self.driver}, which moves"
-                f" {', '.join(self.robots)} alone; expected a robot and its own driver"
+                f"robot is {robot}, but arm.driver is {self.driver}, which supports only"
+                f" {', '.join(self.robots)}; expected a robot and its own driver"
             )
         if rate_hz > self.fastest_hz:
             yield (
                 f"servo.rate_hz is {rate_hz:g}; arm.driver {self.driver} takes"
-                f" {self.fastest_hz:g} targets a second at most"
+                f" at most {self.fastest_hz:g} targets per second"
             )
         yield from _too_fast("1 / arm.state_timeout_s", 1.0 / self.state_timeout_s, rate_hz)
 
 
 @dataclass(frozen=True)
 class UrArmConfig(ArmSection):
-    """How to reach a UR arm and how it follows joint targets (servoJ).
+    """Address of a UR arm, and how it follows joint targets (servoJ).
 
     Attributes:
         driver: `ur` (ur-rtde).
-        gain: servoJ proportional gain; higher follows stiffer, and a real arm hums at 2000.
-        lookahead_s: servoJ smoothing; the arm lags by about this much.
-        watchdog_hz: The robot stops its program when commands come slower than this.
+        gain: servoJ proportional gain; a higher gain tracks more stiffly, and a real arm hums at
+            2000.
+        lookahead_s: servoJ look-ahead time (smoothing); the arm lags by about this much.
+        watchdog_hz: The robot stops its program if commands arrive at a lower rate than this.
     """
 
     robots: ClassVar[tuple[str, ...]] = ("ur5e",)
     fastest_hz: ClassVar[float] = 500.0
-    recovery_s: ClassVar[float] = 75.0  # powering up and releasing the brakes included
+    recovery_s: ClassVar[float] = 75.0  # including power-up and brake release
     ports: ClassVar[tuple[int, ...]] = (29999, 30001, 30002, 30003, 30004, 30011, 30012, 30013)
 
     driver: Literal["ur"] = "ur"
@@ -88,21 +89,27 @@ class UrArmConfig(ArmSection):
     watchdog_hz: Annotated[float, Between(10.0, 100.0)] = 20.0
 
     def unfit_for(self, robot: str, rate_hz: float) -> Iterator[str]:
-        """Yield what does not fit, the controller's watchdog included."""
+        """Yield what does not fit, including the controller's watchdog."""
         yield from super().unfit_for(robot, rate_hz)
         yield from _too_fast("arm.watchdog_hz", self.watchdog_hz, rate_hz)
 
 
 ArmConfig = UrArmConfig
-"""Of all drivers, told apart by `driver`; the section of another joins as `UrArmConfig | ...`."""
+"""Sections of all arm drivers, distinguished by `driver`; add another as `UrArmConfig | ...`."""
 
 LONGEST_RECOVERY_S = UrArmConfig.recovery_s
-"""Of all drivers: for a program that asks an arm to recover and does not know which arm it is."""
+"""Longest recovery of all drivers, for programs that do not know which arm they recover."""
 
 
 @dataclass(frozen=True)
 class RobotiqConfig:
-    """How to reach the gripper. `speed`, `force`: 0 to 1 of the device's range, never nothing."""
+    """Address and settings of the gripper.
+
+    Attributes:
+        driver: `robotiq`.
+        host, port: Address of the gripper's URCap.
+        speed, force: 0 to 1 of the device's range; 0 is its minimum, not zero.
+    """
 
     driver: Literal["robotiq"] = "robotiq"
     host: Host = "127.0.0.2"
@@ -112,7 +119,7 @@ class RobotiqConfig:
 
 
 GripperConfig = RobotiqConfig
-"""Of all drivers, as `ArmConfig` is."""
+"""Sections of all gripper drivers, like `ArmConfig`."""
 
 
 _Pixels = Annotated[int, Between(16, 4096)]
@@ -120,12 +127,12 @@ _Pixels = Annotated[int, Between(16, 4096)]
 
 @dataclass(frozen=True)
 class CameraSection:
-    """What the section of every camera has; its images come on `<name>/image_raw`.
+    """Fields common to the sections of all cameras; images arrive on `<name>/image_raw`.
 
     Attributes:
-        driver: Its name; a literal in each subclass.
-        width_px, height_px: Of each image; even, as video has it.
-        rate_hz: How many a second.
+        driver: Name of the driver; a literal in each subclass.
+        width_px, height_px: Image size; even, as video encoding requires.
+        rate_hz: Images per second.
     """
 
     driver: str = ""
@@ -134,39 +141,39 @@ class CameraSection:
     rate_hz: Annotated[float, Between(1.0, 240.0)] = 30.0
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what these numbers may not be."""
+        """Yield invalid values."""
         for name in ("width_px", "height_px"):
             if getattr(self, name) % 2:
-                yield f"{name} is {getattr(self, name)}; expected an even number, as video has it"
+                yield f"{name} is {getattr(self, name)}; expected an even number, as video requires"
 
 
 @dataclass(frozen=True)
 class CellCameraConfig(CameraSection):
-    """A camera of the simulated cell, which draws it."""
+    """A camera rendered by the simulated cell."""
 
     driver: Literal["cell"] = "cell"
 
 
 @dataclass(frozen=True)
 class ExternalCameraConfig(CameraSection):
-    """A camera whose images a ROS driver publishes that is no part of this package."""
+    """A camera whose images are published by a ROS driver that is not part of this package."""
 
     driver: Literal["external"] = "external"
 
 
 CameraConfig = CellCameraConfig | ExternalCameraConfig
-"""Of all drivers, told apart by `driver`."""
+"""Sections of all camera drivers, distinguished by `driver`."""
 
 
 def optical_frame(camera: str) -> str:
-    """Return the name of a camera's frame: x right, y down, z ahead."""
+    """Return the name of a camera's optical frame: x right, y down, z forward."""
     return f"{camera}_optical_frame"
 
 
 def _too_fast(name: str, at_most_hz: float, rate_hz: float) -> Iterator[str]:
-    """Yield that something waits for less than five ticks of the servo, if it does."""
+    """Yield an error if a timeout is shorter than five servo ticks."""
     if at_most_hz * 5.0 > rate_hz * (1.0 + 1e-9):
         yield (
-            f"{name} is {at_most_hz:g} Hz; expected a fifth of servo.rate_hz at most,"
+            f"{name} is {at_most_hz:g} Hz; expected at most a fifth of servo.rate_hz,"
             f" {rate_hz / 5.0:g} Hz: a few late ticks would stop the arm"
         )

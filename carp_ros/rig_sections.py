@@ -1,8 +1,8 @@
-"""The sections of a rig's file, one frozen dataclass each: what each number is, and may be.
+"""The sections of a rig file, one frozen dataclass each, with the meaning and range of each value.
 
-What a value may be stands beside it; what values of one section may be together, in its
-`contradictions`. The sections of arms, grippers and cameras, which differ by driver, are in
-`rig_devices.py`; how sections must fit each other stands in `rig.py`.
+The range of a value is given in its annotation; conditions between values of one section are in its
+`contradictions`. The sections of arms, grippers and cameras, which depend on the driver, are in
+`rig_devices.py`; conditions between sections are in `rig.py`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Quaternion = tuple[float, float, float, float]
 SixNumbers = tuple[float, float, float, float, float, float]
 
 TaskName = Literal["cup", "bowl"]
-"""What a simulated cell can lay on its table: the names of `sim/tasks.py`."""
+"""Tasks of a simulated cell: the names in `sim/tasks.py`."""
 
 LevelName = Literal["none", "normal", "hard"]
-"""How much of a simulated cell changes: the names of `sim/levels.py`."""
+"""Levels of randomisation of a simulated cell: the names in `sim/levels.py`."""
 
 RigName = Annotated[
     str,
@@ -35,37 +35,38 @@ Seed = Annotated[int, Between(0, 2**31 - 1)]
 
 @dataclass(frozen=True)
 class ToolConfig:
-    """Where the tool centre point sits on the flange, in [m] and xyzw."""
+    """Pose of the tool centre point in the flange frame, in [m] and xyzw."""
 
     position_m: Annotated[Vector3, Between(-1.0, 1.0)] = (0.0, 0.0, 0.1558)
     quaternion: Annotated[Quaternion, Unit()] = (0.0, 0.0, 0.0, 1.0)
 
     @property
     def flange_from_tcp(self) -> Pose:
-        """The same as a pose, its quaternion of length 1 to the last digit."""
+        """The same as a pose, with the quaternion normalised."""
         quaternion = np.array(self.quaternion)
         return Pose(np.array(self.position_m), quaternion / np.linalg.norm(quaternion))
 
 
 @dataclass(frozen=True)
 class LimitsConfig:
-    """Software limits (not safety-rated); what they do is in doc/safety.md.
+    """Software limits (not safety-rated); doc/safety.md describes their effects.
 
     Attributes:
         workspace_min_m, workspace_max_m: The box, in the base frame, that the TCP stays inside.
         max_linear_speed_m_s, max_angular_speed_rad_s: Of the TCP.
         max_linear_acceleration_m_s2, max_angular_acceleration_rad_s2: Of the TCP.
-        max_joint_speed_rad_s: Of every joint, and never above half of the robot's own limit.
+        max_joint_speed_rad_s: Of every joint, but never above half of the robot's own limit.
         max_joint_acceleration_rad_s2: Of every joint.
-        allow_faster_than_default: Without it, none of the six above may exceed its default.
-        joint_margin_rad: Kept free before each joint position limit.
-        max_jump_m, max_jump_rad: A new chunk's first due pose farther off than this is refused.
-        max_tracking_error_m, max_tracking_error_rad: Commanded against measured; beyond: fault.
-        condition_slow, condition_stop: Jacobian condition number where slowing begins and ends in
-            a stop; motion away from the singularity stays possible.
+        allow_faster_than_default: Whether the six limits above may exceed their defaults.
+        joint_margin_rad: Margin kept before each joint position limit.
+        max_jump_m, max_jump_rad: A chunk whose first pose due is further from the tool is refused.
+        max_tracking_error_m, max_tracking_error_rad: A larger difference between commanded and
+            measured pose is a fault.
+        condition_slow, condition_stop: Condition numbers of the Jacobian at which motion towards a
+            singularity starts to slow down and stops; motion away from it stays possible.
         twist_timeout_s: A twist older than this no longer moves the arm.
-        chunk_timeout_s: A chunk whose observation is older than this is refused, and one whose
-            last step is past by this much ends in hold.
+        chunk_timeout_s: A chunk whose observation is older than this is refused; the last pose of a
+            chunk is held for this long.
         camera_timeout_s: An image older than this stops the policy.
     """
 
@@ -95,7 +96,7 @@ class LimitsConfig:
         if any(lo >= hi for lo, hi in zip(low, high)):
             yield (
                 f"workspace_min_m is not below workspace_max_m: {list(low)}, {list(high)}; expected"
-                " each number below its like"
+                " each number to be lower"
             )
         if self.condition_slow >= self.condition_stop:
             yield (
@@ -117,7 +118,7 @@ class LimitsConfig:
 FASTEST = frozenset(f.name for f in fields(LimitsConfig) if "_speed_" in f.name) | frozenset(
     f.name for f in fields(LimitsConfig) if "_acceleration_" in f.name
 )
-"""Limits whose defaults no file exceeds without `allow_faster_than_default`."""
+"""Limits that may exceed their defaults only with `allow_faster_than_default`."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,9 @@ class ServoConfig:
 
     Attributes:
         rate_hz: Ticks per second.
-        blend_s: How long a new chunk is faded in over the old one.
-        priority: SCHED_FIFO priority; 0 asks for none.
-        require_realtime: Refuse to start without that priority instead of warning.
+        blend_s: Duration of the blend from the current motion to a new chunk.
+        priority: SCHED_FIFO priority; 0 for none.
+        require_realtime: Refuse to start without that priority, instead of warning.
         cpu: Core to pin the loop to; -1 leaves it to the scheduler.
         heartbeat_timeout_s: Silence of the control node after which the servo stops the arm.
     """
@@ -147,18 +148,18 @@ class TeleopConfig:
 
     Attributes:
         device: `spacemouse`, or `demonstrator` for the simulated operator.
-        hid_path: Device file of the mouse, or a udev link to it; empty: the first that speaks of
-            all that are plugged in.
+        hid_path: Device file of the mouse, or a udev link to it; empty: the first connected mouse
+            that reports.
         rate_hz: Reading and publishing rate.
-        linear_speed_m_s, angular_speed_rad_s: At full deflection; `limits` hold all the same.
+        linear_speed_m_s, angular_speed_rad_s: Speed at full deflection; `limits` apply as well.
         dead_zone: Deflections below this fraction count as zero.
-        exponent: 1 is linear; above 1 is finer near the middle.
-        deadman_button, gripper_button: Index of the button held to move, and of the one that
-            toggles the gripper.
-        signs: Direction of each of the six axes, 1 or -1, for a mouse that lies turned.
+        exponent: Response curve: 1 is linear; above 1 gives finer control near the centre.
+        deadman_button, gripper_button: Index of the dead-man button, and of the one that toggles
+            the gripper.
+        signs: Direction of each of the six axes, 1 or -1, for a mouse in another orientation.
         report_timeout_s: Deflections older than this count as zero.
-        watch_during_policy: Stop a policy as soon as nobody could take over from it, because the
-            SpaceMouse is unplugged or its node silent. False lets it move all the same.
+        watch_during_policy: Stop a policy when no operator could take over, because the SpaceMouse
+            is unplugged or its node silent. False lets it move anyway.
     """
 
     device: Literal["spacemouse", "demonstrator"] = "spacemouse"
@@ -193,8 +194,8 @@ class CellConfig:
     Attributes:
         task: `cup` or `bowl`.
         level: Randomisation: `none`, `normal` or `hard`.
-        seed: Of the first episode.
-        fault_port: TCP port on the arm's host that takes fault injections, for tests.
+        seed: Seed of the first episode.
+        fault_port: TCP port on the arm's host for fault injection in tests.
     """
 
     task: TaskName = "cup"

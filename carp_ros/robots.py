@@ -1,7 +1,7 @@
-"""The arms as data: joints, limits, home, frames. Numbers are the manufacturers'.
+"""The arms as data: joints, limits, frames. The numbers are the manufacturers'.
 
-A `Robot` is a serial chain of revolute joints, each turning about the z axis of its own frame, so
-that one description feeds the kinematics (`control/kinematics.py`) and the simulated cell alike.
+A `Robot` is a serial chain of revolute joints, each rotating about the z axis of its own frame. The
+kinematics (`control/kinematics.py`) and the simulated cell use the same description.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from carp_ros.types import Array
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a joint's frame sits in the one before it: translation [m] and roll-pitch-yaw [rad]."""
+    """Pose of a joint's frame in the previous one: translation [m] and roll-pitch-yaw [rad]."""
 
     xyz: tuple[float, float, float]
     rpy: tuple[float, float, float]
@@ -25,14 +25,14 @@ class Robot:
     """One arm.
 
     Attributes:
-        name: As in a rig file's `robot`.
-        base_frame: The frame that poses are given in (REP-103: x forward, z up).
+        name: Name used for `robot` in a rig file.
+        base_frame: The frame in which poses are given (REP-103: x forward, z up).
         joint_names: In the order of every joint array.
-        origins: `parent_from_joint` at angle zero, one a joint, the first from `base_frame`.
-        flange: `last_joint_from_flange`, the frame that tools are bolted to (z out of the flange).
+        origins: `parent_from_joint` at angle zero, one per joint, the first from `base_frame`.
+        flange: `last_joint_from_flange`, the frame that tools are mounted in (z out of the flange).
         lower_rad, upper_rad: Joint position limits.
         max_speed_rad_s: Joint speed limits.
-        max_acceleration_rad_s2: Joint acceleration that the controller follows without faulting.
+        max_acceleration_rad_s2: Joint accelerations that the controller follows without a fault.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Robot:
     max_acceleration_rad_s2: tuple[float, ...]
 
     def joints_text(self, joints: Array) -> str:
-        """Return joint positions as people read them, in degrees, by name."""
+        """Return joint positions as text: names and degrees."""
         degrees = (f"{n} {math.degrees(q):.1f}" for n, q in zip(self.joint_names, joints))
         return ", ".join(degrees)
 
@@ -54,7 +54,7 @@ class Robot:
 _HALF_PI = math.pi / 2
 
 # Universal Robots, "DH parameters for calculations of kinematics and dynamics": UR5e.
-# `base_link` is UR's `base` turned by pi about z, so that x points forward (REP-103).
+# `base_link` is UR's `base` rotated by pi about z, so that x points forward (REP-103).
 UR5E = Robot(
     name="ur5e",
     base_frame="base_link",

@@ -1,4 +1,4 @@
-"""Which runtime a policy is run by, and why."""
+"""Chooses the runtime that computes a policy."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ Runtime on a GPU. `cpu`: ONNX Runtime on the CPU."""
 
 AUTO = "auto"
 RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
-"""In the order in which `auto` tries them: the fastest, by what is known of them, first.
+"""In the order in which `auto` tries them, presumably from fastest to slowest.
 
-TensorRT-RTX comes before TensorRT, whose engines take longer to build than anyone would wait for
-unasked.
+TensorRT-RTX comes before TensorRT, whose engines take too long to build to be a default.
 """
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A runtime that was chosen.
+    """A chosen runtime.
 
     Attributes:
-        name: Which.
-        runtime: It.
-        against: Why not those that are faster; empty if it was asked for by name.
+        name: Name of the runtime.
+        runtime: The runtime itself.
+        against: Why faster ones were not chosen; empty if it was requested by name.
     """
 
     name: RuntimeName
@@ -40,20 +39,20 @@ class Choice:
     against: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Say it on one line."""
+        """Return it in one line."""
         return self.name + (f" ({'; '.join(self.against)})" if self.against else "")
 
 
 def choose_runtime(name: str = AUTO, threads: int = 1) -> Choice:
-    """Return the runtime of a name, or the fastest that this machine has.
+    """Return the named runtime, or the fastest available on this machine.
 
     Args:
         name: One of `RUNTIMES`, or `auto`.
-        threads: How many compute one operator on the CPU.
+        threads: Threads per operator on the CPU.
 
     Raises:
-        ValueError: If it is none of them, or does not run here.
-        DeviceError: If it is not installed, or its device is not here.
+        ValueError: If the name is unknown, or the runtime does not work on this machine.
+        DeviceError: If it is not installed, or its device is missing.
     """
     makers = _makers(threads)
     for known in RUNTIMES:
@@ -67,7 +66,7 @@ def choose_runtime(name: str = AUTO, threads: int = 1) -> Choice:
             return Choice(known, makers[known](), tuple(against))
         except (DeviceError, ValueError) as error:
             against.append(f"not {known}: {error}")
-    raise DeviceError(f"no runtime is here: {'; '.join(against)}")
+    raise DeviceError(f"no runtime is available: {'; '.join(against)}")
 
 
 def _makers(threads: int) -> dict[RuntimeName, Callable[[], Runtime]]:
@@ -81,12 +80,12 @@ def _makers(threads: int) -> dict[RuntimeName, Callable[[], Runtime]]:
 
 
 def _torch() -> Runtime:
-    require_gpu()  # importing torch takes seconds; a robot without a GPU never does
+    require_gpu()  # first, because importing torch takes seconds, in vain without a GPU
     try:
         from carp_ros.export.torch_runtime import TorchRuntime
     except ImportError as error:
         raise DeviceError(
-            f"torch is not installed ({error}): pip install torch, as its site says for your CUDA,"
-            " and 'carp_ros[train]'"
+            f"torch is not installed ({error}): pip install the torch for your CUDA version, as its"
+            " site says, and 'carp_ros[train]'"
         ) from error
     return TorchRuntime()

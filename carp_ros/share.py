@@ -1,4 +1,4 @@
-"""Where files that are not code lie: launch, config, calibration, models, caches; the version."""
+"""Locations of files that are not code (launch, config, models, caches), and the version."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def share_folder(package: Path = _PACKAGE) -> Path:
     after `pip install` or `colcon build`.
 
     Raises:
-        ValueError: If neither is there.
+        ValueError: If neither is found.
     """
     checkout = package.parent
     if (checkout / "package.xml").is_file():
@@ -36,34 +36,34 @@ def share_folder(package: Path = _PACKAGE) -> Path:
 
 
 def version() -> str:
-    """Return the package's version; its one home is package.xml."""
+    """Return the package's version, which is defined in package.xml only."""
     return str(ElementTree.parse(share_folder() / "package.xml").findtext("version"))
 
 
 def cache_folder() -> Path:
-    """Return where this package keeps what it can make again: `$XDG_CACHE_HOME/carp_ros`.
+    """Return the folder for files that can be regenerated: `$XDG_CACHE_HOME/carp_ros`.
 
-    That is below the temporary folder where there is no home, or none that can be written.
+    Without a writable home folder, it is below the temporary folder.
     """
     given = os.environ.get("XDG_CACHE_HOME")
     try:
         usual = (Path(given) if given else Path.home() / ".cache") / "carp_ros"
-    except RuntimeError:  # no HOME, and the user's number has no entry in /etc/passwd
+    except RuntimeError:  # no HOME, and the user id has no entry in /etc/passwd
         usual = None
     return written_or_temporary(usual, "cache", "XDG_CACHE_HOME")
 
 
 @cache
 def written_or_temporary(usual: Path | None, kind: str, variable: str) -> Path:
-    """Return a folder that this process can write: the usual one, or one that lasts till reboot.
+    """Return a folder that this process can write to: the usual one, or else a temporary one.
 
     Args:
-        usual: The folder that is wanted; it is made if it is missing. None: there is none.
-        kind: What it keeps: names the other folder, and the warning.
-        variable: The environment variable by which a person chooses another one.
+        usual: The preferred folder; created if missing. None if there is none.
+        kind: What the folder holds; used in the name of the temporary folder and in the warning.
+        variable: Environment variable with which a person can choose another folder.
 
     Raises:
-        ValueError: If there is no temporary folder either.
+        ValueError: If there is no writable temporary folder either.
     """
     reason = "there is no home folder"
     if usual is not None:
@@ -87,7 +87,7 @@ def written_or_temporary(usual: Path | None, kind: str, variable: str) -> Path:
 
 
 def _own_temporary_folder() -> Path:
-    """Return this user's folder for temporary things; nobody else can write there."""
+    """Return this user's temporary folder, which nobody else can write to."""
     folder = Path(tempfile.gettempdir()) / f"carp_ros-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700)

@@ -1,7 +1,7 @@
-"""Plain data into frozen dataclasses, strictly: nothing unknown, missing, of a wrong kind or size.
+"""Converts plain data to frozen dataclasses, strictly: rejects unknown, missing or invalid values.
 
-For files that decide what a robot does. A key that nobody reads is a typing error that would
-otherwise be believed, so it is refused, by name. What a number may be stands where its field does:
+For files that decide what a robot does. An unknown key is probably a typing error that would
+otherwise go unnoticed, so it is refused, by name. The range of a number is given with its field:
 
     @dataclass(frozen=True)
     class ServoConfig:
@@ -25,37 +25,37 @@ from carp_ros.refusal import shortened
 Read = TypeVar("Read")
 
 Named = Mapping[type, Mapping[str, Any]]
-"""By type, the values that a file refers to by name."""
+"""Values that a file refers to by name, for each type."""
 
 _LARGEST_WHOLE = 2**63 - 1
 
 
 class Rule(Protocol):
-    """What a value of the right kind must fulfil, too; stands in a field's `Annotated`."""
+    """A rule for values of the right type; part of a field's `Annotated`."""
 
     def expectation(self, value: Any) -> str:
-        """Return what was expected instead of `value`; empty if it is right."""
+        """Return what was expected instead of `value`; empty if it is valid."""
         ...
 
 
 @runtime_checkable
 class Consistent(Protocol):
-    """A dataclass whose values must fit each other, too."""
+    """A dataclass whose values must also be consistent with each other."""
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what does not fit, as `key is value; expected ...`; the first one is told."""
+        """Yield contradictions as `key is value; expected ...`; only the first is reported."""
         ...
 
 
 @dataclass(frozen=True)
 class Between:
-    """A number from `low` to `high`, both allowed; of a tuple, each of its numbers."""
+    """A number from `low` to `high`, both included; for a tuple, each of its numbers."""
 
     low: float
     high: float
 
     def expectation(self, value: Any, before: str = "") -> str:
-        """Return the range, behind what else may be, unless the number is inside."""
+        """Return `before` followed by the range; empty if the number is in it."""
         numbers = value if isinstance(value, tuple) else (value,)
         inside = all(self.low <= number <= self.high for number in numbers)
         return "" if inside else f"{before}{_digits(self.low)} to {_digits(self.high)}"
@@ -63,12 +63,12 @@ class Between:
 
 @dataclass(frozen=True)
 class Among:
-    """One of a few numbers; of a tuple, each of its numbers."""
+    """One of a few numbers; for a tuple, each of its numbers."""
 
     known: tuple[float, ...]
 
     def expectation(self, value: Any) -> str:
-        """Return the few, unless the number is one of them."""
+        """Return the allowed numbers; empty if the number is one of them."""
         numbers = value if isinstance(value, tuple) else (value,)
         if all(number in self.known for number in numbers):
             return ""
@@ -77,31 +77,31 @@ class Among:
 
 @dataclass(frozen=True)
 class Matching:
-    """A text that a regular expression describes whole; of a tuple, each of its texts.
+    """A text that matches a regular expression as a whole; for a tuple, each of its texts.
 
     Attributes:
-        pattern: The expression.
-        words: The same for people.
+        pattern: The regular expression.
+        words: Its description for people.
     """
 
     pattern: str
     words: str
 
     def expectation(self, value: Any) -> str:
-        """Return what the text must look like, unless it does."""
+        """Return what the text must look like; empty if it matches."""
         texts = value if isinstance(value, tuple) else (value,)
         return "" if all(re.fullmatch(self.pattern, text) for text in texts) else self.words
 
 
 @dataclass(frozen=True)
 class Sized:
-    """Something of `least` to `most` parts: a list, a mapping, a text."""
+    """A list, mapping or text with a length of `least` to `most`."""
 
     least: int
     most: int
 
     def expectation(self, value: Any) -> str:
-        """Return how many are expected, unless there are as many."""
+        """Return the expected length; empty if the value has it."""
         inside = self.least <= len(value) <= self.most
         return "" if inside else f"{self.least} to {self.most} of them, not {len(value)}"
 
@@ -111,41 +111,40 @@ NAME = Matching(
     "a name of lower-case letters, digits and _ that begins with a letter (it becomes part of"
     " topics, columns and file names)",
 )
-"""What in a file becomes part of a topic, a column or a file name."""
+"""Rule for names in a file that become part of a topic, a column or a file name."""
 
 Name = Annotated[str, NAME]
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A vector of length 1, within what a person who types five digits may be off."""
+    """A vector of length 1, within the error of numbers typed with five digits."""
 
     within: float = 1e-3
 
     def expectation(self, value: Any) -> str:
-        """Return the expected length, unless the vector has it."""
+        """Return the expected length; empty if the vector has it."""
         length = math.hypot(*value)
         inside = abs(length - 1.0) <= self.within
         return "" if inside else f"a length of 1, not {length:.4g}: divide each number by that"
 
 
 def read_strictly(kind: type[Read], value: Any, where: str, named: Named | None = None) -> Read:
-    """Return plain data as a dataclass, whose fields may be dataclasses, tuples and dicts of such.
+    """Convert plain data to a dataclass; fields may be dataclasses, or tuples or dicts of them.
 
-    A whole number may stand for a float, and a name for a member of an enum; nothing else is
-    converted. A field without a default must
-    be there. Of several dataclasses (`A | B`) the one is read whose field of literals, the first
-    that all of them have, holds the value in the file.
+    Integers are accepted for floats, and names for members of an enum; nothing else is converted.
+    Fields without a default are required. For a union of dataclasses (`A | B`), the first literal
+    field that all of them have selects the one to read.
 
     Args:
         kind: The dataclass.
-        value: What YAML or JSON gives: a mapping of field names.
-        where: Begins the message of an error: a path.
-        named: Types whose values stand in the file as a name.
+        value: A mapping of field names, from YAML or JSON.
+        where: Start of error texts: a path.
+        named: Types whose values the file gives by name.
 
     Raises:
-        ValueError: If a key is unknown or missing, a value of the wrong kind or against the rule
-            of its field, or values contradict each other.
+        ValueError: If a key is unknown or missing, a value has the wrong type or violates its
+            field's rule, or values contradict each other.
     """
     return _Reader(named or {}).read(kind, value, where)
 
@@ -184,7 +183,7 @@ class _Reader:
         return _plain(kind, value, where)
 
     def _ruled(self, arguments: tuple[Any, ...], value: Any, where: str) -> Any:
-        """Return a value that its field's rules allow."""
+        """Read a value and check it against its field's rules."""
         read = self.read(arguments[0], value, where)
         expected = broken_rule(Annotated[arguments], read)
         if expected:
@@ -192,7 +191,7 @@ class _Reader:
         return read
 
     def _union(self, kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-        """Return nothing, or what is of one of several kinds."""
+        """Read None or a value of one of several types."""
         kinds_of_value = [kind for kind in kinds if kind is not types.NoneType]
         if value is None and len(kinds_of_value) < len(kinds):
             return None
@@ -214,7 +213,7 @@ class _Reader:
         return tuple(self.read(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value)))
 
     def _section(self, kind: Any, value: Any, where: str) -> Any:
-        """Return a dataclass from a mapping; refuse unknown and missing keys by name."""
+        """Read a dataclass from a mapping; refuse unknown and missing keys by name."""
         if not isinstance(value, dict):
             raise ValueError(f"{where} is {_shown(value)}; expected keys of {kind.__name__}")
         fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
@@ -239,9 +238,9 @@ class _Reader:
 
 
 def broken_rule(kind: Any, value: Any) -> str:
-    """Return what a value should have been by the rules of its annotation; empty if it may be.
+    """Return what an annotation's rules expect instead of a value; empty if it is valid.
 
-    For values that something else has read and converted already.
+    For values that have already been read and converted by other means.
     """
     arguments = typing.get_args(kind)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
@@ -254,7 +253,7 @@ def broken_rule(kind: Any, value: Any) -> str:
 
 
 def _tagged(kinds: list[Any]) -> tuple[str, dict[Any, Any]]:
-    """Return the field of literals that all these dataclasses have, and which is whose."""
+    """Return the literal field common to these dataclasses, and the dataclass for each value."""
     hints = [typing.get_type_hints(kind) for kind in kinds]
     for tag, of_first in hints[0].items():
         if typing.get_origin(of_first) is typing.Literal and all(tag in others for others in hints):
@@ -263,11 +262,11 @@ def _tagged(kinds: list[Any]) -> tuple[str, dict[Any, Any]]:
                 for kind, those in zip(kinds, hints)
                 for value in typing.get_args(those[tag])
             }
-    raise TypeError(f"{kinds} have no field of literals in common by which to tell them apart")
+    raise TypeError(f"{kinds} have no literal field in common to distinguish them by")
 
 
 def _one_of(known: Mapping[Any, Any], value: Any, where: str) -> Any:
-    # unhashable values, and True for 1, are none of them
+    # compared so that unhashable values, and True for 1, match nothing
     found = [key for key in known if type(key) is type(value) and key == value]
     if not found:
         raise ValueError(f"{where} is {_shown(value)}; expected one of {_listed(known)}")
@@ -295,7 +294,7 @@ def _listed(names: Mapping[Any, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as it stands in a message: never long, whatever the file holds."""
+    """Return a value as text for an error, of limited length whatever the file contains."""
     if isinstance(value, int) and abs(value) > _LARGEST_WHOLE:
         return f"a whole number of {value.bit_length()} bits"
     if isinstance(value, (dict, list)) and len(value) > 20:

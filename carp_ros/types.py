@@ -1,7 +1,7 @@
-"""The values that cross the borders between parts.
+"""The value types exchanged between the parts of the package.
 
-All are frozen, hold SI units, quaternions as xyzw, and times as integer nanoseconds. Which clock a
-`_ns` counts is the caller's choice and must be the same for all values given to one object: the
+All are frozen and use SI units, xyzw quaternions, and times in integer nanoseconds. The clock
+behind a `_ns` is the caller's choice and must be the same for all values given to one object: the
 nodes use ROS time, the servo process `time.monotonic_ns`, the lockstep cell its simulated time.
 """
 
@@ -17,8 +17,8 @@ from carp_ros.errors import ChunkError, TwistError
 
 Array = npt.NDArray[np.float64]
 
-# What no arm, no policy and no hand of this kind ever asks for. Within these bounds no product of
-# what follows can overflow, so that no arithmetic on a chunk or a twist ends in infinity or NaN.
+# Far beyond anything an arm, policy or operator asks for. Within these bounds no arithmetic on a
+# chunk or twist can overflow to infinity or NaN.
 MOST_POSITION_M = 10.0
 MOST_LINEAR_M_S = 10.0
 MOST_ANGULAR_RAD_S = 20.0
@@ -29,12 +29,12 @@ _KINDS_OF_CHUNK = (
     ("quaternions", np.dtype(np.float64)),
     ("gripper", np.dtype(np.float64)),
 )
-MOST_TIME_NS = 2**61  # all that a ROS stamp can hold, and room to change its clock
+MOST_TIME_NS = 2**61  # any ROS stamp, with room for a conversion to another clock
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """A frame's place: `position` of shape (3,) in [m], `quaternion` xyzw of shape (4,)."""
+    """A pose: `position` of shape (3,) in [m], `quaternion` xyzw of shape (4,)."""
 
     position: Array
     quaternion: Array
@@ -45,7 +45,7 @@ class Twist:
     """A velocity of the tool in the base frame: `linear` (3,) in [m/s], `angular` (3,) in [rad/s].
 
     Raises:
-        TwistError: If a shape is another, or a number not finite or beyond what any hand asks for.
+        TwistError: If a shape is wrong, or a number is not finite or far too large.
     """
 
     linear: Array
@@ -75,16 +75,16 @@ class Chunk:
     """A plan: N tool poses in the base frame and gripper closures, each due at its own time.
 
     Attributes:
-        stamp_ns: When the light of the observation behind this plan hit the sensor.
-        times_ns: When each step is due, of shape (N,), strictly rising, int64.
+        stamp_ns: Capture time of the observation behind this plan.
+        times_ns: When each step is due, of shape (N,), strictly increasing, int64.
         positions: Of shape (N, 3) in [m].
         quaternions: Unit, xyzw, of shape (N, 4).
         gripper: 0 open to 1 closed, of shape (N,).
 
     Raises:
-        ChunkError: If kinds of numbers or shapes disagree, a number is not finite, a position or a
-            time is far beyond any arm's, times do not rise, a quaternion is not of unit length or a
-            gripper target is outside 0 to 1.
+        ChunkError: If a dtype or shape is wrong, a number is not finite, a position or time is far
+            out of range, times do not increase, a quaternion is not of unit length or a gripper
+            target is outside 0 to 1.
     """
 
     stamp_ns: int
@@ -128,7 +128,7 @@ class Chunk:
             )
 
     def _check_kinds(self) -> None:
-        """Refuse numbers with which arithmetic goes otherwise: unsigned times never fall."""
+        """Refuse other dtypes, whose arithmetic differs: unsigned times, say, never decrease."""
         if isinstance(self.stamp_ns, bool) or not isinstance(self.stamp_ns, (int, np.integer)):
             raise ChunkError(f"chunk has the stamp {self.stamp_ns!r}; expected whole nanoseconds")
         for name, kind in _KINDS_OF_CHUNK:
@@ -142,7 +142,7 @@ class Chunk:
                 raise ChunkError(f"chunk {name} is {found}; expected an array of {kind}")
 
     def _check_times(self) -> None:
-        """Refuse times that do not rise, or lie so far away that differences could overflow."""
+        """Refuse times that do not increase, or are so large that differences could overflow."""
         first_ns, last_ns = int(self.times_ns.min()), int(self.times_ns.max())
         if max(abs(self.stamp_ns), abs(first_ns), abs(last_ns)) > MOST_TIME_NS:
             raise ChunkError(
@@ -162,25 +162,25 @@ class Chunk:
 
 
 class SafetyState(IntEnum):
-    """What an arm's own safety controller says, whoever made it; each driver maps its codes to it.
+    """State of an arm's own safety controller; each driver maps its codes to these.
 
-    The numbers are those of a record in shared memory and mean nothing else.
+    The numbers are used in shared memory and have no other meaning.
     """
 
     UNKNOWN = 0
-    """A code that the driver does not know: counts as a stop."""
+    """A code that the driver does not know; counts as a stop."""
     NORMAL = 1
     REDUCED = 2
-    """Slower or weaker limits of the safety controller's own are in force; motion is allowed."""
+    """The safety controller's reduced limits are in force; motion is allowed."""
     PROTECTIVE_STOP = 3
-    """The controller stopped the arm because of what it met or was commanded."""
+    """The controller stopped the arm because of a collision or an impossible command."""
     SAFEGUARD_STOP = 4
     """A fence, a light curtain or an enabling switch stopped the arm."""
     EMERGENCY_STOP = 5
     RECOVERY = 6
-    """A person leads the arm back into its limits by hand."""
+    """A person is moving the arm back into its limits by hand."""
     FAULT = 7
-    """The safety controller itself does not work, or saw a limit broken."""
+    """The safety controller itself failed, or a safety limit was violated."""
 
     @property
     def may_move(self) -> bool:
@@ -193,14 +193,14 @@ class ArmState:
     """One reading of the arm.
 
     Attributes:
-        robot_time_s: The controller's own clock in [s]; it stands still when the link is dead.
+        robot_time_s: The controller's own clock in [s]; it stops when the link is dead.
         joints: Measured joint positions of shape (J,) in [rad].
         velocities: Measured joint velocities of shape (J,) in [rad/s].
-        safety: What the arm's safety controller says.
+        safety: State of the arm's safety controller.
         ready: Whether the arm now executes streamed joint targets.
         speed_scaling: The fraction of commanded speed that the arm executes, 0 to 1.
-        explanation: Where it is not ready: why, and what a person does about it, in the words of
-            this make of arm; empty otherwise.
+        explanation: If not ready: why, and the operator's remedy, in the manufacturer's terms;
+            empty otherwise.
     """
 
     robot_time_s: float
@@ -214,12 +214,12 @@ class ArmState:
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
-    """How a camera projects what is in front of it, as ROS's camera_info says it.
+    """A camera's projection, as in ROS's camera_info.
 
     Attributes:
-        width_px, height_px: Of its images.
-        matrix: K of shape (3, 3) in [px]; pixel centres are whole numbers.
-        frame: The optical frame: x right, y down, z ahead.
+        width_px, height_px: Image size.
+        matrix: K of shape (3, 3) in [px]; pixel centres have integer coordinates.
+        frame: The optical frame: x right, y down, z forward.
         distortion: k1, k2, p1, p2, k3 of the model `plumb_bob`.
     """
 
@@ -232,7 +232,7 @@ class Intrinsics:
 
 @dataclass(frozen=True, slots=True)
 class GripperState:
-    """One reading of the gripper: `closure` 0 open to 1 closed, `holding` while it grasps."""
+    """One reading of the gripper: `closure` 0 open to 1 closed, `holding` if it holds an object."""
 
     closure: float
     holding: bool
@@ -246,7 +246,7 @@ class PointerState:
         deflections: x, y, z, roll, pitch, yaw, each -1 to 1, in ROS axes (x forward, y left, z up).
         buttons: Whether each button is pressed.
         connected: False once the device is unplugged; deflections are then zero.
-        heard: Whether anything ever came from it since it was opened.
+        heard: Whether the device has reported anything since it was opened.
     """
 
     deflections: Array
@@ -257,16 +257,16 @@ class PointerState:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a policy is given of one moment.
+    """A policy's input at one point in time.
 
     Attributes:
-        stamp_ns: The moment: when the light of the reference camera's image hit its sensor.
+        stamp_ns: Capture time of the reference camera's image.
         images: By camera, RGB of shape (H, W, 3), uint8.
-        image_stamps_ns: By camera, when each was captured; within the skew limit of `stamp_ns`.
+        image_stamps_ns: Capture time by camera, within the skew limit of `stamp_ns`.
         tool: `base_from_tcp`, interpolated to `stamp_ns`.
         gripper: Measured closure at `stamp_ns`, 0 open to 1 closed.
         joints: Measured, interpolated to `stamp_ns`, of shape (J,) in [rad].
-        numbers: Of a state that no arm here has, for policies of a free layout; else None.
+        numbers: State vector of a custom layout, for policies that use one; else None.
     """
 
     stamp_ns: int
@@ -281,11 +281,11 @@ class Observation:
     def of_numbers(
         cls, stamp_ns: int, numbers: Array, images: dict[str, npt.NDArray[np.uint8]] | None = None
     ) -> Observation:
-        """Return a moment for a policy of a free layout.
+        """Return an observation for a policy with a custom state layout.
 
         Args:
-            stamp_ns: When; the images are of then, too.
-            numbers: Of the state, of shape (S,), in the layout's order.
+            stamp_ns: Time of the observation, including its images.
+            numbers: State vector of shape (S,), in the layout's order.
             images: By camera, RGB of shape (H, W, 3), uint8.
         """
         images = images or {}

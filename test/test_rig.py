@@ -260,7 +260,7 @@ BOX = FULL["limits"]
         ({"cell": {"level": "norial"}}, "level is 'norial'; expected one of none, normal, hard"),
         ({"cell": {"task": "teapot"}}, "task is 'teapot'; expected one of cup, bowl"),
         ({"teleop": {"device": "joystick"}}, "expected one of spacemouse, demonstrator"),
-        ({"robot": "fr3"}, "robot is fr3, but arm.driver is ur, which moves ur5e alone"),
+        ({"robot": "fr3"}, "robot is fr3, but arm.driver is ur, which supports only ur5e"),
         ({"servo": {"rate_hz": 1000}}, "servo.rate_hz is 1000; arm.driver ur takes 500"),
         ({"tool": {"quaternion": [0, 0, 0, 0]}}, "quaternion .* expected a length of 1, not 0"),
         ({"tool": {"quaternion": [0, 0, 1, 1]}}, "expected a length of 1, not 1.414: divide each"),

@@ -26,8 +26,13 @@ def test_an_arm_that_fits_its_robot_and_rate_has_nothing_to_say():
     ("arm", "robot", "rate_hz", "said"),
     [
         (UrArmConfig(), "fr3", 500.0, "robot is fr3, but arm.driver is ur"),
-        (OtherArm(), "ur5e", 500.0, "robot is ur5e, but arm.driver is other, which moves fr3"),
-        (UrArmConfig(), "ur5e", 501.0, "arm.driver ur takes 500 targets a second"),
+        (
+            OtherArm(),
+            "ur5e",
+            500.0,
+            "robot is ur5e, but arm.driver is other, which supports only fr3",
+        ),
+        (UrArmConfig(), "ur5e", 501.0, "arm.driver ur takes at most 500 targets per second"),
         (UrArmConfig(watchdog_hz=50.0), "ur5e", 200.0, "arm.watchdog_hz is 50 Hz"),
         (UrArmConfig(state_timeout_s=0.02), "ur5e", 200.0, "arm.state_timeout_s is 50 Hz"),
         (OtherArm(state_timeout_s=0.02), "fr3", 200.0, "arm.state_timeout_s is 50 Hz"),

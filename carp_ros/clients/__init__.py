@@ -1,1 +1,1 @@
-"""Nodes that ask a running system for something: trials, replays, recordings."""
+"""Client nodes of a running system: trials, replays, recordings."""

@@ -1,4 +1,4 @@
-"""What the running system says of a policy's chunks, put together chunk by chunk."""
+"""Collects, chunk by chunk, what a running system reports about a policy's chunks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from carp_ros.ros.spinning_node import SpinningNode
 
 
 class ChunkLog:
-    """Listens to the policy node and to the control node.
+    """Listens to the policy node and the control node.
 
     Args:
-        node: Whose subscriptions to use.
+        node: Node to subscribe with.
 
     Attributes:
-        sent: What the policy node said of each chunk, since the log was cleared.
+        sent: The policy node's report of each chunk since the log was cleared.
     """
 
     def __init__(self, node: SpinningNode) -> None:
@@ -28,16 +28,16 @@ class ChunkLog:
         node.create_subscription(String, "control/followed", self._on_followed, SENSOR)
 
     def clear(self) -> None:
-        """Forget what was said."""
+        """Drop all reports."""
         self.sent.clear()
         self._begun_ns.clear()
 
     def stages_ms(self) -> list[dict[str, float]]:
-        """Return of each chunk how long each stage took, from the image to the first target sent.
+        """Return each chunk's latency by stage in [ms], from the image to the first target sent.
 
-        Of the image's age when the policy was asked, `image_age`, `transport` is until it had
-        arrived, and `wait` until the measurements around it had. The policy's own stages follow,
-        then `schedule` and `total`, which a chunk that was not followed lacks.
+        The image's age when inference starts is split into `transport`, until the image arrived,
+        and `wait`, until the measurements around it arrived. Then come the policy's own stages,
+        and `schedule` and `total`, which are absent for a chunk that was not followed.
         """
         return [self._stages_ms(report) for report in list(self.sent)]
 

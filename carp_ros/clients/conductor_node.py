@@ -1,4 +1,4 @@
-"""A node that conducts what the arm does: knows how it is, sends it home, stops it at the end."""
+"""A client node that controls the arm: tracks its status, sends it home, stops it at the end."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class ConductorNode(SpinningNode):
     """Calls the control node's services.
 
     Args:
-        name: Of the node.
+        name: Name of the node.
 
     Attributes:
-        status: What the control node said last; None before it said anything.
+        status: The control node's latest status; None before the first.
     """
 
     def __init__(self, name: str) -> None:
@@ -31,7 +31,7 @@ class ConductorNode(SpinningNode):
         self.create_subscription(String, "control/status", self._on_status, LATCHED)
 
     def stop(self) -> None:
-        """Stop the arm and listen no more."""
+        """Stop the arm and stop listening."""
         client = self.create_client(SetBool, "control/enable")
         if client.wait_for_service(0.5):
             client.call_async(SetBool.Request(data=False))
@@ -39,12 +39,12 @@ class ConductorNode(SpinningNode):
         super().stop()
 
     def prepare(self) -> str:
-        """Reset a fault that is left from before; return which, or nothing.
+        """Reset a fault left from before; return its name, empty if there was none.
 
         Raises:
             DeviceError: If it could not be reset.
         """
-        self.wait_until(lambda: self.status is not None, ANSWER_S, "say how the arm is")
+        self.wait_until(lambda: self.status is not None, ANSWER_S, "report the arm's status")
         fault = self.fault
         if fault is Fault.NONE:
             return ""
@@ -56,22 +56,22 @@ class ConductorNode(SpinningNode):
         """Send the arm home and wait until it is there.
 
         Raises:
-            DeviceError: If it may not move, or does not arrive.
+            DeviceError: If it may not move or does not arrive in time.
         """
         self.trigger("control/home")
         self.wait_until(lambda: self.reason is Reason.HOME_REACHED, _HOME_S, "reach home")
 
     def excuse(self) -> str:
-        """Return what the control node says of the arm."""
+        """Return the control node's reason why the arm is not enabled, for error texts."""
         return f"; it says {self.reason_text or 'nothing'!r}"
 
     def error_of(self, text: str) -> StoppedError:
-        """Return an error of this text that carries what the control node says as codes."""
+        """Return an error with this text and the control node's current reason and fault codes."""
         return StoppedError(text, self.reason, self.fault)
 
     @property
     def enabled(self) -> bool:
-        """Whether something may move the arm now."""
+        """Whether motion is enabled."""
         return self.status is not None and self.status.enabled
 
     @property
@@ -81,17 +81,17 @@ class ConductorNode(SpinningNode):
 
     @property
     def fault(self) -> Fault:
-        """What is latched; NO_SERVO before the control node said anything."""
+        """The latched fault; NO_SERVO before the first status."""
         return Fault.NO_SERVO if self.status is None else self.status.fault
 
     @property
     def reason(self) -> Reason:
-        """Why the arm is not enabled; NO_SERVO before the control node said anything."""
+        """Why motion is not enabled; NO_SERVO before the first status."""
         return Reason.NO_SERVO if self.status is None else self.status.reason
 
     @property
     def reason_text(self) -> str:
-        """The same in words; empty if there is nothing to say."""
+        """`reason` in words; empty if motion is enabled."""
         return "" if self.status is None else self.status.reason_text
 
     def _on_status(self, msg: String) -> None:

@@ -1,4 +1,4 @@
-"""The recorder as a program sees it: start, stop, hear the verdict, label, discard."""
+"""A client of the recorder: start, stop, get the verdict, label, discard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from carp_ros.reports.recorder import RecorderStatus
 from carp_ros.ros.qos import EVENTS
 from carp_ros.ros.spinning_node import ANSWER_S, SpinningNode, taking_part
 
-_FINISHED_S = 60.0  # a backlog of 256 MB, and a slow disk
+_FINISHED_S = 60.0  # enough to write a backlog of 256 MB to a slow disk
 _ENDED = ("finished", "failed", "discarded")
 
 
@@ -24,7 +24,7 @@ class RecorderClient:
     """Talks to a running `recorder_node`.
 
     Args:
-        node: Whose services and subscriptions to use.
+        node: Node to call and subscribe with.
     """
 
     def __init__(self, node: SpinningNode) -> None:
@@ -33,13 +33,13 @@ class RecorderClient:
         self._news: deque[RecorderStatus] = deque()
         self._heard = False
         self.quality = RecorderStatus()
-        """The newest of what `recorder/quality` says."""
+        """The newest status from `recorder/quality`."""
         self.result: RecorderStatus | None = None
-        """What the last `episode` block recorded."""
+        """The final status of the last `episode` block."""
         self.node.create_subscription(String, "recorder/quality", self._on_quality, EVENTS)
 
     def activate(self) -> None:
-        """Lead the recorder through its lifecycle, where no supervisor does."""
+        """Configure and activate the recorder; for systems without a supervisor."""
         for number in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             request = ChangeState.Request(transition=Transition(id=number))
             answer = self.node.call(ChangeState, "recorder_node/change_state", request)
@@ -47,42 +47,42 @@ class RecorderClient:
                 raise DeviceError(f"recorder_node refused transition {number}")
 
     def configure(self, **parameters: str | int) -> None:
-        """Set parameters of the recorder for the episodes that follow."""
+        """Set parameters of the recorder for the following episodes."""
         self.node.set_parameters_of("recorder_node", **parameters)
 
     @property
     def recording(self) -> bool:
-        """Whether an episode is recorded now."""
+        """Whether an episode is being recorded."""
         return self.quality.phase == "recording"
 
     def start(self) -> str:
-        """Begin an episode; return its folder.
+        """Start an episode; return its folder.
 
         Raises:
-            DeviceError: If it does not begin.
+            DeviceError: If it could not be started.
         """
         return self.node.trigger("recorder/start")
 
     def stop(self) -> RecorderStatus:
-        """End the episode; return what `recorder/quality` says of it.
+        """End the episode; return its final status.
 
         Raises:
-            DeviceError: If there is none, or it is not on disk in time.
+            DeviceError: If none is being recorded, or it is not on disk in time.
         """
         folder = self.node.trigger("recorder/stop")
         self.node.wait_until(lambda: folder in self._ended, _FINISHED_S, "finish the episode")
         return self._ended[folder]
 
     def mark_success(self, success: bool) -> None:
-        """Say whether the task of the present, or else the last, episode was done."""
+        """Label the current, or else the last, episode: whether its task was done."""
         self.node.switch("recorder/mark_success", success)
 
     def discard(self) -> str:
-        """Remove the present, or else the last, episode; return its folder."""
+        """Remove the current, or else the last, episode; return its folder."""
         return self.node.trigger("recorder/discard")
 
     def news(self) -> Iterator[RecorderStatus]:
-        """Yield what was said of episodes that ended, or of their labels, since the last call."""
+        """Yield the statuses of episodes that ended or were labelled since the last call."""
         while self._news:
             yield self._news.popleft()
 
@@ -96,14 +96,14 @@ class RecorderClient:
             self.result = self.stop()
 
     def forget(self) -> None:
-        """Wait anew for a recorder to answer: the one that was heard is gone."""
+        """Forget the recorder, which is gone; `wait_until_there` then waits for a new one."""
         self._heard = False
 
     def wait_until_there(self, timeout_s: float = ANSWER_S) -> None:
-        """Return once the recorder answers.
+        """Block until the recorder has sent a status.
 
         Raises:
-            DeviceError: If it does not.
+            DeviceError: If it does not within `timeout_s`.
         """
         self.node.wait_until(lambda: self._heard, timeout_s, "show a recorder")
 
@@ -112,7 +112,7 @@ class RecorderClient:
         self._heard = True
         folder = self.quality.folder
         if self.quality.phase == "recording":
-            self._ended.pop(folder, None)  # a discarded episode's name may be taken again
+            self._ended.pop(folder, None)  # the name of a discarded episode may be reused
         elif self.quality.phase in _ENDED:
             self._ended[folder] = self.quality
             self._news.append(self.quality)
@@ -120,6 +120,6 @@ class RecorderClient:
 
 @contextmanager
 def recorder_client() -> Iterator[RecorderClient]:
-    """Take part in the ROS graph to operate the recorder."""
+    """Join the ROS graph to operate the recorder."""
     with taking_part(lambda: SpinningNode("recorder_client")) as node:
         yield RecorderClient(node)

@@ -1,9 +1,9 @@
-"""ROS node: commands a recorded episode to the arm, chunk by chunk, as a policy would.
+"""ROS node: replays a recorded episode on the arm, chunk by chunk, as a policy would.
 
 Publishes:
     chunk (MultiDOFJointTrajectory), gripper_chunk (JointTrajectory).
 Subscribes:
-    tool_pose (PoseStamped): the way that the tool really takes. control/status (String): JSON.
+    tool_pose (PoseStamped): the path that the tool actually takes. control/status (String): JSON.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from carp_ros.types import Chunk, Pose
 _EVERY_S = 0.1
 _BEGIN_NS = 300_000_000
 _SETTLE_S = 0.3
-_JUDGED_S = 1.0  # until what was let go of lies still
+_JUDGED_S = 1.0  # time for a released object to settle
 
 
 def replay_node(rig: Rig) -> AbstractContextManager[ReplayNode]:
-    """Take part in the ROS graph as a `ReplayNode`; the arm is stopped on the way out."""
+    """Join the ROS graph as a `ReplayNode`; on exit the arm is stopped."""
     return taking_part(lambda: ReplayNode(rig))
 
 
 class ReplayNode(ConductorNode):
-    """Does an episode again.
+    """Replays recorded episodes.
 
     Args:
-        rig: That runs.
+        rig: The running rig.
     """
 
     def __init__(self, rig: Rig) -> None:
@@ -52,7 +52,7 @@ class ReplayNode(ConductorNode):
         self.create_subscription(PoseStamped, "tool_pose", self._on_tool, SENSOR)
 
     def begin(self, first: Pose, gripper: float) -> None:
-        """Go home, and from there to where the episode begins.
+        """Move the arm home and from there to the first pose of the episode.
 
         Raises:
             DeviceError: If the arm does not get there.
@@ -62,7 +62,7 @@ class ReplayNode(ConductorNode):
         self.trigger("control/select_policy")
         self.switch("control/enable", True)
         self.wait_until(lambda: self.enabled, ANSWER_S, "be enabled")
-        self.wait_until(lambda: bool(self._tool), ANSWER_S, "say where the tool is")
+        self.wait_until(lambda: bool(self._tool), ANSWER_S, "report the tool's pose")
         chunk = approach(self._tool[-1][1], first, gripper, self._now_ns())
         self._publish(chunk)
         while self._now_ns() < chunk.times_ns[-1]:
@@ -72,17 +72,17 @@ class ReplayNode(ConductorNode):
     def replay(
         self, motion: RecordedMotion, progress: Callable[[str], None]
     ) -> tuple[PoseTrack, int]:
-        """Do an episode again, from where it begins.
+        """Replay an episode from its first pose.
 
         Args:
-            motion: Of the episode.
-            progress: Called with a few words, several times a second.
+            motion: The recorded motion.
+            progress: Called with a short progress text, several times a second.
 
         Returns:
-            The way that the tool took, and how much later than recorded, in [ns].
+            The path that the tool took, and its time offset from the recording in [ns].
 
         Raises:
-            DeviceError: If the arm is stopped on the way.
+            DeviceError: If the arm is stopped during the replay.
         """
         later_ns = self._now_ns() + _BEGIN_NS - motion.start_ns
         self._tool = self._tool[-1:]
@@ -97,7 +97,7 @@ class ReplayNode(ConductorNode):
         return PoseTrack(times_ns, [pose for _, pose in self._tool]), later_ns
 
     def judge(self) -> str:
-        """Return in words whether the cell's task is done."""
+        """Return a text that says whether the cell's task is done."""
         time.sleep(_JUDGED_S)
         answer = self.call(Trigger, "cell/judge", Trigger.Request())
         return "the task is done" if answer.success else f"the task is not done: {answer.message}"

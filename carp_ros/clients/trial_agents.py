@@ -1,4 +1,4 @@
-"""Who acts in a trial: how each is let begin, and how one tells that it is over."""
+"""The agents of a trial (operator or policy): how each starts, and when its trial is over."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from carp_ros.evaluation.policy_report import percentiles
 from carp_ros.ros.qos import COMMAND
 from carp_ros.ros.spinning_node import ANSWER_S, SpinningNode
 
-_LET_GO_S = 1.0  # dead-man released for this long ends the trial
-_DONE_S = 1.0  # of success on end does, too
+_LET_GO_S = 1.0  # releasing the dead-man for this long ends the trial
+_DONE_S = 1.0  # and so does a task that stays done for this long
 _JUDGE_S = 0.25
 
 
 @dataclass(frozen=True)
 class ChunkFigures:
-    """What a policy sent in one trial.
+    """Statistics of a policy's chunks in one trial.
 
     Attributes:
-        chunks: How many.
-        reduced: How many of them lacked details for want of time.
-        latency_ms: By stage, `p50` and `p99`: see `ChunkLog.stages_ms`.
+        chunks: Number of chunks.
+        reduced: How many of them were computed with less detail to keep the deadline.
+        latency_ms: `p50` and `p99` by stage; see `ChunkLog.stages_ms`.
     """
 
     chunks: int = 0
@@ -37,43 +37,43 @@ class ChunkFigures:
 
 
 class TrialAgent(Protocol):
-    """Whoever acts."""
+    """The agent that acts in a trial."""
 
     def begin(self, lay_out: Callable[[], None]) -> None:
-        """Have the objects laid out, and let the agent act; the arm is at home and stands.
+        """Have the objects laid out and let the agent act; the arm is at home and at rest.
 
         Raises:
-            DeviceError: If it may not begin.
+            DeviceError: If the agent may not start.
         """
         ...
 
     def look(self, now_s: float) -> bool:
-        """Look whether the trial is over; called many times a second.
+        """Return whether the trial is over; called many times a second.
 
         Args:
-            now_s: By `time.monotonic`.
+            now_s: Current time by `time.monotonic`.
         """
         ...
 
     @property
     def acted_until_s(self) -> float:
-        """When it was last doing what it should, by `time.monotonic`."""
+        """When the agent was last at work on the task, by `time.monotonic`."""
         ...
 
     def figures(self) -> ChunkFigures | None:
-        """Return what a policy sent since it began; None for a person."""
+        """Return the policy's chunk statistics since it began; None for an operator."""
         ...
 
     def excuse(self) -> str:
-        """Return what it says of why it does nothing."""
+        """Return the agent's own explanation of why it does nothing; empty if it has none."""
         ...
 
 
 class Hand:
-    """A person, or the scripted operator, who holds the dead-man button while acting.
+    """A person or the scripted operator, holding the dead-man button while acting.
 
     Args:
-        node: Whose services and subscriptions to use.
+        node: Node to call and subscribe with.
     """
 
     def __init__(self, node: SpinningNode) -> None:
@@ -83,23 +83,23 @@ class Hand:
         node.create_subscription(Bool, "teleop/deadman", self._on_deadman, COMMAND)
 
     def begin(self, lay_out: Callable[[], None]) -> None:
-        """Enable first: new objects are what the scripted operator begins at."""
+        """Enable first, because the scripted operator starts as soon as objects are laid out."""
         self._node.trigger("control/select_teleop")
         self._node.switch("control/enable", True)
         lay_out()
         self._acted, self.acted_until_s = False, time.monotonic()
 
     def look(self, now_s: float) -> bool:
-        """Tell whether the button was let go of for good."""
+        """Return whether the dead-man button has been released for good."""
         if self._deadman:
             self._acted, self.acted_until_s = True, now_s
         return self._acted and now_s - self.acted_until_s > _LET_GO_S
 
     def figures(self) -> None:
-        """Return None: a hand sends no chunks."""
+        """Return None: an operator sends no chunks."""
 
     def excuse(self) -> str:
-        """Return nothing: the control node says what a hand lacks."""
+        """Return nothing: the control node's own reason covers this case."""
         return ""
 
     def _on_deadman(self, msg: Bool) -> None:
@@ -107,10 +107,10 @@ class Hand:
 
 
 class PolicyAtWork:
-    """The policy node, which sends chunks all the time; the trial lets them move the arm.
+    """The policy node, which sends chunks all the time; the trial enables them to move the arm.
 
     Args:
-        node: Whose services and subscriptions to use.
+        node: Node to call and subscribe with.
     """
 
     def __init__(self, node: SpinningNode) -> None:
@@ -121,7 +121,7 @@ class PolicyAtWork:
         node.create_subscription(DiagnosticArray, "diagnostics", self._on_diagnostics, 10)
 
     def begin(self, lay_out: Callable[[], None]) -> None:
-        """Lay out first, and enable once the policy has seen it."""
+        """Lay out the objects first; enable once the policy has observed them."""
         self._node.trigger("control/select_policy")
         lay_out()
         laid_out_ns = self._node.get_clock().now().nanoseconds
@@ -135,7 +135,7 @@ class PolicyAtWork:
         self._judged_s = self._failed_s = time.monotonic()
 
     def look(self, now_s: float) -> bool:
-        """Tell whether the task is done for good."""
+        """Return whether the task has stayed done for a while."""
         if now_s - self._judged_s >= _JUDGE_S:
             self._judged_s = now_s
             if not self._node.call(Trigger, "cell/judge", Trigger.Request()).success:
@@ -144,11 +144,11 @@ class PolicyAtWork:
 
     @property
     def acted_until_s(self) -> float:
-        """When the task was last not done: the success that follows is the trial's end."""
+        """When the task was last found not done; the success after it ends the trial."""
         return self._failed_s
 
     def figures(self) -> ChunkFigures:
-        """Return what was sent since the beginning."""
+        """Return the statistics of the chunks sent since `begin`."""
         rows = self._log.stages_ms()
         latency_ms = {
             name: percentiles([row[name] for row in rows if name in row])
@@ -159,7 +159,7 @@ class PolicyAtWork:
         return ChunkFigures(len(rows), reduced, latency_ms)
 
     def excuse(self) -> str:
-        """Return what the policy node says."""
+        """Return the policy node's latest diagnostic message."""
         return self._says
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:

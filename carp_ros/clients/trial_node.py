@@ -1,7 +1,7 @@
 """ROS node: conducts trials on the running simulated cell, as a person with a checklist would.
 
-For each trial: send the arm home, lay the objects out and enable the agent, wait until it is done,
-and judge. Meanwhile it counts what the cameras deliver and how late the servo is.
+For each trial it sends the arm home, lays out the objects, enables the agent, waits until it is
+done, and judges the result. Meanwhile it counts camera frames and late servo ticks.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ Picture = npt.NDArray[np.uint8]
 
 _SETTLE_S = 1.0
 _PICTURE_S = 0.5
-_SCATTERED_S = 0.15  # until the cameras show what was laid out
+_SCATTERED_S = 0.15  # until the cameras show the new layout
 
 
 @dataclass(frozen=True)
 class StreamCount:
-    """What a camera delivered in one trial."""
+    """Frame counts of one camera in one trial."""
 
     received: int
     expected: int
@@ -49,15 +49,15 @@ class LiveTrial:
     """One trial in real time.
 
     Attributes:
-        seed: Of places and looks.
-        success: Whether the task was done, judged on the settled end.
-        reasons: What was wrong, if not.
-        seconds: From the agent's begin until it let go, or the task was done.
-        cameras: By name.
-        ticks: Of the servo.
-        late_half_ms, late_1_ms: How many of them woke later than 0.5 ms and 1 ms.
-        policy: What it sent, if it was one who acted.
-        beginnings: How often it was begun: again if it was stopped before the arm moved.
+        seed: Seed of the objects' places and looks.
+        success: Whether the task was done, judged after everything has settled.
+        reasons: Why not, if it was not.
+        seconds: From the agent's start until it let go or the task was done.
+        cameras: Frame counts by camera name.
+        ticks: Number of servo ticks.
+        late_half_ms, late_1_ms: How many of them woke more than 0.5 ms and 1 ms late.
+        policy: The policy's chunk statistics, if a policy acted.
+        beginnings: How often the trial was started: again if it stopped before the arm moved.
     """
 
     seed: int
@@ -73,18 +73,18 @@ class LiveTrial:
 
 
 class UnmovedError(StoppedError):
-    """A trial that was stopped before the arm moved: it tells nothing of who should have acted."""
+    """A trial was stopped before the arm moved, so it says nothing about the agent."""
 
 
 def stopped_trial(seed: int, reason: str, beginnings: int) -> LiveTrial:
-    """Return a trial that something stopped."""
+    """Return the result of a trial that was stopped."""
     return LiveTrial(seed, False, reason, 0.0, {}, 0, 0, 0, beginnings=beginnings)
 
 
 def trial_node(
     rig: Rig, make_agent: Callable[[SpinningNode], TrialAgent] = Hand
 ) -> AbstractContextManager[TrialNode]:
-    """Take part in the ROS graph as a `TrialNode`; the arm is stopped on the way out."""
+    """Join the ROS graph as a `TrialNode`; on exit the arm is stopped."""
     return taking_part(lambda: TrialNode(rig, make_agent))
 
 
@@ -92,8 +92,8 @@ class TrialNode(ConductorNode):
     """Conducts trials.
 
     Args:
-        rig: The simulated rig that runs.
-        make_agent: Returns who acts, given the node to do it with.
+        rig: The running simulated rig.
+        make_agent: Creates the agent, given the node to use.
     """
 
     def __init__(self, rig: Rig, make_agent: Callable[[SpinningNode], TrialAgent] = Hand) -> None:
@@ -108,7 +108,7 @@ class TrialNode(ConductorNode):
         self.create_subscription(DiagnosticArray, "diagnostics", self._on_diagnostics, 10)
 
     def excuse(self) -> str:
-        """Return what the control node says of the arm, and the agent of itself."""
+        """Return the explanations of the control node and the agent, for error texts."""
         says = [self.reason_text or "nothing", self._agent.excuse()]
         return f"; it says {', '.join(text for text in says if text)!r}"
 
@@ -119,18 +119,18 @@ class TrialNode(ConductorNode):
         progress: Callable[[str], None],
         recording: AbstractContextManager[object] | None = None,
     ) -> tuple[LiveTrial, list[Picture]]:
-        """Run one trial and return it with its first, middle and last picture.
+        """Run one trial; return its result with its first, middle and last picture.
 
         Args:
-            seed: Of places and looks.
-            timeout_s: When to stop an agent that has not let go.
-            progress: Called with a few words on what happens, several times a second.
-            recording: Entered while the agent acts.
+            seed: Seed of the objects' places and looks.
+            timeout_s: When to stop an agent that is not done.
+            progress: Called with a short progress text, several times a second.
+            recording: Context entered while the agent acts.
 
         Raises:
-            UnmovedError: If the arm was not enabled, or stopped before it moved.
-            DeviceError: If it could not be sent home, was stopped on its way, or a service does not
-                answer.
+            UnmovedError: If the arm was not enabled, or was stopped before it moved.
+            DeviceError: If the arm could not be sent home, was stopped during the trial, or a
+                service does not answer.
         """
         progress("going home")
         self.go_home()
@@ -168,7 +168,7 @@ class TrialNode(ConductorNode):
         progress: Callable[[str], None],
         recording: AbstractContextManager[object] | None,
     ) -> tuple[float, list[Picture]]:
-        """Let the agent begin and wait until it is over, as `_watch`."""
+        """Start the agent, wait until the trial is over, and return `_watch`'s result."""
         self._agent.begin(lambda: self._lay_out(seed))
         self.wait_until(lambda: self.enabled, ANSWER_S, "let the agent move")
         self._images.clear()
@@ -203,7 +203,7 @@ class TrialNode(ConductorNode):
             time.sleep(0.05)
 
     def _picture(self) -> Picture:
-        """Return what the cameras see, one above the other."""
+        """Return the newest images of all cameras, stacked vertically."""
         self.wait_until(lambda: len(self._images) == len(self._meters), ANSWER_S, "show an image")
         return np.vstack([image_from_msg(self._images[name]) for name in self._meters])
 

@@ -1,1 +1,1 @@
-"""What a person sees of long work in a terminal."""
+"""Terminal output of long-running commands."""

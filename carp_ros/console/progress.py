@@ -1,4 +1,4 @@
-"""A line that says how far a long job is: a bar on a terminal, now and then a line elsewhere."""
+"""Shows the progress of a long job: a bar on a terminal, otherwise an occasional line."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import sys
 import time
 
 _WIDTH = 24
-_QUIET_S = 10.0  # between two lines where no terminal is
+_QUIET_S = 10.0  # between two lines if the output is no terminal
 
 
 class Progress:
-    """Shows how many of `total` things are done.
+    """Shows how many of `total` items are done.
 
     Args:
-        total: How many there are.
-        unit: What they are, in the plural.
+        total: Number of items.
+        unit: Name of the items, in the plural.
     """
 
     def __init__(self, total: int, unit: str) -> None:
@@ -25,11 +25,11 @@ class Progress:
         self._terminal = sys.stdout.isatty()
 
     def show(self, done: int, note: str = "") -> None:
-        """Say that `done` are done.
+        """Show the progress.
 
         Args:
-            done: How many.
-            note: What else there is to say.
+            done: Number of items done.
+            note: Additional text.
         """
         now_s = time.monotonic()
         text = self._text(done, now_s, note)

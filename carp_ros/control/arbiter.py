@@ -1,8 +1,8 @@
-"""Who may move the arm: nobody, the operator's hand, the policy, or the way home.
+"""Decides which source may move the arm: none (hold), teleoperation, the policy, or homing.
 
 Each motion begins with an operator's explicit enable for one source. A fault, the loss of that
 source, a change of source or a stop ends it, and only a new enable begins the next. The reason why
-the arm does not move is always at hand.
+the arm is not moving is always available.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _MODES = {
 _STANDSTILL = Twist(np.zeros(3), np.zeros(3))
 _DEADMAN_TIMEOUT_S = 0.25
 _REFUSALS_UNTIL_STOP = 5
-_TAKE_OVER_TIMEOUT_S = 0.5  # longer: it only says that somebody could take over
+_TAKE_OVER_TIMEOUT_S = 0.5  # longer than the dead-man's: it only tells that someone could take over
 _FIRST_CHUNK_TIMEOUT_S = 2.0
-_CLEARED_NS = 200_000_000  # a robot that takes no targets after all says so within this
-_BEGUN_NS = 100_000_000  # so long after an enable the servo has seen it, and says so
+_CLEARED_NS = 200_000_000  # a robot that rejects targets after a reset reports it within this time
+_BEGUN_NS = 100_000_000  # within this time of an enable the servo has seen and reported it
 
 
 @dataclass(frozen=True)
 class Status:
-    """What the arbiter decided: `source`, whether it is `enabled`, and `why` not; None if it is."""
+    """The arbiter's decision: `source`, whether it is `enabled`, and if not, `why`."""
 
     source: Source
     enabled: bool
@@ -42,16 +42,16 @@ class Status:
 
 
 class Arbiter:
-    """Turns operators' wishes and what arrives into commands for the servo.
+    """Turns operator requests and incoming messages into commands for the servo.
 
-    It alone says which fault stands: the servo process latches what it sees, and this the loss of
-    that process; one reset clears either.
+    It is the single source of the active fault: the servo process latches the faults it detects,
+    the arbiter latches the loss of that process, and one reset clears both.
 
     Args:
         limits: The rig's limits.
-        cameras: Names of the cameras that the policy looks through.
-        watch_take_over: Whether the policy stops when nobody could take over any more.
-        reset_s: How long a reset may take, powering up included.
+        cameras: Names of the cameras that the policy uses.
+        watch_take_over: Whether to stop the policy when no operator could take over any more.
+        reset_s: How long a reset may take, including powering up the arm.
     """
 
     def __init__(
@@ -90,26 +90,26 @@ class Arbiter:
 
     @property
     def status(self) -> Status:
-        """What is decided now."""
+        """The current decision."""
         return Status(self._source, self._enabled, self._why)
 
     @property
     def fault(self) -> Fault:
-        """What is latched, until a reset; NONE if nothing is."""
+        """The latched fault; NONE if there is none."""
         return Fault.SERVO_LOST if self._lost else self._servo_fault
 
     @property
     def fault_text(self) -> str:
-        """`fault` in words; empty if there is none."""
+        """Description of `fault`; empty if there is none."""
         return self._lost or self._servo_text
 
     def select(self, source: Source) -> None:
-        """Choose who may move the arm next; stops whoever moves it now."""
+        """Choose the source that may move the arm next; stops the current motion."""
         self.disable(Why(Reason.SELECTED, f"{source.value} selected: enable to begin"))
         self._source = source
 
     def enable(self, now_ns: int) -> Why | None:
-        """Let the selected source move the arm; return why not, if not."""
+        """Let the selected source move the arm; return the reason if this is refused."""
         if self.fault is not Fault.NONE:
             return Why(Reason.FAULT, f"{self.fault_text}: reset the fault first", self.fault)
         if self._resets > self._resets_done:
@@ -127,31 +127,31 @@ class Arbiter:
         self._refused_in_a_row = 0
         self._following = False
         self._twist, self._twist_ns = _STANDSTILL, now_ns
-        self._deadman = False  # what was pressed before is not pressed for this
+        self._deadman = False  # a dead-man pressed before this enable does not count
         self.last_refusal = ""
         return None
 
     def disable(self, why: Why) -> None:
-        """Stop whatever moves the arm, and tell why."""
+        """Stop the current motion and record why."""
         self._enabled, self._why = False, why
 
     def lose_servo(self, problem: str) -> None:
-        """Take note that the servo process was lost; motion stays off until a reset."""
+        """Record the loss of the servo process; motion stays off until a reset."""
         self._lost = problem
-        self._reset_failed = True  # the next process takes the one under way for done
+        self._reset_failed = True  # the next process will report the pending reset as done
         self._servo_fault, self._servo_text = Fault.NONE, ""
         self.disable(Why(Reason.SERVO_LOST, problem))
 
     def reset(self, now_ns: int) -> None:
-        """Ask to reset the fault; `reset_outcome` tells how that ended."""
+        """Request a fault reset; `reset_outcome` returns its result."""
         self._resets += 1
         self._reset_asked_ns, self._reset_failed, self._cleared_ns = now_ns, False, None
         self.disable(Why(Reason.FAULT_RESET, "fault reset: enable to begin"))
 
     def reset_outcome(self, now_ns: int) -> str | None:
-        """Return once how the reset ended: empty if nothing is latched any more, or why not.
+        """Return the result of the reset, once: empty if no fault is latched, else the reason.
 
-        None while it is under way, and when none was asked for.
+        None while the reset is in progress or if none was requested.
         """
         if self._reset_asked_ns is None:
             return None
@@ -170,7 +170,7 @@ class Arbiter:
         return outcome
 
     def take_deadman(self, pressed: bool, now_ns: int) -> None:
-        """Take one heartbeat of the operator's dead-man button."""
+        """Take one heartbeat of the operator's dead-man switch."""
         self._deadman, self._deadman_ns = pressed, now_ns
 
     def take_twist(self, twist: Twist, twist_ns: int) -> None:
@@ -179,11 +179,11 @@ class Arbiter:
             self._twist, self._twist_ns = twist, twist_ns
 
     def take_gripper(self, gripper: float) -> None:
-        """Take the operator's wish for the gripper, 0 open to 1 closed."""
+        """Take the gripper closure that the operator requests, 0 open to 1 closed."""
         self._gripper = gripper
 
     def take_camera(self, name: str, stamp_ns: int) -> None:
-        """Take note of an image of camera `name`, captured at `stamp_ns`."""
+        """Record that camera `name` delivered an image captured at `stamp_ns`."""
         if name in self._camera_ns:
             self._camera_ns[name] = stamp_ns
 
@@ -192,7 +192,7 @@ class Arbiter:
         self._count_refusal(1, why)
 
     def take_state(self, state: ServoState) -> None:
-        """Look at what the servo did: faults, refused chunks, arrival at home."""
+        """Evaluate the servo's state: faults, refused chunks, arrival at home."""
         self._servo_fault, self._servo_text = state.fault, state.fault_text
         if state.fault is not Fault.NONE and self._enabled:
             self.disable(Why(Reason.FAULT, state.fault_text, state.fault))
@@ -218,7 +218,7 @@ class Arbiter:
             self._following = state.mode is ServoMode.CHUNK
 
     def decide(self, now_ns: int) -> Command:
-        """Return the command for now: the heartbeat of the servo, many times a second."""
+        """Return the current command, which is also the servo's heartbeat."""
         if self._enabled:
             self._check_source(now_ns)
         mode = _MODES[self._source] if self._enabled else ServoMode.HOLD
@@ -236,7 +236,7 @@ class Arbiter:
         )
 
     def _check_source(self, now_ns: int) -> None:
-        """Stop when what moves the arm has gone silent."""
+        """Disable motion if the active source has gone silent."""
         if self._source is Source.TELEOP:
             since_ns = max(self._deadman_ns or 0, self._enabled_ns)
             silent_s = (now_ns - since_ns) * 1e-9
@@ -264,7 +264,7 @@ class Arbiter:
                 )
 
     def _stale_camera(self, now_ns: int) -> Why | None:
-        """Return what is wrong with the cameras, if anything."""
+        """Return which camera's image is missing or stale, if any."""
         for name, stamp_ns in self._camera_ns.items():
             if stamp_ns is None:
                 return Why(Reason.IMAGE_MISSING, f"no image of {name} yet: is its camera running?")
@@ -278,7 +278,7 @@ class Arbiter:
         return None
 
     def _no_take_over(self, now_ns: int) -> Why | None:
-        """Return why no person could take over from the policy, if so."""
+        """Return why no operator could take over from the policy, None if one could."""
         if not self._watch_take_over:
             return None
         silence = "yet"
@@ -303,7 +303,7 @@ class Arbiter:
             self._count_refusal(new, state.refusal)
 
     def _count_refusal(self, new: int, why: str) -> None:
-        """Stop a policy whose chunks are refused one after the other."""
+        """Count refused chunks; disable a policy after too many refusals in a row."""
         self.last_refusal = why
         self._refused_in_a_row += new
         policy_moves = self._enabled and self._source is Source.POLICY

@@ -1,8 +1,8 @@
-"""What the control node and the servo process tell each other, and its shared layout.
+"""Messages between the control node and the servo process, and their shared-memory layout.
 
-`Command` and `Chunk` go to the servo, `ServoState` comes back, each through a `Mailbox`: the newest
-value counts, and neither side waits. Times are `time.monotonic_ns`, which all processes of one
-machine share.
+`Command` and `Chunk` go to the servo, `ServoState` comes back, each through a `Mailbox`: only the
+newest value counts, and neither side waits. Times are `time.monotonic_ns`, which all processes on
+one machine share.
 """
 
 from __future__ import annotations
@@ -85,17 +85,17 @@ NOTE_DTYPE = np.dtype([("text", _TEXT)])
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What the servo shall do.
+    """A command to the servo.
 
     Attributes:
         heartbeat_ns: When this was written; silence stops the arm.
         mode: Which motion may run.
-        enables: How often an operator enabled motion; a motion after a fault needs a new one.
-        resets: How often an operator asked to reset a fault.
-        leave: Whether the servo process shall end.
-        twist: Wanted tool velocity, while `mode` is TWIST.
+        enables: How often an operator has enabled motion; motion after a fault needs a new enable.
+        resets: How often an operator has requested a fault reset.
+        leave: Whether the servo process must exit.
+        twist: Tool velocity to follow while `mode` is TWIST.
         twist_ns: When the operator gave it.
-        gripper: Wanted closure, 0 open to 1 closed, while `mode` is TWIST.
+        gripper: Gripper closure, 0 open to 1 closed, while `mode` is TWIST.
     """
 
     heartbeat_ns: int
@@ -121,14 +121,14 @@ class Command:
         """Return the command of a `COMMAND_DTYPE` record.
 
         Raises:
-            MessageError: If it holds what no control node writes: an unknown mode, a twist or a
-                gripper wish that is not finite.
+            MessageError: If it is invalid: an unknown mode, a twist that is not finite, or a
+                gripper closure outside 0 to 1.
         """
         with refusing(MessageError, "command to the servo"):
             twist = record["twist"].copy()
             gripper = float(record["gripper"])
             if not 0.0 <= gripper <= 1.0:  # also false for NaN
-                raise ValueError(f"gripper wish is {gripper}; expected 0 (open) to 1 (closed)")
+                raise ValueError(f"gripper closure is {gripper}; expected 0 (open) to 1 (closed)")
             return cls(
                 heartbeat_ns=int(record["heartbeat_ns"]),
                 mode=ServoMode(int(record["mode"])),
@@ -158,10 +158,10 @@ def chunk_to_record(chunk: Chunk) -> Record:
 
 
 def chunk_from_record(record: Record) -> Chunk:
-    """Return the chunk of a `CHUNK_DTYPE` record, checked anew.
+    """Return the chunk in a `CHUNK_DTYPE` record, validated again.
 
     Raises:
-        ChunkError: If it is none, as when its writer died while it wrote.
+        ChunkError: If it is invalid, for instance because its writer died while writing.
     """
     n = int(record["steps"])
     if not 0 < n <= MAX_STEPS:
@@ -174,26 +174,26 @@ def chunk_from_record(record: Record) -> Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ServoState:
-    """What the servo did in its last tick.
+    """The servo's state after its last tick.
 
     Attributes:
-        now_ns: When.
-        ticks: How many there were.
+        now_ns: Time of the tick.
+        ticks: Number of ticks so far.
         robot_time_s: The robot's own clock.
         joints, velocities: Measured, of shape (J,) in [rad] and [rad/s].
         target_joints: Commanded, of shape (J,) in [rad].
         tool, target: `base_from_tcp` of the measured and the commanded joints.
         gripper: Commanded closure, 0 open to 1 closed.
-        mode: Which motion runs.
-        moving: Whether the commanded joints move.
+        mode: The active motion.
+        moving: Whether the commanded joints are moving.
         ready: Whether the arm executes commands.
-        busy: Whether the loop pauses now for the arm's recovery, seconds long.
-        safety: What the arm's safety controller says.
-        fault, fault_text: Why the arm stands and stays; NONE and empty when it does not.
-        resets_done: Up to which of `Command.resets` faults were reset.
-        chunk_stamp_ns, chunk_begun_ns: When what the newest chunk is a plan for was seen, and when
-            the first target by it was sent; 0 before there was one.
-        chunks_followed, chunks_refused, refusal: Counts, and why the last one was refused.
+        busy: Whether the loop is blocked, for seconds, by the arm's recovery.
+        safety: State of the arm's safety controller.
+        fault, fault_text: The latched fault; NONE and empty if there is none.
+        resets_done: The last of `Command.resets` that was handled.
+        chunk_stamp_ns, chunk_begun_ns: When the observation behind the newest chunk was taken, and
+            when that chunk's first target was sent; 0 before the first chunk.
+        chunks_followed, chunks_refused, refusal: Counts, and why the last refused chunk was.
         priority: The loop's SCHED_FIFO priority, 0 for none.
         speed_scaling: The share of commanded speed that the arm executes, 0 to 1.
     """
@@ -244,7 +244,7 @@ class ServoState:
         """Return the state of a `STATE_DTYPE` record.
 
         Raises:
-            MessageError: If it holds what no servo process writes.
+            MessageError: If it is invalid.
         """
         with refusing(MessageError, "state of the servo"):
             return cls._read(record)
@@ -275,7 +275,7 @@ class ServoLink:
     """The mailboxes between one control node and its servo process.
 
     Args:
-        name: Of this pair, unique on this machine.
+        name: Name of this link, unique on this machine.
         create: True in the control node, which owns the files.
 
     Raises:

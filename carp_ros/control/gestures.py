@@ -1,8 +1,8 @@
-"""What both buttons of the pointer, pressed together, mean: start, stop or discard an episode.
+"""Gestures with both buttons of the pointer pressed together: start, stop or discard an episode.
 
-The dead-man alone moves the arm and the gripper button alone toggles the gripper, also while the
-dead-man is held: a hand does that in every grasp. Together means within a tenth of a second, from
-both released. A gripper button that may yet become such a gesture is withheld for that long.
+Alone, the dead-man allows motion and the gripper button toggles the gripper, also while the
+dead-man is held, as in every grasp. Together means pressed within 0.1 s of each other, both having
+been released before. A gripper press that may still become a gesture is withheld for that long.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from carp_ros.rig import TeleopConfig
 from carp_ros.types import PointerState
 
 Gesture = Literal["toggle", "discard"]
-"""Start or stop recording (both pressed and let go); throw away (both held)."""
+"""Start or stop recording (both buttons pressed and released); discard (both held)."""
 
 TOGETHER_NS = 100_000_000
 HELD_NS = 1_500_000_000
 
 
 class Gestures:
-    """Tells gestures from the buttons' everyday use.
+    """Distinguishes gestures from ordinary button presses.
 
     Args:
         config: Which button is which.
@@ -40,11 +40,11 @@ class Gestures:
         self._let_through = False
 
     def take(self, state: PointerState, now_ns: int) -> tuple[PointerState, Gesture | None]:
-        """Return the reading without what belongs to a gesture, and a gesture that is complete.
+        """Return the reading with gesture input removed, and the gesture if one is complete.
 
         Args:
-            state: As the pointer was read at `now_ns`.
-            now_ns: Monotonic within one object.
+            state: The pointer's state, read at `now_ns`.
+            now_ns: Must not decrease between calls.
         """
         deadman, gripper = self._is_down(state, self._deadman), self._is_down(state, self._gripper)
         self._deadman_ns = _since(self._deadman_ns, deadman, now_ns)
@@ -66,7 +66,7 @@ class Gestures:
     def _in_gesture(
         self, state: PointerState, now_ns: int, *, released: bool
     ) -> tuple[PointerState, Gesture | None]:
-        """Hide both buttons until both are let go; say what the gesture is when it is clear."""
+        """Hide both buttons until both are released; return the gesture once it is decided."""
         assert self._both_ns is not None
         gesture: Gesture | None = None
         if not state.connected:
@@ -79,14 +79,14 @@ class Gestures:
         return self._with_buttons(state, deadman=False, gripper=False), gesture
 
     def _outside(self, state: PointerState, now_ns: int) -> tuple[PointerState, None]:
-        """Withhold a gripper button that the dead-man may yet join; a short tap comes through."""
+        """Withhold a gripper press that may still become a gesture; pass on a short tap."""
         pressed_ns = self._gripper_ns
         if pressed_ns is None:
             tapped = self._withheld and state.connected
             self._withheld = self._let_through = False
             return self._with_gripper(state, down=tapped), None
         joined_late = self._deadman_ns is not None and self._deadman_ns < pressed_ns - TOGETHER_NS
-        # once it is through, a dead-man let go meanwhile does not take it back
+        # once passed on, it stays so even if the dead-man is released meanwhile
         at_once = joined_late or self._let_through
         self._withheld = not at_once and now_ns - pressed_ns < TOGETHER_NS
         self._let_through = not self._withheld
@@ -108,7 +108,7 @@ class Gestures:
 
 
 def _since(since_ns: int | None, down: bool, now_ns: int) -> int | None:
-    """Return since when a button is down, None while it is up."""
+    """Return the time since which a button has been down, None while it is up."""
     if not down:
         return None
     return now_ns if since_ns is None else since_ns

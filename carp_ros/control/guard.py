@@ -1,8 +1,8 @@
-"""Whether the arm may move: watches robot, commands and tracking, and latches what went wrong.
+"""Decides whether the arm may move: watches robot, commands and tracking error; latches faults.
 
-A fault stays until an operator resets it while its cause is gone, and then every motion needs an
-enable that is newer than the fault. The same holds from the start: nothing that was enabled before
-this process began counts.
+A fault stays latched until its cause is gone and an operator resets it; every motion then needs an
+enable newer than the fault. The same holds at start-up: an enable given before this process began
+does not count.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from carp_ros.types import ArmState, Pose
 
 
 class Guard:
-    """Latches the first fault and says which commands count.
+    """Latches the first fault and decides which commands may move the arm.
 
     Args:
         limits: The rig's limits.
-        state_timeout_s: A robot clock that stands still for longer is a fault.
+        state_timeout_s: A robot clock that does not advance for longer is a fault.
         heartbeat_timeout_s: Silence of the control node for longer is a fault.
-        simulated: Whether the robot is a program on this machine, at no cable.
+        simulated: Whether the robot is a simulator on this machine (selects the error text).
 
     Attributes:
         limits: The rig's limits.
-        fault, text: What is latched, and in words; NONE and empty if nothing is.
+        fault, text: The latched fault and its description; NONE and empty if there is none.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Guard:
         self._if_silent = _IF_SIMULATED if simulated else _IF_REAL
         self._robot_time_s = math.nan
         self._robot_alive_ns = 0
-        self._spent_enables: int | None = None  # enables up to this one no longer count
+        self._spent_enables: int | None = None  # enables up to this count are no longer valid
         self._resets_done = 0
         self.fault = Fault.NONE
         self.text = ""
 
     @property
     def resets_done(self) -> int:
-        """Up to which of `Command.resets` faults were reset, or could not be."""
+        """The last of `Command.resets` that was handled, whether or not it succeeded."""
         return self._resets_done
 
     def may_move(self, command: Command | None) -> bool:
@@ -61,7 +61,7 @@ class Guard:
         return command.enables > self._spent_enables and not self.reset_asked(command)
 
     def reset_asked(self, command: Command | None) -> bool:
-        """Return whether an operator asks for a reset that was not yet tried."""
+        """Return whether an operator requested a reset that has not been tried yet."""
         return command is not None and command.resets > self._resets_done
 
     def reset(self, command: Command) -> None:
@@ -71,15 +71,15 @@ class Guard:
         self._spent_enables = command.enables
 
     def refuse_reset(self, command: Command, why: str) -> None:
-        """Keep the fault, and say why it could not be reset."""
+        """Keep the fault and append why it could not be reset."""
         self._resets_done = command.resets
         self.text = f"{self.text.partition(_RESET_FAILED)[0]}{_RESET_FAILED}{why}"
 
     def latch(self, fault: Fault, text: str, command: Command | None) -> None:
-        """Latch a fault, unless one stands already; what was enabled so far is spent.
+        """Latch a fault unless one is already latched, and invalidate all enables so far.
 
-        A safety stop takes the place of what may be its first sign: the program may end, and a
-        target be refused, before the state that says why arrives.
+        A safety stop replaces a fault that may be its first symptom: the robot's program may end,
+        or a target be refused, before the state that reports the stop arrives.
         """
         explains = fault is Fault.SAFETY_STOP and self.fault in (Fault.REFUSED, Fault.NOT_READY)
         if self.fault is Fault.NONE or explains:
@@ -90,13 +90,13 @@ class Guard:
     def watch(
         self, now_ns: int, arm: ArmState, tool: Pose, target: Pose, command: Command | None
     ) -> None:
-        """Look at everything, once a tick, and latch what is wrong.
+        """Run all checks, once per tick, and latch the first fault found.
 
         Args:
             now_ns: The time.
             arm: Newest robot state.
-            tool: `base_from_tcp` of its measured joints.
-            target: `base_from_tcp` as commanded.
+            tool: Measured `base_from_tcp`.
+            target: Commanded `base_from_tcp`.
             command: Newest command; None before the first.
         """
         if command is None:
@@ -130,7 +130,7 @@ class Guard:
 
     def _heartbeat(self, now_ns: int, command: Command) -> tuple[Fault, str] | None:
         silent_s = (now_ns - command.heartbeat_ns) * 1e-9
-        # while nothing is enabled there is nothing that silence could keep from being stopped
+        # while nothing is enabled, silence is harmless: there is no motion to stop
         if silent_s <= self._heartbeat_timeout_s or not self.may_move(command):
             return None
         return Fault.CONTROL_SILENT, (
@@ -153,4 +153,4 @@ class Guard:
 
 _RESET_FAILED = "; reset failed: "
 _IF_REAL = "check the network cable and the controller"
-_IF_SIMULATED = "the simulated controller came to no turn on this busy machine; leave it more time"
+_IF_SIMULATED = "the simulated controller got no CPU time on this busy machine; reduce its load"

@@ -1,7 +1,7 @@
-"""From a tool velocity to joint velocities, slowing before singular configurations.
+"""Inverse velocity kinematics: tool velocity to joint velocities, slowing before singularities.
 
 Damped least squares on the singular values of the Jacobian (Nakamura and Hanafusa, 1986): exact
-away from singularities. Limits are not this module's: `limits.py` scales the result, which keeps
+away from singularities. Limits are applied elsewhere: `limits.py` scales the result, which keeps
 the tool on its path, where a bounded QP would leave it.
 """
 
@@ -22,7 +22,7 @@ _LOOK_AHEAD_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class JointVelocities:
-    """An IK step: `velocities` (J,) in [rad/s] and the Jacobian's `condition` number."""
+    """Result of an IK step: `velocities` (J,) in [rad/s], and the Jacobian's `condition` number."""
 
     velocities: Array
     condition: float
@@ -39,8 +39,8 @@ class DifferentialIk:
     def solve(self, twist: Array, joints: Array, jacobian: Array) -> JointVelocities:
         """Return joint velocities that move the tool with `twist`.
 
-        Between `condition_slow` and `condition_stop` the motion towards the singularity is scaled
-        down to zero; motion away from it keeps its speed.
+        Between `condition_slow` and `condition_stop`, motion towards the singularity is scaled down
+        to zero; motion away from it keeps its speed.
 
         Args:
             twist: Of shape (6,) in [m/s] and [rad/s], base axes.

@@ -1,6 +1,6 @@
-"""Where the tool is, how joints move it, and which joints put it somewhere.
+"""Forward kinematics, Jacobian and inverse kinematics of the arm with its tool.
 
-Built on Pinocchio from the numbers of a `Robot`, so that no robot description file is needed.
+Built on Pinocchio from the data of a `Robot`, so that no URDF file is needed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from carp_ros.types import Array, Pose
 
 
 class IkError(CarpError):
-    """No joints within the limits were found for a pose.
+    """No joint positions within the limits were found for a pose.
 
-    Carries the `pose`, the nearest `joints`, and the `error_m` and `error_rad` that they leave.
+    Carries the `pose`, the nearest `joints` found, and their remaining `error_m` and `error_rad`.
     """
 
     def __init__(self, robot: Robot, pose: Pose, joints: Array, error: Array) -> None:
@@ -40,7 +40,7 @@ class Kinematics:
 
     Args:
         robot: The arm.
-        flange_from_tcp: The tool centre point on the flange.
+        flange_from_tcp: Pose of the tool centre point in the flange frame.
     """
 
     def __init__(self, robot: Robot, flange_from_tcp: Pose) -> None:
@@ -71,14 +71,14 @@ class Kinematics:
             joints: Of shape (J,) in [rad].
 
         Returns:
-            The pose, and the Jacobian of shape (6, J): three rows of [m/rad], then three of
-            [rad/rad], both in base axes, of the TCP.
+            The pose, and the TCP's Jacobian of shape (6, J) in base axes: three rows in [m/rad],
+            then three in [rad/rad].
         """
         jacobian = self.jacobian(joints)
         return self._tcp(), jacobian
 
     def jacobian(self, joints: Array) -> Array:
-        """Return the Jacobian of `tcp_pose_and_jacobian` alone."""
+        """Return only the Jacobian of `tcp_pose_and_jacobian`."""
         pin.computeJointJacobians(self._model, self._data, joints)  # forward kinematics included
         return pin.getFrameJacobian(
             self._model, self._data, self._frame, pin.ReferenceFrame.LOCAL_WORLD_ALIGNED
@@ -87,7 +87,7 @@ class Kinematics:
     def solve(self, pose: Pose, seed: Array, tolerance: float = 1e-6) -> Array:
         """Return joint positions that put the TCP at `pose`, on the branch of `seed`.
 
-        Levenberg-Marquardt on the pose error; for a pose far off, use a seed of the wanted branch.
+        Levenberg-Marquardt on the pose error; for a distant pose, use a seed on the wanted branch.
 
         Args:
             pose: Wanted `base_from_tcp`.

@@ -1,11 +1,11 @@
-"""What a motion may be: speeds, accelerations, the workspace box, joint ranges.
+"""Limits on motion: speeds, accelerations, the workspace box, joint ranges.
 
-Every limiter takes what is wanted and what was done in the tick before, and returns what may be
-done now. Limits compose because each result is a blend between the last velocity and the wanted
-one: a blend of two velocities that obey a speed limit obeys it too, and its acceleration is a
+Every limiter takes the wanted velocity and the velocity of the previous tick, and returns the
+velocity allowed now. Limits compose because each result is a blend of the last and the wanted
+velocity: a blend of two velocities that obey a speed limit obeys it too, and its acceleration is a
 fraction of the wanted one. Nothing here is safety-rated.
 
-Inside, vectors of three are sequences of numbers: faster than arrays so small.
+Internally, 3-vectors are plain sequences of numbers, which are faster than such small arrays.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from carp_ros.rig import LimitsConfig
 from carp_ros.robots import Robot
 from carp_ros.types import Array
 
-# Approaching a wall, a joint stop or a target, the speed is what half of the acceleration limit
-# can still brake; the other half stays free to follow a target that moves meanwhile.
+# When approaching a wall, a joint stop or a target, the speed is kept low enough to brake with half
+# of the acceleration limit; the other half is kept in reserve to track a moving target.
 _BRAKING_SHARE = 0.5
 _NEGLIGIBLE = 1e-24
 
@@ -29,7 +29,7 @@ _NEGLIGIBLE = 1e-24
 def braking_speed(distance: float, deceleration: float, dt_s: float) -> float:
     """Return the highest speed that still stops within `distance`, for ticks of `dt_s`.
 
-    Zero or less distance gives zero. Any unit of length: [m] with [m/s^2], [rad] with [rad/s^2].
+    A distance of zero or less gives zero. Units must match: [m] with [m/s^2], [rad] with [rad/s^2].
     """
     if distance <= 0.0:
         return 0.0
@@ -47,16 +47,16 @@ def _minus(a: Sequence[float], b: Sequence[float]) -> list[float]:
 
 
 def shortened(vector: Sequence[float], limit: float) -> Sequence[float]:
-    """Return `vector`, shortened to a length of `limit` if it is longer."""
+    """Return `vector`, scaled down to a length of `limit` if it is longer."""
     norm = math.sqrt(_dot(vector, vector))
     return vector if norm <= limit else [x * (limit / norm) for x in vector]
 
 
 def _largest_share(unchanged: Sequence[float], change: Sequence[float], limit: float) -> float:
-    """Return the largest s of 0 to 1 with |unchanged + s change| <= limit.
+    """Return the largest s from 0 to 1 with |unchanged + s * change| <= limit.
 
-    Where even that of s=0 is beyond the limit, all of the change: it is what ends the excess. All
-    of it too where it is so small that its square loses digits.
+    Returns 1 if even s=0 exceeds the limit, because the change is what removes the excess, and if
+    `change` is so small that its square loses precision.
     """
     square = _dot(change, change)
     room = limit * limit - _dot(unchanged, unchanged)
@@ -67,7 +67,7 @@ def _largest_share(unchanged: Sequence[float], change: Sequence[float], limit: f
 
 
 def _within(vector: Sequence[float], ranges: Iterable[tuple[float, float]]) -> list[float]:
-    """Return `vector` with each number in its range."""
+    """Return `vector` with each component clamped to its range."""
     return [min(max(x, lowest), highest) for x, (lowest, highest) in zip(vector, ranges)]
 
 
@@ -85,14 +85,14 @@ class ToolLimits:
         self._dt_s = dt_s
 
     def inside(self, position: Array) -> Array:
-        """Return the nearest position in the workspace box, of shape (3,) in [m]."""
+        """Return the nearest position inside the workspace box, of shape (3,) in [m]."""
         return np.array(_within(position.tolist(), zip(self._lowest_m, self._highest_m)))
 
     def approach(self, error: Array) -> Array:
-        """Return the velocity that closes a pose error and can still brake before it is closed.
+        """Return the velocity towards a target pose that can still brake to a stop there.
 
         Args:
-            error: What is missing to the target, of shape (6,): [m], then rotvec [rad].
+            error: Target pose minus current pose, of shape (6,): [m], then rotvec [rad].
 
         Returns:
             A velocity of shape (6,) in [m/s] and [rad/s], along the error.
@@ -110,12 +110,12 @@ class ToolLimits:
         return np.array(velocity)
 
     def limit(self, wanted: Array, last: Array, position: Array) -> Array:
-        """Return the tool velocity that may be executed now, of shape (6,).
+        """Return the tool velocity allowed in this tick, of shape (6,).
 
         Args:
-            wanted: Velocity asked for, of shape (6,) in [m/s] and [rad/s].
-            last: Velocity in the tick before, of the same shape.
-            position: Of the TCP, of shape (3,) in [m].
+            wanted: Requested velocity, of shape (6,) in [m/s] and [rad/s].
+            last: Velocity in the previous tick, of the same shape.
+            position: TCP position, of shape (3,) in [m].
         """
         goal, before = wanted.tolist(), last.tolist()
         linear = self._limit_linear(goal[:3], before[:3], position.tolist())
@@ -125,7 +125,7 @@ class ToolLimits:
         return np.array([*linear, *(x + dx for x, dx in zip(turning, step))])
 
     def at_most_full_speed(self, velocity: Array) -> Array:
-        """Return a tool velocity of shape (6,), shortened to the speed limits."""
+        """Return a tool velocity of shape (6,), scaled down to the speed limits."""
         numbers = velocity.tolist()
         linear = shortened(numbers[:3], self._linear_speed)
         return np.array([*linear, *shortened(numbers[3:], self._angular_speed)])
@@ -134,25 +134,25 @@ class ToolLimits:
         """Return the largest share of `change`, 0 to 1, that the acceleration limits allow.
 
         Args:
-            unchanged: Acceleration times one tick if nothing is changed: the curvature of the path
-                at constant joint velocities. Of shape (6,) in [m/s] and [rad/s].
-            change: What the whole change would add to it.
+            unchanged: Change of tool velocity in one tick at constant joint velocities, due to the
+                curvature of the path. Of shape (6,) in [m/s] and [rad/s].
+            change: What the full change would add to it.
         """
         u, c = unchanged.tolist(), change.tolist()
         linear = _largest_share(u[:3], c[:3], self._linear_step)
         return min(linear, _largest_share(u[3:], c[3:], self._angular_step))
 
     def speeds_used(self, velocity: Array) -> float:
-        """Return how many times a tool velocity exceeds the speed limits; 1 is at them."""
+        """Return a tool velocity as a multiple of the speed limits; 1 is exactly at the limit."""
         linear = math.sqrt(float(velocity[:3] @ velocity[:3])) / self._linear_speed
         angular = math.sqrt(float(velocity[3:] @ velocity[3:])) / self._angular_speed
         return max(linear, angular)
 
     def braking(self, velocity: Array) -> float:
-        """Return by how much of `velocity` a second the tool may brake, in [1/s].
+        """Return the allowed deceleration as a fraction of `velocity` per second, in [1/s].
 
         Args:
-            velocity: Of the tool, of shape (6,) in [m/s] and [rad/s].
+            velocity: Tool velocity, of shape (6,) in [m/s] and [rad/s].
         """
         numbers = velocity.tolist()
         linear, angular = math.hypot(*numbers[:3]), math.hypot(*numbers[3:])
@@ -164,7 +164,7 @@ class ToolLimits:
     def _limit_linear(
         self, wanted: Sequence[float], last: Sequence[float], position: Sequence[float]
     ) -> list[float]:
-        """Return `limit`'s linear part: braking before walls comes first, then what is wanted."""
+        """Return the linear part of `limit`: braking before walls takes priority over `wanted`."""
         ranges = self._speeds_before_walls(position)
         braking = _minus(_within(last, ranges), last)
         if _dot(braking, braking) >= self._linear_step * self._linear_step:
@@ -175,7 +175,7 @@ class ToolLimits:
         return [x + dx + share * more for x, dx, more in zip(last, braking, change)]
 
     def _speeds_before_walls(self, position: Sequence[float]) -> list[tuple[float, float]]:
-        """Return the lowest and the highest velocity along each axis that stop at its walls."""
+        """Return, per axis, the lowest and highest velocity that can still stop at its walls."""
         deceleration = self._linear_braking / math.sqrt(3.0)  # three walls at once share the limit
         return [
             (
@@ -215,9 +215,9 @@ class JointLimits:
         self._dt_s = dt_s
 
     def slow(self, wanted: Array, joints: Array) -> Array:
-        """Return `wanted`, scaled as a whole to obey joint speeds and stop before joint stops.
+        """Return `wanted`, scaled uniformly to respect joint speeds and stop before joint stops.
 
-        Scaling keeps the direction: the tool slows down on its path instead of leaving it.
+        Uniform scaling keeps the direction: the tool slows down on its path instead of leaving it.
 
         Args:
             wanted: Joint velocities of shape (J,) in [rad/s].
@@ -232,18 +232,18 @@ class JointLimits:
         return wanted * scale
 
     def reachable(self, change: Array) -> float:
-        """Return the largest share of `change` in [rad/s], 0 to 1, that one tick may hold."""
+        """Return the largest share of `change` in [rad/s], 0 to 1, allowed in one tick."""
         used = max(
             abs(step) / joint.acceleration for joint, step in zip(self._joints, change.tolist())
         )
         return 1.0 / max(1.0, used / self._dt_s)
 
     def approach(self, error: Array, most_rad_s2: float = math.inf) -> Array:
-        """Return joint velocities that brake at the end of `error`, of shape (J,) in [rad].
+        """Return joint velocities along `error` that can still brake to a stop at the goal.
 
         Args:
-            error: What is missing; the velocities are along it.
-            most_rad_s2: What the tool lets the fastest joint brake with.
+            error: Goal minus current joint positions, of shape (J,) in [rad].
+            most_rad_s2: Largest deceleration of the fastest joint that the tool limits allow.
         """
         distance = float(np.abs(error).max())
         if distance == 0.0:

@@ -1,4 +1,4 @@
-"""How a hand on a pointer becomes a twist of the tool."""
+"""Maps pointer deflections to a tool twist."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from carp_ros.types import Array, PointerState, Twist
 
 @dataclass(frozen=True, slots=True)
 class TeleopCommand:
-    """What the operator asks for.
+    """The operator's command.
 
     Attributes:
         stamp_ns: When the pointer was read.
-        twist: Of the TCP in the base frame; zero unless `deadman`.
-        deadman: Whether the operator holds the button that allows motion.
+        twist: Twist of the TCP in the base frame; zero unless `deadman`.
+        deadman: Whether the operator holds the dead-man button.
         gripper: 0 open, 1 closed.
     """
 
@@ -28,16 +28,16 @@ class TeleopCommand:
 
 
 class TeleopMapping:
-    """Turns pointer readings into commands; remembers only what the gripper was told.
+    """Turns pointer readings into commands; its only state is the gripper command.
 
     Pushing the pointer along an axis of the base frame moves the tool along that axis, and
-    turning it turns the tool about that axis through the TCP.
+    turning it rotates the tool about that axis through the TCP.
 
     Args:
-        config: Speeds, shape of the response, and buttons.
+        config: Speeds, response curve and buttons.
 
     Raises:
-        ValueError: If a number in `config` makes no mapping.
+        ValueError: If a value in `config` is out of range.
     """
 
     def __init__(self, config: TeleopConfig) -> None:
@@ -45,13 +45,13 @@ class TeleopMapping:
         self._config = config
         self._signs = np.array(config.signs)
         self._gripper = 0.0
-        # A button that is down when first seen was not pressed for us: wait for its release.
+        # Ignore a button that is already down at start-up until it is released.
         self._gripper_button_was_down = True
 
     def map(self, state: PointerState, now_ns: int) -> TeleopCommand:
         """Return the command for a reading taken at `now_ns`.
 
-        Each press of the gripper button changes the gripper once, however long it is held.
+        Each press of the gripper button toggles the gripper once, however long it is held.
         """
         deadman = state.connected and _is_down(state, self._config.deadman_button)
         down = not state.connected or _is_down(state, self._config.gripper_button)
@@ -67,7 +67,7 @@ class TeleopMapping:
 
     def _twist(self, deflections: Array) -> Twist:
         config = self._config
-        # Measured from the edge of the dead zone, so that motion sets in without a step.
+        # Measured from the edge of the dead zone, so that motion starts without a step.
         beyond = (np.abs(deflections) - config.dead_zone) / (1.0 - config.dead_zone)
         strength = np.clip(beyond, 0.0, 1.0) ** config.exponent
         shaped = self._signs * np.sign(deflections) * strength
@@ -78,7 +78,7 @@ class TeleopMapping:
 
 
 def _into_unit_ball(vector: Array) -> Array:
-    """Return `vector`, shortened to length 1 if longer: a diagonal is no faster than an axis."""
+    """Return `vector`, scaled down to length 1 if longer: a diagonal is no faster than an axis."""
     return vector / max(1.0, float(np.linalg.norm(vector)))
 
 

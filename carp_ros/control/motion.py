@@ -1,7 +1,7 @@
-"""What the servo can be doing: following a twist, a chunk, or a straight line in joint space.
+"""The servo's motions: following a twist, a chunk, or a straight line in joint space.
 
-A motion looks at where the reference is and says which joint velocities it wants next; the servo
-decides how much of that change one tick may hold.
+A motion takes the current reference and returns the joint velocities it wants next; the servo
+decides how much of that change is allowed in one tick.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from carp_ros.types import Array, Pose, Twist
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The last command and how it moves.
+    """The commanded state: joints, velocities and the resulting tool motion.
 
     Attributes:
         joints: Of shape (J,) in [rad].
         velocities: Of shape (J,) in [rad/s].
         pose: `base_from_tcp` at `joints`.
         twist: The tool's velocity over the last tick, of shape (6,) in [m/s] and [rad/s].
-        jacobian: Of shape (6, J), in the middle of the coming tick, so that a straight line stays
-            straight to second order.
+        jacobian: Of shape (6, J), evaluated at the middle of the coming tick, so that a straight
+            line stays straight to second order.
     """
 
     joints: Array
@@ -42,14 +42,14 @@ class Reference:
 
 
 class Motion(Protocol):
-    """One thing that the servo can be doing."""
+    """One kind of motion that the servo can execute."""
 
     def velocities(self, reference: Reference, now_ns: int) -> Array | None:
         """Return the joint velocities wanted now, of shape (J,) in [rad/s]; None once done."""
         ...
 
     def gripper(self, now_ns: int) -> float | None:
-        """Return the gripper closure wanted now, 0 to 1; None to leave it."""
+        """Return the gripper closure wanted now, 0 to 1; None to leave it unchanged."""
         ...
 
 
@@ -57,7 +57,7 @@ class Drive:
     """The limits and the inverse kinematics that every motion goes through.
 
     Attributes:
-        clock: Tells how fast the robot executes what it is sent: so fast do motions go.
+        clock: Tracks the robot's speed scaling; motions are slowed by the same factor.
     """
 
     def __init__(self, kinematics: Kinematics, config: LimitsConfig, period_s: float) -> None:
@@ -71,7 +71,7 @@ class Drive:
     def follow(self, wanted: Array, reference: Reference) -> Array:
         """Return joint velocities for a wanted tool velocity of shape (6,), within all limits.
 
-        What is wanted is as for a robot at full speed; what is returned is slowed as the robot is.
+        `wanted` assumes a robot at full speed; the result is slowed by the robot's speed scaling.
         """
         scaling, last = self.clock.scaling, reference.twist
         if scaling < LEAST_SCALING:
@@ -85,7 +85,7 @@ class Drive:
 
 
 class TwistMotion:
-    """Follows a twist until it is too old."""
+    """Follows a twist until it times out."""
 
     def __init__(
         self, drive: Drive, twist: Twist, gripper: float, now_ns: int, timeout_s: float
@@ -107,14 +107,14 @@ class TwistMotion:
 
 
 class ChunkMotion:
-    """Follows a schedule exactly where limits allow, and catches up where they did not.
+    """Follows a schedule exactly where the limits allow, and catches up afterwards where not.
 
     Args:
-        drive: What every motion goes through.
-        schedule: In the time of the plan.
-        start_ns: When it begins, in that time.
-        lag_ns: How late plans were when this one was made.
-        timeout_s: How long its last pose counts.
+        drive: Limits and inverse kinematics.
+        schedule: The plan, in plan time.
+        start_ns: When it begins, in plan time.
+        lag_ns: Lag of the plan clock when this plan was made.
+        timeout_s: How long its last pose is held.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class JointMotion:
         distance = float(np.abs(error).max())
         if distance < 1e-4 and not reference.velocities.any():
             return None
-        # what the fastest joint may brake with: the tool's limits are the narrower ones
+        # largest deceleration of the fastest joint: usually the tool's limits are the tighter ones
         per_rad = reference.jacobian @ (error / max(distance, 1e-9))
         most_rad_s2 = self._drive.tool.braking(per_rad)
         wanted = self._drive.joints.approach(error, most_rad_s2)
@@ -174,7 +174,7 @@ class JointMotion:
         return None
 
 
-LEAST_SCALING = 0.01  # a robot that is slower stands
-# A plan is of what was seen: a robot that is slowed down, or paused, follows it no longer than this
-# beyond its end, and never goes on with an old one once it is let go.
+LEAST_SCALING = 0.01  # below this the robot is taken to stand still
+# A plan describes what was observed. A slowed or paused robot follows it at most this long beyond
+# its end, so that it never resumes an old plan when the pause ends.
 _MOST_STRETCH_NS = 2_000_000_000

@@ -1,4 +1,4 @@
-"""Brings the two halves of one thing together that travel apart, whichever comes first."""
+"""Matches two messages with the same stamp that arrive separately, in either order."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ Second = TypeVar("Second")
 
 
 class Pairing(Generic[First, Second]):
-    """Waits for the other half of what came, for a while, and for a few at a time.
+    """Holds a few unmatched halves for a limited time until their counterparts arrive.
 
     Args:
-        names: What the two halves are called, for the refusals.
-        wait_s: How long a half waits.
-        most: How many of each kind wait.
+        names: Names of the two halves, for error texts.
+        wait_s: How long a half is kept.
+        most: How many halves of each kind are kept.
     """
 
     def __init__(self, names: tuple[str, str], wait_s: float = 0.25, most: int = 4) -> None:
         self._names = names
         self._wait_ns = round(wait_s * 1e9)
         self._most = most
-        self._first: dict[int, tuple[int, First]] = {}  # by stamp: when it came, and what
+        self._first: dict[int, tuple[int, First]] = {}  # by stamp: arrival time, half
         self._second: dict[int, tuple[int, Second]] = {}
 
     def take_first(self, stamp_ns: int, half: First, now_ns: int) -> tuple[First, Second] | None:
-        """Take a first half; return the pair if its second is here already."""
+        """Take a first half; return the pair if its second half has already arrived."""
         waiting = self._second.pop(stamp_ns, None)
         if waiting is not None:
             return half, waiting[1]
@@ -33,7 +33,7 @@ class Pairing(Generic[First, Second]):
         return None
 
     def take_second(self, stamp_ns: int, half: Second, now_ns: int) -> tuple[First, Second] | None:
-        """Take a second half; return the pair if its first is here already."""
+        """Take a second half; return the pair if its first half has already arrived."""
         waiting = self._first.pop(stamp_ns, None)
         if waiting is not None:
             return waiting[1], half
@@ -41,7 +41,7 @@ class Pairing(Generic[First, Second]):
         return None
 
     def refused(self, now_ns: int) -> list[str]:
-        """Forget the halves that waited too long or are too many; return why, one text each."""
+        """Drop halves that waited too long or exceed `most`; return one reason for each."""
         reasons = []
         for waiting, here, missing in (
             (self._first, *self._names),
@@ -52,7 +52,7 @@ class Pairing(Generic[First, Second]):
                 if waited_ns > self._wait_ns or len(waiting) > self._most:
                     del waiting[stamp_ns]
                     reasons.append(
-                        f"{here} of stamp {stamp_ns} ns came without its {missing} for"
+                        f"{here} of stamp {stamp_ns} ns arrived without its {missing} for"
                         f" {waited_ns * 1e-9:.2f} s; expected both, with one stamp"
                     )
         return reasons

@@ -1,32 +1,32 @@
-"""The time of plans: it passes as fast as the robot moves.
+"""Plan time: a clock that runs slower when the robot's speed is scaled down.
 
-A robot whose speed is turned down to a half executes half of what it is sent. A plan for it is
-followed on the same path in twice the time; otherwise the arm falls behind until that is a fault.
+A robot set to half speed executes half of the commanded motion. Its plans follow the same path in
+twice the time; otherwise the arm would fall behind until the tracking error becomes a fault.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-_MOST = 2048  # ticks of a slowed robot that are remembered: two seconds at 1 kHz
+_MOST = 2048  # slowed ticks to remember: two seconds at 1 kHz
 
 
 class PlanClock:
-    """How far plans fell behind the clock, and since when.
+    """How far plan time lags behind the clock, now and in the recent past.
 
     Attributes:
         scaling: The share of commanded speed that the robot executes now, 0 to 1.
-        lag_ns: How much later than at full speed plans are by now.
+        lag_ns: Accumulated delay of plans compared with full speed.
     """
 
     def __init__(self) -> None:
         self.scaling = 1.0
         self.lag_ns = 0
         self._now_ns: int | None = None
-        self._lags: deque[tuple[int, int]] = deque(maxlen=_MOST)  # when, and the lag from then on
+        self._lags: deque[tuple[int, int]] = deque(maxlen=_MOST)  # (time, lag at that time)
 
     def advance(self, now_ns: int, scaling: float) -> None:
-        """Let time pass until `now_ns`, of which the robot executes a share of `scaling`."""
+        """Advance to `now_ns`; in the time passed the robot executed a share of `scaling`."""
         before_ns, self._now_ns, self.scaling = self._now_ns, now_ns, scaling
         if scaling == 1.0 or before_ns is None:
             return
@@ -36,7 +36,7 @@ class PlanClock:
         self._lags.append((now_ns, self.lag_ns))
 
     def lag_at(self, then_ns: int) -> int:
-        """Return what `lag_ns` was at a time of the last seconds."""
+        """Return `lag_ns` as it was at `then_ns`, a time within the last seconds."""
         later_ns, later = None, self.lag_ns
         for at_ns, lag in reversed(self._lags):
             if at_ns <= then_ns:
@@ -47,5 +47,5 @@ class PlanClock:
         return later
 
     def plan_ns(self, now_ns: int, lag_ns: int) -> int:
-        """Return the time of a plan that began when the lag was `lag_ns`."""
+        """Return the plan time at `now_ns` of a plan that began when the lag was `lag_ns`."""
         return now_ns - (self.lag_ns - lag_ns)

@@ -1,8 +1,8 @@
-"""Keeping a loop's time: priority, an absolute schedule, and how late it was.
+"""Real-time loops: scheduling priority, absolute deadlines and wake-up latency.
 
-The only module of this folder that reads a clock. A loop in Python keeps 500 Hz when it is a
-process of its own, sleeps until absolute deadlines (never for durations, never spinning) and, where
-the system permits, has a real-time priority and memory that is never paged out.
+The only module in this folder that reads a clock. A Python loop keeps 500 Hz if it runs in its own
+process, sleeps until absolute deadlines (never for durations, never spinning) and, where the system
+permits, has a real-time priority and locked memory.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _POLL_SLACK_NS = 700_000  # a third of the time between two messages of a robot 
 class RealtimeGrant:
     """What the system granted: SCHED_FIFO `priority` (0 for none) and whether memory is locked.
 
-    `advice` says how to get what is missing; empty when nothing is.
+    `advice` says how to obtain what was denied; empty if nothing was.
     """
 
     priority: int
@@ -39,17 +39,17 @@ class RealtimeGrant:
 
 
 def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGrant:
-    """Ask for a real-time priority for this process, and prepare its interpreter for a tight loop.
+    """Request a real-time priority for this process and prepare its interpreter for a tight loop.
 
-    Garbage collection is switched off: a loop that makes no reference cycles needs none.
+    Garbage collection is switched off: a loop that creates no reference cycles does not need it.
 
     Args:
-        priority: SCHED_FIFO priority, 1 to 99; 0 asks for none.
+        priority: SCHED_FIFO priority, 1 to 99; 0 for none.
         cpu: Core to pin this process to; -1 for any.
-        required: Fail instead of going on without.
+        required: Fail if the priority is denied, instead of going on without it.
 
     Raises:
-        DeviceError: If `required` and the system refuses.
+        DeviceError: If `required` and the system denies the priority, or if `cpu` is not available.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_SET_TIMER_SLACK, _LEAST_SLACK_NS, 0, 0, 0)
@@ -75,7 +75,7 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
             advice = (
                 f"no permission for SCHED_FIFO priority {priority}: put '@realtime - rtprio 95' and"
                 " '@realtime - memlock unlimited' into /etc/security/limits.d/realtime.conf, add"
-                " this user to the group realtime and log in anew (doc/hardware_setup.md)"
+                " this user to the group realtime and log in again (doc/hardware_setup.md)"
             )
             if required:
                 raise DeviceError(f"{advice}; or set servo.require_realtime: false") from None
@@ -87,13 +87,12 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
 
 @contextmanager
 def starting_pollers() -> Iterator[None]:
-    """While it lasts, threads that are started may sleep longer than they ask for, up to 0.7 ms.
+    """Let threads started within this context oversleep by up to 0.7 ms.
 
-    For the threads of a client library that ask every moment whether something came: ur-rtde has
-    two that do every 100 us. Woken to the microsecond before all else on the machine, as threads of
-    a real-time process are, they take a third of a core and evict everybody's caches 11 000 times a
-    second. They come before ordinary processes, but have no real-time priority, for which Linux
-    ends every sleep when it was asked to.
+    For the polling threads of a client library: ur-rtde has two, which poll every 100 us. With the
+    real-time priority and exact wake-ups of this process they would take a third of a core and
+    evict everyone's caches 11 000 times a second. They get the highest ordinary priority (nice -20)
+    but no real-time priority, because Linux ignores timer slack for real-time threads.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
@@ -111,12 +110,12 @@ def starting_pollers() -> Iterator[None]:
 
 
 def prefer_process(niceness: int = -10) -> bool:
-    """Put this process before ordinary ones if permitted, and return whether it was.
+    """Raise this process above ordinary priority if permitted, and return whether it was.
 
-    For a node whose silence stops the arm, and for one that loses what it does not take in time:
-    other work on the machine must not delay it. It gets no real-time priority: Linux stops all
-    real-time work on a core for up to 50 ms once it took 95 % of a second there, and the servo
-    needs that budget. Threads inherit it that are started afterwards.
+    For nodes that other work on the machine must not delay: one whose silence stops the arm, or one
+    that loses data it does not take in time. It gets no real-time priority: Linux stops all
+    real-time work on a core for up to 50 ms once it has used 95 % of a second there, and the servo
+    needs that budget. Threads started afterwards inherit the priority.
     """
     try:
         os.setpriority(os.PRIO_PROCESS, 0, niceness)
@@ -126,7 +125,7 @@ def prefer_process(niceness: int = -10) -> bool:
 
 
 class Lateness:
-    """How late ticks woke, in bins of 5 us up to 5 ms; the last bin holds all above."""
+    """Histogram of wake-up latency in bins of 5 us up to 5 ms; the last bin holds all above."""
 
     BIN_NS = 5_000
     BINS = 1_000
@@ -147,7 +146,7 @@ def count_later_than(counts: npt.NDArray[np.int64], limit_ns: int) -> int:
 
 
 def lateness_quantile_s(counts: npt.NDArray[np.int64], quantile: float) -> float:
-    """Return the lateness in [s] that a share `quantile` of ticks stays below."""
+    """Return the given quantile (0 to 1) of the wake-up latency in [s]."""
     total = int(counts.sum())
     if total == 0:
         return 0.0
@@ -156,7 +155,7 @@ def lateness_quantile_s(counts: npt.NDArray[np.int64], quantile: float) -> float
 
 
 class Metronome:
-    """Absolute deadlines, one every `period_s`, from when iteration begins.
+    """Yields at absolute deadlines, one every `period_s` from the start of iteration.
 
     A loop that falls behind by whole periods skips those ticks instead of running them in a burst.
 

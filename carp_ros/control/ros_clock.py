@@ -1,15 +1,16 @@
-"""Between ROS time, which people and programs set, and the steady time that this package counts."""
+"""Maps ROS time, which can be set and corrected, to the steady time that this package uses."""
 
 from __future__ import annotations
 
-_JUMP_NS = 50_000_000  # more than any synchronised clock is corrected by at once
-_SLEW = 0.01  # of the time that passes: twenty times what a clock is slewed by
+_JUMP_NS = 50_000_000  # more than any single correction of a synchronised clock
+_SLEW = 0.01  # share of the time passed: twenty times the rate at which system clocks are slewed
 
 
 class ClockMapping:
-    """What to add to ROS time for steady time, without the jitter of a busy machine.
+    """The offset from ROS time to steady time, without the jitter of a busy machine.
 
-    Small corrections are spread, so that stamps rise; a jump is taken at once and told.
+    Small corrections are spread over time, so that stamps keep increasing; a jump is applied at
+    once and reported by `take_jump`.
     """
 
     def __init__(self) -> None:
@@ -18,7 +19,7 @@ class ClockMapping:
         self._jump_ns = 0
 
     def read(self, before_ns: int, ros_ns: int, after_ns: int) -> int:
-        """Return the offset after a new look at both clocks.
+        """Update the offset from a new reading of both clocks and return it.
 
         Args:
             before_ns: Steady time before the other clock was read.
@@ -40,12 +41,12 @@ class ClockMapping:
         return self._offset_ns
 
     def take_jump(self) -> str:
-        """Return in words how the clock jumped since this was last asked; empty if it did not."""
+        """Describe the clock's jump since the last call; empty if there was none."""
         jump_s, self._jump_ns = self._jump_ns * 1e-9, 0
         if not jump_s:
             return ""
         return (
             f"this machine's clock was set {'forward' if jump_s > 0.0 else 'back'} by"
-            f" {abs(jump_s):.3f} s: what was stamped before counts as old or as of the future;"
-            " let it be synchronised (chrony) before the system starts"
+            f" {abs(jump_s):.3f} s: messages stamped before count as too old or from the"
+            " future; synchronise the clock (chrony) before starting the system"
         )

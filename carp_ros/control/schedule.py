@@ -1,9 +1,9 @@
-"""Which pose is due at which time.
+"""Interpolates a chunk: which pose is due at which time.
 
-A chunk's steps carry absolute times, so what is already past when the chunk arrives is skipped, not
+A chunk's steps carry absolute times, so steps already past when the chunk arrives are skipped, not
 replayed. Between steps the path is a cubic Hermite (Catmull-Rom) curve that ends at rest. Where a
-new chunk disagrees with where the tool is, the disagreement fades out, position and velocity both,
-so that a switch of plans is never a jump.
+new chunk differs from the tool's current position and velocity, the difference fades out, so that
+switching plans never causes a jump.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from carp_ros.types import Array, Chunk, Pose, Twist
 
 @dataclass(frozen=True, slots=True)
 class _Cubic:
-    """Curves from 0 at u=0: factors of u, of its square and its cube, of shape (6,) or (N, 6)."""
+    """Cubics that are 0 at u=0: coefficients of u, u^2 and u^3, of shape (6,) or (N, 6)."""
 
     rate: Array
     square: Array
@@ -32,21 +32,21 @@ class _Cubic:
 
     @classmethod
     def of(cls, rise: Array, start_rate: Array, end_rate: Array) -> _Cubic:
-        """Return those that are `rise` at u=1, with the given slopes by u at their ends."""
+        """Return the cubics that reach `rise` at u=1, with the given derivatives at both ends."""
         square = 3.0 * rise - 2.0 * start_rate - end_rate
         return cls(start_rate, square, start_rate + end_rate - 2.0 * rise)
 
     def row(self, i: int) -> _Cubic:
-        """Return one of several."""
+        """Return the i-th cubic of several."""
         return _Cubic(self.rate[i], self.square[i], self.cube[i])
 
     def at(self, u: float) -> Array:
-        """Return where they are at `u`."""
+        """Return the values at `u`."""
         return u * (self.rate + u * (self.square + u * self.cube))
 
 
 class PosePath:
-    """A smooth path through a chunk's poses; constant before its first and after its last step."""
+    """A smooth path through a chunk's poses, constant before the first and after the last step."""
 
     def __init__(self, chunk: Chunk) -> None:
         self.start_ns = int(chunk.times_ns[0])
@@ -64,7 +64,7 @@ class PosePath:
             np.diff(chunk.positions, axis=0) / durations_s, durations_s
         )  # (N, 3) [m/s]
         angular = _tangents(turns / durations_s, durations_s)  # (N, 3) [rad/s]
-        # by u of 0 to 1 over each segment, in the rotation vector from its first pose, (N-1, 3)
+        # derivative by u (0 to 1 over each segment) of the rotvec from its first pose, (N-1, 3)
         turn_end_rates = _rotvec_rates(turns, durations_s * angular[1:])
         starts = np.hstack([durations_s * linear[:-1], durations_s * angular[:-1]])
         ends = np.hstack([durations_s * linear[1:], turn_end_rates])
@@ -92,9 +92,9 @@ class PosePath:
 
 @dataclass(frozen=True)
 class _Fade:
-    """What is left of a disagreement: `offset` at `start_ns`, none after `over_s`.
+    """A fading offset from the plan: `offset` at `start_ns`, zero after `over_s`.
 
-    Of shape (6,): three of position, three of a rotation vector in the base frame.
+    Offsets have shape (6,): position, then rotation vector, both in the base frame.
     """
 
     start_ns: int
@@ -103,7 +103,7 @@ class _Fade:
     cubic: _Cubic
 
     def sample(self, now_ns: int) -> Array | None:
-        """Return the offset at `now_ns`, or None once it is gone."""
+        """Return the offset at `now_ns`, or None once it has faded out."""
         u = (now_ns - self.start_ns) * 1e-9 / self.over_s
         if u >= 1.0:
             return None
@@ -111,13 +111,13 @@ class _Fade:
 
 
 class Schedule:
-    """The plan being followed: a chunk's path, plus the fading rest of where the tool was before.
+    """The plan being executed: a chunk's path plus a fading offset from the previous motion.
 
     Args:
         chunk: The plan.
-        now_ns: When the switch to it happens.
-        pose: Where the tool is then.
-        twist: How it moves then.
+        now_ns: Time of the switch to this plan.
+        pose: The tool's pose at that time.
+        twist: The tool's velocity at that time.
         over_s: Length of the fade in [s].
     """
 
@@ -129,7 +129,7 @@ class Schedule:
         due_rate = pose_difference(due, soon) / (_PROBE_NS * 1e-9)
         tool_rate = np.concatenate([twist.linear, twist.angular])
         offset = pose_difference(due, pose)
-        # the offset turns the plan's own turn rate with it
+        # the offset also rotates the plan's own angular velocity
         due_rate[3:] = matrix_from_quaternion(quaternion_from_rotvec(offset[3:])) @ due_rate[3:]
         rate = tool_rate - due_rate
         rate[3:] = _rotvec_rates(offset[None, 3:], rate[None, 3:])[0]
@@ -151,11 +151,12 @@ _PROBE_NS = 1_000
 
 
 def _tangents(slopes: Array, durations_s: Array) -> Array:
-    """Return the velocity at each waypoint, of shape (N, 3), from those between, (N-1, 3).
+    """Return the velocity at each waypoint, of shape (N, 3), from the segments', (N-1, 3).
 
-    Inside, that of the parabola through a waypoint and its neighbours (Catmull-Rom for uneven
-    times): a path of constant acceleration is met exactly, and no waypoint moves the path more than
-    two segments away. At the start the first segment's own; at the end none.
+    At an inner waypoint it is that of the parabola through the waypoint and its neighbours
+    (Catmull-Rom for uneven times): a path of constant acceleration is reproduced exactly, and a
+    waypoint affects at most two segments on either side. At the start it is the first segment's
+    velocity; at the end it is zero.
     """
     if len(slopes) == 0:
         return np.zeros((1, 3))
@@ -167,11 +168,11 @@ def _tangents(slopes: Array, durations_s: Array) -> Array:
 def _rotvec_rates(rotvecs: Array, angular: Array) -> Array:
     """Return d(rotvec)/dt for angular velocities in the base frame, both of shape (N, 3).
 
-    The inverse left Jacobian of SO(3); rotation vectors below a whole turn.
+    Applies the inverse left Jacobian of SO(3); rotation vectors must be below a full turn.
     """
     square = np.sum(rotvecs * rotvecs, axis=1, keepdims=True)
     half = 0.5 * np.sqrt(np.maximum(square, 1e-6))
-    # (1 - half cot half) / angle^2, by its limit where the difference loses digits
+    # (1 - half cot half) / angle^2, replaced by its limit where the difference loses precision
     gain = np.where(square > 1e-6, (1.0 - half / np.tan(half)) / (4.0 * half * half), 1.0 / 12.0)
     first = np.cross(rotvecs, angular)
     return angular - first / 2.0 + gain * np.cross(rotvecs, first)

@@ -1,10 +1,10 @@
-"""The only road to the arm: from what is asked to the next joint target, within every limit.
+"""The only path to the arm: turns every request into the next joint target, within all limits.
 
-The caller owns the clock and the loop: it calls `step` once a period and sends the result. All that
-moves the arm, a policy's chunk, a person's twist, going home, is a `Motion`; whatever it wants, one
-tick changes the velocity by no more than the acceleration limits of joints and tool allow. No
-motion means braking along the path, then standing on the reference: never on measured joints, which
-would let an arm sag or creep.
+The caller owns the clock and the loop: it calls `step` once per period and sends the result.
+Everything that moves the arm (a policy's chunk, an operator's twist, homing) is a `Motion`.
+Whatever it wants, one tick changes the velocity by no more than the acceleration limits of joints
+and tool allow. Without a motion the servo brakes along the path and then holds the commanded
+joints, never the measured ones, which would let the arm sag or creep.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from carp_ros.types import Array, Chunk, Pose, Twist
 
 
 class ServoMode(IntEnum):
-    """What the servo does."""
+    """The active motion of the servo."""
 
     HOLD = 0
     TWIST = 1
@@ -41,14 +41,14 @@ class ServoMode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to command for one tick.
+    """The set-point for one tick.
 
     Attributes:
         joints: Of shape (J,) in [rad].
         gripper: 0 open to 1 closed.
         pose: `base_from_tcp` at `joints`.
-        mode: What the servo does.
-        moving: Whether the reference moves.
+        mode: The active motion.
+        moving: Whether the reference is moving.
     """
 
     joints: Array
@@ -66,8 +66,8 @@ class Servo:
         limits: The rig's limits.
         period_s: Time between two `step` calls.
         blend_s: How long a new chunk fades in.
-        joints: Where the arm is, of shape (J,) in [rad].
-        gripper: How far the gripper is closed, 0 to 1.
+        joints: Initial joint positions, of shape (J,) in [rad].
+        gripper: Initial gripper closure, 0 open to 1 closed.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Servo:
         self.seed(joints, gripper)
 
     def seed(self, joints: Array, gripper: float) -> None:
-        """Forget every motion and stand at `joints`: on start, and after a fault."""
+        """Drop any motion and hold at `joints`, on start and after a fault."""
         pose, jacobian = self._drive.kinematics.tcp_pose_and_jacobian(joints)
         still = np.zeros_like(joints)
         self._reference = Reference(joints.copy(), still, pose, np.zeros(6), jacobian)
@@ -95,7 +95,7 @@ class Servo:
 
     @property
     def mode(self) -> ServoMode:
-        """What the servo does."""
+        """The active motion."""
         return self._mode
 
     @property
@@ -109,31 +109,31 @@ class Servo:
         return self._gripper
 
     def stop(self) -> None:
-        """Brake along the path, as fast as the limits allow, and hold."""
+        """Brake along the path as fast as the limits allow, then hold."""
         self._motion, self._mode = None, ServoMode.HOLD
 
     def follow_twist(self, twist: Twist, gripper: float, now_ns: int) -> None:
-        """Move the tool with `twist` until the next call, `twist_timeout_s` at most."""
+        """Move the tool with `twist` until the next call, for at most `twist_timeout_s`."""
         self._motion = TwistMotion(
             self._drive, twist, gripper, now_ns, self._limits.twist_timeout_s
         )
         self._mode = ServoMode.TWIST
 
     def follow_chunk(self, chunk: Chunk, now_ns: int) -> None:
-        """Follow `chunk` instead of whatever moves now.
+        """Follow `chunk` in place of the current motion.
 
         Raises:
             ChunkError: If its observation is from the future or too old, all its steps are past,
-                or it leads where the tool may not or can not at once go. The motion before it
-                goes on.
+                it leaves the workspace, or it starts too far from the tool. The current motion then
+                continues.
         """
         clock = self._drive.clock
-        # since it was seen, the plan's time has passed as fast as the robot moved
+        # plan time has advanced with the robot's speed since the observation
         lag_ns = clock.lag_at(chunk.stamp_ns)
         plan_ns = clock.plan_ns(now_ns, lag_ns)
         self._check(chunk, now_ns, plan_ns)
         here = self._reference
-        # by the plan's time a slowed tool moves as fast as at full speed
+        # measured in plan time, a slowed tool moves as fast as at full speed
         rate = here.twist / max(clock.scaling, _LEAST_SCALING)
         rate = rate if clock.scaling == 1.0 else self._drive.tool.at_most_full_speed(rate)
         before_ns = plan_ns - round(self._drive.period_s * 1e9)
@@ -152,8 +152,8 @@ class Servo:
 
         Args:
             now_ns: The time.
-            scaling: The share of commanded speed that the robot executes now, 0 to 1: motions go
-                along the same path so much slower.
+            scaling: The share of commanded speed that the robot executes now, 0 to 1; motions
+                follow the same path slower by this factor.
         """
         self._drive.clock.advance(now_ns, scaling)
         here = self._reference
@@ -175,7 +175,7 @@ class Servo:
         return Target(now.joints, self._gripper, now.pose, self._mode, bool(velocities.any()))
 
     def _one_tick_towards(self, wanted: Array) -> Array:
-        """Return the velocities between the last ones and `wanted` that one tick can reach."""
+        """Return the velocities nearest to `wanted` that can be reached in one tick."""
         here = self._reference
         change = wanted - here.velocities
         unchanged = here.jacobian @ here.velocities - here.twist
@@ -186,7 +186,7 @@ class Servo:
         return here.velocities + share * change
 
     def _advance(self, velocities: Array) -> None:
-        """Move the reference on by one tick."""
+        """Advance the reference by one tick."""
         here, period_s = self._reference, self._drive.period_s
         joints = here.joints + velocities * period_s
         pose = self._drive.kinematics.tcp_pose(joints)
@@ -196,7 +196,7 @@ class Servo:
         self._reference = Reference(joints, velocities, pose, twist, jacobian)
 
     def _check(self, chunk: Chunk, now_ns: int, plan_ns: int) -> None:
-        """Refuse a chunk that may not be followed now, at `plan_ns` of its own time."""
+        """Refuse a chunk that may not be followed now, at plan time `plan_ns`."""
         limits = self._limits
         age_s = (now_ns - chunk.stamp_ns) * 1e-9
         if age_s < -_CLOCK_TOLERANCE_S:
@@ -221,8 +221,8 @@ class Servo:
             far = np.round(to_come[int(np.argmax(outside_m))], 3).tolist()
             raise ChunkError(
                 f"chunk goes to {far} m, {outside_m.max():.3f} m outside the workspace"
-                f" {list(limits.workspace_min_m)} to {list(limits.workspace_max_m)} m; nearer than"
-                f" {limits.max_jump_m} m it would be led along the wall"
+                f" {list(limits.workspace_min_m)} to {list(limits.workspace_max_m)} m; expected"
+                f" at most {limits.max_jump_m} m outside, where it slides along the wall"
             )
         first, _ = PosePath(chunk).sample(plan_ns)
         jump = pose_difference(self._reference.pose, first)
@@ -235,4 +235,4 @@ class Servo:
 
 
 _CLOCK_TOLERANCE_S = 0.005
-_LEAST_SCALING = 0.1  # below it the tool hardly moves, and a new plan fades in from rest
+_LEAST_SCALING = 0.1  # below it the tool hardly moves, so a new plan fades in from rest

@@ -1,1 +1,1 @@
-"""One device driver a file, each behind the small Protocol of its kind."""
+"""Device drivers, one per file, each behind the Protocol for its kind of device."""

@@ -1,4 +1,4 @@
-"""What the servo needs of an arm."""
+"""The arm interface that the servo uses."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from carp_ros.types import ArmState, Array
 
 
 class Arm(Protocol):
-    """One arm that follows streamed joint targets. One thread, one process, may use it.
+    """One arm that follows streamed joint targets; used by a single thread of a single process.
 
     A driver never moves the arm by itself: not on connect, not after a fault, not on recovery. It
-    maps what its controller says to a `SafetyState`, and explains it beside that in its own words.
+    maps its controller's safety state to a `SafetyState` and adds an explanation in its own terms.
     """
 
     def connect(self) -> None:
-        """Open the link and make the arm ready to follow targets, without motion.
+        """Open the link and make the arm ready to follow targets, without moving it.
 
         Raises:
             DeviceError: If nothing answers, or the arm refuses (not powered, not in remote mode).
@@ -31,18 +31,18 @@ class Arm(Protocol):
         ...
 
     def servo(self, joints: Array) -> None:
-        """Follow a joint target of shape (J,) in [rad] until the next call, one servo period on.
+        """Send a joint target of shape (J,) in [rad]; the next call follows one servo period later.
 
         Raises:
-            DeviceError: If the target was not accepted. What the arm really does is in `read`.
+            DeviceError: If the target was not accepted. `read` tells what the arm actually does.
         """
         ...
 
     def recover(self) -> None:
-        """Clear a stop that the arm's own safety raised and make it ready again, without motion.
+        """Clear a stop raised by the arm's own safety system and make it ready, without moving it.
 
-        Blocks for up to `recovery_s` of its section (`rig_devices.py`): whoever watches it waits
-        that long. It may power the arm up and release its brakes. The caller then seeds its
+        Blocks for up to `recovery_s` of the arm's section (`rig_devices.py`); watchdogs must allow
+        for that. It may power the arm up and release its brakes. The caller must then seed its
         reference from `read`.
 
         Raises:

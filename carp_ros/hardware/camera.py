@@ -1,4 +1,4 @@
-"""What the camera node needs of a camera."""
+"""The camera interface that the camera node uses."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ class Frame:
     """One image of a camera.
 
     Attributes:
-        stamp_ns: When light hit the sensor, in ROS time.
-        image: RGB of shape (height, width, 3). The driver may fill the same memory again at its
-            next `read`.
-        sequence: Rises by one with every frame that the sensor took: a gap is a frame lost on the
-            way.
+        stamp_ns: Exposure time, in ROS time.
+        image: RGB of shape (height, width, 3). The driver may reuse its memory at the next `read`.
+        sequence: Frame number of the sensor, increasing by one; a gap is a dropped frame.
     """
 
     stamp_ns: int
@@ -29,25 +27,24 @@ class Frame:
 
 
 class Camera(Protocol):
-    """One camera. One thread opens, reads and closes it."""
+    """One camera. A single thread must open, read and close it."""
 
     def open(self) -> None:
-        """Start the camera; after `close`, too.
+        """Start the camera, also again after `close`.
 
         Raises:
-            DeviceError: If it is not there, or another process has it.
-            ValueError: If it can never be opened so: a size that it does not have, a driver that is
-                not installed.
+            DeviceError: If it is not found, or another process has it open.
+            ValueError: If retrying cannot help: an unsupported image size, a missing driver.
         """
         ...
 
     @property
     def info(self) -> Intrinsics:
-        """How it projects, once it is open."""
+        """The camera's intrinsics; valid once it is open."""
         ...
 
     def read(self, timeout_s: float) -> Frame | None:
-        """Wait for the next frame; None if there was none in time.
+        """Wait for the next frame; return None on timeout.
 
         Raises:
             DeviceError: If the camera is gone.
@@ -55,5 +52,5 @@ class Camera(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop the camera, unless it is stopped already; it may be opened again."""
+        """Stop the camera if it is running; it may be opened again."""
         ...

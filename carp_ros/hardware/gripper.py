@@ -1,4 +1,4 @@
-"""What the control node needs of a gripper."""
+"""The gripper interface that the control node uses."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from carp_ros.types import GripperState
 
 
 class Gripper(Protocol):
-    """One gripper. Calls may wait for the device, so they belong on their own thread."""
+    """One gripper. Calls may block on the device, so make them from a separate thread."""
 
     def connect(self) -> None:
-        """Open the link and activate the fingers if they are not.
+        """Open the link and activate the gripper if it is not active.
 
         Raises:
             DeviceError: If nothing answers or activation fails.
@@ -19,7 +19,7 @@ class Gripper(Protocol):
         ...
 
     def move(self, closure: float) -> None:
-        """Start towards `closure`, 0 open to 1 closed, and return at once.
+        """Start moving to `closure`, 0 open to 1 closed, and return at once.
 
         Raises:
             DeviceError: If the link is gone or the gripper reports a fault.

@@ -1,4 +1,4 @@
-"""What teleoperation needs of a pointer."""
+"""The pointer interface that teleoperation uses."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Pointer(Protocol):
         """Find and open the device.
 
         Raises:
-            DeviceError: If none is found, with what to check.
+            DeviceError: If none is found; says what to check.
         """
         ...
 
     def read(self, now_ns: int) -> PointerState:
-        """Return the newest state, all waiting reports taken in. Never blocks, never raises."""
+        """Process all waiting reports and return the newest state. Never blocks, never raises."""
         ...
 
     def close(self) -> None:

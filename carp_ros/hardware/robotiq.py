@@ -1,7 +1,7 @@
-"""A Robotiq 2F gripper through the socket that its URCap opens on the UR controller.
+"""A Robotiq 2F gripper, through the socket that its URCap opens on the UR controller.
 
-Source: Robotiq, "2F-85 & 2F-140 Instruction Manual", registers. One line a request: `GET VAR` is
-answered by `VAR value` and a newline, `SET VAR value ...` by `ack` without one.
+Source: Robotiq, "2F-85 & 2F-140 Instruction Manual", registers. One request per line: `GET VAR` is
+answered by `VAR value` and a newline, `SET VAR value ...` by `ack` without a newline.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _POLL_S = 0.02
 _MOST_ANSWER = 1024
 _ACTIVE = 3  # STA
 _STOPPED_BY_OBJECT = (1, 2)  # OBJ while opening, while closing
-_FIRST_FAULT = 5  # FLT; below it nothing is wrong
+_FIRST_FAULT = 5  # FLT; lower values are no faults
 
 
 class RobotiqGripper:
-    """One gripper; one thread at a time may call it.
+    """One gripper; only one thread at a time may call it.
 
-    After a call failed, the next one opens the socket anew.
+    After a failed call, the next one reopens the socket.
 
     Args:
         config: The rig's `gripper` section.
-        open_counts, closed_counts: Where the fingers really stand, of 0 to 255, when they are
-            fully open and fully closed; they differ a little from gripper to gripper.
+        open_counts, closed_counts: Finger position, 0 to 255, when fully open and fully closed;
+            they differ slightly from gripper to gripper.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class RobotiqGripper:
         self._requested_counts: int | None = None
 
     def connect(self) -> None:
-        """Open the socket and, if the gripper is not active, activate it: its fingers then move.
+        """Open the socket and activate the gripper if needed, which moves its fingers.
 
         Raises:
             DeviceError: If nothing answers or activation fails.
@@ -57,7 +57,7 @@ class RobotiqGripper:
         self._await("STA", _ACTIVE)
 
     def move(self, closure: float) -> None:
-        """Start towards `closure`, 0 open to 1 closed, and return at once.
+        """Start moving to `closure`, 0 open to 1 closed, and return at once.
 
         Raises:
             DeviceError: If the link is gone or the gripper reports a fault.
@@ -76,7 +76,7 @@ class RobotiqGripper:
         fault, echo, stop, counts = self._get_all("FLT", "PRE", "OBJ", "POS")
         if fault >= _FIRST_FAULT:
             raise DeviceError(f"gripper fault {fault}; see its manual, then connect again")
-        # OBJ speaks of the last request that the gripper echoes, not of one still on its way.
+        # OBJ refers to the request echoed in PRE, not to a later one that has not arrived yet.
         current = self._requested_counts in (None, echo)
         closure = min(max((counts - self._open_counts) / self._span, 0.0), 1.0)
         return GripperState(closure, current and stop in _STOPPED_BY_OBJECT)
@@ -101,7 +101,7 @@ class RobotiqGripper:
         return self._get_all(name)[0]
 
     def _get_all(self, *names: str) -> list[int]:
-        """Ask for several variables in one go; answers come a line each, in that order."""
+        """Read several variables in one exchange; the answers come one per line, in that order."""
         request = "".join(f"GET {name}\n" for name in names).encode()
         lines = self._exchange(request, lambda answer: answer.count(b"\n") >= len(names))
         values = []
@@ -124,7 +124,7 @@ class RobotiqGripper:
             raise DeviceError(f"gripper answered {answer!r} to SET {words}; expected b'ack'")
 
     def _exchange(self, request: bytes, complete: Callable[[bytes], bool]) -> bytes:
-        """Send a request and return its answer; a socket that failed is not used again."""
+        """Send a request and return its answer; on failure, close the socket."""
         try:
             if self._socket is None:
                 address = (self._config.host, self._config.port)
@@ -137,7 +137,7 @@ class RobotiqGripper:
                     raise ConnectionResetError("connection closed by the gripper's side")
                 answer += received
                 if len(answer) > _MOST_ANSWER:
-                    raise ConnectionError(f"{len(answer)} bytes; that is no gripper's answer")
+                    raise ConnectionError(f"{len(answer)} bytes; expected a gripper's short answer")
             return answer
         except OSError as error:
             self.close()

@@ -18,17 +18,17 @@ _REOPEN_PERIOD_NS = 1_000_000_000
 
 
 class SpaceMouse:
-    """A `Pointer` on the first SpaceMouse that speaks, of those that are plugged in.
+    """A `Pointer` that reads the first connected SpaceMouse to send a report.
 
-    Until one does, every interface that may be one is open; then the others are closed.
+    Until one does, all candidate interfaces are open; then the others are closed.
 
-    The mouse sends deflections many times a second while it is off centre, but each button only
-    when it changes. So deflections that are not renewed count as zero, while a button stays as it
-    was. When a change may have been missed (the mouse was unplugged, or its queue overflowed while
-    nobody read), the mouse counts as untouched until it really was, for `report_timeout_s`.
+    The mouse reports deflections many times a second while it is off centre, but each button only
+    when it changes. So deflections that are not renewed count as zero, while a button keeps its
+    state. When a change may have been missed (the mouse was unplugged, or its queue overflowed),
+    the mouse counts as untouched until it has really been untouched for `report_timeout_s`.
 
     Args:
-        config: Path and buttons that the mouse must have, dead zone and report timeout.
+        config: Device path, button numbers, dead zone and report timeout.
     """
 
     def __init__(self, config: TeleopConfig) -> None:
@@ -52,14 +52,14 @@ class SpaceMouse:
         self._interfaces = open_interfaces(self._config.hid_path, last + 1)
 
     def describe(self) -> str:
-        """Say which model is read, and where."""
+        """Return the model and device path being read."""
         paths = ", ".join(interface.path for interface in self._interfaces)
         return f"{self._interfaces[0].name} at {paths}" if self._interfaces else "none"
 
     def read(self, now_ns: int) -> PointerState:
-        """Return the newest state, all waiting reports taken in. Never blocks, never raises.
+        """Process all waiting reports and return the newest state. Never blocks, never raises.
 
-        After the mouse was unplugged, looks for it once a second.
+        Tries to reopen an unplugged mouse once a second.
         """
         if not self._interfaces:
             self._reopen_when_due(now_ns)
@@ -97,9 +97,9 @@ class SpaceMouse:
             self._distrust()
 
     def _drain(self, now_ns: int) -> SpaceMouseState | None:
-        """Take in what waits and return the newest state, or None if the mouse is gone.
+        """Process waiting reports and return the newest state, or None if the mouse is gone.
 
-        The interface that it came from is then the first, and the only one if it ever spoke.
+        Once an interface has reported something, it becomes the only one in `_interfaces`.
         """
         from easyhid import HIDException
 
@@ -129,7 +129,7 @@ class SpaceMouse:
         self._untouched_since_ns = None
 
     def _is_trusted(self, touched: bool, now_ns: int) -> bool:
-        """Return whether the state counts: always, until a change may have been missed."""
+        """Return whether the state is valid: not after a missed change, until untouched a while."""
         if touched:
             self._untouched_since_ns = None
         elif self._untouched_since_ns is None:

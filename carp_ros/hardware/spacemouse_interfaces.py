@@ -1,7 +1,8 @@
-"""Which HID interfaces a SpaceMouse may speak on, and reading one of them.
+"""Finds and reads the HID interfaces of a SpaceMouse.
 
-One device can show several of one vendor and product: a wireless receiver has five, and its mouse
-speaks on one of them. What is there is not yet what speaks, so all of them are opened.
+One device can have several interfaces with the same vendor and product id: a wireless receiver has
+five, and its mouse reports on one of them. Which one is unknown until it reports, so all of them
+are opened.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from easyhid import HIDDevice
     from pyspacemouse import DeviceInfo, SpaceMouseDevice, SpaceMouseState
 
-QUEUE_LENGTH = 63  # what Linux keeps for a reader (HIDRAW_BUFFER_SIZE - 1); later ones are lost
+QUEUE_LENGTH = 63  # reports that Linux queues per reader (HIDRAW_BUFFER_SIZE - 1)
 _MULTI_AXIS_CONTROLLER = (0x01, 0x08)  # HID usage page and usage
 
 
@@ -24,17 +25,17 @@ class Interface:
 
     Attributes:
         name: pyspacemouse's name of the model.
-        path: Of the device file.
-        buttons: How many the model has.
-        spoke: Whether an axis or a button of a mouse was ever reported here.
+        path: Path of the device file.
+        buttons: Number of buttons of the model.
+        spoke: Whether this interface has ever reported an axis or a button.
         axes_came: Whether axes were reported since this was last set to False.
     """
 
     def __init__(self, spec: DeviceInfo, hid: HIDDevice) -> None:
-        """Open it.
+        """Open the interface.
 
         Raises:
-            RuntimeError: If this user may not, or another program has it.
+            RuntimeError: If this user lacks permission, or another program has it open.
         """
         import pyspacemouse
 
@@ -43,7 +44,7 @@ class Interface:
         self.buttons = len(spec.button_specs)
         self.spoke = False
         self.axes_came = False
-        self._reports = 0  # taken in by the current read
+        self._reports = 0  # processed by the current `drain`
         ros_axes = pyspacemouse.AxisConvention.ROS
         self._device: SpaceMouseDevice = pyspacemouse.SpaceMouseDevice(
             info=pyspacemouse.apply_axis_convention(spec, ros_axes), device=hid
@@ -57,20 +58,20 @@ class Interface:
         hid.set_nonblocking(True)
 
     def drain(self) -> tuple[SpaceMouseState, bool]:
-        """Take in what waits; return the newest state, and whether some may have been lost.
+        """Process waiting reports; return the newest state and whether some may have been lost.
 
         Raises:
             HIDException: If the device is gone.
         """
         self._reports = taken = 0
-        state = self._device.read()  # takes in one report a call
+        state = self._device.read()  # processes one report per call
         while taken < self._reports < QUEUE_LENGTH:
             taken = self._reports
             state = self._device.read()
         return state, self._reports == QUEUE_LENGTH
 
     def close(self) -> None:
-        """Close it; may be called again."""
+        """Close the interface; may be called repeatedly."""
         self._device.close()
 
     def _on_report(self, _: SpaceMouseState) -> None:
@@ -84,18 +85,18 @@ class Interface:
 
 
 def open_interfaces(path: str, least_buttons: int) -> list[Interface]:
-    """Open every interface on which a SpaceMouse may speak.
+    """Open every interface on which a SpaceMouse may report.
 
     Args:
-        path: Of the one to take, as `/dev/hidraw3` or a link to it; empty: all.
-        least_buttons: A mouse with fewer is not taken.
+        path: Path of the interface to use, such as `/dev/hidraw3` or a link to it; empty for all.
+        least_buttons: Minimum number of buttons; a mouse with fewer is ignored.
 
     Raises:
         DeviceError: If pyspacemouse or the hidapi library is not installed, no SpaceMouse is
             plugged in, this user may read none of them, or all have too few buttons.
     """
     try:
-        import pyspacemouse  # here, because only teleoperation with a mouse needs it
+        import pyspacemouse  # imported here: needed only for teleoperation with a SpaceMouse
     except ImportError as error:
         raise DeviceError(f"{error}: run `pip install pyspacemouse`") from error
     specs = pyspacemouse.get_device_specs().values()
@@ -112,7 +113,7 @@ def open_interfaces(path: str, least_buttons: int) -> list[Interface]:
             f"no SpaceMouse among the HID devices found ({', '.join(others) or 'none'}): plug one"
             " in; in a container, pass /dev/hidraw* through"
         )
-    # Some hidapi say what an interface is for: a receiver's keyboard must not be taken for a mouse.
+    # Some hidapi versions report the usage: do not mistake a receiver's keyboard for its mouse.
     told = [m for m in mice if (m[1].usage_page, m[1].usage) == _MULTI_AXIS_CONTROLLER]
     mice = told or mice
     if path:
@@ -146,8 +147,8 @@ def _named(
     if not named:
         found = ", ".join(f"{hid.path} ({spec.name})" for spec, hid in mice)
         raise DeviceError(
-            f"teleop.hid_path is {path}, where no SpaceMouse is; found {found}: name one of them,"
-            " or leave hid_path out, and the one that speaks is taken"
+            f"teleop.hid_path is {path}, but there is no SpaceMouse; found {found}: name one of"
+            " them, or leave out hid_path to use the first one that reports"
         )
     return named
 
@@ -165,7 +166,7 @@ def _opened(mice: list[tuple[DeviceInfo, HIDDevice]]) -> list[Interface]:
         raise DeviceError(
             f"{spec.name} is plugged in but cannot be opened: close other programs that use it"
             f" (spacenavd), and let users read it: put the line {_udev_rule(spec)} into"
-            " /etc/udev/rules.d/70-spacemouse.rules, then plug it in anew"
+            " /etc/udev/rules.d/70-spacemouse.rules, then plug it in again"
         ) from refusal
     return opened
 

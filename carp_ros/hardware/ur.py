@@ -1,14 +1,14 @@
-"""A UR e-series arm through ur-rtde (PolyScope 5.6 and later).
+"""A UR e-Series arm through ur-rtde (PolyScope 5.6 and later).
 
-Two things about ur-rtde 1.6.5 shape this file. It crashes the interpreter (SIGSEGV) when its RTDE
-connection drops, so this driver lives in a process that may die and be started again. And it says
-True to a target that nobody received when the link is dead, so what the arm does is in `read`
-alone: a `robot_time_s` that stands still means that nobody listens. The watchdog in the controller
-then stops the arm.
+Two properties of ur-rtde 1.6.5 shape this file. It crashes the interpreter (SIGSEGV) when its RTDE
+connection drops, so this driver runs in a process that may die and be restarted. And on a dead link
+it returns True for a target that was never received, so only `read` tells what the arm does: a
+`robot_time_s` that stops advancing means that the link is dead. The controller's watchdog then
+stops the arm.
 
-When it does not crash, ur-rtde connects anew by itself, starts the program without a watchdog,
-repeats the target that was on its way and would go on moving the arm. Its receiving half does not
-connect anew: from then on `servo` refuses, and the arm comes to rest where it was last sent.
+When it does not crash, ur-rtde reconnects by itself, starts the program without a watchdog, resends
+the last target and would keep moving the arm. Its receive interface does not reconnect: from then
+on `servo` refuses targets, and the arm comes to rest at the last one.
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ _VARIABLES = [
 _NO_LINK = "connect first; after a lost link, from a new process"
 _PLAYING = 2  # RTDE runtime_state
 _NOT_PLAYING = (
-    "our program does not run on its controller: stopped at the pendant, or our commands came too"
+    "our program is not running on its controller: stopped at the pendant, or our commands came too"
     " late"
 )
 _PROGRAM_TIMEOUT_S = 5.0
 _FRESH_TIMEOUT_S = 0.1
-_ANSWERS_S = 5.0  # what the controller's answers take beside what is waited for
+_ANSWERS_S = 5.0  # for the controller's responses, on top of the timeouts above
 LONGEST_RECOVERY_S = ur_dashboard.LONGEST_S + _PROGRAM_TIMEOUT_S + _FRESH_TIMEOUT_S + _ANSWERS_S
 
 
 class UrArm:
     """The arm behind one UR controller.
 
-    The controller's watchdog runs from `connect` and from `recover` on: `servo` must follow within
-    1 / `watchdog_hz` and then keep to that rate, or the arm's program stops and `ready` is False.
+    `connect` and `recover` start the controller's watchdog: from then on `servo` must be called at
+    least every 1 / `watchdog_hz`, or the arm's program stops and `ready` is False.
 
     Args:
         config: The rig's `arm` section.
-        rate_hz: How often `servo` is called: the controller spreads each target over that time.
+        rate_hz: How often `servo` is called; the controller spreads each target over that period.
 
     Raises:
-        ValueError: If gain or look-ahead is outside what servoJ takes.
+        ValueError: If gain or look-ahead time is outside servoJ's range.
     """
 
     def __init__(self, config: UrArmConfig, rate_hz: float = 1.0 / _CYCLE_S) -> None:
@@ -78,10 +78,10 @@ class UrArm:
         self._receive: RTDEReceiveInterface | None = None
 
     def connect(self) -> None:
-        """Open the link and start ur-rtde's program on the controller, without motion.
+        """Open the link and start ur-rtde's program on the controller, without moving the arm.
 
         Raises:
-            DeviceError: If nothing answers, the arm is not operational, or another client has it.
+            DeviceError: If nothing answers, the arm is not operational, or another client uses it.
         """
         with Dashboard(self._config.host) as dashboard:
             dashboard.require_remote_control()
@@ -92,7 +92,7 @@ class UrArm:
         """Return the newest state, without waiting for a new one.
 
         Raises:
-            DeviceError: If the link is gone, or what comes over it are no joints.
+            DeviceError: If the link is gone, or the joint values received are not finite.
         """
         receive = self._receive
         if receive is None or not receive.isConnected():
@@ -132,21 +132,21 @@ class UrArm:
         c = self._config
         try:
             taken = control.servoJ(joints.tolist(), 0.0, 0.0, self._period_s, c.lookahead_s, c.gain)
-        except RuntimeError as error:  # it tried to connect anew
+        except RuntimeError as error:  # ur-rtde tried to reconnect
             raise DeviceError(f"no link to the arm at {c.host}: {error}; {_NO_LINK}") from error
         if not taken:
             raise DeviceError(
-                f"the arm at {c.host} took no joint target: its program does not run; clear what"
-                " stopped it, then reset the fault"
+                f"the arm at {c.host} accepted no joint target: its program is not running; clear"
+                " what stopped it, then reset the fault"
             )
 
     def recover(self) -> None:
-        """Unlock a protective stop, power the arm, release its brakes, restart the program.
+        """Unlock a protective stop, power the arm, release its brakes and restart the program.
 
-        Only what is needed is done; nothing moves. Works without `connect`, too, and then connects.
+        Only the steps needed are taken; nothing moves. Connects first if that was not done.
 
         Raises:
-            DeviceError: If the controller refuses, with its reason, or does not follow in time.
+            DeviceError: If the controller refuses (with its reason) or does not comply in time.
         """
         with Dashboard(self._config.host) as dashboard:
             dashboard.require_remote_control()
@@ -157,21 +157,21 @@ class UrArm:
         elif not self._alive():
             raise DeviceError(f"the arm at {self._config.host} sends no state; {_NO_LINK}")
         elif self.read().ready and self._control.isProgramRunning():
-            self._start_watchdog(self._control)  # ur-rtde may have started the program by itself
+            self._start_watchdog(self._control)  # ur-rtde may have restarted the program without it
         else:
             self._restart_program(self._control)
 
     def close(self) -> None:
         """Stop the arm and its program, and close the link; takes 1 s, and 6 s on a dead link."""
         control = self._control
-        # On a dead link the stop commands would never return; there the watchdog stops the arm.
+        # On a dead link the stop commands would never return; the watchdog stops the arm instead.
         if control is not None and self._alive():
             try:
                 control.servoStop()
                 control.stopScript()
             except RuntimeError as error:
                 _log.warning("the arm did not confirm its stop: %s", error)
-        # Their destructors disconnect; calling that, too, would only wait another second.
+        # The destructors disconnect; an explicit disconnect would only take another second.
         self._control = self._receive = None
 
     def _open(self) -> None:
@@ -191,11 +191,11 @@ class UrArm:
         self._start_watchdog(self._control)
 
     def _restart_program(self, control: RTDEControlInterface) -> None:
-        # Registers outlive the program: an old target left there would move the arm as soon as the
-        # new one starts. With no program running, ur-rtde answers any command by clearing them.
+        # Registers outlive the program: an old target left in them would move the arm as soon as
+        # the new program starts. With no program running, ur-rtde clears them on any command.
         control.kickWatchdog()
         if not control.reuploadScript():
-            raise DeviceError(f"the arm at {self._config.host} took no program; connect anew")
+            raise DeviceError(f"the arm at {self._config.host} accepted no program; connect again")
         wait_for(control.isProgramRunning, _PROGRAM_TIMEOUT_S, "its program did not start")
         self._start_watchdog(control)
 
@@ -206,7 +206,7 @@ class UrArm:
             )
 
     def _alive(self) -> bool:
-        """Return whether the controller's clock runs."""
+        """Return whether the controller's clock advances."""
         receive = self._receive
         if receive is None or not receive.isConnected():
             return False

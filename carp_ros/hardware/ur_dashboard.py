@@ -1,4 +1,4 @@
-"""A UR controller's dashboard: what the person at its pendant would see and press."""
+"""Client for a UR controller's Dashboard Server, which offers what the pendant shows and does."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _OPERATIONAL = ("NORMAL", "REDUCED")
 _UNLOCK_TIMEOUT_S = 2.0
 _POWER_TIMEOUT_S = 30.0
 LONGEST_S = _UNLOCK_TIMEOUT_S + 2 * _POWER_TIMEOUT_S
-"""How long clearing a stop and powering up may take together."""
+"""Longest time that clearing a stop and powering up take together."""
 
 
 class Dashboard:
-    """One short visit to the dashboard of the controller at `host`: a context manager.
+    """A short connection to the dashboard of the controller at `host`, as a context manager.
 
     Raises:
-        DeviceError: On entering, if nothing answers; within, if the controller refuses something.
+        DeviceError: On entry, if nothing answers; in the body, if the controller refuses a command.
     """
 
     def __init__(self, host: str) -> None:
@@ -33,7 +33,7 @@ class Dashboard:
         try:
             self._client.connect()
         except RuntimeError as error:
-            # ur-rtde speaks of a timeout whatever it was
+            # ur-rtde reports a timeout whatever the cause
             why = closed_port(self._host, (DASHBOARD,)) or str(error)
             raise DeviceError(f"dashboard of the arm: {why}") from error
         return self
@@ -49,14 +49,14 @@ class Dashboard:
             raise DeviceError(f"dashboard of the arm at {self._host}: {error}") from error
 
     def require_remote_control(self) -> None:
-        """Refuse a controller that only its pendant may command."""
+        """Raise if the controller is in local control."""
         if not self._client.isInRemoteControl():
             raise DeviceError(
                 f"the arm at {self._host} is in local control; switch its pendant to remote control"
             )
 
     def require_operational(self) -> None:
-        """Refuse an arm that is stopped, without power or braked."""
+        """Raise if the arm is stopped, not powered or braked."""
         if self._safety not in _OPERATIONAL:
             raise DeviceError(
                 f"the arm at {self._host} is in {self._safety}; clear the cause at its pendant"
@@ -68,7 +68,7 @@ class Dashboard:
             )
 
     def clear_safety(self) -> None:
-        """Unlock a protective stop; refuse a stop that only a person can clear."""
+        """Unlock a protective stop; raise on a stop that only a person can clear."""
         self._client.closeSafetyPopup()
         safety = self._safety
         if safety == "PROTECTIVE_STOP":
@@ -85,7 +85,7 @@ class Dashboard:
         )
 
     def power_up(self) -> None:
-        """Power the arm and release its brakes, as far as that is not done."""
+        """Power the arm and release its brakes, as far as needed."""
         if self._mode == "RUNNING":
             return
         if self._mode != "IDLE":
@@ -107,7 +107,7 @@ def wait_for(condition: Callable[[], bool], timeout_s: float, failure: str) -> N
     """Wait until `condition` holds.
 
     Raises:
-        DeviceError: If it does not within `timeout_s`; says `failure`.
+        DeviceError: If it does not hold within `timeout_s`; the text contains `failure`.
     """
     deadline_s = time.monotonic() + timeout_s
     while not condition():
@@ -117,5 +117,5 @@ def wait_for(condition: Callable[[], bool], timeout_s: float, failure: str) -> N
 
 
 def _value(answer: str) -> str:
-    """Return what follows the colon of a dashboard answer such as `Robotmode: RUNNING`."""
+    """Return the text after the colon of a dashboard answer such as `Robotmode: RUNNING`."""
     return answer.rpartition(":")[2].strip()

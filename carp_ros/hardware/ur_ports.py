@@ -1,4 +1,4 @@
-"""Why a port of a UR controller can't be opened: nobody is there, or its service is off."""
+"""Says why a port of a UR controller cannot be opened: no controller, or a disabled service."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ANSWER_S = 1.0
 
 
 def closed_port(host: str, ports: tuple[int, ...]) -> str:
-    """Return which of a controller's ports can't be opened, why, and what to do; empty if all can.
+    """Return which port cannot be opened, why, and the remedy; empty if all can be opened.
 
     Args:
         host: Address of the controller.
-        ports: In the order in which they are tried.
+        ports: Ports to try, in this order.
     """
     for port in ports:
         try:

@@ -1,4 +1,4 @@
-"""A UR controller's safety modes: their numbers, what they mean for us, and what a person does."""
+"""A UR controller's safety modes: numbers, the matching `SafetyState` and the operator's remedy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from carp_ros.types import SafetyState
 
 
 class UrSafetyMode(IntEnum):
-    """RTDE `safety_mode`; the dashboard says the same names."""
+    """RTDE `safety_mode`; the dashboard uses the same names."""
 
     UNKNOWN = 0
     NORMAL = 1
@@ -23,7 +23,7 @@ class UrSafetyMode(IntEnum):
 
     @property
     def state(self) -> SafetyState:
-        """What the rest of the package knows this mode as."""
+        """The matching `SafetyState`."""
         return _STATES[self]
 
     @property
@@ -33,9 +33,9 @@ class UrSafetyMode(IntEnum):
 
 
 def safety_of(number: int) -> tuple[SafetyState, str]:
-    """Return what an RTDE `safety_mode` means, and what a person does about it.
+    """Return the safety state of an RTDE `safety_mode`, and the operator's remedy.
 
-    Newer controllers have numbers beyond ours; none of those allows motion.
+    Newer controllers have further modes, unknown here; none of those allows motion.
     """
     try:
         mode = UrSafetyMode(number)
@@ -58,8 +58,8 @@ _STATES = {
 }
 _REMEDIES = {
     UrSafetyMode.UNKNOWN: "look at the pendant",
-    UrSafetyMode.PROTECTIVE_STOP: "clear what the arm met",
-    UrSafetyMode.RECOVERY: "lead the arm back into its limits at the pendant",
+    UrSafetyMode.PROTECTIVE_STOP: "clear what the arm collided with",
+    UrSafetyMode.RECOVERY: "move the arm back into its limits at the pendant",
     UrSafetyMode.SAFEGUARD_STOP: "close the safeguard",
     UrSafetyMode.SYSTEM_EMERGENCY_STOP: "release the emergency stop of the cell",
     UrSafetyMode.ROBOT_EMERGENCY_STOP: "release the emergency stop at the pendant",

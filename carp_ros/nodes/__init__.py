@@ -1,1 +1,1 @@
-"""Thin shells around the core: the only folder that imports ROS."""
+"""ROS nodes: thin shells around the ROS-free core."""

@@ -1,4 +1,4 @@
-"""Which driver a rig's file asks for each camera: the one table of cameras."""
+"""Creates the camera drivers that a rig file names: the one place that lists them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def driven_cameras(rig: Rig) -> tuple[str, ...]:
 def make_cameras(
     rig: Rig, names: tuple[str, ...], task: str, *, still: bool
 ) -> tuple[dict[str, Camera], ...]:
-    """Return the drivers of some cameras, not yet open, in groups that one thread reads in turns.
+    """Return drivers for some cameras, not yet open, in groups that one thread reads in turn.
 
     Args:
         rig: The rig.
-        names: Of cameras for which there is a driver.
-        task: What lies on a simulated table; empty: as in the rig's file.
-        still: Whether a simulated camera shows what it saw first, again and again.
+        names: Names of cameras that have a driver.
+        task: Task whose objects are on the simulated table; empty: the rig file's.
+        still: Whether a simulated camera repeats its first image.
     """
     from_cell = [name for name in names if rig.cameras[name].driver == "cell"]
     if not from_cell:

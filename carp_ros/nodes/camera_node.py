@@ -1,15 +1,15 @@
-"""ROS node: reads the rig's cameras, whatever their drivers, and publishes what they see.
+"""ROS node: reads the rig's cameras, whatever their drivers, and publishes their images.
 
-One process may serve several cameras; those that share a device, such as all of a simulated cell,
-are read in turns by one thread.
+One process may serve several cameras; cameras that share a device, such as all cameras of a
+simulated cell, are read in turn by one thread.
 
 Publishes:
-    <camera>/image_raw (Image, rgb8) and <camera>/camera_info (CameraInfo), stamped with the time at
-    which light hit the sensor (for a simulated camera: the time of the physics that it shows).
+    <camera>/image_raw (Image, rgb8) and <camera>/camera_info (CameraInfo), stamped with the
+        exposure time (for a simulated camera: the time of the simulation state that it shows).
     /diagnostics (DiagnosticArray): `camera: <name>`, 1 Hz.
 Parameters:
-    rig, rig_sha256, cameras (names between spaces; all: every camera of the rig that has a driver
-        in this package), task (on a simulated table), still (of simulated cameras).
+    rig, rig_sha256, cameras (names separated by spaces; all: every camera of the rig that has a
+        driver in this package), task (of a simulated cell), still (freezes simulated cameras).
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ from carp_ros.types import Intrinsics
 
 
 class CameraNode(GuardedNode):
-    """Publishes what `CameraReader` threads read."""
+    """Publishes the frames that `CameraReader` threads read."""
 
     def __init__(self) -> None:
         super().__init__("camera_node")
         _, rig = rig_parameter(self)
         names = cameras_parameter(
-            self, driven_cameras(rig), "To be read, between spaces; all: that have a driver; none."
+            self, driven_cameras(rig), "Cameras to read, separated by spaces; or all, or none."
         )
         task = fixed_parameter(
             self,
             "task",
             "",
-            "What is on a simulated table; empty: as in the rig's file",
+            "Task whose objects are on the simulated table; empty: the rig file's.",
             OneOf(("", *get_args(TaskName))),
         )
         still = fixed_parameter(
             self,
             "still",
             False,
-            "Simulated cameras show what they saw first, again and again: costs no time.",
+            "Simulated cameras repeat their first image, which costs no rendering time.",
         )
         self._images = {
             name: self.create_publisher(Image, f"{name}/image_raw", SENSOR) for name in names
@@ -95,7 +95,7 @@ class CameraNode(GuardedNode):
 
 
 def camera_statuses(reader: CameraReader) -> list[DiagnosticStatus]:
-    """Return how each camera of a group is doing."""
+    """Return the diagnostic status of each camera in a group."""
     level, message = (ERROR, reader.problem) if reader.problem else (OK, "running")
     return [
         status(f"camera: {name}", level, message, {"frames": counts.frames, "lost": counts.lost})

@@ -1,4 +1,4 @@
-"""Reads cameras on a thread of its own, and opens them again when they fail."""
+"""Reads cameras on a separate thread and reopens them when they fail."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _READ_S = 0.5
 _PAUSE_S = 0.5
 
 Take = Callable[[str, Frame, Intrinsics], None]
-"""Takes a camera's name, one of its frames, and how it projects."""
+"""Takes a camera's name, one of its frames and its intrinsics."""
 
 
 @dataclass
 class CameraCounts:
-    """What came of one camera: `frames`, and how many were `lost` on the way."""
+    """Frame counts of one camera: `frames` received, and `lost` (dropped) ones."""
 
     frames: int = 0
     lost: int = 0
     newest: int | None = None  # sequence number
 
     def add(self, frame: Frame) -> None:
-        """Count a frame, and those that are missing before it."""
+        """Count a frame and any dropped frames before it."""
         if self.newest is not None:
             self.lost += max(0, frame.sequence - self.newest - 1)
         self.newest = frame.sequence
@@ -34,20 +34,20 @@ class CameraCounts:
 
 
 class CameraReader:
-    """A group of cameras that one thread opens, reads in turns and closes.
+    """A group of cameras that one thread opens, reads in turn and closes.
 
-    What one of them does wrong closes the group, which is opened again after a pause.
+    If one of them fails, the whole group is closed and reopened after a pause.
 
     Args:
-        cameras: By name.
+        cameras: Cameras by name.
         take_image: Called with each frame as soon as it is read.
-        take_info: Called with the same frames once the round is over: who waits for the last image
-            of a round need not wait for these.
-        log: Takes one line whenever what is wrong changes.
+        take_info: Called with the same frames at the end of the round, so that it does not delay
+            the round's images.
+        log: Called with one line whenever `problem` changes.
 
     Attributes:
-        counts: By name, what came so far.
-        problem: What is wrong now, in words; empty if nothing is.
+        counts: Frame counts by camera name.
+        problem: The current problem; empty if there is none.
     """
 
     def __init__(
@@ -68,20 +68,20 @@ class CameraReader:
         self.problem = "not open yet"
 
     def start(self) -> None:
-        """Begin to open and read."""
+        """Start the thread, which opens and reads the cameras."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """Read no more, and close the cameras."""
+        """Stop reading and close the cameras."""
         self._stopping.set()
         self._thread.join(timeout_s)
 
     def raise_failure(self) -> None:
-        """Return unless the thread ended because of what a later attempt could not mend.
+        """Raise if the thread ended because of an error that retrying cannot fix.
 
         Raises:
-            UsageError: If the cameras can never be opened as the rig's file says.
-            Exception: What a bug raised.
+            UsageError: If the cameras cannot be opened as the rig file specifies.
+            Exception: Any error caused by a bug.
         """
         if isinstance(self._failure, ValueError):
             raise UsageError(str(self._failure)) from self._failure
@@ -94,7 +94,7 @@ class CameraReader:
                 self._read_until_failure()
                 self._stopping.wait(_PAUSE_S)
         except Exception as error:
-            if not self._stopping.is_set():  # else what it published to may be gone
+            if not self._stopping.is_set():  # while stopping, the publishers may be gone
                 self._failure = error
 
     def _read_until_failure(self) -> None:

@@ -1,11 +1,11 @@
-"""ROS node: the simulated cell. Starts its controller, lays objects out and judges tasks.
+"""ROS node: the simulated cell. Starts its controller, lays out the objects and judges tasks.
 
-What its cameras see is published by `camera_node`.
+`camera_node` publishes the images of its cameras.
 
 Services:
-    cell/scatter (Trigger): lay the objects out anew, by the parameters `seed` and `level`, which
-    may be set while it runs; the arm goes on undisturbed.
-    cell/judge (Trigger): whether the task is done; the message says what is missing.
+    cell/scatter (Trigger): lay out the objects afresh according to the parameters `seed` and
+        `level`, which may be set at run time; the arm is not disturbed.
+    cell/judge (Trigger): whether the task is done; if not, the message says what is missing.
 """
 
 from __future__ import annotations
@@ -30,28 +30,30 @@ from carp_ros.sim.controllers import controller_command, snapshot_name
 from carp_ros.sim.faults import FaultClient
 from carp_ros.strict import Between
 
-_LEAVE_S = 4.5  # the controller lets whoever commands the arm bring it to rest
+_LEAVE_S = 4.5  # gives the arm's client time to bring it to rest
 
 
 class CellNode(GuardedNode):
-    """Keeps the emulated controller's process, which runs the physics, and passes on wishes."""
+    """Runs the emulated controller's process, which simulates the physics, and relays requests."""
 
     def __init__(self) -> None:
         super().__init__("cell_node")
         path, rig = rig_parameter(self)
         if rig.cell is None:
-            raise ValueError(f"{path} has no section cell; this node is for simulated rigs alone")
+            raise ValueError(f"{path} has no section cell; this node is only for simulated rigs")
         self._rig = rig
         task = fixed_parameter(
             self,
             "task",
             "",
-            "What is on the table; empty: as in the rig's file",
+            "Task that defines the objects on the table; empty: the rig file's.",
             OneOf(("", *get_args(TaskName))),
         )
-        self.rules.declare("seed", rig.cell.seed, "Of places and looks.", Between(0, 2**53))
         self.rules.declare(
-            "level", rig.cell.level, "How much is random.", OneOf(get_args(LevelName))
+            "seed", rig.cell.seed, "Seed of the objects' places and looks.", Between(0, 2**53)
+        )
+        self.rules.declare(
+            "level", rig.cell.level, "Level of randomisation.", OneOf(get_args(LevelName))
         )
         self._controller = _start_controller(path, rig, task or rig.cell.task)
         self.get_logger().info(f"waiting for the emulated controller at {rig.arm.host}")
@@ -69,7 +71,7 @@ class CellNode(GuardedNode):
         except subprocess.TimeoutExpired:
             self._controller.kill()
             self._controller.wait()
-        remove_leftovers()  # of a controller that could not
+        remove_leftovers()  # of a controller that was killed
         super().destroy_node()
 
     def _await_ready(self) -> None:
@@ -108,7 +110,7 @@ class CellNode(GuardedNode):
 
 
 def _start_controller(path: Path, rig: Rig, task: str) -> subprocess.Popen[str]:
-    """Start the process that owns the physics."""
+    """Start the process that simulates the physics."""
     cell: CellConfig = rig.cell or CellConfig()
     command = [*controller_command(rig, path), "--task", task]
     command += ["--seed", str(cell.seed), "--level", cell.level]

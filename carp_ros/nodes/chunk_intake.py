@@ -1,4 +1,4 @@
-"""Takes the two messages of a chunk, in either order, and makes one chunk of them."""
+"""Joins the two messages of a chunk, arriving in either order, into one chunk."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from carp_ros.types import Chunk
 
 
 class ChunkIntake:
-    """Pairs by stamp what DDS may deliver in any order.
+    """Pairs a chunk's two messages by stamp, since DDS may deliver them in any order.
 
     Args:
-        frame: That chunks must be in.
-        take: Takes a whole chunk.
-        refuse: Takes why there is none.
+        frame: Frame that chunks must be in.
+        take: Called with each complete chunk.
+        refuse: Called with the reason for each refusal.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ChunkIntake:
         self.watch(now_ns)
 
     def watch(self, now_ns: int) -> None:
-        """Refuse the halves whose other did not come."""
+        """Refuse messages whose counterpart did not arrive in time."""
         for why in self._pairing.refused(now_ns):
             self._refuse(MessageError(why))
 

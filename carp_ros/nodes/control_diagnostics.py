@@ -1,4 +1,4 @@
-"""What the control node says on /diagnostics: the arm, the servo loop, the gripper."""
+"""The control node's entries on /diagnostics: the arm, the servo loop, the gripper."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _FULL_SPEED = 0.995
 def arm_status(
     arbiter: Arbiter, keeper: ServoKeeper, refused: int, clock_jumps: int = 0
 ) -> DiagnosticStatus:
-    """Return whether and why the arm moves, or does not.
+    """Return whether the arm may move, and if not, why.
 
     Args:
-        arbiter: Decides it.
-        keeper: Of the servo process.
-        refused: How many messages the node refused before they reached either.
-        clock_jumps: How often this machine's clock was set while the node ran.
+        arbiter: Decides whether the arm may move.
+        keeper: Keeps the servo process.
+        refused: How many messages the node rejected before they reached arbiter or servo.
+        clock_jumps: How often this machine's clock jumped while the node was running.
     """
     name, state, decided = "control: arm", keeper.state, arbiter.status
     values = {
@@ -56,7 +56,7 @@ def arm_status(
 
 
 def loop_status(keeper: ServoKeeper, wished_priority: int) -> DiagnosticStatus:
-    """Return how punctual the servo loop is."""
+    """Return the timing of the servo loop."""
     name, state, lateness = "control: servo loop", keeper.state, keeper.lateness()
     if state is None or lateness is None:
         return status(name, WARN, "not running")
@@ -77,7 +77,7 @@ def loop_status(keeper: ServoKeeper, wished_priority: int) -> DiagnosticStatus:
 
 
 def gripper_status(gripper: GripperFollower) -> DiagnosticStatus:
-    """Return whether the gripper answers."""
+    """Return whether the gripper is connected, and its state."""
     if gripper.problem or gripper.state is None:
         return status("control: gripper", ERROR, gripper.problem)
     state = gripper.state

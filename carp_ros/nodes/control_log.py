@@ -1,4 +1,4 @@
-"""What the control node says on its console: each change once, and nothing twice."""
+"""The control node's console log: every change, once."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from carp_ros.reports.control import Fault
 
 
 class ControlLog:
-    """Tells faults as they come and go, and what is waited for.
+    """Logs faults when they are latched and cleared, and what the node is waiting for.
 
     Args:
-        error: Takes what stops the arm.
-        info: Takes what is as it should be, or will be soon.
+        error: Logs an error: whatever stops the arm.
+        info: Logs everything else.
     """
 
     def __init__(self, error: Callable[[str], object], info: Callable[[str], object]) -> None:
@@ -22,18 +22,18 @@ class ControlLog:
         self._awaited = ""
 
     def tell(self, fault: Fault, text: str, awaited: str) -> None:
-        """Take how things stand now, as often as they are looked at.
+        """Take the current situation, at every tick; log what changed.
 
         Args:
-            fault: What is latched.
-            text: It in words, with the remedy.
-            awaited: What is not there yet; empty if all is.
+            fault: The latched fault.
+            text: Its description, with the remedy.
+            awaited: What is still missing; empty if nothing is.
         """
         if fault is not self._fault:
             if fault is Fault.NONE:
                 self._info(f"fault {self._fault.name} cleared: select and enable to move again")
             else:
-                self._error(f"fault {fault.name}, the arm stands: {text}")
+                self._error(f"fault {fault.name}, the arm is stopped: {text}")
             self._fault = fault
         if awaited != self._awaited:
             self._info(f"waiting for {awaited}" if awaited else "the arm is connected")

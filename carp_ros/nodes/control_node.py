@@ -1,26 +1,26 @@
-"""ROS node: decides who may move the arm, and keeps the servo process that moves it.
+"""ROS node: decides which source may move the arm, and keeps the servo process that moves it.
 
 Subscribes:
     teleop/twist (TwistStamped), teleop/deadman (Bool), teleop/gripper (Float64): the operator.
-    chunk (MultiDOFJointTrajectory), gripper_chunk (JointTrajectory): the policy, same stamps, in
-        either order.
-    <camera>/camera_info (CameraInfo): that the policy sees the present.
+    chunk (MultiDOFJointTrajectory), gripper_chunk (JointTrajectory): the policy; both with the same
+        stamp, in either order.
+    <camera>/camera_info (CameraInfo): to check that the policy's images are recent.
 Publishes:
     joint_states (JointState), tool_pose (PoseStamped): measured.
     target_pose (PoseStamped), gripper_command (Float64): commanded, 0 open to 1 closed.
     gripper_state (Float64): measured, 0 open to 1 closed.
     markers (MarkerArray): the workspace box, latched.
     control/status (String): JSON of `ControlStatus`; on every change.
-    control/followed (String): JSON of `Followed`, once a chunk.
+    control/followed (String): JSON of `Followed`, once per chunk.
     /diagnostics (DiagnosticArray): why the arm does not move; 1 Hz and on every change.
 Services:
-    control/select_teleop, control/select_policy (Trigger): choose who may move the arm next.
-    control/enable (SetBool): let it, or stop it. control/home (Trigger): go home, now.
-    control/reset_fault (Trigger): after a fault, once its cause is gone; then enable anew. It may
-        power the arm up and release its brakes, and answers when that is done, or why not.
+    control/select_teleop, control/select_policy (Trigger): choose which source may move the arm.
+    control/enable (SetBool): enable or stop motion. control/home (Trigger): go home now.
+    control/reset_fault (Trigger): reset a fault whose cause is gone; then enable again. It may
+        power the arm up and release its brakes, and answers once that succeeded or failed.
 Parameters:
-    rig, cameras (names, between spaces, of those that the policy looks through: without a present
-        image of each it may not move; all: every camera of the rig; none).
+    rig, cameras (names, separated by spaces, of the cameras that the policy uses: it may not move
+        the arm without a recent image of each; all: every camera of the rig; none).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ from carp_ros.servo.servo_keeper import SERVO_PROGRAM, ServoKeeper
 from carp_ros.types import Chunk
 
 _PERIOD_S = 0.01
-_RESET_MARGIN_S = 5.0  # for the arm to come to rest, beside what its recovery takes
+_RESET_MARGIN_S = 5.0  # for the arm to come to rest, in addition to its recovery
 _SOLE_PUBLISHERS = ("teleop/twist", "teleop/deadman", "teleop/gripper", "chunk", "gripper_chunk")
 
 
@@ -75,7 +75,7 @@ class ControlNode(ManagedNode):
     """Feeds messages and the clock to an `Arbiter` and its decisions to the servo process.
 
     Args:
-        servo_program: What the servo process is.
+        servo_program: Command line of the servo process.
     """
 
     def __init__(self, servo_program: tuple[str, ...] = SERVO_PROGRAM) -> None:
@@ -85,7 +85,9 @@ class ControlNode(ManagedNode):
         show_limits(self, self._rig)
         self._servo_program = servo_program
         self._cameras = cameras_parameter(
-            self, tuple(self._rig.cameras), "Of the policy, between spaces; all: of the rig; none."
+            self,
+            tuple(self._rig.cameras),
+            "Cameras that the policy uses, separated by spaces; or all, or none.",
         )
         self._clock_mapping = ClockMapping()
         self._clock_jumps = 0
@@ -93,13 +95,13 @@ class ControlNode(ManagedNode):
         self._told_to_hold = False
         signal.signal(HOLD, self._on_hold)
         self._published_tick = 0
-        # by the servo's clock and by ROS's, of the newest chunk until the servo follows it
+        # stamp of the newest chunk, in steady and in ROS time, until the servo follows it
         self._chunk_stamps_ns: tuple[int, int] | None = None
         self._last_status = ""
         self._make_services()
 
     def configure(self) -> None:
-        """Start the servo process and listen; nothing moves before activation and enable."""
+        """Start the servo process and subscribe; nothing moves before activation and enable."""
         rig = self._rig
         self._published_tick = 0
         self._chunk_stamps_ns, self._last_status = None, ""
@@ -131,7 +133,7 @@ class ControlNode(ManagedNode):
             DeviceError: If the servo does not tick yet.
         """
         if self._keeper.state is None:
-            raise DeviceError("the arm is not connected yet")  # the log has what it waits for
+            raise DeviceError("the arm is not connected yet")  # the log says what is missing
 
     def deactivate(self) -> None:
         """Stop the arm and refuse enabling."""
@@ -140,7 +142,7 @@ class ControlNode(ManagedNode):
         self._publish_status(self._keeper.state)
 
     def cleanup(self) -> None:
-        """Tell the servo process to stop the arm and end, and wait until it did."""
+        """Tell the servo process to stop the arm and exit, and wait until it has."""
         self._arbiter.disable(Why(Reason.NOT_ACTIVE, "control is cleaned up"))
         record = self._arbiter.decide(time.monotonic_ns()).to_record()
         record["leave"] = True
@@ -192,7 +194,7 @@ class ControlNode(ManagedNode):
         return response
 
     def _enable(self) -> Why | None:
-        """Let the selected source move the arm; return why not, if not."""
+        """Let the selected source move the arm; return the reason if this is refused."""
         if not self.is_active:
             return Why(Reason.NOT_ACTIVE, "control is not active")
         if self._keeper.state is None:
@@ -211,7 +213,7 @@ class ControlNode(ManagedNode):
         return str(self._enable() or "")
 
     def _reset_fault(self) -> str:
-        """Begin to reset; return why not, if not."""
+        """Start a reset; return the reason if this is refused, else an empty text."""
         if not self.is_configured:
             text = "control_node is not configured: configure and activate it first"
             return str(Why(Reason.NOT_ACTIVE, text))
@@ -237,7 +239,7 @@ class ControlNode(ManagedNode):
 
     def _on_gripper(self, msg: Float64) -> None:
         if not 0.0 <= msg.data <= 1.0:  # also false for NaN
-            problem = f"gripper wish is {msg.data}; expected 0 (open) to 1 (closed)"
+            problem = f"gripper closure is {msg.data}; expected 0 (open) to 1 (closed)"
             self._refuse("teleop/gripper", MessageError(problem))
             return
         self._arbiter.take_gripper(msg.data)
@@ -275,7 +277,7 @@ class ControlNode(ManagedNode):
         self._arbiter.last_refusal = self.border.refuse(f"topic {topic}", error)
 
     def _on_hold(self, number: int, frame: FrameType | None) -> None:
-        self._told_to_hold = True  # a signal may come in the middle of anything: the tick obeys
+        self._told_to_hold = True  # handled by the next tick: a signal may interrupt anything
 
     def _on_tick(self) -> None:
         now_ns = time.monotonic_ns()
@@ -296,7 +298,8 @@ class ControlNode(ManagedNode):
             self._gripper.want(state.gripper)
             if state.ticks != self._published_tick:
                 self._published_tick = state.ticks
-                # a clock that was set back takes the stamps with it: nobody waits until they rise
+                # if the clock was set back the stamps go back, too: withholding them until they
+                # increase again would only stall subscribers
                 stamp_ns = state.now_ns - self._monotonic_minus_ros_ns()
                 self._outputs.publish(state, self._gripper.state, stamp_ns)
             self._publish_followed(state)
@@ -305,7 +308,7 @@ class ControlNode(ManagedNode):
             self.get_logger().warning(jump)
         outcome = self._arbiter.reset_outcome(now_ns)
         if outcome is not None:
-            self._reset_answers.answer(outcome, "no fault stands: enable to move")
+            self._reset_answers.answer(outcome, "no fault is latched: enable to move")
         arbiter = self._arbiter
         self._log.tell(arbiter.fault, arbiter.fault_text, self._keeper.waiting_for)
         self._publish_status(state)
@@ -314,7 +317,7 @@ class ControlNode(ManagedNode):
         self._link.command.write(self._arbiter.decide(time.monotonic_ns()).to_record())
 
     def _publish_followed(self, state: ServoState) -> None:
-        """Say once of each chunk when the arm began to follow it."""
+        """Publish once per chunk when the arm began to follow it."""
         if self._chunk_stamps_ns is None or state.chunk_stamp_ns != self._chunk_stamps_ns[0]:
             return
         begun_ns = state.chunk_begun_ns - self._monotonic_minus_ros_ns()
@@ -358,23 +361,23 @@ class ControlNode(ManagedNode):
         )
 
     def _monotonic_minus_ros_ns(self) -> int:
-        """Return what to add to ROS time for `time.monotonic_ns`."""
+        """Return the offset from ROS time to `time.monotonic_ns`."""
         before_ns = time.monotonic_ns()
         ros_ns = self.get_clock().now().nanoseconds
         return self._clock_mapping.read(before_ns, ros_ns, time.monotonic_ns())
 
     def _to_monotonic_ns(self, stamp: Time) -> int:
-        """Return a message's stamp by the servo's clock, never in the future.
+        """Convert a message's stamp to `time.monotonic_ns`, capped at now.
 
         Raises:
-            MessageError: If it is not of about now.
+            MessageError: If it is not close to the current time.
         """
         now_ns, shift_ns = time.monotonic_ns(), self._monotonic_minus_ros_ns()
         return min(recent_stamp_ns(stamp, now_ns - shift_ns) + shift_ns, now_ns)
 
 
 def _trigger(action: Callable[[], str]) -> Callable[..., Trigger.Response]:
-    """Return a service callback for an action that returns empty, or why it was refused."""
+    """Return a service callback for an action that returns an empty text or a refusal."""
 
     def callback(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.message = action()

@@ -1,4 +1,4 @@
-"""What the control node publishes of the arm and its gripper: measured, and commanded."""
+"""Publishes the measured and commanded state of the arm and its gripper, for the control node."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _GRIPPER_TICKS = 4
 
 
 class ControlPublishers:
-    """Publishes states of one rig.
+    """Publishes the states of one rig.
 
     Args:
-        node: Whose topics they are.
-        rig: Names joints and frame.
+        node: The node that owns the topics.
+        rig: Names the joints and the base frame.
     """
 
     def __init__(self, node: Node, rig: Rig) -> None:
@@ -39,7 +39,7 @@ class ControlPublishers:
         self._markers.publish(workspace_markers(rig.limits, now_ns, rig.robot.base_frame))
 
     def publish(self, state: ServoState, gripper: GripperState | None, stamp_ns: int) -> None:
-        """Publish one state of the servo, which is of `stamp_ns` of ROS time, and the gripper's."""
+        """Publish a servo state and the gripper's, stamped `stamp_ns` in ROS time."""
         frame = self._robot.base_frame
         names = self._robot.joint_names
         self._joint_states.publish(

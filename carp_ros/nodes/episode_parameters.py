@@ -1,4 +1,4 @@
-"""The recorder's parameters: what the next episode is and where it goes."""
+"""The recorder's parameters: metadata and folder of the next episode."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from carp_ros.share import version
 from carp_ros.strict import Between, Rule
 
 _PARAMETERS: dict[str, tuple[str, Rule]] = {
-    "folder": ("Where episodes go, each a folder of its own.", NOT_EMPTY),
+    "folder": ("Folder for episodes, each in a subfolder of its own.", NOT_EMPTY),
     "task": ("Short name of the task, part of the episodes' names.", TASK_NAME),
     "instruction": ("The task in words.", TEXT),
-    "operator": ("Who demonstrates; empty: who is logged in.", TEXT),
-    "seed": ("Of the simulated cell; below 0: none.", Between(-1, 2**53)),
-    "images": ("How pictures are written.", OneOf(get_args(Images))),
+    "operator": ("Name of the operator; empty: the logged-in user.", TEXT),
+    "seed": ("Seed of the simulated cell; below 0: none.", Between(-1, 2**53)),
+    "images": ("How images are stored.", OneOf(get_args(Images))),
 }
 
 
 class EpisodeParameters:
-    """Declares the parameters; each counts from the next episode on.
+    """Declares the parameters; changes take effect from the next episode.
 
     Args:
-        node: Whose parameters they are.
-        rig_path: The rig's file.
-        rig: What stands in it.
+        node: The node that owns the parameters.
+        rig_path: Path of the rig file.
+        rig: The rig loaded from it.
     """
 
     def __init__(self, node: GuardedNode, rig_path: Path, rig: Rig) -> None:
         self._node = node
-        # now, not when an episode begins: who edits the file meanwhile changes no running system
+        # read now, not when an episode begins: later edits do not affect the running system
         self._rig_file = load_mapping(rig_path)
         self._rig = rig
         defaults: dict[str, Any] = {
@@ -53,11 +53,11 @@ class EpisodeParameters:
 
     @property
     def images(self) -> Images:
-        """How pictures are written."""
+        """How images are stored."""
         return "raw" if self._text("images") == "raw" else "jpeg"
 
     def info(self, now_ns: int) -> EpisodeInfo:
-        """Return what is known of an episode that begins now."""
+        """Return the metadata of an episode that begins now."""
         seed = self._node.get_parameter("seed").get_parameter_value().integer_value
         return EpisodeInfo(
             rig=self._rig.name,
@@ -71,7 +71,7 @@ class EpisodeParameters:
         )
 
     def new_folder(self, info: EpisodeInfo) -> Path:
-        """Return a folder for an episode that does not exist yet."""
+        """Return the path of a folder for a new episode; it does not exist yet."""
         moment = datetime.fromtimestamp(info.started_ns * 1e-9, timezone.utc)
         stem = f"{info.task}_{moment:%Y%m%d_%H%M%S}"
         folder = Path(self._text("folder")).expanduser().absolute()

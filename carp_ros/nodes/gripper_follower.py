@@ -1,4 +1,4 @@
-"""Drives the gripper on a thread of its own, for its answers take milliseconds."""
+"""Drives the gripper on a separate thread, because its responses take milliseconds."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _SMALLEST_CHANGE = 0.004  # one count of 0 to 255
 
 
 class GripperFollower:
-    """Sends the newest wanted closure, and keeps the newest state.
+    """Sends the newest wanted closure to the gripper and keeps its newest state.
 
-    The fingers stand until the wanted closure changes for the first time: whatever they hold when
-    the system starts, they go on holding.
+    The fingers do not move until the wanted closure changes for the first time, so an object held
+    when the system starts stays held.
 
     Args:
-        gripper: The driver; this thread alone uses it.
-        retry_s: How long to wait before connecting anew.
+        gripper: The driver; used only by this class's thread.
+        retry_s: How long to wait before reconnecting.
     """
 
     def __init__(self, gripper: Gripper, retry_s: float = 1.0) -> None:
@@ -35,7 +35,7 @@ class GripperFollower:
         self.problem = "not connected yet"
 
     def start(self) -> None:
-        """Begin to connect and follow."""
+        """Start the thread, which connects and follows the wanted closure."""
         self._thread.start()
 
     def want(self, closure: float) -> None:
@@ -62,7 +62,7 @@ class GripperFollower:
             except DeviceError as error:
                 connected = False
                 self._fail(str(error))
-            except Exception as error:  # nobody else would notice that this thread ended
+            except Exception as error:  # otherwise the thread would end unnoticed
                 connected = False
                 self._fail(f"the gripper's driver failed: {in_words(error)}; this is a bug")
             self._stopping.wait(_PERIOD_S)

@@ -1,4 +1,4 @@
-"""What a 3-D viewer shows of the rig: the workspace box."""
+"""Markers for a 3-D viewer: the workspace box."""
 
 from __future__ import annotations
 

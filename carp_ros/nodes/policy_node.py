@@ -1,23 +1,22 @@
-"""ROS node: looks, thinks, and says where the tool shall go next. Moves nothing by itself.
+"""ROS node: runs the policy on observations and publishes action chunks. Does not move the arm.
 
 Subscribes:
-    <camera>/image_raw (Image), for each camera that the bundle sees with; joint_states
-    (JointState), tool_pose (PoseStamped), gripper_state (Float64); target_pose and gripper_command
-    if the policy wants to know what the arm was sent.
+    <camera>/image_raw (Image), for each camera that the policy uses; joint_states (JointState),
+        tool_pose (PoseStamped), gripper_state (Float64); target_pose and gripper_command if the
+        policy uses the commands sent to the arm.
 Publishes:
     gripper_chunk (JointTrajectory), then chunk (MultiDOFJointTrajectory): the plan; both stamped
         with the observation's capture time.
-    policy/confidence (Float64): how sure the policy is, if it says so.
-    policy/inference (String): JSON a chunk, `carp_ros.reports.inference.InferenceReport`.
+    policy/confidence (Float64): the policy's confidence, if it has one.
+    policy/inference (String): JSON of `carp_ros.reports.inference.InferenceReport` for each chunk.
     /diagnostics (DiagnosticArray): `policy: chunks`, 1 Hz: latencies, counts, and why no chunk is
         sent.
 Parameters:
-    rig, bundle (folder), task (empty: the bundle's only one), replan_s (from one plan to
-        the next; 0: as the bundle says),
-    deadline_s (from capture to chunk; 0: none), runtime (rtx, tensorrt, torch, cuda or cpu; auto:
-        the fastest that is here), threads (of one operator on the CPU).
+    rig, bundle (folder), task (empty: the bundle's only one), replan_s (time from one plan to the
+        next; 0: the bundle's), deadline_s (from capture to chunk; 0: none), runtime (rtx, tensorrt,
+        torch, cuda or cpu; auto: the fastest available), threads (per operator on the CPU).
 
-Configuring loads the bundle, compares it with its golden case and warms up; a bundle that is
+Configuring loads the bundle, checks it against its golden case and warms up; a bundle that is
 refused ends the process.
 """
 
@@ -66,50 +65,54 @@ from carp_ros.strict import Between
 from carp_ros.types import Chunk, Observation
 
 _TICK_S = 0.02
-_HISTORY_S = 0.5  # twice what a camera may be late
-_INFERENCE_S = 10.0  # longer than any
-_REPLY_S = 0.3  # until the reply to a transition has been sent, and again if that was needed
-_ARRIVALS = 64  # of each camera are remembered: more than `_HISTORY_S` of frames
-_SOON_NS = 50_000_000  # a frame of 30 Hz may be this old when a plan becomes due
+_HISTORY_S = 0.5  # twice the largest camera latency
+_INFERENCE_S = 10.0  # longer than any inference takes
+_REPLY_S = 0.3  # allows the reply to a transition to be sent, and resent if needed
+_ARRIVALS = 64  # arrival times kept per camera: more than `_HISTORY_S` of frames
+_SOON_NS = 50_000_000  # the largest age of a 30 Hz frame when a plan becomes due
 
 
 class PolicyNode(ManagedNode):
-    """Feeds messages to an `ObservationBuffer`, and asks a policy about what it holds."""
+    """Feeds messages to an `ObservationBuffer` and runs a policy on its observations."""
 
     def __init__(self) -> None:
         super().__init__("policy_node")
-        cv2.setNumThreads(1)  # the other cores have other work
+        cv2.setNumThreads(1)  # leave the other cores to other processes
         _, self._rig = rig_parameter(self)
         bundle = fixed_parameter(self, "bundle", "", "Folder of the compiled policy.", NOT_EMPTY)
         self._folder = Path(bundle)
-        self._task = fixed_parameter(self, "task", "", "What to do; empty: the only task.")
+        self._task = fixed_parameter(self, "task", "", "Task to do; empty: the bundle's only one.")
         self._replan_s = fixed_parameter(
             self,
             "replan_s",
             0.0,
-            "From one plan to the next [s]; 0: as the bundle says.",
+            "Time from one plan to the next [s]; 0: the bundle's.",
             Between(0.0, 10.0),
         )
         self._deadline_s = fixed_parameter(
-            self, "deadline_s", 0.0, "From capture to chunk [s]; 0: none.", Between(0.0, 10.0)
+            self,
+            "deadline_s",
+            0.0,
+            "Longest time from capture to chunk [s]; 0: none.",
+            Between(0.0, 10.0),
         )
         self._runtime = fixed_parameter(
-            self, "runtime", AUTO, "What computes the graphs.", OneOf((AUTO, *RUNTIMES))
+            self, "runtime", AUTO, "Runtime of the graphs.", OneOf((AUTO, *RUNTIMES))
         )
         self._threads = fixed_parameter(
-            self, "threads", 1, "How many compute one operator.", Between(1, 256)
+            self, "threads", 1, "CPU threads per operator.", Between(1, 256)
         )
         self._was_configured = False
         self._fatal: Exception | None = None
         self._said: NoChunk | None = None
         self._thinking: Future[None] | None = None
         self._looking: dict[str, Future[None]] = {}  # by camera
-        self._arrived_ns: dict[str, dict[int, int]] = {}  # by camera and capture
-        self._lock = threading.Lock()  # of the log, which the asking thread writes
+        self._arrived_ns: dict[str, dict[int, int]] = {}  # by camera and capture stamp
+        self._lock = threading.Lock()  # guards the log, which the inference thread writes
         self._thinker = ThreadPoolExecutor(1, "policy")
 
     def configure(self) -> None:
-        """Load the policy and listen.
+        """Load the policy and subscribe to its inputs.
 
         Raises:
             DeviceError: If the bundle is refused.
@@ -117,7 +120,7 @@ class PolicyNode(ManagedNode):
         policy = self._loaded()
         spec, shown = policy.spec, policy.spec.observation
         cameras = tuple(spec.cameras)
-        # older bundles do not say; then frames had the capture times of the rig's first camera
+        # older bundles name no reference: their frames were captured with the rig's first camera
         reference = shown.reference or next(name for name in self._rig.cameras if name in cameras)
         history_s = _HISTORY_S + (shown.history - 1) * shown.history_step_s
         self._buffer = ObservationBuffer(cameras, reference, shown.skew_s, history_s)
@@ -142,22 +145,22 @@ class PolicyNode(ManagedNode):
         self._was_configured = True
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Configure; a bundle that is refused at the first time ends the process."""
+        """Configure; if the bundle is refused the first time, the process ends."""
         result = super().on_configure(state)
-        if self._fatal is not None:  # which a transition can not
+        if self._fatal is not None:  # a transition cannot end the process itself
             self.create_timer(_REPLY_S, partial(_raise, self._fatal))
         return result
 
     def activate(self) -> None:
-        """Begin to send chunks."""
+        """Start sending chunks."""
         self._asking.restart()
 
     def deactivate(self) -> None:
-        """Send no more chunks; returns once the policy is not being asked."""
+        """Stop sending chunks; blocks until no inference is running."""
         self._rest()
 
     def cleanup(self) -> None:
-        """Forget the policy and all that was seen."""
+        """Drop the policy and all observations."""
         self._rest()
         for looking in self._looking.values():
             looking.exception(_INFERENCE_S)
@@ -167,7 +170,7 @@ class PolicyNode(ManagedNode):
             self.__dict__.pop(name, None)
 
     def destroy_node(self) -> None:
-        """Let the thread end before what it publishes with is gone."""
+        """Wait for the inference thread to end before its publishers are destroyed."""
         self._thinker.shutdown()
         super().destroy_node()
 
@@ -175,8 +178,8 @@ class PolicyNode(ManagedNode):
         """Return the policy.
 
         Raises:
-            DeviceError: If the bundle is refused. That does not mend itself: unless the node worked
-                before, the process ends, once the transition was answered.
+            DeviceError: If the bundle is refused. Retrying cannot fix that: unless the node was
+                configured before, the process ends once the transition has been answered.
         """
         try:
             return self._load()
@@ -199,7 +202,7 @@ class PolicyNode(ManagedNode):
             rig=self._rig,
         )
         self.get_logger().info(
-            f"bundle {bundle.name} ({bundle.sha256[:12]}) for {task} computes its"
+            f"bundle {bundle.name} ({bundle.sha256[:12]}) for {task} reproduces its"
             f" golden case; ready after {time.monotonic() - began_s:.1f} s"
         )
         return policy
@@ -219,7 +222,7 @@ class PolicyNode(ManagedNode):
         arrived_ns = self._arrived_ns[name] = {}
 
         def take(msg: Image) -> None:
-            image = image_from_msg(msg)  # a view: what is not looked at costs nothing
+            image = image_from_msg(msg)  # a view: unused images cost nothing
             now_ns = self._now_ns()
             stamp_ns = recent_stamp_ns(msg.header.stamp, now_ns)
             arrived_ns[stamp_ns] = now_ns
@@ -260,22 +263,22 @@ class PolicyNode(ManagedNode):
         self._asking.executed.take_gripper(self._now_ns(), msg.data)
 
     def _see_if_soon(self, camera: str, stamp_ns: int, image: npt.NDArray[np.uint8]) -> None:
-        """Look at an image right away if a plan is about to be made of it.
+        """Start encoding an image right away if the next plan will probably use it.
 
-        Its observation is whole when measurements from after it have come; until then there is
-        time. Of a camera whose image is still being looked at none is queued.
+        Its observation is complete only once later measurements have arrived; encoding uses that
+        waiting time. An image is skipped while the previous one of its camera is being encoded.
         """
         if not self._is_idle() or not self._asking.is_near(_SOON_NS):
             return
         looking = self._looking.get(camera)
         if looking is None or looking.done():
             if looking is not None:
-                looking.result()  # raises what a bug raised
+                looking.result()  # re-raises any error
             look = self._asking.see
             self._looking[camera] = self._thinker.submit(look, camera, stamp_ns, image)
 
     def _ask_if_new(self) -> None:
-        """Ask about the newest observation if what just arrived completed it, and a plan is due."""
+        """Run the policy if a plan is due and the newest observation is complete."""
         if self._asking.is_due(self._buffer.newest_ns or None) and self._is_idle():
             self._consider()
 
@@ -284,14 +287,14 @@ class PolicyNode(ManagedNode):
             self._consider()
 
     def _is_idle(self) -> bool:
-        """Tell whether the policy may be asked: it is active, and does not think."""
+        """Return whether an inference may start: the node is active and none is running."""
         if self._thinking is not None and self._thinking.done():
             thinking, self._thinking = self._thinking, None
-            thinking.result()  # raises what a bug raised
+            thinking.result()  # re-raises any error
         return self.is_active and self._thinking is None
 
     def _consider(self) -> None:
-        """Ask about the newest observation, or say why not."""
+        """Start inference on the newest observation, or log why there is none."""
         history_step_ns = round(self._shown.history_step_s * 1e9)
         observations = self._buffer.recent(self._shown.history, history_step_ns)
         question = self._asking.question(observations, self._buffer.slowest)
@@ -303,13 +306,13 @@ class PolicyNode(ManagedNode):
         self._thinking = self._thinker.submit(self._ask, question, transport_s)
 
     def _transport_s(self, observation: Observation) -> float:
-        """Return how long after its moment the last of an observation's images was here."""
+        """Return the time from an observation's stamp to the arrival of its last image, in [s]."""
         captures_ns = observation.image_stamps_ns.items()
         last_ns = max(self._arrived_ns[name].get(stamp_ns, 0) for name, stamp_ns in captures_ns)
         return 1e-9 * (last_ns - observation.stamp_ns)
 
     def _ask(self, question: Question, transport_s: float) -> None:
-        """Ask the policy and publish what it says; in a thread, as it takes its time."""
+        """Run the policy and publish its chunk; runs on the inference thread."""
         answer = self._asking.answer(question)
         with self._lock:
             self._log.take(answer)
@@ -320,7 +323,7 @@ class PolicyNode(ManagedNode):
 
     def _publish(self, answer: Answer, chunk: Chunk, transport_s: float) -> None:
         poses, gripper = chunk_to_msgs(chunk, self._rig.robot.base_frame)
-        self._gripper_chunks.publish(gripper)  # first: the chunk is what is acted on
+        self._gripper_chunks.publish(gripper)  # first, because the chunk triggers the motion
         self._chunks.publish(poses)
         prediction = answer.prediction
         assert prediction is not None
@@ -355,7 +358,7 @@ class PolicyNode(ManagedNode):
         self._diagnostics.publish([status("policy: chunks", level, message, figures)])
 
     def _rest(self) -> None:
-        """Return once the policy is not being asked."""
+        """Block until no inference is running."""
         if self._thinking is not None:
             self._thinking.exception(_INFERENCE_S)
             self._thinking = None

@@ -1,20 +1,21 @@
-"""ROS node: records episodes, and says at once how good they are.
+"""ROS node: records episodes and reports their quality as soon as they end.
 
 Subscribes:
-    What carp_ros.recording.episode.topics lists, serialized; nothing is taken apart here.
+    The topics that carp_ros.recording.episode.topics lists, as serialised messages that are not
+        decoded here.
     episode/event (String): JSON {schema, event, by}; event is start, stop, toggle, keep, discard,
         success or failure.
 Publishes:
     recorder/quality (String): JSON of `RecorderStatus`, latched, once a second while recording
-        and when it ended.
+        and once at the end.
     /diagnostics (DiagnosticArray): `recorder: episode`, 1 Hz.
 Services:
     recorder/start, recorder/stop (Trigger): the message is the episode's folder; the verdict
         follows on recorder/quality.
-    recorder/discard (Trigger): remove the episode that is recorded, or the one recorded last.
-    recorder/mark_success (SetBool): whether its task was done.
-Parameters, each counts from the next episode on:
-    folder, task, instruction, operator (empty: who is logged in), seed (below 0: none),
+    recorder/discard (Trigger): remove the episode being recorded, or else the last one.
+    recorder/mark_success (SetBool): whether the episode's task was done.
+Parameters, each taking effect from the next episode:
+    folder, task, instruction, operator (empty: the logged-in user), seed (below 0: none),
     images (jpeg or raw).
 """
 
@@ -47,16 +48,16 @@ from carp_ros.strict import Between
 
 _BUFFER_MB = 256  # 4.6 s of two raw 640x480 cameras at 30 Hz
 _POLL_S = 0.05
-_LEAVE_S = 4.0  # what starts the nodes allows 5 s after Ctrl-C
+_LEAVE_S = 4.0  # the launcher allows 5 s after Ctrl-C
 _LEVELS = {"green": OK, "unknown": OK, "amber": WARN, "red": ERROR}
 _EVENT = "/episode/event"
 
 
 class RecorderNode(ManagedNode):
-    """Passes serialized messages on to the writer process, and operators' wishes."""
+    """Passes serialised messages and operator requests on to the writer process."""
 
     def __init__(self) -> None:
-        prefer_process(niceness=-5)  # behind control; before ROS starts threads
+        prefer_process(niceness=-5)  # below control; before ROS starts its threads
         super().__init__("recorder_node")
         self._rig_path, self._rig = rig_parameter(self)
         self._buffer_bytes = int(
@@ -65,7 +66,7 @@ class RecorderNode(ManagedNode):
                 self,
                 "buffer_mb",
                 _BUFFER_MB,
-                "how far the disk may fall behind",
+                "How many megabytes the disk may fall behind [MB].",
                 Between(1, 16_000),
             )
         )
@@ -97,13 +98,13 @@ class RecorderNode(ManagedNode):
         self._say("idle", verdict="unknown", reasons=())
 
     def activate(self) -> None:
-        """Listen."""
+        """Subscribe to all recorded topics."""
         takers = {_EVENT: self._on_event, STATUS: self._on_status}
         for number, topic in enumerate(self._topics):
             listen(self, topic, takers.get(topic.name) or self._taker(number))
 
     def deactivate(self) -> None:
-        """Finish the episode and listen no more."""
+        """Finish the current episode."""
         if self._recording:
             self._stop()
 
@@ -112,10 +113,10 @@ class RecorderNode(ManagedNode):
         self._leave()
 
     def _start(self) -> str:
-        """Begin an episode; return its folder.
+        """Start an episode; return its folder.
 
         Raises:
-            CarpError: If it can't begin.
+            CarpError: If it cannot be started.
         """
         if not self.is_active:
             raise CarpError("the recorder is not active; is supervisor_node running?")
@@ -165,12 +166,12 @@ class RecorderNode(ManagedNode):
     def _command(self, do: str, **content: Any) -> None:
         if not self._writer.command(self._now_ns(), do, **content):
             raise CarpError(
-                f"the writer is {self._writer.backlog_bytes / 1e6:.0f} MB behind and takes no"
+                f"the writer is {self._writer.backlog_bytes / 1e6:.0f} MB behind and refuses"
                 f" {do}: is the disk stalled?"
             )
 
     def _on_event(self, cdr: bytes) -> None:
-        """Do what an operator wishes; the wish itself is part of the episode."""
+        """Carry out an operator's request; the request itself is recorded in the episode."""
         number = self._numbers[_EVENT]
         was_recording = self._recording
         if was_recording:
@@ -187,7 +188,7 @@ class RecorderNode(ManagedNode):
             "start": self._start,
             "stop": self._stop,
             "toggle": self._stop if self._recording else self._start,
-            "keep": lambda: self._folder,  # what is not discarded is kept
+            "keep": lambda: self._folder,  # keeping is the default: nothing to do
             "discard": self._discard,
             "success": lambda: self._label(True),
             "failure": lambda: self._label(False),
@@ -231,7 +232,7 @@ class RecorderNode(ManagedNode):
         event, folder = answer.pop("event"), answer.pop("folder")
         if "reasons" in answer:
             answer["reasons"] = tuple(answer["reasons"])
-        is_current = folder == self._folder  # the next one may have begun meanwhile
+        is_current = folder == self._folder  # the next episode may have begun meanwhile
         if event in ("live", "labelled") and self._recording and is_current:
             self._say("recording", **answer)
         elif event == "labelled" and self._ended is not None and folder == self._ended.folder:
@@ -245,7 +246,7 @@ class RecorderNode(ManagedNode):
             self._report(event)
 
     def _replace_writer(self, death: str) -> None:
-        """Give up the episode of a writer that died, and start another."""
+        """Give up the episode of a dead writer process, and start a new writer."""
         unfinished = self._recording or self._said.phase == "finishing"
         self._recording = False
         self._writer = WriterLink(self._rig_path, self._buffer_bytes, self._rig.sha256)
@@ -308,12 +309,12 @@ class RecorderNode(ManagedNode):
         for answer in finished:
             self.get_logger().info(f"{answer['event']} {self._folder}: {answer['verdict']}")
         if not in_time:
-            self.get_logger().warning(f"{self._folder} is still being written, and then finished")
+            self.get_logger().warning(f"{self._folder} is still being written and will be finished")
         del self._writer
 
 
 def _answering(action: Callable[[], str]) -> Callable[..., Any]:
-    """Return a service callback for an action that returns a folder, or raises why not."""
+    """Return a service callback for an action that returns a folder or raises a refusal."""
 
     def callback(_: Any, response: Any) -> Any:
         try:

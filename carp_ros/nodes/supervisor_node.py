@@ -1,15 +1,15 @@
-"""ROS node: brings the managed nodes up in order, and says what is missing.
+"""ROS node: brings the managed nodes up in order and reports what is missing.
 
-Configures and activates the lifecycle nodes one after the other, checks that what the rig's file
-promises is really on the topics, and watches it from then on. It never moves or stops the arm: each
-node fails closed by itself.
+Configures and activates the lifecycle nodes one after the other, and monitors that the streams the
+rig file specifies arrive at their rates. It never moves or stops the arm: each node fails closed by
+itself.
 
 Subscribes:
-    <camera>/camera_info, joint_states: to measure them. control/status: for the roll-up.
+    <camera>/camera_info, joint_states: to measure their rates.
 Publishes:
     /diagnostics (DiagnosticArray): `supervisor: ...`, 1 Hz.
 Services:
-    supervisor/check (Trigger): the pre-flight check; the message names everything that is wrong.
+    supervisor/check (Trigger): the pre-flight check; the message lists every problem.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ class SupervisorNode(GuardedNode):
             self,
             "managed",
             "control_node",
-            "Lifecycle nodes, in their order, between spaces.",
-            Matching(r"[\w/ ]{0,500}", "names of nodes between spaces"),
+            "Lifecycle nodes to bring up, in order, separated by spaces.",
+            Matching(r"[\w/ ]{0,500}", "names of nodes separated by spaces"),
         )
-        self._mode = fixed_parameter(self, "mode", "teleop", "Who moves the arm, for the hints.")
+        self._mode = fixed_parameter(self, "mode", "teleop", "What moves the arm, for the hints.")
         self._managed = {name: _ManagedNode(self, name) for name in managed.split()}
         self._streams = {"joint_states": _Stream(_JOINT_RATE_HZ)}
         self.create_subscription(
@@ -92,7 +92,7 @@ class SupervisorNode(GuardedNode):
         for node in self._managed.values():
             node.step()
             if node.missing:
-                return  # the ones after it need it
+                return  # later nodes depend on it
 
     def _on_second(self) -> None:
         waiting, slow = self._waiting(), self._slow()
@@ -103,7 +103,7 @@ class SupervisorNode(GuardedNode):
             self.get_logger().info("everything is up")
             self.get_logger().info(first_steps(self._mode, self.get_namespace()))
             announce_ready()
-        if tuple(waiting) != self._said:  # not when only an age or a count has changed
+        if tuple(waiting) != self._said:  # names only: ages and counts change all the time
             self._said = tuple(waiting)
             text = f"waiting for {'; '.join(missing)}" if missing else "everything is up again"
             if missing or was_ready:
@@ -121,14 +121,14 @@ class SupervisorNode(GuardedNode):
         return response
 
     def _watch_clock(self) -> None:
-        """Say once that the wall clock was set: why stamps jump, and an episode has a hole."""
+        """Warn once when the wall clock jumps: stamps then jump, and an episode has a gap."""
         wall_ns = self.get_clock().now().nanoseconds
         jump_s = self._wall_clock.jump_ns(time.monotonic_ns(), wall_ns) * 1e-9
         if jump_s:
             way = "forward" if jump_s > 0 else "back"
             self._clock_said = (
                 f"the wall clock was set {way} by {abs(jump_s):.2f} s, {{ago}} s ago: stamps jump,"
-                " and an episode of that moment is not whole"
+                " and an episode recorded then has a gap"
             )
             self._clock_set_s = time.monotonic()
             self.get_logger().warning(self._clock_said.format(ago=0))
@@ -141,21 +141,21 @@ class SupervisorNode(GuardedNode):
         return status("supervisor: clock", level, self._clock_said.format(ago=round(ago_s)))
 
     def _waiting(self) -> dict[str, str]:
-        """Return everything without which the system is not up, by name, in words."""
+        """Return what is still missing before the system is up: name to description."""
         now_ns = time.monotonic_ns()
         waiting = {name: node.missing for name, node in self._managed.items() if node.missing}
         streams = ((name, stream.missing(now_ns)) for name, stream in self._streams.items())
         return waiting | {name: f"{name} ({problem})" for name, problem in streams if problem}
 
     def _slow(self) -> list[str]:
-        """Return which nodes are switched off, and which streams come too slowly."""
+        """Return which nodes are deactivated and which streams are too slow."""
         off = [node.off for node in self._managed.values() if node.off]
         streams = ((name, stream.slow) for name, stream in self._streams.items())
         return off + [f"{name}: {problem}" for name, problem in streams if problem]
 
 
 class _Stream:
-    """One measured topic: the last full window of `_WINDOW_NS` counts."""
+    """One measured topic; its rate is that of the last full window of `_WINDOW_NS`."""
 
     def __init__(self, rate_hz: float) -> None:
         self._rate_hz = rate_hz
@@ -166,7 +166,7 @@ class _Stream:
 
     def take(self, msg: CameraInfo | JointState) -> None:
         stamp_ns, now_ns = time_from_msg(msg.header.stamp), time.monotonic_ns()
-        # what the clock was when it was set counts no longer
+        # the clock jumped: discard the stamps from before
         if abs(stamp_ns - self._stamp_ns) > _WINDOW_NS:
             self._meter.reset()
         self._meter.add(stamp_ns)
@@ -196,9 +196,9 @@ class _Stream:
 
 
 class _ManagedNode:
-    """One lifecycle node: led to being active once, and watched from then on.
+    """One lifecycle node: brought to the active state once, then only monitored.
 
-    What somebody else switches off stays so until somebody switches it on.
+    A node that somebody else deactivates stays inactive until somebody activates it again.
     """
 
     def __init__(self, node: Node, name: str) -> None:
@@ -216,7 +216,7 @@ class _ManagedNode:
         self.off = ""
 
     def step(self) -> None:
-        """Ask for the state, or for the next transition; never blocks."""
+        """Request the node's state or its next transition; never blocks."""
         now_ns = time.monotonic_ns()
         if self._pending is not None and self._pending.done():
             self._take(self._pending.result())
@@ -228,16 +228,16 @@ class _ManagedNode:
             self._ask(self._get, GetState.Request())
 
     def _on_transition(self, msg: TransitionEvent) -> None:
-        """Notice who was switched off: nobody here ever asks for that."""
+        """Record that the node was deactivated by somebody else; the supervisor never does that."""
         if msg.goal_state.id in _SWITCHED_OFF:
-            self._pending = None  # an answer that is on its way was true before
+            self._pending = None  # a pending answer is outdated
             self._was_active = False
             self._switch_off()
 
     def _switch_off(self) -> None:
         if not self.off:
             self.off = (
-                f"{self._name} was switched off and stays so until"
+                f"{self._name} was deactivated and stays inactive until"
                 f" `ros2 lifecycle set {self._name} activate`"
             )
             self._log.warning(self.off)
@@ -249,13 +249,13 @@ class _ManagedNode:
     def _take(self, result: GetState.Response | ChangeState.Response | None) -> None:
         self._pending = None
         if not isinstance(result, GetState.Response):
-            return  # a transition ended: the next step asks where it led
+            return  # a transition ended: the next step asks for the resulting state
         state = result.current_state
         if state.id == State.PRIMARY_STATE_ACTIVE:
             self._was_active, self.off, self.missing = True, "", ""
             return
         if self._was_active and state.id == State.PRIMARY_STATE_INACTIVE:
-            self._switch_off()  # though nobody heard of the transition
+            self._switch_off()  # the transition event was missed
         self._was_active = False
         self.missing = "" if self.off else f"{self._name}, which is {state.label}"
         transition = _NEXT_TRANSITION.get(state.id)

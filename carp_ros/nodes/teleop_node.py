@@ -1,12 +1,13 @@
-"""ROS node: reads the SpaceMouse and publishes what the operator asks for.
+"""ROS node: reads the SpaceMouse and publishes the operator's commands.
 
 Publishes:
-    teleop/twist (TwistStamped): wanted velocity of the TCP, base frame; zero unless the dead-man
-        button is held.
+    teleop/twist (TwistStamped): wanted velocity of the TCP in the base frame; zero unless the
+        dead-man button is held.
     teleop/deadman (Bool): heartbeat, true while the button is held; silent while no SpaceMouse is
-        connected, which stops the arm. On a simulated rig it beats, false, until there was one.
+        connected, which stops the arm. On a simulated rig it is sent, false, until a SpaceMouse
+        was connected once.
     teleop/gripper (Float64): 0 open, 1 closed.
-    episode/event (String): toggle when both buttons are pressed and let go, discard when both are
+    episode/event (String): toggle when both buttons are pressed and released, discard when both are
         held; see carp_ros.recording.event.
     /diagnostics (DiagnosticArray).
 """
@@ -35,10 +36,10 @@ from carp_ros.ros.process import run_node
 from carp_ros.ros.qos import COMMAND, EVENTS
 
 _HEARTBEAT_TICKS = 4
-_UNHEARD_S = 10  # before it is logged
+_UNHEARD_S = 10  # seconds without any report before it is logged
 _NEVER_HEARD = (
-    "connected, but nothing ever came from it: touch it; if that changes nothing, switch a wireless"
-    " mouse on and pair it, or name its device file in teleop.hid_path"
+    "connected, but it has never reported anything: move it; if that changes nothing, switch a"
+    " wireless mouse on and pair it, or name its device file in teleop.hid_path"
 )
 
 
@@ -53,10 +54,10 @@ class TeleopNode(GuardedNode):
             self,
             "device",
             "",
-            "What is in the operator's hand; empty: the rig's",
+            "The operator's input device; empty: the rig file's.",
             OneOf(("", "spacemouse", "demonstrator")),
         )
-        task = fixed_parameter(self, "task", "", "of the demonstrator; empty: the rig's")
+        task = fixed_parameter(self, "task", "", "The demonstrator's task; empty: the rig file's.")
         config = self._rig.teleop
         self._pointer = pointer or _make_pointer(self._rig, device or config.device, task)
         self._gestures = Gestures(config)
@@ -68,7 +69,7 @@ class TeleopNode(GuardedNode):
         self._diagnostics = DiagnosticsPublisher(self)
         self._ticks = 0
         self._problem = "not opened yet"
-        self._without_pointer = self._rig.cell is not None  # until one was there
+        self._without_pointer = self._rig.cell is not None  # until a pointer was connected
         self._heard = False
         self._unheard_s = 0
         self._last: TeleopCommand | None = None
@@ -86,7 +87,7 @@ class TeleopNode(GuardedNode):
             self._pointer.open()
             self._problem = ""
         except DeviceError as error:
-            if str(error) != self._problem:  # it is tried every second
+            if str(error) != self._problem:  # retried every second: log only changes
                 self.get_logger().warning(f"waiting for the pointer: {error}")
             self._problem = str(error)
 
@@ -100,7 +101,7 @@ class TeleopNode(GuardedNode):
         if not state.connected:
             self._problem = self._problem or "the pointer is unplugged: plug it in again"
             self._last = None
-            # where nobody can be hurt a policy may move without a SpaceMouse: this node is there
+            # in simulation a policy may move the arm without a SpaceMouse: keep the heartbeat alive
             if self._without_pointer and self._ticks % _HEARTBEAT_TICKS == 0:
                 self._deadmen.publish(Bool(data=False))
             return
@@ -129,11 +130,11 @@ class TeleopNode(GuardedNode):
 
 
 def _make_pointer(rig: Rig, device: str, task: str) -> Pointer:
-    """Return the pointer of that name, not yet opened.
+    """Return the named pointer, not yet opened.
 
     Raises:
-        ValueError: If there is none.
-        DeviceError: If the simulated cell, which the demonstrator looks at, does not run.
+        ValueError: If there is none of that name.
+        DeviceError: If the demonstrator is wanted and its simulated cell is not running.
     """
     if device == "spacemouse":
         return SpaceMouse(rig.teleop)

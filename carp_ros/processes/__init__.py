@@ -1,1 +1,1 @@
-"""Processes, and the memory that they share: who starts, watches and ends which."""
+"""Processes and their shared memory: starting, watching and ending them."""

@@ -1,4 +1,4 @@
-"""A child process with all that it starts: its output, its end, and nothing left behind."""
+"""A child process and everything it starts: reads its output, and ends all of it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ PATIENCE_S = {signal.SIGINT: 5.0, signal.SIGTERM: 2.0, signal.SIGKILL: 1.0}
 """How long a process may take to end after each signal, the gentlest first."""
 
 SURVIVORS_S = 10.0
-"""How long what it started may take after that: a servo stops the arm, a writer ends its file."""
+"""How long its own children may take after that: a servo stops the arm, a writer ends its file."""
 
 _STEP_S = 0.02
 
 
 class Child:
-    """One process in a group of its own.
+    """One process in its own process group.
 
-    Ctrl-C does not reach it: whoever started it ends it, in the right order.
+    Ctrl-C does not reach it: its owner ends it, in the right order.
 
     Args:
-        command: What to run.
-        environment: Variables beside those of this process.
-        log: Takes each line that it writes; called from a thread of its own.
+        command: Command line to run.
+        environment: Variables to add to those of this process.
+        log: Called with each line of output, on a separate thread.
     """
 
     def __init__(
@@ -53,20 +53,20 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process's number, and its group's."""
+        """The process id, which is also the id of its process group."""
         return self._process.pid
 
     def poll(self) -> int | None:
-        """Return how it ended, as `subprocess` does; None while it runs."""
+        """Return its exit code as `subprocess` does; None while it runs."""
         return self._process.poll()
 
     def signal(self, number: int) -> None:
-        """Signal the process alone, if it still runs."""
+        """Signal the process, but not its children, if it is still running."""
         if self.poll() is None:
             self._process.send_signal(number)
 
     def gone(self) -> bool:
-        """Tell whether it and all that it started have ended."""
+        """Return whether it and everything it started have ended."""
         if self.poll() is None:
             return False
         try:
@@ -76,7 +76,7 @@ class Child:
         return False
 
     def ask_to_end(self, now_s: float) -> None:
-        """Send the next signal if it is due; call it again and again until it is `gone`."""
+        """Send the next signal if it is due; call this repeatedly until the process is `gone`."""
         if now_s < self._due_s:
             return
         if self.poll() is None:
@@ -85,14 +85,14 @@ class Child:
             self.signal(number)
 
     def kill(self) -> None:
-        """End it, and all that it started, at once."""
+        """Kill it and everything it started, at once."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
 
     def close(self) -> None:
-        """Let go of a process that has ended."""
-        self._reader.join(1.0)  # its pipe stays open if someone outside the group has it
+        """Release the resources of a process that has ended."""
+        self._reader.join(1.0)  # the pipe stays open if a process outside the group holds it
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -101,11 +101,11 @@ class Child:
 
 
 def end_all(children: Iterable[Child], hurry: Callable[[], bool]) -> None:
-    """End processes one after the other, each with all that it started; at last, by force.
+    """End processes one after the other, each with everything it started; finally by force.
 
     Args:
-        children: In the order in which they end.
-        hurry: Whether to end those that are left all at once.
+        children: Processes in the order in which to end them.
+        hurry: Whether to end all remaining ones at once.
     """
     left = list(children)
     deadline_s: dict[Child, float] = {}

@@ -1,8 +1,8 @@
-"""A name that one process of this machine has, and no other, for as long as it lives.
+"""Claims a name that only one process on this machine can hold, for as long as it lives.
 
-It is an abstract Unix socket: the kernel frees it when its process dies, however, and nothing lies
-in any folder. Its realm is the network namespace, which is also that of the loopback addresses and
-of ROS nodes that hear each other on one machine.
+The name is an abstract Unix socket: the kernel frees it however its process dies, and no file is
+left behind. It is unique within the network namespace, which is also the scope of loopback
+addresses and of ROS nodes that discover each other on one machine.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from collections.abc import Callable
 from carp_ros.errors import DeviceError
 
 _POLL_S = 0.1
-_ASKERS = 1000  # who may ask for the holder: nobody ever accepts them
+_ASKERS = 1000  # backlog for processes asking who the holder is: they are never accepted
 _CREDENTIALS = struct.Struct("3i")  # of SO_PEERCRED: process, user, group
-_LONGEST = 100  # bytes; the kernel takes 107
+_LONGEST = 100  # bytes; the kernel allows 107
 
 
 class TakenError(DeviceError):
-    """A name that another process has.
+    """The name is held by another process.
 
     Attributes:
-        holder: The process's number; 0 if the kernel does not say.
+        holder: Id of that process; 0 if unknown.
         who: The same in words.
     """
 
@@ -39,13 +39,13 @@ class TakenError(DeviceError):
 
 
 class Claim:
-    """Has a name until `release`, or the process's end.
+    """Holds a name until `release` or the end of this process.
 
     Args:
-        name: What is claimed, in words.
+        name: The name to claim.
 
     Raises:
-        TakenError: If another process has it.
+        TakenError: If another process holds it.
     """
 
     def __init__(self, name: str) -> None:
@@ -61,7 +61,7 @@ class Claim:
             raise TakenError(name, _holder(address)) from None
 
     def release(self) -> None:
-        """Give the name up."""
+        """Release the name."""
         self._socket.close()
 
 
@@ -69,12 +69,12 @@ def claim_within(name: str, timeout_s: float, waiting: Callable[[str], None]) ->
     """Claim a name whose holder may be about to end.
 
     Args:
-        name: What is claimed.
+        name: The name to claim.
         timeout_s: How long to wait for its holder to end.
-        waiting: Called once, with who has it, if it is necessary to wait.
+        waiting: Called once, with the holder, if waiting is necessary.
 
     Raises:
-        TakenError: If it did not.
+        TakenError: If the holder did not end in time.
     """
     deadline_s = time.monotonic() + timeout_s
     try:
@@ -106,7 +106,7 @@ def _holder(address: bytes) -> int:
         try:
             link.connect(address)
         except OSError:
-            return 0  # it ended meanwhile, or others ask it right now
+            return 0  # it ended meanwhile, or its backlog is full
         size = _CREDENTIALS.size
         credentials = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
         return _CREDENTIALS.unpack(credentials)[0]

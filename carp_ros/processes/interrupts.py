@@ -1,4 +1,4 @@
-"""Ctrl-C, also when it comes twice: it asks for the end, and can not cut the end short."""
+"""Handles Ctrl-C, even when pressed twice, so that it cannot interrupt the clean-up."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from types import FrameType
 from typing import Any
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_UNWIND_S = 1.0  # more than it takes from an interrupt to the clean-up that it calls for
+_UNWIND_S = 1.0  # longer than it takes from an interrupt to the start of the clean-up
 
 
 class Interrupts:
-    """Lets the first interrupt through, and turns those that follow it into haste.
+    """Lets the first interrupt through; later ones only set `hurry`.
 
-    Works in the main thread; elsewhere signals do not arrive anyway.
+    Works in the main thread; signals do not arrive in other threads anyway.
 
     Attributes:
-        hurry: Whether it was asked for the end more than once.
+        hurry: Whether there was more than one interrupt.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,21 +30,21 @@ class Interrupts:
         self.hurry = False
 
     def attend(self) -> None:
-        """Begin to stand between the interrupts and what they did so far."""
+        """Install this object in front of the existing signal handlers."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in _NUMBERS:
             previous = signal.getsignal(number)
-            if callable(previous):  # one that is ignored, or kills, is not ours to change
+            if callable(previous):  # leave ignored signals and default actions alone
                 self._previous[number] = previous
                 signal.signal(number, self.take)
 
     def leave(self) -> None:
-        """Let none through from here on: the clean-up has begun."""
+        """Let no interrupt through from now on: the clean-up has begun."""
         self._leaving = True
 
     def release(self) -> None:
-        """Give the interrupts back to whom they were."""
+        """Restore the previous signal handlers."""
         for number, previous in self._previous.items():
             signal.signal(number, previous)
         self._previous.clear()

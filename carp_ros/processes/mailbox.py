@@ -1,13 +1,13 @@
 """The newest value of one record, shared between processes without locks.
 
-One process writes, any number read, and neither ever waits for the other: a writer fills the next
-of four slots and then publishes its number; a reader copies the published slot and checks that the
-slot was not refilled meanwhile. A reader can lose only to a writer that laps it three times while
-it copies, and then it copies again. A process that dies mid-write leaves the last published value.
+One process writes, any number read, and neither side ever waits: the writer fills the next of four
+slots and then publishes its number; a reader copies the published slot and checks that the slot was
+not refilled meanwhile. That happens only if the writer wraps round all slots during the copy; the
+reader then copies again. A process that dies mid-write leaves the last published value.
 
-The order of the stores is what makes this right; x86-64 keeps it. On a machine with weaker
-ordering (aarch64) the interpreter executes hundreds of instructions between the stores, but
-nothing guarantees it: the check of the slot's number then narrows the gap and does not close it.
+Correctness relies on the order of the stores, which x86-64 preserves. On machines with weaker
+ordering (aarch64) it is not guaranteed, although the interpreter executes hundreds of instructions
+between the stores: the check of the slot's number then makes an error unlikely, not impossible.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Mailbox:
     Args:
         name: Unique on this machine; the file is `/dev/shm/carp_<name>`.
         dtype: Layout of the record; the same on both sides.
-        create: True in the process that owns the file: it makes it, empty, and `unlink`s it.
+        create: True in the process that owns the file: it creates it, empty, and `unlink`s it.
 
     Raises:
-        DeviceError: If `create` is False and nobody made it, or made it with another layout.
+        DeviceError: If `create` is False and the file does not exist or has another layout.
     """
 
     def __init__(self, name: str, dtype: np.dtype[Any], *, create: bool) -> None:
@@ -51,7 +51,7 @@ class Mailbox:
                     f"{self._path} has {size} bytes; expected {layout.itemsize}: both processes"
                     " must run the same version"
                 )
-            # keeps the file open, and so locked by who made it, as long as it lives
+            # keeps the file open, and with it the creator's lock, for as long as the creator lives
             self._memory = mmap.mmap(descriptor, layout.itemsize)
             self._inode = os.fstat(descriptor).st_ino
         finally:
@@ -72,9 +72,9 @@ class Mailbox:
         self._published[0] = number
 
     def read(self) -> np.ndarray[Any, Any] | None:
-        """Return the newest record, or None if nothing was written yet.
+        """Return the newest record, or None if nothing has been written yet.
 
-        The array is this reader's own and is overwritten by its next `read`.
+        The array belongs to this reader and is overwritten by its next `read`.
         """
         while True:
             number = int(self._published[0])
@@ -87,12 +87,12 @@ class Mailbox:
 
     @property
     def count(self) -> int:
-        """How many records were written so far: tells a new one from one that was seen."""
+        """Number of records written so far; a change means that there is a new one."""
         return int(self._published[0])
 
     @property
     def orphaned(self) -> bool:
-        """Whether the file was removed or made anew since: what is read here no longer changes."""
+        """Whether the file was removed or recreated, so that this mapping no longer changes."""
         try:
             return self._path.stat().st_ino != self._inode
         except FileNotFoundError:
@@ -104,10 +104,10 @@ class Mailbox:
 
 
 def require_record(name: str) -> None:
-    """Return if somebody made the mailbox of this name.
+    """Check that the mailbox of this name exists.
 
     Raises:
-        DeviceError: If nobody did.
+        DeviceError: If it does not.
     """
     path = SHARED_FOLDER / f"carp_{name}"
     if not path.exists():
@@ -115,7 +115,7 @@ def require_record(name: str) -> None:
 
 
 def remove_leftovers() -> None:
-    """Remove the files of processes that were killed before they could; no live one's."""
+    """Remove the files of killed processes, but not those of live ones."""
     for path in SHARED_FOLDER.glob("carp_*"):
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -123,10 +123,10 @@ def remove_leftovers() -> None:
             continue  # gone meanwhile, or another user's
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.stat(path).st_ino == os.fstat(descriptor).st_ino:  # not a new one of that name
+            if os.stat(path).st_ino == os.fstat(descriptor).st_ino:  # not replaced meanwhile
                 path.unlink(missing_ok=True)
         except OSError:
-            continue  # who made it is alive
+            continue  # its creator is alive
         finally:
             os.close(descriptor)
 
@@ -138,7 +138,7 @@ def _make(path: Path, size: int) -> int:
     try:
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.posix_fallocate(descriptor, 0, size)  # else a full /dev/shm kills who writes
+        os.posix_fallocate(descriptor, 0, size)  # else a full /dev/shm kills the writer
         os.rename(draft, path)
     except OSError as error:
         raise DeviceError(

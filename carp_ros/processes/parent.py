@@ -1,4 +1,4 @@
-"""What a process does when the one that started it dies, however that came about."""
+"""Ends a process when the process that started it dies, for whatever reason."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 HOLD = signal.SIGURG
-"""Asks the control node to hold the arm, for another process of its system has died. Whoever does
-not know it ignores it."""
+"""Tells the control node to hold the arm because another process of its system has died. Processes
+without a handler ignore it."""
 
 _STARTED_BY = "CARP_STARTED_BY"
 _LEAVE_S = 8.0  # nodes end within 5 s: the arm at standstill, the episode on disk
@@ -24,27 +24,27 @@ _LIBC = ctypes.CDLL(None)
 
 
 def known_parent() -> dict[str, str]:
-    """Return the environment variable that tells a child, whatever lies between, who started it."""
+    """Return the environment variable that tells all descendants which process started them."""
     return {_STARTED_BY: str(os.getpid())}
 
 
 def was_started_by_us() -> bool:
-    """Tell whether a process of this package started this one, and sees to its end."""
+    """Return whether a process of this package started this one and will end it."""
     return os.environ.get(_STARTED_BY, "").isdecimal()
 
 
 def end_with_starter(number: signal.Signals = signal.SIGINT) -> None:
-    """Signal this process when the one that started it is gone; kill it if that is not enough.
+    """Signal this process when the one that started it is gone; kill it if it does not end.
 
-    The starter is the process that `known_parent` names, else the parent: `ros2 run`, a launcher, a
-    terminal's shell. Whoever started this with `nohup` from a shell wants it to go on, and so does
-    systemd, which does not die.
+    The starter is the process named by `known_parent`, or else the parent: `ros2 run`, a launcher,
+    a terminal's shell. A process started with `nohup` from a shell, or by systemd (which never
+    dies), keeps running.
 
-    Call it in the main thread once the signal is handled. What is late is not lost: the signal of a
-    starter that is already gone comes at once.
+    Call it in the main thread once the signal has a handler. If the starter is already gone, the
+    signal is sent at once.
 
     Args:
-        number: The signal that asks this process to end.
+        number: Signal that ends this process.
     """
     starter = _starter()
     if starter is None:
@@ -52,7 +52,7 @@ def end_with_starter(number: signal.Signals = signal.SIGINT) -> None:
     try:
         descriptor = os.pidfd_open(starter)
     except ProcessLookupError:
-        descriptor = None  # gone before we looked
+        descriptor = None  # already gone
     except OSError:  # an old kernel, or a sandbox
         end_with_parent(number)
         return
@@ -60,23 +60,23 @@ def end_with_starter(number: signal.Signals = signal.SIGINT) -> None:
 
 
 def end_with_parent(number: signal.Signals) -> None:
-    """Have the kernel send a signal to this process when its parent's thread dies."""
+    """Have the kernel signal this process when the thread that started it dies."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, number)
 
 
 def end_worker_with_parent() -> None:
-    """Have the kernel kill this process of a pool when the pool's process dies.
+    """Have the kernel kill this worker of a pool when the pool's process dies.
 
-    Left alone it would go on with what it has in hand, and then wait for ever.
+    Otherwise it would finish its current job and then wait for ever.
     """
     end_with_parent(signal.SIGKILL)
     parent = multiprocessing.parent_process()
-    if parent and parent.pid != os.getppid():  # it died before the kernel was told
+    if parent and parent.pid != os.getppid():  # it died before prctl was called
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _starter() -> int | None:
-    """Return whose end is the end of this process; None if it has a life of its own."""
+    """Return the process whose end must end this one; None if this one is independent."""
     if was_started_by_us():
         return int(os.environ[_STARTED_BY])
     parent = os.getppid()
@@ -93,7 +93,7 @@ def _command(pid: int) -> str:
 
 
 def _outlive(descriptor: int | None, number: signal.Signals) -> None:
-    """Wait for the end of the process behind a descriptor, then see to ours."""
+    """Wait for the end of the process behind a descriptor, then end this one."""
     if descriptor is not None:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
@@ -101,4 +101,4 @@ def _outlive(descriptor: int | None, number: signal.Signals) -> None:
         os.close(descriptor)
     os.kill(os.getpid(), number)
     time.sleep(_LEAVE_S)
-    os.kill(os.getpid(), signal.SIGKILL)  # nobody else is left to do it
+    os.kill(os.getpid(), signal.SIGKILL)  # no other process is left to do it

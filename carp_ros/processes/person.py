@@ -1,4 +1,4 @@
-"""Who is at the machine."""
+"""The name of the logged-in user."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 
 
 def user_name() -> str:
-    """Return the name of who is logged in; the user's number where it has none.
+    """Return the name of the logged-in user, or the user id if there is no name.
 
-    A container that runs as `--user 12345` knows no name, and depending on the version of Python
-    `getpass` raises one error or the other.
+    A container run with `--user 12345` has no name, and which error `getpass` then raises depends
+    on the version of Python.
     """
     try:
         name = getpass.getuser()

@@ -1,4 +1,4 @@
-"""Tell whoever started this process that it is up, by systemd's protocol (sd_notify)."""
+"""Notifies the process that started this one that it is ready, by systemd's sd_notify protocol."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ READY = b"READY=1"
 
 
 def announce_ready() -> None:
-    """Say that everything is up; does nothing unless started by one who listens."""
+    """Announce that everything is up; does nothing if the starter does not listen."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     with (
-        contextlib.suppress(OSError),  # nobody listens there (any more): it is an offer, no duty
+        contextlib.suppress(OSError),  # nobody is listening (any more), which is fine
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link,
     ):
         if address:

@@ -1,10 +1,10 @@
 """A bounded queue of byte strings from one process to another, in shared memory, without locks.
 
-The writer never waits: what does not fit is refused, and counted. The memory belongs to no file
-system (memfd), so nothing is left when a process is killed, whatever the size of /dev/shm is; what
-the writer put in before it died can still be read.
+The writer never waits: an item that does not fit is refused. The memory belongs to no file system
+(memfd), so nothing is left behind when a process is killed, and the size of /dev/shm does not
+matter; items that the writer put in before it died can still be read.
 
-As in `carp_ros.processes.mailbox`, the order of the stores makes this right; x86-64 keeps it.
+As in `carp_ros.processes.mailbox`, correctness relies on x86-64's order of stores.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 _HEADER_BYTES = 64
 _LENGTH = struct.Struct("<q")
-_WRAP = -1  # in place of a length: the next item begins at the start
+_WRAP = -1  # in place of a length: the next item is at the start of the buffer
 _ALIGN = 8
 
 
@@ -25,34 +25,34 @@ class Ring:
     """One end of the queue.
 
     Args:
-        descriptor: Of the shared memory, from `make_ring`; inherited by the other process.
+        descriptor: The shared memory's, from `make_ring`; inherited by the other process.
     """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, os.fstat(descriptor).st_size)
         self.capacity = len(self._memory) - _HEADER_BYTES
-        # counted up without end; the place in memory is the remainder by the capacity
+        # these only ever increase; the offset in memory is the value modulo the capacity
         counters = np.frombuffer(self._memory, np.int64, 2)
         self._written, self._taken = counters[:1], counters[1:]
 
     @property
     def backlog_bytes(self) -> int:
-        """How much was put in and not yet taken out."""
+        """Number of bytes put in and not yet taken out."""
         return int(self._written[0]) - int(self._taken[0])
 
     def put(self, *parts: bytes, reserve_bytes: int = 0) -> bool:
         """Append the parts as one item; return False, and do nothing, if it does not fit.
 
         Args:
-            parts: What the item consists of.
-            reserve_bytes: Leave this much free, for items that matter more.
+            parts: The parts of the item.
+            reserve_bytes: Space to leave free for more important items.
         """
         length = sum(map(len, parts))
         needed = _aligned(_LENGTH.size + length)
         written = int(self._written[0])
         start = written % self.capacity
-        # an item is never split: what is left at the end is skipped when it is too short
+        # an item is never split: if it does not fit before the end, the rest is skipped
         skipped = self.capacity - start if start + needed > self.capacity else 0
         free = self.capacity - (written - int(self._taken[0]))
         if skipped + needed + reserve_bytes > free:
@@ -86,12 +86,12 @@ class Ring:
         return item
 
     def close(self) -> None:
-        """Give up the descriptor; the memory goes with the last process that has it mapped."""
+        """Close the descriptor; the memory is freed with the last process that has it mapped."""
         os.close(self.descriptor)
 
 
 def make_ring(capacity_bytes: int) -> Ring:
-    """Return a new ring that holds about this many bytes."""
+    """Return a new ring with a capacity of about this many bytes."""
     descriptor = os.memfd_create("carp_ring")
     os.truncate(descriptor, _HEADER_BYTES + _aligned(capacity_bytes))
     return Ring(descriptor)

@@ -1,1 +1,1 @@
-"""What nodes tell programs as JSON: a topic, a frozen dataclass, one writer and one reader."""
+"""Reports that nodes publish as JSON, each a frozen dataclass on its own topic."""

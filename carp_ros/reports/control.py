@@ -1,4 +1,4 @@
-"""What the control node tells: who may move the arm, why it stands, which chunks it followed."""
+"""Reports of the control node: what may move the arm, why it is stopped, which chunks began."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from carp_ros.errors import DeviceError
 
 
 class Source(Enum):
-    """What may move the arm; the values are the names in services and diagnostics."""
+    """A source that may move the arm; the values are the names in services and diagnostics."""
 
     HOLD = "hold"
     TELEOP = "teleop"
@@ -19,7 +19,7 @@ class Source(Enum):
 
 
 class Fault(IntEnum):
-    """Why the arm stands and stays, until an operator resets it."""
+    """A fault, which keeps the arm stopped until an operator resets it."""
 
     NONE = 0
     ROBOT_SILENT = 1
@@ -28,8 +28,8 @@ class Fault(IntEnum):
     TRACKING = 4
     CONTROL_SILENT = 5
     REFUSED = 6
-    SERVO_LOST = 7  # latched where the process is watched: it can't tell by itself
-    NO_SERVO = 8  # only told: no servo process is connected to the arm yet
+    SERVO_LOST = 7  # latched in the control node, which watches the servo process
+    NO_SERVO = 8  # reported but never latched: no servo process is connected to the arm yet
 
 
 class Reason(Enum):
@@ -38,15 +38,15 @@ class Reason(Enum):
     NONE = auto()
     """Motion is enabled."""
     NOT_ENABLED = auto()
-    """Nobody has enabled it since the start."""
+    """Nobody has enabled motion since the start."""
     SELECTED = auto()
-    """A source was selected; the enable is still to come."""
+    """A source was selected but not enabled yet."""
     STOPPED = auto()
-    """An operator stopped it."""
+    """An operator stopped motion."""
     FAULT = auto()
-    """A fault stands; `Fault` says which."""
+    """A fault is latched; `Fault` says which."""
     FAULT_RESET = auto()
-    """A fault was reset; the enable is still to come."""
+    """A fault was reset, and motion not enabled since."""
     RESETTING = auto()
     """A fault is being reset."""
     SERVO_LOST = auto()
@@ -58,37 +58,37 @@ class Reason(Enum):
     NO_SOURCE = auto()
     """No source is selected."""
     HOME_REACHED = auto()
-    """The way home is done."""
+    """The arm has reached home."""
     HAND_SILENT = auto()
-    """The operator's dead-man heartbeat ceased during teleoperation."""
+    """The operator's dead-man heartbeat stopped during teleoperation."""
     NO_TAKE_OVER = auto()
-    """No dead-man heartbeat: nobody could take over from the policy."""
+    """No dead-man heartbeat: no operator could take over from the policy."""
     IMAGE_MISSING = auto()
-    """A camera that the policy looks through has sent no image yet."""
+    """A camera that the policy uses has sent no image yet."""
     IMAGE_STALE = auto()
     """The newest image of such a camera is too old."""
     NO_CHUNK = auto()
-    """No chunk came after the enable."""
+    """No chunk arrived after the enable."""
     CHUNKS_ENDED = auto()
-    """The last chunk ended and no other came."""
+    """The last chunk ended and no new one arrived."""
     CHUNKS_REFUSED = auto()
-    """Chunk after chunk was refused."""
+    """Too many chunks in a row were refused."""
     SECOND_PUBLISHER = auto()
-    """Two publishers on a topic where one is expected."""
+    """A topic that must have one publisher has two."""
     PROCESS_DIED = auto()
     """Another process of the system died."""
 
 
 @dataclass(frozen=True)
 class Why:
-    """A reason; the same in words, with the remedy; and which fault it is, if it is one."""
+    """Why motion is not enabled: a code, a text with the remedy, and the fault if there is one."""
 
     code: Reason
     text: str
     fault: Fault = Fault.NONE
 
     def __str__(self) -> str:
-        """Return all of it as a service answers, `FAULT/TRACKING: the tool is ...`."""
+        """Return it in the form of a service's answer: `FAULT/TRACKING: the tool is ...`."""
         names = (
             self.code.name if self.fault is Fault.NONE else f"{self.code.name}/{self.fault.name}"
         )
@@ -96,7 +96,7 @@ class Why:
 
 
 def why_from_text(answer: str) -> Why | None:
-    """Return the reason that a service of the control node answered; None if it names none."""
+    """Return the reason in a control service's answer; None if it contains none."""
     names, separator, text = answer.partition(": ")
     code, _, fault = names.partition("/")
     if not separator or code not in Reason.__members__:
@@ -108,14 +108,14 @@ def why_from_text(answer: str) -> Why | None:
 
 @dataclass(frozen=True)
 class ControlStatus:
-    """How things stand with the arm, on `control/status`.
+    """The state of arm control, on `control/status`.
 
     Attributes:
-        source: What may move it.
-        enabled: Whether it may now.
-        reason, reason_text: Why not, and in words; NONE and empty if it may.
-        fault, fault_text: What is latched, and in words; NONE and empty if nothing is.
-        moving: Whether the commanded joints move.
+        source: The selected source of motion.
+        enabled: Whether it may move the arm now.
+        reason, reason_text: Why not, as a code and in words; NONE and empty if it may.
+        fault, fault_text: The latched fault and its description; NONE and empty if there is none.
+        moving: Whether the commanded joints are moving.
     """
 
     schema: ClassVar[int] = 1
@@ -135,7 +135,7 @@ class Followed:
 
     Attributes:
         stamp_ns: The chunk's own stamp, in ROS time.
-        begun_ns: When the first target by it was sent to the arm, in ROS time.
+        begun_ns: When its first target was sent to the arm, in ROS time.
     """
 
     schema: ClassVar[int] = 1
@@ -145,12 +145,12 @@ class Followed:
 
 
 class StoppedError(DeviceError):
-    """The arm does not move, or stopped: says why as a code, too.
+    """The arm stopped or may not move; carries the reason as a code.
 
     Args:
-        text: For people.
+        text: Error text.
         reason: Why motion is not enabled.
-        fault: What is latched.
+        fault: The latched fault.
     """
 
     def __init__(self, text: str, reason: Reason, fault: Fault = Fault.NONE) -> None:

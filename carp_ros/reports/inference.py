@@ -1,4 +1,4 @@
-"""What the policy node tells of each chunk."""
+"""The policy node's report about each chunk."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class InferenceReport:
     """One chunk that was sent, on `policy/inference`.
 
     Attributes:
-        stamp_ns: Of the chunk: when its newest observation was captured.
-        seconds: How long each stage took: `image_age`, the policy's own, `total`.
-        transport_s: From the capture until the last of the observation's images had arrived.
-        figures: What the policy says of itself, see `policies.policy.Prediction.figures`.
-        reduced: Whether details were left out to keep the deadline.
-        notes: In words, what is unusual.
-        seen_before: How many images had been looked at before the policy was asked.
+        stamp_ns: The chunk's stamp: when its newest observation was captured.
+        seconds: Duration of each stage: `image_age`, the policy's own, `total`.
+        transport_s: From capture until the last of the observation's images had arrived.
+        figures: The policy's own figures, see `policies.policy.Prediction.figures`.
+        reduced: Whether detail was left out to keep the deadline.
+        notes: Anything unusual, in words.
+        seen_before: How many images had been encoded before the policy was asked for a chunk.
     """
 
     schema: ClassVar[int] = 2

@@ -1,7 +1,7 @@
-"""A report as the JSON text of a message, and back.
+"""Converts a report to the JSON text of a message and back.
 
-A report is a frozen dataclass with a class variable `schema`, the number of its layout. Enums cross
-as their names.
+A report is a frozen dataclass with a class variable `schema`, the version of its layout. Enums are
+written as their names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from carp_ros.strict import read_strictly
 
 
 class Report(Protocol):
-    """A dataclass that is told on a topic; `schema` rises when its fields change."""
+    """A dataclass published on a topic; `schema` is incremented when its fields change."""
 
     schema: ClassVar[int]
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
@@ -28,22 +28,22 @@ SomeReport = TypeVar("SomeReport", bound=Report)
 
 
 def report_to_json(report: Report) -> str:
-    """Return the text of a message."""
+    """Return a report as JSON text."""
     content = {field: _plain(getattr(report, field)) for field in report.__dataclass_fields__}
     content.pop("schema", None)
     return json.dumps({"schema": report.schema, **content})
 
 
 def report_from_json(kind: type[SomeReport], text: str, topic: str) -> SomeReport:
-    """Return the report that a message holds.
+    """Return the report in a message.
 
     Args:
         kind: The dataclass.
-        text: Of the message.
-        topic: On which it came; begins the message of a refusal.
+        text: Text of the message.
+        topic: Topic of the message, for error texts.
 
     Raises:
-        MessageError: If it is another schema's, or not what its fields may be.
+        MessageError: If it has another schema or invalid fields.
     """
     with refusing(MessageError, topic):
         content = mapping_from_json(text, topic)

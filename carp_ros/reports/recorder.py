@@ -1,4 +1,4 @@
-"""What the recorder tells of the episode that it records, or recorded last."""
+"""The recorder's report about the current or last episode."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ Phase = Literal["idle", "recording", "finishing", "finished", "discarded", "fail
 
 @dataclass(frozen=True)
 class RecorderStatus:
-    """How the recorder and its episode are, on `recorder/quality`.
+    """The state of the recorder and its episode, on `recorder/quality`.
 
     Attributes:
-        phase: What the recorder does, or how the episode ended.
-        folder: Of the episode; empty before the first.
-        verdict: The worst of what was found.
-        reasons: All of it, in words.
-        seconds: How long the episode is.
-        received, expected: By camera or state topic, how many messages came, and should have.
-        lost: Messages that found the queue to the writer full.
+        phase: What the recorder is doing, or how the episode ended.
+        folder: Folder of the episode; empty before the first.
+        verdict: The worst finding.
+        reasons: All findings, in words.
+        seconds: Length of the episode.
+        received, expected: Number of messages by camera or state topic.
+        lost: Messages dropped because the queue to the writer was full.
         backlog_bytes, most_backlog_bytes: How far the writer is behind, and was at most.
-        size_bytes: Of the episode on disk.
-        success: Whether its task was done; None where nobody said.
+        size_bytes: Size of the episode on disk.
+        success: Whether the task was done; None if not labelled.
     """
 
     schema: ClassVar[int] = 1

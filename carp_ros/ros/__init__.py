@@ -1,1 +1,1 @@
-"""What every node and client is made of: messages, parameters, borders, the executor."""
+"""Building blocks of every node and client: messages, parameters, error handling, the executor."""

@@ -1,4 +1,4 @@
-"""The border of a node: what one message, request or parameter does wrong costs itself alone."""
+"""The border of a node: a bad message, request or parameter is refused and harms nothing else."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from carp_ros.ros.diagnostics import OK, WARN, status
 
 _AGAIN_NS = 1_000_000_000
 _RECENT_NS = 10_000_000_000
-_MOST_SOURCES = 50  # are counted by name: who asks for made-up ones fills no memory
+_MOST_SOURCES = 50  # sources counted by name: bounds memory if names are made up
 
 
 class Border:
-    """Refuses what callbacks raise about what they took, counts it by source, and says it.
+    """Turns exceptions raised by callbacks into refusals, counts them by source and logs them.
 
-    A refusal is logged at once, and then at most once a second of each source.
+    The first refusal of a source is logged at once, later ones at most once a second.
 
     Args:
-        log: Takes one line.
-        alive: Whether ROS runs; what is raised once it does not is about that.
+        log: Logs one line.
+        alive: Whether ROS is running; errors raised after its shutdown are passed on.
         now_ns: A steady clock.
     """
 
@@ -44,12 +44,12 @@ class Border:
         self._said_ns: dict[str, int] = {}
         self._newest_ns: int | None = None
         self.counts: Counter[str] = Counter()
-        """How many were refused, by source: `topic tool_pose`, `service control/enable`."""
+        """Number of refusals by source, such as `topic tool_pose` or `service control/enable`."""
         self.last = ""
-        """The newest refusal: its source and why."""
+        """The newest refusal: its source and reason."""
 
     def refuse(self, source: str, why: BaseException | str) -> str:
-        """Take note of one refusal, and return why in words."""
+        """Record a refusal and return its reason as text."""
         text = why if isinstance(why, str) else _told(why)
         now_ns = self._now_ns()
         if source not in self.counts and len(self.counts) >= _MOST_SOURCES:
@@ -59,11 +59,11 @@ class Border:
         said_ns = self._said_ns.get(source)
         if said_ns is None or now_ns - said_ns >= _AGAIN_NS:
             self._said_ns[source] = now_ns
-            self._log(f"refused {self.last} ({self.counts[source]} of it so far)")
+            self._log(f"refused {self.last} ({self.counts[source]} so far)")
         return text
 
     def taker(self, source: str, take: Callable[..., Any]) -> Callable[[Any], Any]:
-        """Return a subscription's callback that refuses a message if `take` raises."""
+        """Return a subscription callback that refuses the message if `take` raises."""
         if inspect.iscoroutinefunction(take):
 
             async def wait(msg: Any) -> None:
@@ -83,7 +83,7 @@ class Border:
         return call
 
     def answerer(self, source: str, answer: Callable[..., Any]) -> Callable[[Any, Any], Any]:
-        """Return a service's callback that says why, if `answer` raises."""
+        """Return a service callback that answers with the reason if `answer` raises."""
         if inspect.iscoroutinefunction(answer):
 
             async def wait(request: Any, response: Any) -> Any:
@@ -103,7 +103,7 @@ class Border:
         return call
 
     def status(self, node: str) -> DiagnosticStatus | None:
-        """Return what was refused since the node began, None if nothing was."""
+        """Return a status about refusals since the node started, None if there were none."""
         if self._newest_ns is None:
             return None
         is_recent = self._now_ns() - self._newest_ns < _RECENT_NS
@@ -118,7 +118,7 @@ class Border:
 
 
 def _told(error: BaseException) -> str:
-    """Return an error in words, and where it was raised if nobody foresaw it."""
+    """Describe an error; if it is unexpected (no `CarpError`), add where it was raised."""
     if isinstance(error, CarpError):
         return in_words(error)
     frames = traceback.extract_tb(error.__traceback__)
@@ -127,7 +127,7 @@ def _told(error: BaseException) -> str:
 
 
 def _refusal(request: Any, response: Any, why: str) -> Any:
-    """Return the answer that refuses a request, as far as its type has room for words."""
+    """Fill the response to refuse a request, with the reason where its type has a field for it."""
     if hasattr(response, "success"):
         response.success = False
     if hasattr(response, "message"):

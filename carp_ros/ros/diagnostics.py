@@ -1,4 +1,4 @@
-"""What a node says about itself on /diagnostics (REP-107)."""
+"""A node's statuses on /diagnostics (REP-107)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DiagnosticsPublisher:
         self._publisher = node.create_publisher(DiagnosticArray, "diagnostics", 10)
 
     def publish(self, statuses: list[DiagnosticStatus]) -> None:
-        """Publish the statuses, stamped now, and what the node's border refused."""
+        """Publish the statuses, stamped now, together with the node's count of refusals."""
         border = getattr(self._node, "border", None)
         refused = None if border is None else border.status(self._node.get_name())
         msg = DiagnosticArray(status=[*statuses, *([refused] if refused else [])])

@@ -1,16 +1,15 @@
-"""An executor that spends its time on callbacks.
+"""An executor with less overhead per callback than rclpy's.
 
-rclpy's own makes anew what it waits for before each callback, and each callback wakes it twice more
-for nothing: on two busy cores that is more work than what the nodes do. This one keeps what it
-waits for until an entity comes or goes, and calls timers and subscriptions directly. All that is
-rare it leaves to rclpy: services, clients, guard conditions, tasks, action servers and clients, and
-once a second events such as incompatible QoS.
+rclpy's executor rebuilds its wait set before each callback, and each callback wakes it twice more
+for nothing: on two busy cores that costs more than the nodes' own work. This one keeps its wait set
+until an entity is created or destroyed, and calls timers and subscriptions directly. Everything
+rare is left to rclpy: services, clients, guard conditions, tasks, action servers and clients, and,
+once a second, events such as incompatible QoS.
 
-It uses names of rclpy that are nobody else's business. Where rclpy is another than those it was
-tried with, `make_executor` returns rclpy's own.
+It uses private names of rclpy. With an rclpy version that it was not tested with, `make_executor`
+returns rclpy's own executor.
 
-rclpy has an `EventsExecutor`, too; that of Jazzy's wheels (7.1.5) turns in circles and calls
-nothing.
+rclpy also has an `EventsExecutor`; the one in Jazzy's wheels (7.1.5) busy-loops and calls nothing.
 """
 
 from __future__ import annotations
@@ -38,12 +37,12 @@ from rclpy.timer import Timer
 from rclpy.waitable import NumberOfEntities, Waitable
 
 _RARE_NS = 1_000_000_000
-_WAITING_NS = 5_000_000  # from one look at callbacks that wait for something to the next
+_WAITING_NS = 5_000_000  # interval at which waiting coroutine callbacks are polled
 _IN_VAIN_S = 0.001
 _OFTEN = ("timer", "subscription")  # in the order in which they are called
 _SELDOM = ("guard_condition", "client", "service")
 
-_TRIED = ((7, 1, 0), (7, 2, 0))  # from the first on, below the second
+_TRIED = ((7, 1, 0), (7, 2, 0))  # tested versions: from the first up to, but without, the second
 _NEEDED = (
     "_context",
     "_guard",
@@ -60,10 +59,10 @@ _NEEDED = (
 
 
 def make_executor(warn: Callable[[str], object]) -> Executor:
-    """Return a `KeptExecutor`, or rclpy's own where this rclpy is another than those tried.
+    """Return a `KeptExecutor`, or rclpy's own executor with an untested version of rclpy.
 
     Args:
-        warn: Takes a line that says so.
+        warn: Called with a warning in the latter case.
     """
     try:
         found = version("rclpy")
@@ -72,23 +71,23 @@ def make_executor(warn: Callable[[str], object]) -> Executor:
     executor = KeptExecutor()
     if problem := _unlike_tried(found, executor):
         executor.shutdown()
-        warn(f"{problem}: rclpy's own executor is used, which takes more of the processor")
+        warn(f"{problem}: rclpy's own executor is used, which needs more CPU time")
         return SingleThreadedExecutor()
     return executor
 
 
 def _unlike_tried(found: str, executor: object) -> str:
-    """Return in words what `KeptExecutor` was not tried with, if anything."""
+    """Describe how this rclpy differs from the tested ones; empty if it does not."""
     first, end = _TRIED
     numbers = tuple(int(part) for part in found.split(".")[:3] if part.isdecimal())
     if not first <= numbers < end:
-        return f"rclpy is {found}; tried were {'.'.join(map(str, first))} to 7.1.x"
+        return f"rclpy is {found}; tested are {'.'.join(map(str, first))} to 7.1.x"
     missing = [name for name in _NEEDED if not hasattr(executor, name)]
     return f"rclpy {found} lacks {', '.join(missing)}" if missing else ""
 
 
 class KeptExecutor(SingleThreadedExecutor):
-    """Spins nodes most of whose callbacks are functions of timers and subscriptions."""
+    """Executor for nodes whose callbacks are mostly plain functions of timers and subscriptions."""
 
     def __init__(self, *, context: Context | None = None) -> None:
         super().__init__(context=context)
@@ -99,30 +98,30 @@ class KeptExecutor(SingleThreadedExecutor):
 
         Raises:
             ExternalShutdownException: If ROS was shut down meanwhile.
-            Exception: Whatever a callback raises.
+            Exception: Any exception raised by a callback.
         """
         is_asked = False
         while self._context.ok() and not self._is_shutdown:
             if not self._do_what_is_rare() and is_asked:
-                time.sleep(_IN_VAIN_S)  # its callback group is busy with one that waits
+                time.sleep(_IN_VAIN_S)  # its callback group is blocked by a waiting coroutine
             with ExitStack() as in_use:
                 kept = _Kept(self._context, self._entities(), self._waitables(), in_use)
                 self._spin_kept(kept)
                 is_asked = kept.is_asked
 
     def can_execute(self, entity: Any) -> bool:
-        """Return whether rclpy may execute it: not what `spin` calls itself."""
+        """Return whether rclpy may execute the entity: not if `spin` calls it directly."""
         is_ours = self._does_what_is_rare and isinstance(entity, (Timer, Subscription))
         return not is_ours and super().can_execute(entity)
 
     def _waitables(self) -> list[tuple[Waitable, Node]]:
-        """Return what is neither of rclpy's own kinds nor an event: actions, for one."""
+        """Return waitables that are no events, such as actions."""
         waitables = [(waitable, node) for node in self.get_nodes() for waitable in node.waitables]
         return [(one, node) for one, node in waitables if not isinstance(one, EventHandler)]
 
     def _entities(self) -> dict[str, list[Any]]:
-        # the first wakes an executor when entities come or go, the second when ROS is shut down;
-        # `shutdown`, in another thread, takes them away
+        # the first guard wakes the executor when entities come or go, the second on ROS shutdown;
+        # `shutdown`, called in another thread, sets them to None
         own = [guard for guard in (self._guard, self._sigint_gc) if guard is not None]
         entities: dict[str, list[Any]] = {"guard_condition": own}
         for node in self.get_nodes():
@@ -137,7 +136,7 @@ class KeptExecutor(SingleThreadedExecutor):
         return entities
 
     def _spin_kept(self, kept: _Kept) -> None:
-        """Call timers and subscriptions until there is anything else to do."""
+        """Call timers and subscriptions until there is something else to do."""
         end_ns = time.monotonic_ns() + (_WAITING_NS if self._is_one_waiting() else _RARE_NS)
         while not kept.is_rare_ready and (left_ns := end_ns - time.monotonic_ns()) > 0:
             kept.wait(left_ns)
@@ -153,14 +152,14 @@ class KeptExecutor(SingleThreadedExecutor):
             for waitable, node in kept.ready_waitables:
                 if self.can_execute(waitable):
                     self._make_handler(waitable, node, self._take_waitable)  # rclpy executes it
-            if self._is_one_waiting():  # what it waits for may have come
+            if self._is_one_waiting():  # a waiting coroutine may be able to continue
                 return
 
     def _is_one_waiting(self) -> bool:
         return any(not task.done() for task, _, _ in self._tasks)
 
     def _taken(self, subscription: Subscription) -> Any:
-        """Return what rclpy takes out of a queue; what can't be taken is refused by the node."""
+        """Take a message from its queue; on failure, let the node refuse it."""
         try:
             return self._take_subscription(subscription)
         except Exception as error:
@@ -172,7 +171,7 @@ class KeptExecutor(SingleThreadedExecutor):
             raise
 
     def _do_what_is_rare(self) -> int:
-        """Let rclpy execute all that is ready now, and go on with what waits; return how many."""
+        """Let rclpy execute everything ready and continue waiting tasks; return their number."""
         done = 0
         self._does_what_is_rare = True
         try:
@@ -188,7 +187,7 @@ class KeptExecutor(SingleThreadedExecutor):
         return done
 
     def _call(self, taken: Any) -> None:
-        """Call what rclpy took: a function that returns a coroutine; None if there was nothing."""
+        """Run what rclpy took, a function returning a coroutine; None means nothing was taken."""
         if taken is None:
             return
         coroutine: Coroutine[Any, Any, None] = taken()
@@ -196,11 +195,11 @@ class KeptExecutor(SingleThreadedExecutor):
             coroutine.send(None)
         except StopIteration:
             return
-        self.create_task(coroutine)  # its callback waits for something
+        self.create_task(coroutine)  # the callback is waiting for something
 
 
 class _Kept:
-    """What is waited for; none of it is destroyed while it is in use."""
+    """A wait set with its entities, none of which is destroyed while in use."""
 
     def __init__(
         self,
@@ -245,11 +244,11 @@ class _Kept:
             for kind, those in self._entities.items()
         ]
         self.is_rare_ready = False
-        self.is_asked = False  # by a service or a client
+        self.is_asked = False  # whether a service or client is ready
         self.ready_waitables: list[tuple[Waitable, Node]] = []
 
     def wait(self, timeout_ns: int) -> None:
-        """Wait until something is ready, or for so long."""
+        """Wait until something is ready, or until the timeout."""
         self._set.clear_entities()
         for add, handles in self._handles:
             for handle in handles:
@@ -262,7 +261,7 @@ class _Kept:
             for entity in self.ready(kind):
                 self.is_rare_ready = True
                 if kind == "guard_condition":
-                    entity._executor_triggered = True  # rclpy triggers it anew for its own wait
+                    entity._executor_triggered = True  # so rclpy triggers it again for its own wait
                 else:
                     self.is_asked = True
 

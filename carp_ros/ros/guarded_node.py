@@ -1,4 +1,4 @@
-"""What every node of this package is: its timers are steady, and its border holds."""
+"""Base class of every node: steady timers, and callbacks that survive bad input."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from carp_ros.ros.parameter_rules import ParameterRules
 
 
 class GuardedNode(Node):
-    """A node whose clock may be set and whose inputs may be anything.
+    """A node that tolerates clock changes and arbitrary input.
 
-    Timers count steady time: ROS's own count the wall clock, and stand still for as long as that is
-    set back. What a callback raises about a message or a request is refused, counted and said; what
-    depended on it goes stale by its own rule. What a timer raises is a bug and ends the process.
+    Timers use steady time: ROS's own follow the wall clock, and stall when that is set back. If a
+    callback raises, its message or request is refused, counted and logged; whatever depends on it
+    times out by its own rule. If a timer raises, that is a bug and ends the process.
 
     Args:
-        name: Of the node.
+        name: Name of the node.
 
     Attributes:
-        border: What was refused so far.
-        rules: What the node's parameters may be.
+        border: Handles and counts refusals.
+        rules: Rules for the values of the node's parameters.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
-        # before `Node`, which makes services of its own
+        # before `Node.__init__`, which creates services
         self.border = Border(
             log=lambda text: self.get_logger().warning(text), alive=lambda: self.context.ok()
         )
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        # a service that waits for something must not keep others from answering
+        # a waiting service must not block the others
         self._beside = ReentrantCallbackGroup()
         super().__init__(name, **options)
         self.rules = ParameterRules(self)
@@ -52,7 +52,7 @@ class GuardedNode(Node):
         clock: Clock | None = None,
         autostart: bool = True,
     ) -> Timer:
-        """Create a timer as rclpy does, of steady time."""
+        """Create a timer as rclpy does, but on steady time."""
         return super().create_timer(
             timer_period_sec, callback, callback_group, clock or self._steady, autostart
         )
@@ -65,25 +65,25 @@ class GuardedNode(Node):
         qos_profile: QoSProfile | int,
         **options: Any,
     ) -> Subscription:
-        """Subscribe as rclpy does; a message about which the callback raises is refused."""
+        """Subscribe as rclpy does; a message for which the callback raises is refused."""
         take = self.border.taker(f"topic {topic}", callback)
         return super().create_subscription(msg_type, topic, take, qos_profile, **options)
 
     def create_service(
         self, srv_type: Any, srv_name: str, callback: Callable[..., Any], **options: Any
     ) -> Service:
-        """Offer a service as rclpy does; a request about which the callback raises is refused.
+        """Offer a service as rclpy does; a request for which the callback raises is refused.
 
         Args:
             srv_type: Type of the service.
-            srv_name: Its name.
-            callback: A function or a coroutine function; others are served while that waits.
-            options: As rclpy has them.
+            srv_name: Name of the service.
+            callback: A function or a coroutine function; while that waits, others are served.
+            options: Passed to rclpy.
         """
         answer = self.border.answerer(f"service {srv_name}", callback)
         options.setdefault("callback_group", self._beside)
         return super().create_service(srv_type, srv_name, answer, **options)
 
     def refuse_taking(self, entity: object, error: Exception) -> None:
-        """Take note of a message that could not even be taken out of its queue."""
+        """Refuse a message that could not be taken from its queue."""
         self.border.refuse(f"topic {getattr(entity, 'topic_name', entity)}", error)

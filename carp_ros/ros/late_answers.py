@@ -1,7 +1,7 @@
-"""A service whose answer comes once the outcome is known; its node goes on meanwhile.
+"""A service that answers once the outcome is known, without blocking its node.
 
-A coroutine as a callback would do that, but while one waits rclpy's executors (7.1.5) serve nothing
-else and turn in circles.
+A coroutine callback would do that, but while one is waiting, rclpy's executors (7.1.5) serve
+nothing else and busy-loop.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class LateTrigger:
     """One Trigger service.
 
     Args:
-        node: That offers it.
-        name: Of the service.
-        begin: Begins what is asked for; returns empty, or why it is refused at once.
+        node: The node that offers it.
+        name: Name of the service.
+        begin: Starts the requested action; returns an empty text, or why it is refused at once.
     """
 
     def __init__(self, node: Node, name: str, begin: Callable[[], str]) -> None:
@@ -28,10 +28,10 @@ class LateTrigger:
         self._waiting: list[tuple[Trigger.Response, Any]] = []
         service: Any = node.create_service(Trigger, name, self._on_request)
         self._send = service.send_response
-        service.send_response = self._keep  # which every executor calls with what was returned
+        service.send_response = self._keep  # every executor calls it with the callback's result
 
     def answer(self, problem: str, message: str) -> None:
-        """Answer everybody who waits: with `problem` if there was one, else with `message`."""
+        """Answer all waiting callers: with `problem` if there is one, else with `message`."""
         waiting, self._waiting = self._waiting, []
         for response, header in waiting:
             response.success, response.message = not problem, problem or message

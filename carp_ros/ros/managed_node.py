@@ -1,4 +1,4 @@
-"""What every lifecycle node of this package is: no order of transitions ends it, or leaks."""
+"""Base class of the lifecycle nodes: no sequence of transitions crashes it or leaks resources."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _ERROR = TransitionCallbackReturn.ERROR
 
 
 class ManagedNode(GuardedNode, LifecycleNode):
-    """A lifecycle node that refuses what can't be and cleans up behind what could.
+    """A lifecycle node that refuses impossible transitions and cleans up after possible ones.
 
-    A transition that is not possible now is refused in one line. What `configure` or `activate`
-    creates of timers, subscriptions, publishers and clients goes when that ends. A step that raises
-    a `CarpError` is not possible yet, and the node stays as it was; whatever else it raises leads
-    to a node without configuration, which may be configured anew.
+    A transition that is impossible in the current state is refused in one line. Timers,
+    subscriptions, publishers and clients that `configure` or `activate` creates are destroyed when
+    that state is left. If a step raises a `CarpError`, it is not possible yet and the node keeps
+    its state; any other exception leaves the node unconfigured, and it may be configured again.
 
-    Subclasses fill in the four steps. Services they offer with `offer` in their constructor: they
-    answer in every state.
+    Subclasses implement the four steps. They offer services with `offer` in their constructor;
+    those answer in every state.
 
     Args:
-        name: Of the node.
+        name: Name of the node.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self._configured: _Entities | None = None  # what was there before
+        self._configured: _Entities | None = None  # the entities from before configuring
         self._activated: _Entities | None = None
         self._refusal = ""
         services: dict[Any, Any] = {service.srv_type: service for service in self.services}
@@ -45,37 +45,37 @@ class ManagedNode(GuardedNode, LifecycleNode):
         change.callback = self._changer(change.callback)
 
     def configure(self) -> None:
-        """Get what the node needs; nothing moves.
+        """Acquire what the node needs; nothing moves.
 
         Raises:
-            CarpError: If it can't be had now.
+            CarpError: If something is not available yet.
         """
 
     def activate(self) -> None:
-        """Begin to work.
+        """Start working.
 
         Raises:
             CarpError: If that is not possible yet.
         """
 
     def deactivate(self) -> None:
-        """Stop what moves or records, and work no more. Also called before whatever ends a node."""
+        """Stop motion or recording, and stop working. Also called before the node is destroyed."""
 
     def cleanup(self) -> None:
-        """Give back what `configure` got, even if it got only a part."""
+        """Release what `configure` acquired, even if it acquired only a part."""
 
     @property
     def is_configured(self) -> bool:
-        """Whether the node has what it needs."""
+        """Whether the node is configured."""
         return self._configured is not None
 
     @property
     def is_active(self) -> bool:
-        """Whether the node works."""
+        """Whether the node is active."""
         return self._activated is not None
 
     def offer(self, kind: Any, name: str, answer: Callable[..., Any]) -> None:
-        """Offer a service that is refused, in words, while the node is not configured.
+        """Offer a service that refuses requests, with a reason, while the node is not configured.
 
         Args:
             kind: Type of the service.
@@ -85,7 +85,7 @@ class ManagedNode(GuardedNode, LifecycleNode):
         self.create_service(kind, name, self._if_configured(answer))
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Configure, or be as before."""
+        """Configure, or stay unconfigured."""
         self._configured = _Entities(self)
         result = self._step("configure", self.configure)
         if result is not _SUCCESS:
@@ -93,7 +93,7 @@ class ManagedNode(GuardedNode, LifecycleNode):
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Activate, or be as before."""
+        """Activate, or stay inactive."""
         self._activated = _Entities(self)
         result = self._step("activate", self.activate)
         if result is not _SUCCESS:
@@ -101,27 +101,27 @@ class ManagedNode(GuardedNode, LifecycleNode):
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Deactivate: never refused."""
+        """Deactivate; never refused."""
         return self._step("deactivate", self._hold, may_fail=False)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Clean up: never refused."""
+        """Clean up; never refused."""
         return self._step("clean up", self._let_go, may_fail=False)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Hold, and clean up."""
+        """Deactivate and clean up."""
         return self._step("shut down", self._end, may_fail=False)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Hold, and be without configuration."""
+        """Deactivate and return to the unconfigured state."""
         return self._step("recover", self._end, may_fail=False)
 
     def destroy_node(self) -> None:
-        """Hold before anything is torn down."""
+        """Deactivate and clean up before anything is torn down."""
         try:
             self._end()
         except Exception:
-            if self.context.ok():  # else ROS was gone before all was said
+            if self.context.ok():  # otherwise ROS was shut down before everything was published
                 raise
         finally:
             super().destroy_node()
@@ -153,7 +153,7 @@ class ManagedNode(GuardedNode, LifecycleNode):
     def _step(
         self, name: str, step: Callable[[], None], *, may_fail: bool = True
     ) -> TransitionCallbackReturn:
-        """Do a step of the lifecycle, and say once why it could not be done."""
+        """Run a step of the lifecycle; log once why it failed."""
         try:
             step()
         except CarpError as error:
@@ -166,12 +166,12 @@ class ManagedNode(GuardedNode, LifecycleNode):
         return _SUCCESS
 
     def _say_once(self, refusal: str) -> None:
-        if refusal != self._refusal:  # it is tried again and again
+        if refusal != self._refusal:  # transitions are retried: log only changes
             self._refusal = refusal
             self.get_logger().info(refusal)
 
     def _changer(self, change: Callable[..., Any]) -> Callable[..., Any]:
-        """Return what answers `change_state`: rclpy's own ends the process if it is impossible."""
+        """Wrap the `change_state` callback: rclpy's own crashes on an impossible transition."""
 
         def answer(request: ChangeState.Request, response: ChangeState.Response) -> Any:
             wanted, possible = request.transition, self._possible()
@@ -216,7 +216,7 @@ class ManagedNode(GuardedNode, LifecycleNode):
 
 
 class _Entities:
-    """What a node had of a kind at some moment: all that came later can be destroyed."""
+    """Snapshot of a node's entities; those created later can be destroyed."""
 
     def __init__(self, node: ManagedNode) -> None:
         self._kept = {kind: set(those) for kind, those in _entities(node)}

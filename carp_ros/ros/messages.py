@@ -1,6 +1,6 @@
-"""Messages to values and back: where frames, names, encodings and numbers are checked, once.
+"""Converts messages to values and back; checks frames, names, encodings and numbers, once.
 
-Values carry ROS time here; `shifted` moves a chunk to another clock.
+Stamps are in ROS time; `shifted` moves a chunk to another clock.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TCP = "tcp"
 GRIPPER = "gripper"
 _PAST_NS = 10_000_000_000
 _FUTURE_NS = 100_000_000
-_FARTHEST_M = 1e9  # far beyond any arm, near enough for arithmetic
+_FARTHEST_M = 1e9  # far beyond any arm, but safe for arithmetic
 _FARTHEST_RAD = 1e9
 _MOST_SIDE_PX = 8192
 
@@ -46,11 +46,11 @@ def time_from_msg(msg: Time) -> int:
 
 
 def recent_stamp_ns(msg: Time, now_ns: int) -> int:
-    """Return a message's time in nanoseconds, which must be of about now.
+    """Return a message's time in nanoseconds, which must be close to now.
 
     Raises:
-        MessageError: If it lies farther in the past or the future than clocks that are synchronised
-            and messages that are under way explain.
+        MessageError: If it is further in the past or future than transport delay and synchronised
+            clocks can explain.
     """
     stamp_ns = time_from_msg(msg)
     age_ns = now_ns - stamp_ns
@@ -79,10 +79,10 @@ def pose_to_msg(pose: Pose, stamp_ns: int, frame: str) -> PoseStamped:
 
 
 def pose_from_msg(msg: PoseStamped, frame: str) -> Pose:
-    """Return a pose that is given in `frame`.
+    """Return the pose of a message given in `frame`.
 
     Raises:
-        MessageError: If it is in another frame, a number is not finite or absurd, or the
+        MessageError: If it is in another frame, a number is not finite or far too large, or the
             quaternion is not of unit length.
     """
     _require_frame(msg.header, frame, "pose")
@@ -108,7 +108,7 @@ def twist_to_msg(twist: Twist, stamp_ns: int, frame: str) -> TwistStamped:
 
 
 def twist_from_msg(msg: TwistStamped, frame: str) -> Twist:
-    """Return a twist that is given in the axes of `frame`.
+    """Return the twist of a message given in the axes of `frame`.
 
     Raises:
         MessageError: If it is in another frame.
@@ -122,7 +122,7 @@ def twist_from_msg(msg: TwistStamped, frame: str) -> Twist:
 
 
 def chunk_to_msgs(chunk: Chunk, frame: str) -> tuple[MultiDOFJointTrajectory, JointTrajectory]:
-    """Return a chunk as its two messages, of the same stamp; step times count from the stamp."""
+    """Return a chunk as two messages with the same stamp; step times are relative to the stamp."""
     pose_points, gripper_points = [], []
     for i, time_ns in enumerate(chunk.times_ns.tolist()):
         transform = Transform()
@@ -148,11 +148,11 @@ def chunk_to_msgs(chunk: Chunk, frame: str) -> tuple[MultiDOFJointTrajectory, Jo
 
 
 def chunk_from_msgs(poses: MultiDOFJointTrajectory, gripper: JointTrajectory, frame: str) -> Chunk:
-    """Return the chunk of two messages.
+    """Return the chunk that two messages make up.
 
     Raises:
-        MessageError: If a frame, a name or a stamp is not what is expected.
-        ChunkError: If the numbers make no chunk, or one that is too long for the servo.
+        MessageError: If a frame, name or stamp is not as expected.
+        ChunkError: If the numbers are no valid chunk, or the chunk is too long for the servo.
     """
     longest = max(len(poses.points), len(gripper.points))
     if longest > MAX_STEPS:
@@ -177,7 +177,7 @@ def chunk_from_msgs(poses: MultiDOFJointTrajectory, gripper: JointTrajectory, fr
     transforms = [point.transforms[0] for point in poses.points if len(point.transforms) == 1]
     closures = [point.positions[0] for point in gripper.points if len(point.positions) == 1]
     if len(transforms) != len(poses.points) or len(closures) != len(gripper.points):
-        raise MessageError("a chunk's step has no or several poses or closures; expected one each")
+        raise MessageError("a step lacks a pose or closure or has several; expected one each")
     after_ns = _times_from_start(poses)
     if _times_from_start(gripper) != after_ns:
         raise MessageError("gripper chunk's steps are due at other times than the chunk's")
@@ -199,7 +199,7 @@ def _times_from_start(msg: MultiDOFJointTrajectory | JointTrajectory) -> list[in
 
 
 def shifted(chunk: Chunk, by_ns: int) -> Chunk:
-    """Return the chunk on a clock that is ahead by `by_ns`."""
+    """Return the chunk with all its times increased by `by_ns`."""
     return replace(chunk, stamp_ns=chunk.stamp_ns + by_ns, times_ns=chunk.times_ns + by_ns)
 
 
@@ -255,8 +255,8 @@ def image_from_msg(msg: Image) -> npt.NDArray[np.uint8]:
     """Return an image as RGB of shape (H, W, 3); it may share the message's memory.
 
     Raises:
-        MessageError: If the encoding is none of `rgb_from_rows`, a side is absurd, or the data is
-            cut short.
+        MessageError: If `rgb_from_rows` does not know the encoding, a side is far too large, or the
+            data is truncated.
     """
     if not (0 < msg.height <= _MOST_SIDE_PX and 0 < msg.width <= _MOST_SIDE_PX):
         raise MessageError(
@@ -267,7 +267,7 @@ def image_from_msg(msg: Image) -> npt.NDArray[np.uint8]:
 
 
 def camera_info_to_msg(intrinsics: Intrinsics, stamp_ns: int) -> CameraInfo:
-    """Return how a camera projects, whose images are published as they were taken."""
+    """Return the camera info of a camera whose images are published unrectified."""
     projection = np.zeros((3, 4))
     projection[:, :3] = intrinsics.matrix
     return CameraInfo(

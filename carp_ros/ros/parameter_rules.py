@@ -1,4 +1,4 @@
-"""What a node's parameters may be: said to tools, and checked at start and at every change."""
+"""Rules for a node's parameters: published in descriptors, checked at start and on every change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class OneOf:
     values: Sequence[Any]
 
     def expectation(self, value: Any) -> str:
-        """Return the set, unless the value is in it."""
+        """Return the allowed values as text; empty if `value` is one of them."""
         named = [str(known) or "'' (empty)" for known in self.values]
         return "" if value in self.values else f"one of {', '.join(named)}"
 
@@ -39,15 +39,15 @@ class ParameterRules:
     """Checks the parameters of one node.
 
     Args:
-        node: Whose parameters they are.
+        node: The node that owns the parameters.
 
     Raises:
-        ValueError: If the node is told to count another time than the system's.
+        ValueError: If the node is told to use simulated time.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        # A clock from a topic would let whoever publishes it stop what depends on time.
+        # With a clock from a topic, its publisher could stop everything that depends on time.
         self._rules: dict[str, Rule] = {"use_sim_time": OneOf((False,))}
         if problem := self._problem("use_sim_time", node.get_parameter("use_sim_time").value):
             raise ValueError(problem)
@@ -65,14 +65,14 @@ class ParameterRules:
         """Declare a parameter and return its value.
 
         Args:
-            name: Of the parameter.
-            default: Says its type, too.
-            description: For people.
-            rule: What a value of that type must fulfil.
+            name: Name of the parameter.
+            default: Default value, which also determines the type.
+            description: Description for people.
+            rule: Rule that values must satisfy.
             read_only: Whether it is read once, at start.
 
         Raises:
-            ValueError: If it was given a value at start that it may not have.
+            ValueError: If it was given an invalid value at start.
         """
         rule = rule or (TEXT if isinstance(default, str) else None)
         if rule is not None:

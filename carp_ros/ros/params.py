@@ -1,4 +1,4 @@
-"""ROS parameters. What describes the workstation is in the rig's file, not here."""
+"""ROS parameters shared by the nodes. The workstation itself is described in the rig file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def fixed_parameter(
     """Declare a parameter that is read once, at start, and return its value.
 
     Raises:
-        ValueError: If it was given a value that it may not have.
+        ValueError: If it was given an invalid value.
     """
     return node.rules.declare(name, default, description, rule, read_only=True)
 
@@ -28,15 +28,15 @@ def rig_parameter(node: GuardedNode) -> tuple[Path, Rig]:
     """Declare the parameters `rig` and `rig_sha256` and return the path and the rig.
 
     Raises:
-        ValueError: If `rig` is not given, the file is not a rig, or it is not the one that the rest
-            of the system was started with.
+        ValueError: If `rig` is not given, the file is no valid rig, or it is not the one that the
+            rest of the system was started with.
     """
     value = fixed_parameter(node, "rig", "", "The rig's YAML file.")
     sha256 = fixed_parameter(
         node,
         "rig_sha256",
         "",
-        "Of the rig's file, in hex: another is refused; empty: any is taken.",
+        "SHA-256 that the rig file must have, in hex; empty: any.",
     )
     if not value:
         raise ValueError("parameter rig is empty; expected the path of a config/<rig>.yaml")
@@ -45,14 +45,14 @@ def rig_parameter(node: GuardedNode) -> tuple[Path, Rig]:
 
 
 def show_limits(node: GuardedNode, rig: Rig) -> None:
-    """Declare the limits in force as parameters `limits.<name>`, to be read by people, never set.
+    """Declare the limits in force as read-only parameters `limits.<name>`, for people to read.
 
-    What somebody gives for them when the node starts is ignored: the rig's file alone decides.
+    Values given for them at start are ignored: only the rig file sets them.
     """
     for limit in fields(rig.limits):
         value = getattr(rig.limits, limit.name)
         descriptor = ParameterDescriptor(
-            description="Of the rig's file; change it there and start the system anew.",
+            description="From the rig file; change it there and restart the system.",
             read_only=True,
         )
         shown = list(value) if isinstance(value, tuple) else value
@@ -62,21 +62,21 @@ def show_limits(node: GuardedNode, rig: Rig) -> None:
 def cameras_parameter(
     node: GuardedNode, known: tuple[str, ...], description: str
 ) -> tuple[str, ...]:
-    """Declare the parameter `cameras` and return the names that it gives.
+    """Declare the parameter `cameras` and return the names it selects.
 
     Args:
-        node: Whose parameter it is.
-        known: The cameras that may be named, which `all` stands for.
-        description: What the named ones are for.
+        node: The node that owns the parameter.
+        known: The cameras that may be named; `all` selects all of them.
+        description: Description of the parameter.
 
     Raises:
-        ValueError: If one is named that is not among them.
+        ValueError: If a name is not in `known`.
     """
     given = fixed_parameter(node, "cameras", "all", description)
     names = {"all": known, "none": ()}.get(given, tuple(given.split()))
     if unknown := [name for name in names if name not in known]:
         raise ValueError(
             f"parameter cameras names {', '.join(unknown)}; expected some of"
-            f" {', '.join(known) or 'no cameras: the rig has none such'}"
+            f" {', '.join(known) or 'no cameras: the rig has none of that kind'}"
         )
     return names

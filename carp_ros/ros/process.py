@@ -15,29 +15,29 @@ from carp_ros.processes.parent import end_with_starter
 from carp_ros.processes.restarts import EXIT_BROKEN, EXIT_REFUSED
 from carp_ros.processes.ros_environment import enter
 
-_PREDECESSOR_S = 10.0  # a node whose starter was killed ends within this
+_PREDECESSOR_S = 10.0  # a node whose launcher was killed ends within this time
 
 
 def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> None:
-    """Run a node until SIGINT, SIGTERM, SIGHUP, an error or its starter's end, and exit.
+    """Run a node until SIGINT, SIGTERM, SIGHUP, an error or the end of its launcher, then exit.
 
-    A wrong parameter, rig file or device ends the process with one line that says what to do; what
-    a bug raises ends it with its traceback. A node of a name that another process of this machine
-    has in the same ROS domain is refused before anyone sees it.
+    A wrong parameter, rig file or device ends the process with one line that says what to do; a bug
+    ends it with a traceback. If another process on this machine already runs a node of the same
+    name in the same ROS domain, this one is refused before it joins the ROS graph.
 
     Args:
         make_node: Returns the node, an `rclpy.node.Node`; called once ROS is up.
-        profile: Settings of Fast DDS, a file in `config/`.
+        profile: Fast DDS settings, a file in `config/`.
     """
     try:
         enter(profile)
     except ValueError as error:
         sys.exit(str(error))
     interrupts: list[int] = []
-    # rclpy's own handler ends `spin`, and then comes here: to raise nothing, so that neither what a
-    # node is at nor how it leaves the arm and an episode is ever cut short; Ctrl-C may come twice
+    # rclpy's own handler ends `spin` and then calls this one, which raises nothing: neither a
+    # running callback nor the clean-up of arm and episode is cut short, even if Ctrl-C comes twice
     signal.signal(signal.SIGINT, lambda number, _frame: interrupts.append(number))
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # the terminal closes: as Ctrl-C
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # a closed terminal acts like Ctrl-C
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     end_with_starter()
     try:
@@ -45,7 +45,7 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
     except CarpError as error:
         _say(error)
         sys.exit(EXIT_REFUSED)
-    import rclpy  # after `enter`, which may execute this process anew
+    import rclpy  # after `enter`, which may re-execute this process
     from rclpy.executors import ExternalShutdownException
     from rclpy.utilities import ok
 
@@ -67,7 +67,7 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
         wrong = isinstance(error, UsageError) or (node is None and isinstance(error, ValueError))
         sys.exit(EXIT_REFUSED if wrong else EXIT_BROKEN)
     except Exception:
-        if not interrupts:  # else ROS was gone while something was being published
+        if not interrupts:  # otherwise ROS was shut down while something was being published
             traceback.print_exc()
             sys.exit(EXIT_BROKEN)
     finally:
@@ -76,15 +76,15 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
         if ok():
             rclpy.shutdown()
         claim.release()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interpreter would put the default back
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # else the interpreter restores the default
 
 
 def full_name(arguments: list[str]) -> str:
-    """Return what a node will be called, with its namespace, by the arguments of its process."""
+    """Return a node's full name, with its namespace, from its process's arguments."""
     name, namespace = Path(arguments[0]).stem, "/"
     for argument in arguments[1:]:
         rule, assigned, value = argument.partition(":=")
-        kind = rule.rpartition(":")[2]  # `name:__ns:=...` is for one node of several
+        kind = rule.rpartition(":")[2]  # `name:__ns:=...` addresses one of several nodes
         if assigned and kind == "__node":
             name = value
         elif assigned and kind == "__ns":
@@ -96,19 +96,19 @@ def _claim_name() -> Claim:
     """Claim this node's name; wait for a predecessor that is about to end.
 
     Raises:
-        DeviceError: If one goes on.
+        CarpError: If the predecessor keeps running.
     """
     name = full_name(sys.argv)
     what = f"node {name} of ROS domain {domain()}"
 
     def waiting(holder: str) -> None:
-        _say(f"waiting for {holder} to end, which is {name}, too")
+        _say(f"waiting for {holder} to end, which also runs {name}")
 
     try:
         return claim_within(what, _PREDECESSOR_S, waiting)
     except TakenError as error:
         raise CarpError(
-            f"{error.who} is {name} of ROS domain {domain()} already: stop it, or start"
+            f"{error.who} already runs {name} in ROS domain {domain()}: stop it, or start"
             " this one in another namespace (__ns) or ROS_DOMAIN_ID"
         ) from None
 

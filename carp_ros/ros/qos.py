@@ -1,19 +1,19 @@
-"""Quality of service, one profile a kind of topic."""
+"""Quality-of-service profiles, one per kind of topic."""
 
 from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-# Best effort takes from every publisher; a reliable subscription to one that offers less would
-# stay silent without a word.
+# A best-effort subscription matches every publisher; a reliable one would silently receive nothing
+# from a best-effort publisher.
 SENSOR = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
 )
-# The newest command counts and none that is late: never queue them.
+# Only the newest command counts: never queue commands.
 COMMAND = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
 )
-# Whoever comes later learns the state of affairs.
+# Late subscribers receive the last message.
 LATCHED = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,

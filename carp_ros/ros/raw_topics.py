@@ -1,4 +1,4 @@
-"""Listening to recorded topics without taking their messages apart."""
+"""Subscribes to recorded topics without deserialising their messages."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rosbags.interfaces import QosReliability
 from carp_ros.recording.episode import Topic
 from carp_ros.recording.offered_qos import offered_qos
 
-# A busy machine lets a listener wait for tenths of a second; what the queue can't hold is lost.
+# A busy machine may delay a subscriber by tenths of a second; messages beyond the queue are lost.
 _IMAGE_DEPTH = 30
 _DEPTH = 200
 STATUS = "/control/status"
 
 
 def listen(node: Node, topic: Topic, take: Callable[[bytes], None]) -> Subscription:
-    """Call `take` with the serialized form of every message of a topic."""
+    """Call `take` with the serialised form of every message of a topic."""
     package, kind, name = topic.type.split("/")
     message = getattr(importlib.import_module(f"{package}.{kind}"), name)
     reliable = offered_qos(topic.name).reliability is QosReliability.RELIABLE
@@ -29,10 +29,10 @@ def listen(node: Node, topic: Topic, take: Callable[[bytes], None]) -> Subscript
         history=HistoryPolicy.KEEP_LAST,
         depth=_IMAGE_DEPTH if is_image else _DEPTH,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        # The state of affairs is wanted from before; wishes from before are none any more.
+        # The latched status is wanted even if published earlier; earlier requests are obsolete.
         durability=DurabilityPolicy.TRANSIENT_LOCAL
         if topic.name == STATUS
         else DurabilityPolicy.VOLATILE,
     )
-    where = topic.name.lstrip("/")  # in the node's namespace; the bag knows none
+    where = topic.name.lstrip("/")  # relative to the node's namespace; the bag has none
     return node.create_subscription(message, where, take, profile, raw=True)

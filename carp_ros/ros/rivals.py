@@ -1,22 +1,22 @@
-"""Who else sends on a topic on which one alone may."""
+"""Detects a second publisher on a topic that must have only one."""
 
 from __future__ import annotations
 
 from rclpy.node import Node
 
-_LEASE_NS = 30_000_000_000  # a killed process goes on being discovered for 20 s
+_LEASE_NS = 30_000_000_000  # a killed process remains in discovery for 20 s
 
 
 class Rivals:
     """Counts the publishers of command topics.
 
-    A process that was killed seems to publish for a while beside the one that took its place. While
-    a death is that fresh, publishers of the same node count as one: two processes of this machine
-    can not be the same node (`carp_ros.ros.process`).
+    A killed process still shows up as a publisher for a while beside its replacement. While a death
+    is that recent, publishers with the same node name count as one: two processes on this machine
+    cannot run the same node (`carp_ros.ros.process`).
 
     Args:
-        node: Whose view of the graph to use.
-        topics: On which one publisher is expected.
+        node: Node whose view of the graph is used.
+        topics: Topics on which one publisher is expected.
     """
 
     def __init__(self, node: Node, topics: tuple[str, ...]) -> None:
@@ -25,11 +25,11 @@ class Rivals:
         self._died_ns = -_LEASE_NS
 
     def take_death(self, now_ns: int) -> None:
-        """Take note that a process of the system died, and is started again."""
+        """Record that a process of the system died and is being restarted."""
         self._died_ns = now_ns
 
     def find(self, now_ns: int) -> str:
-        """Return which topic has more than one publisher, in words, if any."""
+        """Describe a topic with more than one publisher; empty if there is none."""
         for topic in self._topics:
             count = self._node.count_publishers(topic)
             if count > 1 and now_ns - self._died_ns < _LEASE_NS:

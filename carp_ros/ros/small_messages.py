@@ -1,7 +1,7 @@
-"""Subscriptions to what is small by its nature: anything else is refused before it is taken apart.
+"""Subscriptions to small messages: larger ones are refused before they are deserialised.
 
-To take apart a message of 200 000 steps holds a node's only thread for seconds, and the arm's
-heartbeat with it; a text that is no text raises inside of rclpy, where no callback can refuse it.
+Deserialising a message of 200 000 steps blocks a node's only thread for seconds, and the arm's
+heartbeat with it; an invalid string raises inside rclpy, where no callback can refuse it.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def subscribe_small(
     """Call `take` with every message of a topic, or `refuse` with the reason why not.
 
     Args:
-        node: That listens.
+        node: The subscribing node.
         kind: Type of the messages.
-        topic: Its name.
-        take: Takes a message.
-        qos: Of the subscription.
-        refuse: Takes what is wrong with one that is too large or can't be read.
+        topic: Name of the topic.
+        take: Called with each message.
+        qos: Profile of the subscription.
+        refuse: Called with the error if a message is too large or cannot be deserialised.
     """
 
     def take_bytes(data: bytes) -> None:

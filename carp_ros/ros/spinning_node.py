@@ -1,4 +1,4 @@
-"""A node for programs that ask and wait: a thread of its own listens meanwhile."""
+"""A node for client programs with blocking calls; it spins on a separate thread."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from carp_ros.ros.executor import make_executor
 from carp_ros.ros.guarded_node import GuardedNode
 
 ANSWER_S = 10.0
-# of services that answer when what was asked for is done
+# timeouts of services that answer only once the requested action is complete
 _ANSWERS_S = {"control/reset_fault": LONGEST_RECOVERY_S + ANSWER_S}
 _JOINED_S = 1.0
 
@@ -33,12 +33,12 @@ SomeNode = TypeVar("SomeNode", bound="SpinningNode")
 
 @contextmanager
 def taking_part(make_node: Callable[[], SomeNode]) -> Iterator[SomeNode]:
-    """Take part in the ROS graph with a node while the block runs.
+    """Join the ROS graph with a node while the block runs.
 
     Args:
-        make_node: Returns it; called once ROS is up.
+        make_node: Returns the node; called once ROS is up.
     """
-    # Ctrl-C is Python's: the node must outlive it to stop what it began
+    # leave Ctrl-C to Python: the node must outlive it to stop what it started
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = make_node()
     node.start()
@@ -50,10 +50,10 @@ def taking_part(make_node: Callable[[], SomeNode]) -> Iterator[SomeNode]:
 
 
 class SpinningNode(GuardedNode):
-    """Calls services of other nodes and waits for what they say.
+    """Calls services of other nodes and waits for their messages.
 
     Args:
-        name: Of the node.
+        name: Name of the node.
     """
 
     def __init__(self, name: str) -> None:
@@ -66,16 +66,16 @@ class SpinningNode(GuardedNode):
         self._stopping = False
 
     def start(self) -> None:
-        """Begin to listen, and return once the others know this node.
+        """Start spinning, and return once other nodes have discovered this one.
 
-        A service that answers before it knows its caller waits 100 ms for it, with its node's only
-        thread: that of a node whose silence stops the arm, for one.
+        A service that answers before it has discovered its caller blocks its node's only thread for
+        100 ms; that node may be one whose silence stops the arm.
         """
         self._thread.start()
         time.sleep(_JOINED_S)
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop spinning."""
         self._stopping = True
         self._executor.shutdown()
         self._thread.join(2.0)
@@ -101,8 +101,8 @@ class SpinningNode(GuardedNode):
 
         Args:
             kind: Type of the service.
-            name: Of the service.
-            request: Of that type.
+            name: Name of the service.
+            request: Request of that type.
 
         Raises:
             DeviceError: If it does not answer.
@@ -131,10 +131,10 @@ class SpinningNode(GuardedNode):
                 raise DeviceError(f"{node} refused {parameter.name}: {result.reason}")
 
     def wait_until(self, condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-        """Return once the condition holds.
+        """Block until the condition holds.
 
         Raises:
-            DeviceError: If it does not in time; the message says that nobody did `what`.
+            DeviceError: On timeout; the text says that the system did not do `what`.
         """
         deadline_s = time.monotonic() + timeout_s
         while not condition():
@@ -146,20 +146,20 @@ class SpinningNode(GuardedNode):
             time.sleep(0.01)
 
     def require_listening(self) -> None:
-        """Return if this node still listens.
+        """Check that this node is still spinning.
 
         Raises:
-            DeviceError: If the thread that listens has ended: nothing will be heard any more.
+            DeviceError: If the spinning thread has ended, so no message will arrive any more.
         """
         if self._deaf_because:
-            raise DeviceError(f"{self.get_name()} hears nothing any more: {self._deaf_because}")
+            raise DeviceError(f"{self.get_name()} no longer receives: {self._deaf_because}")
 
     def excuse(self) -> str:
-        """Return what the system says of itself, to be added to what it did not do."""
+        """Return the system's own explanation, which `wait_until` appends to its error text."""
         return ""
 
     def error_of(self, text: str) -> DeviceError:
-        """Return an error of this text, with what the system says of itself as a code, if it is."""
+        """Return an error with this text; subclasses may add the system's reason as a code."""
         return DeviceError(text)
 
     def _accepted(self, name: str, answer: Any) -> str:
@@ -175,9 +175,9 @@ class SpinningNode(GuardedNode):
             self._deaf_because = "ROS was shut down"
         except Exception as error:
             if self._stopping:
-                return  # what it waited for was taken away
+                return  # its entities were destroyed while it was waiting
             self._deaf_because = f"its thread ended: {in_words(error)}"
-            self.get_logger().error(f"{self.get_name()} hears nothing any more: {error!r}")
+            self.get_logger().error(f"{self.get_name()} no longer receives: {error!r}")
 
 
 def _value(value: str | int) -> ParameterValue:

@@ -1,1 +1,1 @@
-"""The servo's process: its loop, its devices, and who keeps it running."""
+"""The servo process: its loop, its devices and the keeper that restarts it."""

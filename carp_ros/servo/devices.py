@@ -1,6 +1,6 @@
-"""Which driver a rig's file asks for: the one table of arms and grippers.
+"""Creates the drivers that a rig file names: the one place that lists arms and grippers.
 
-A second driver joins with a section in `rig_devices.py`, a module in `hardware/` and a branch here.
+To add a driver: a section in `rig_devices.py`, a module in `hardware/` and a branch here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def make_arm(rig: Rig) -> Arm:
         ValueError: If there is no such driver.
     """
     if rig.arm.driver == "ur":
-        from carp_ros.hardware.ur import UrArm  # ur-rtde is needed on a UR cell alone
+        from carp_ros.hardware.ur import UrArm  # ur-rtde is needed only on a UR cell
 
         return UrArm(rig.arm, rig.servo.rate_hz)
     raise ValueError(f"arm.driver is {rig.arm.driver!r}; expected ur")

@@ -1,6 +1,6 @@
-"""Keeps a servo process alive: starts it, notices its death or silence, starts it again.
+"""Keeps a servo process alive: starts it, detects its death or silence, and restarts it.
 
-A new process never moves the arm by itself: what was enabled before it began does not count.
+A new process never moves the arm by itself: an enable given before it started does not count.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from carp_ros.errors import MessageError
 SERVO_PROGRAM = (sys.executable, "-m", "carp_ros.servo.servo_process")
 _START_TIMEOUT_NS = 15_000_000_000  # connecting to a robot and starting its program takes seconds
 _SILENCE_NS = 500_000_000
-_STEADY_NS = 5_000_000_000  # one that ran this long did not fail in a row
+_STEADY_NS = 5_000_000_000  # a run of this length ends a series of failures
 _BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -26,10 +26,10 @@ class ServoKeeper:
 
     Args:
         rig_path: The rig's file.
-        link: The mailboxes; a first command must be in them before `watch` is called.
-        recovery_s: How long the arm's driver may take to recover: a silence no longer is none.
-        program: What to start; `--rig`, `--rig-sha256` and `--link` are added.
-        rig_sha256: Of that file; the process refuses another.
+        link: The mailboxes; a first command must be written before `watch` is called.
+        recovery_s: How long a recovery of the arm may take; the process may be silent that long.
+        program: Command line to start; `--rig`, `--rig-sha256` and `--link` are appended.
+        rig_sha256: Hash of the rig file; the process refuses a file with another hash.
     """
 
     def __init__(
@@ -51,28 +51,29 @@ class ServoKeeper:
         self._failures = 0
         self._states_seen = 0
         self._notes_seen = 0
-        self._noted = False  # whether the present process left `note`
+        self._noted = False  # whether `note` is from the current process
         self.state: ServoState | None = None
         self.note = ""
 
     @property
     def pid(self) -> int | None:
-        """The process's number, None while there is none."""
+        """The process id, None while there is no process."""
         return self._process.pid if self._process else None
 
     @property
     def waiting_for(self) -> str:
-        """What is not there yet; empty once the servo ticks."""
+        """What is still missing; empty once the servo ticks."""
         if self.state is not None:
             return ""
         return f"the servo process to connect to the arm ({self.note or 'no answer yet'})"
 
     def watch(self, now_ns: int) -> str:
-        """Start the process if it is due, and take in its newest state.
+        """Start the process if due, and read its newest state.
 
         Returns:
-            How a servo that ran was lost just now, or nothing. One that could not connect was never
-            in charge of the arm: `waiting_for` says why, and it is started again.
+            How a running servo was just lost; empty if it was not. A process that could not connect
+            never controlled the arm and does not count: `waiting_for` gives the reason, and the
+            process is restarted.
         """
         if self._process is None:
             if now_ns >= self._start_at_ns:
@@ -82,7 +83,7 @@ class ServoKeeper:
         if self._link.state.count != self._states_seen:
             self._states_seen = self._link.state.count
             record = self._link.state.read()
-            with suppress(MessageError):  # what no servo writes is as good as silence
+            with suppress(MessageError):  # an invalid state counts as silence
                 self.state = self.state if record is None else ServoState.from_record(record)
             if self.state is not None and now_ns - self._started_ns > _STEADY_NS:
                 self._failures = 0
@@ -101,7 +102,7 @@ class ServoKeeper:
         return self._link.lateness.read()
 
     def stop(self, timeout_s: float) -> None:
-        """Wait until the process has left, as the last command told it; kill it otherwise."""
+        """Wait for the process to exit as commanded; kill it after `timeout_s`."""
         if self._process is None:
             return
         try:
@@ -121,7 +122,7 @@ class ServoKeeper:
         self._process = subprocess.Popen([*self._program, *arguments])
 
     def _silence(self, now_ns: int) -> str:
-        """Return how long the process has been silent, if that is too long."""
+        """Return a description of the silence if it is too long, else an empty text."""
         if self.state is None:
             silent_ns, limit_ns = now_ns - self._started_ns, _START_TIMEOUT_NS
         else:
@@ -134,7 +135,7 @@ class ServoKeeper:
     def _lost(self, now_ns: int, problem: str) -> str:
         ran = self.state is not None
         if ran:
-            self.note = ""  # that was said of this one; what the next waits for is another matter
+            self.note = ""  # it concerned the lost process, not the next one
         self._process = None
         self.state = None
         delay_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
@@ -153,7 +154,7 @@ class ServoKeeper:
 
 
 def _death(code: int, note: str) -> str:
-    """Return how a process that ended with `code` ended, in words."""
+    """Describe how a process with exit code `code` ended."""
     if code < 0:
         return f"the servo process died of {signal.Signals(-code).name}; a new one is started"
     return f"the servo process ended: {note or f'exit code {code}'}; a new one is started"

@@ -1,6 +1,6 @@
-"""One tick of the servo process, without its clock, its robot and its shared memory.
+"""One tick of the servo process, independent of clock, robot and shared memory.
 
-Joins the guard (may it move?) with the servo (how does it move?) and keeps what is reported.
+Combines the guard (may it move?) with the servo (how does it move?) and keeps the reported state.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from carp_ros.types import ArmState, Array, Chunk, Pose
 
 @dataclass
 class _Counts:
-    """What the loop counts for the diagnostics."""
+    """Counters for the diagnostics."""
 
     ticks: int = 0
     followed: int = 0
@@ -35,7 +35,7 @@ class _Counts:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What to do now: the `target` to send, None for nothing, and the measured `tool` pose."""
+    """Result of a tick: the `target` to send (None: send nothing) and the measured `tool` pose."""
 
     target: Target | None
     tool: Pose
@@ -43,13 +43,13 @@ class Tick:
 
 @dataclass
 class _Yield:
-    """How far the commanded joints are on their way to an arm that could not follow."""
+    """Progress of moving the commanded joints to an arm that could not follow them."""
 
     under_way: bool = False
     done: bool = False
-    left: int = 1  # how often they may yet go there
-    asked_ns: int | None = None  # when a reset was first seen to be asked for
-    waited_s: float = 0.0  # since then
+    left: int = 1  # number of such moves still allowed
+    asked_ns: int | None = None  # when the reset request was first seen
+    waited_s: float = 0.0  # time since then
 
 
 @dataclass
@@ -59,8 +59,8 @@ class ServoLoop:
     Attributes:
         kinematics: Of the arm and its tool.
         servo: Seeded at the measured joints.
-        guard: Decides whether anything may move; its limits say what is far off.
-        home: Joint positions of the home motion, of shape (J,) in [rad].
+        guard: Decides whether anything may move; its limits define a tracking fault.
+        home: Goal of the home motion, joint positions of shape (J,) in [rad].
     """
 
     kinematics: Kinematics
@@ -71,12 +71,12 @@ class ServoLoop:
     _target: Target | None = None
     _twist_ns: int = 0
     _homing: int = -1
-    _sends: bool = False  # whether the arm executes what the last tick returned
-    _yield: _Yield | None = None  # while a fault stands and the arm executes
+    _sends: bool = False  # whether the arm executes the targets that `tick` returns
+    _yield: _Yield | None = None  # set while a fault is latched and the arm executes targets
 
     @property
     def moving(self) -> bool:
-        """Whether the commanded joints move."""
+        """Whether the commanded joints are moving."""
         return self._target is not None and self._target.moving
 
     def tick(
@@ -88,7 +88,7 @@ class ServoLoop:
             now_ns: The time.
             arm: Newest robot state.
             command: Newest command; None before the first.
-            chunk: A chunk that came since the last tick; None if none did.
+            chunk: A chunk received since the last tick; None if there was none.
         """
         tool = self.kinematics.tcp_pose(arm.joints)
         target_pose = self._target.pose if self._target else tool
@@ -104,37 +104,37 @@ class ServoLoop:
         elif self._sends:
             self._yield_to(now_ns, arm, command)
         else:
-            # nothing that is sent now is executed: stand where the arm stands
+            # the arm executes no targets now: hold at its measured joints
             self._yield = None
             self.servo.seed(arm.joints, self.servo.gripper)
         self._target = self.servo.step(now_ns, _scaling(arm))
         return Tick(self._target if self._sends else None, tool)
 
     def reset_due(self, command: Command | None) -> bool:
-        """Return whether to reset now: asked for, and the commanded joints came to rest.
+        """Return whether to reset now: it was requested and the commanded joints are at rest.
 
-        After a fault they rest where the arm does; see `_yield_to`.
+        After a fault they come to rest where the arm is; see `_yield_to`.
         """
         if not self.guard.reset_asked(command) or self.moving:
             return False
         state = self._yield
-        # looked at since it was asked for
+        # settled only if the arm's position was checked after the request
         settled = state is None or (state.done and state.asked_ns is not None)
         return settled or (state is not None and state.waited_s >= _MOST_WAITED_S)
 
     def try_reset(self, command: Command, arm: ArmState, problem: str) -> None:
-        """Clear the fault, or keep it. Either way nothing moves.
+        """Clear the fault or refuse to; either way nothing moves.
 
-        An arm that executed all the while goes on standing where it was commanded; one that did
-        not is taken where it stands.
+        If the arm kept executing targets, the commanded joints stay as they are; otherwise they are
+        seeded from the measured joints.
 
         Args:
-            command: Asks for the reset.
+            command: The command that requests the reset.
             arm: State after the arm's own recovery.
             problem: Why the arm could not recover; empty if it did.
         """
         problem = problem or self._hindrance(arm)
-        self._yield = None  # the next reset lets the arm try anew
+        self._yield = None  # at the next reset the commanded joints may move again
         if problem:
             self.guard.refuse_reset(command, problem)
             return
@@ -144,7 +144,7 @@ class ServoLoop:
         self.guard.reset(command)
 
     def _hindrance(self, arm: ArmState) -> str:
-        """Return why the fault can't be cleared now; empty if it can."""
+        """Return why the fault cannot be cleared now; empty if it can."""
         if not (arm.ready and arm.safety.may_move):
             why = f": {arm.explanation}" if arm.explanation else ""
             return f"the robot is in {arm.safety.name} and follows no joint targets{why}"
@@ -157,21 +157,21 @@ class ServoLoop:
             )
             if off > 1.0:
                 return (
-                    "the arm does not stand where it is commanded to; free it from what holds it,"
-                    " then reset again"
+                    "the arm is held away from its commanded pose; free it from what holds it, then"
+                    " reset again"
                 )
         return ""
 
     def _yield_to(self, now_ns: int, arm: ArmState, command: Command | None) -> None:
-        """After a fault, once both stand, lead the commanded joints to an arm that is elsewhere.
+        """After a fault, once all is at rest, move the commanded joints to the measured ones.
 
-        It could not follow. Left where they are, they press on what is in its way, and the arm
-        leaps when that is gone. They go there once, within the limits, and again when a reset is
-        asked for: to follow the measured joints all the time would let the arm creep.
+        If they differ, the arm was blocked: it would keep pressing on the obstacle, and leap when
+        that is removed. The commanded joints move there once, within the limits, and again when a
+        reset is requested: following the measured joints continuously would let the arm creep.
         """
         state = self._yield = self._yield or _Yield()
         asked = self.guard.reset_asked(command)
-        if asked and state.asked_ns is None:  # where it stands may have changed
+        if asked and state.asked_ns is None:  # the arm may have been moved meanwhile
             state.left, state.done = 2, False
         state.asked_ns = (state.asked_ns or now_ns) if asked else None
         state.waited_s = 0.0 if state.asked_ns is None else (now_ns - state.asked_ns) * 1e-9
@@ -190,7 +190,7 @@ class ServoLoop:
     def state(
         self, now_ns: int, arm: ArmState, tick: Tick, priority: int, *, busy: bool = False
     ) -> ServoState:
-        """Return what to tell the control node."""
+        """Return the state to report to the control node."""
         target = self._target
         return ServoState(
             now_ns=now_ns,
@@ -220,7 +220,7 @@ class ServoLoop:
         )
 
     def _obey(self, command: Command, chunk: Chunk | None, now_ns: int) -> None:
-        """Pass on what is new in `command`."""
+        """Pass new requests in `command` on to the servo."""
         if command.mode is ServoMode.TWIST and command.twist_ns > self._twist_ns:
             self._twist_ns = command.twist_ns
             self.servo.follow_twist(command.twist, command.gripper, command.twist_ns)
@@ -243,9 +243,9 @@ class ServoLoop:
             self._counts.chunk_stamp_ns, self._counts.chunk_begun_ns = chunk.stamp_ns, now_ns
 
 
-_YIELD_SHARE = 0.1  # of what is a tracking fault; nearer than this the arm is where it was sent
+_YIELD_SHARE = 0.1  # share of the tracking limits; within it the arm counts as on target
 _RESTING_RAD_S = 0.02
-_MOST_WAITED_S = 3.0  # for the arm to come to rest
+_MOST_WAITED_S = 3.0  # longest wait for the arm to come to rest
 
 
 def _rests(arm: ArmState) -> bool:
@@ -253,7 +253,7 @@ def _rests(arm: ArmState) -> bool:
 
 
 def _off_by(tool: Pose, target: Pose, limits: LimitsConfig) -> float:
-    """Return how far the tool is from where it was commanded, as a share of a tracking fault."""
+    """Return the tool's tracking error as a multiple of the tracking limits."""
     error = pose_difference(tool, target).tolist()
     return max(
         math.hypot(*error[:3]) / limits.max_tracking_error_m,
@@ -262,6 +262,6 @@ def _off_by(tool: Pose, target: Pose, limits: LimitsConfig) -> float:
 
 
 def _scaling(arm: ArmState) -> float:
-    """Return how fast the arm executes, 0 to 1; what is no number counts as not at all."""
+    """Return the arm's speed scaling clamped to 0 to 1; NaN counts as 0."""
     scaling = arm.speed_scaling
     return 1.0 if scaling > 1.0 else scaling if scaling > 0.0 else 0.0

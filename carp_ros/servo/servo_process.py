@@ -1,6 +1,6 @@
-"""The servo as a process of its own: robot and mailboxes on one side, `ServoLoop` on the other.
+"""The servo as a separate process: connects `ServoLoop` to the robot and the mailboxes.
 
-Imports no ROS. `control_node` starts it, watches it, kills and restarts it: the robot's client
+Imports no ROS. `control_node` starts, watches, kills and restarts it, because the robot's client
 library may hang or crash the whole interpreter when its connection drops.
 """
 
@@ -37,14 +37,14 @@ from carp_ros.servo.servo_loop import ServoLoop
 from carp_ros.types import ArmState, Chunk
 
 EXIT_DEVICE = 3
-_LATENESS_EVERY = 50  # ticks between two reports of it
-_GIVE_UP_S = 2.0  # without a heartbeat for this long, standing still, the process ends
-_HUNG_MARGIN_S = 10  # beside what a recovery may take: nobody may be left to kill a hung process
-_ORPHANED_S = 6  # enough to stop the arm and end, or it was not going to
+_LATENESS_EVERY = 50  # ticks between two latency reports
+_GIVE_UP_S = 2.0  # without a heartbeat for this long, the process exits once the arm stands still
+_HUNG_MARGIN_S = 10  # a process silent this much longer than a recovery takes kills itself
+_ORPHANED_S = 6  # time to stop the arm and exit once the control node is gone
 
 
 class ServoProcess:
-    """Runs a `ServoLoop` on one arm until it is told to leave, or is left alone."""
+    """Runs a `ServoLoop` on one arm until told to exit or until the control node is gone."""
 
     def __init__(self, rig: Rig, link: ServoLink, arm: Arm) -> None:
         self._rig = rig
@@ -56,10 +56,11 @@ class ServoProcess:
         self._commands_seen = 0
 
     def run(self) -> None:
-        """Connect, then tick until told to leave.
+        """Connect, then tick until told to exit.
 
         Raises:
-            DeviceError: If the arm or the real-time priority can't be had, or the link breaks.
+            DeviceError: If the arm or a required real-time priority is unavailable, or the link to
+                the arm breaks.
         """
         rig = self._rig
         config = rig.servo
@@ -70,7 +71,7 @@ class ServoProcess:
         signal.alarm(self._hung_s)
         with starting_pollers():
             self._arm.connect()
-        # from here on the robot's watchdog wants targets: lose no time
+        # from here on the robot's watchdog expects targets: lose no time
         arm = self._arm.read()
         loop = self._make_loop(kinematics, arm)
         metronome = Metronome(1.0 / config.rate_hz)
@@ -89,7 +90,7 @@ class ServoProcess:
             state = loop.state(now_ns, arm, tick, grant.priority)
             self._link.state.write(state.to_record())
             if tick_number % _LATENESS_EVERY == 0:
-                signal.alarm(self._hung_s)  # the kernel's: the client library may hang with the GIL
+                signal.alarm(self._hung_s)  # works even if the client library hangs with the GIL
                 lateness["counts"] = metronome.lateness.counts
                 lateness["worst_ns"] = metronome.lateness.worst_ns
                 lateness["skipped"] = metronome.skipped
@@ -98,7 +99,7 @@ class ServoProcess:
     def _make_loop(self, kinematics: Kinematics, arm: ArmState) -> ServoLoop:
         rig = self._rig
         period_s = 1.0 / rig.servo.rate_hz
-        # a process that replaces another goes on holding what its gripper holds
+        # a replacement process keeps the last commanded gripper closure
         command = self._newest_command()
         gripper = command.gripper if command else 0.0
         servo = Servo(kinematics, rig.limits, period_s, rig.servo.blend_s, arm.joints, gripper)
@@ -117,7 +118,7 @@ class ServoProcess:
             try:
                 self._command = None if record is None else Command.from_record(record)
             except MessageError as error:
-                # the one before grows old, and silence of the control node stops the arm
+                # keep the previous command: its heartbeat ages, and the guard then stops the arm
                 _leave_note(self._link, str(error))
         return self._command
 
@@ -129,7 +130,7 @@ class ServoProcess:
         try:
             return None if record is None else chunk_from_record(record)
         except ChunkError:
-            return None  # the control node checked it: not written by one
+            return None  # the control node only writes valid chunks
 
     def _send(self, loop: ServoLoop, joints: np.ndarray[Any, Any], command: Command | None) -> None:
         try:
@@ -140,7 +141,7 @@ class ServoProcess:
     def _reset(
         self, loop: ServoLoop, command: Command, arm: ArmState, now_ns: int, priority: int
     ) -> None:
-        """Let the arm recover, which takes seconds, and clear the fault if it could."""
+        """Let the arm recover, which takes seconds, then clear the fault if it did."""
         tick = loop.tick(now_ns, arm, None, None)
         self._link.state.write(loop.state(now_ns, arm, tick, priority, busy=True).to_record())
         problem = ""
@@ -152,7 +153,7 @@ class ServoProcess:
         loop.try_reset(command, self._arm.read(), problem)
 
     def _is_over(self, command: Command, now_ns: int, loop: ServoLoop) -> bool:
-        """Whether to end: told to, or left alone; never while the arm moves."""
+        """Whether to exit: on command or without heartbeats, but never while the arm moves."""
         alone = (now_ns - command.heartbeat_ns) * 1e-9 > _GIVE_UP_S
         if not (command.leave or alone):
             return False
@@ -161,22 +162,22 @@ class ServoProcess:
 
 
 def _leave_note(link: ServoLink, text: str) -> None:
-    """Tell the control node what is wrong."""
+    """Tell the control node about a problem."""
     note = np.zeros((), NOTE_DTYPE)
     note["text"] = text.encode()[:320]
     link.note.write(note)
 
 
 def main() -> None:
-    """Run the servo process; `control_node` gives the arguments."""
+    """Run the servo process; `control_node` supplies the arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rig", type=Path, required=True, help="the rig's YAML file")
-    parser.add_argument("--rig-sha256", default="", help="of that file; another is refused")
+    parser.add_argument("--rig-sha256", default="", help="SHA-256 that the rig file must have")
     parser.add_argument("--link", required=True, help="name of the control node's mailboxes")
     arguments = parser.parse_args()
-    # Ctrl-C reaches the whole process group: the control node says when to leave
+    # Ctrl-C reaches the whole process group; here the control node decides when to exit
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # it notices by itself that the control node is gone, unless it waits for the robot meanwhile
+    # the loop exits by itself when the control node is gone; the alarm covers a blocked robot call
     signal.signal(signal.SIGHUP, lambda *_: signal.alarm(_ORPHANED_S))
     end_with_parent(signal.SIGHUP)
     link = ServoLink(arguments.link, create=False)
@@ -186,12 +187,12 @@ def main() -> None:
         arm = make_arm(rig)
         ServoProcess(rig, link, arm).run()
     except (CarpError, ValueError) as error:
-        _leave_note(link, str(error))  # whoever started this tells it, once
+        _leave_note(link, str(error))  # the control node reports it, once
         sys.exit(EXIT_DEVICE)
     finally:
         if arm is not None:
             arm.close()
-        remove_leftovers()  # the mailboxes, if the control node died and can not
+        remove_leftovers()  # the mailboxes, if the control node died before it could
 
 
 if __name__ == "__main__":

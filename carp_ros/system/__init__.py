@@ -1,1 +1,1 @@
-"""All nodes of one system: which they are, who they are on the network, how they run."""
+"""All nodes of one system: their description, network identity and processes."""

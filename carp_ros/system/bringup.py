@@ -1,4 +1,4 @@
-"""The nodes of the system, as data: `ros2 launch` and `carp up` start them both from here."""
+"""Describes the nodes of the system as data, for both `ros2 launch` and `carp up`."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ _ESSENTIAL = ("cell_node", "control_node")
 _NAMESPACE = "(?!.*__)[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*"  # of ROS names
 
 READY_WITHIN_S = LONGEST_RECOVERY_S + 45.0
-"""How long a system may take to be up: a robot may power up and release its brakes first, and a
-policy is loaded and compared with its golden case after that."""
+"""How long start-up may take: the robot may have to power up and release its brakes, and then a
+policy is loaded and checked against its golden case."""
 
 LAUNCH_ARGUMENTS = (
-    ("rig", "ur5e_sim", "a rig's file, or the name of one in config/"),
-    ("mode", "teleop", "who moves the arm: teleop, policy, or demonstrate (simulated cell)"),
-    ("task", "", "what is done, and lies on a simulated table: cup or bowl; empty: as in the rig"),
+    ("rig", "ur5e_sim", "path of a rig file, or the name of one in config/"),
+    ("mode", "teleop", "what moves the arm: teleop, policy, or demonstrate (simulated cell)"),
+    ("task", "", "task, with its objects on a simulated table: cup or bowl; empty: the rig's"),
     (
         "bundle",
         "",
         "for mode:=policy: the policy's folder or name in models/; empty: the task's own",
     ),
-    ("record", "false", "true or false: start the recorder, which writes a bag an episode"),
-    ("folder", "episodes", "where it puts them"),
+    ("record", "false", "true or false: start the recorder, which writes one bag per episode"),
+    ("folder", "episodes", "folder for recorded episodes"),
     ("namespace", "", "of all names, for a second rig in the same ROS domain; empty: none"),
 )
-"""Of the launch files: name, default, and what it is; `describe` takes them."""
+"""Arguments of the launch files: name, default, description; `describe` takes them."""
 
 SystemMode = Literal["teleop", "policy", "demonstrate"]
-"""Who moves the arm: a person, a policy, or the scripted operator of the simulated cell."""
+"""What moves the arm: a person, a policy, or the scripted operator of the simulated cell."""
 
 
 @dataclass(frozen=True)
 class NodeProcess:
-    """One node, in a process of its own.
+    """One node, in its own process.
 
     Attributes:
-        name: Of the node in the ROS graph.
-        executable: In `<prefix>/lib/carp_ros`; the module of the same name in `carp_ros.nodes`.
+        name: Name of the node in the ROS graph.
+        executable: Executable in `<prefix>/lib/carp_ros`, and its module in `carp_ros.nodes`.
         parameters: ROS parameters by name.
-        namespace: Of its name and of all its topics and services, without the first slash.
-        environment: Variables beside those of the process that starts it.
-        essential: Whether the arm can not stand safely without it: its end is the system's. The
-            others are started again (`carp_ros.processes.restarts`).
+        namespace: Namespace of the node and its topics and services, without the leading slash.
+        environment: Variables to add to those of the process that starts it.
+        essential: Whether the arm cannot be held safely without it, so that its end ends the
+            system. Other nodes are restarted (`carp_ros.processes.restarts`).
     """
 
     name: str
@@ -76,18 +76,18 @@ def describe(
     """Return the nodes of one rig in the order in which they start.
 
     Args:
-        rig: Path of a rig's file, or the name of one in `config/`.
+        rig: Path of a rig file, or the name of one in `config/`.
         mode: A `SystemMode`.
-        task: What a simulated cell lays on the table, what a policy does, and what is recorded: on
-            a real rig in words. Empty for what the rig's file says, or for the policy's only one.
-        bundle: Folder of the policy, or the name of one in `models/`; for mode `policy` alone.
-            Empty there: the one that comes with the package for the task.
-        record: Start the recorder, too.
-        folder: Where it puts episodes.
-        namespace: Of all names, for a second system in the same ROS domain; empty: none.
+        task: Task of the policy and of recorded episodes, with its objects on the simulated table;
+            on a real rig in words. Empty for the rig file's, or for the policy's only one.
+        bundle: Folder of the policy, or the name of one in `models/`; for mode `policy` only.
+            Empty: the policy shipped with the package for the task.
+        record: Whether to start the recorder.
+        folder: Folder for recorded episodes.
+        namespace: Namespace of all names, for a second system in the same ROS domain; empty: none.
 
     Raises:
-        ValueError: If the rig's file or the bundle is wrong, or can't do what is asked.
+        ValueError: If the rig file or the bundle is invalid, or does not support the request.
     """
     path = rig_path(rig)
     content = load_rig(path)
@@ -101,13 +101,13 @@ def describe(
         return NodeProcess(name, name, common | parameters, namespace, environment, essential)
 
     thinker: tuple[NodeProcess, ...] = ()
-    cameras = "none"  # what a replay, say, does not look through need not be there
+    cameras = "none"  # without a policy, motion does not depend on cameras
     if mode == "policy":
         thinks, cameras = _policy(bundle, task, content)
         task = thinks["task"]
         thinker = (node("policy_node", **thinks),)
     if content.cell and task:
-        from carp_ros.sim.tasks import task_named  # only a simulated rig has MuJoCo
+        from carp_ros.sim.tasks import task_named  # MuJoCo is needed only on a simulated rig
 
         task_named(task)
     staged = {"task": task} if task and content.cell else {}
@@ -129,14 +129,14 @@ def describe(
 
 
 def launch_values(given: Mapping[str, str], fixed: Mapping[str, str]) -> dict[str, Any]:
-    """Return what `describe` takes, from the texts of a launch file's arguments.
+    """Convert a launch file's arguments, given as text, to the arguments of `describe`.
 
     Args:
-        given: By name, those that were given or have a default.
-        fixed: By name, those that the launch file decides.
+        given: Arguments given or with a default, by name.
+        fixed: Arguments fixed by the launch file, by name.
 
     Raises:
-        ValueError: If one is unknown, has another value than the file fixes, or is none.
+        ValueError: If an argument is unknown, invalid, or contradicts a fixed one.
     """
     names = [name for name, _, _ in LAUNCH_ARGUMENTS]
     for name, value in given.items():
@@ -158,24 +158,24 @@ def launch_values(given: Mapping[str, str], fixed: Mapping[str, str]) -> dict[st
 
 
 def rig_path(rig: str) -> Path:
-    """Return the absolute path of a rig's file, given as a path or as a name in `config/`."""
+    """Return the absolute path of a rig file given as a path or as a name in `config/`."""
     if rig.endswith((".yaml", ".yml")):
         return _absolute(rig)
     return share_folder() / "config" / f"{rig}.yaml"
 
 
 def bundle_path(bundle: str) -> Path:
-    """Return the absolute path of a bundle's folder, given as a path or as a name in `models/`."""
+    """Return the absolute path of a bundle folder given as a path or as a name in `models/`."""
     named = share_folder() / "models" / bundle
     given = _absolute(bundle)
     return named if named.is_dir() and not given.is_dir() else given
 
 
 def simulated_rig(path: Path) -> Rig:
-    """Return a rig on which a measurement may move the arm by itself: none but a simulated one.
+    """Load a rig on which a measurement may move the arm by itself, that is, a simulated one.
 
     Raises:
-        ValueError: If it is none, or of hardware.
+        ValueError: If the file is no valid rig, or the rig is not simulated.
     """
     rig = load_rig(path)
     if rig.cell is None:
@@ -187,15 +187,15 @@ def simulated_rig(path: Path) -> Rig:
 
 
 def shipped_bundle(task: str) -> Path:
-    """Return where the package's own policy of a task lies, if there is one."""
+    """Return the folder of the policy shipped for a task; it may not exist."""
     return share_folder() / "models" / f"carp_{task}_sim"
 
 
 def _absolute(path: str) -> Path:
-    """Return a path that a person typed, from the root on.
+    """Return the absolute form of a path that a person typed.
 
     Raises:
-        ValueError: If it begins with a home folder that there is not.
+        ValueError: If it begins with a home folder that does not exist.
     """
     try:
         return Path(path).expanduser().absolute()
@@ -207,10 +207,10 @@ def _absolute(path: str) -> Path:
 
 
 def _policy(bundle: str, task: str, rig: Rig) -> tuple[dict[str, str], str]:
-    """Return the parameters of `policy_node`, which loads the bundle once more, and its cameras.
+    """Return the parameters of `policy_node`, which loads the bundle again, and its cameras.
 
     Raises:
-        ValueError: If the bundle is none, or not one for this rig and task.
+        ValueError: If the bundle is missing, invalid, or not for this rig and task.
     """
     if bundle:
         folder = bundle_path(bundle)
@@ -219,8 +219,8 @@ def _policy(bundle: str, task: str, rig: Rig) -> tuple[dict[str, str], str]:
         folder = shipped_bundle(task)
         if not folder.is_dir():
             raise ValueError(
-                "mode is policy, but bundle is empty; expected a policy's folder, for none comes"
-                f" with this version {f'for the task {task}' if task else 'where no task is named'}"
+                "mode is policy, but bundle is empty; expected a policy's folder: this version has"
+                f" none {f'for the task {task}' if task else 'where no task is named'}"
             )
     loaded = load_bundle(folder)
     loaded.require_rig(rig)
@@ -237,7 +237,7 @@ def _recorded_task(task: str) -> dict[str, str]:
 
 
 def _truth(name: str, text: str) -> bool:
-    """Return the truth value that a launch argument has, as launch itself reads them."""
+    """Return a launch argument as a bool, read as launch itself does."""
     values = {"true": True, "1": True, "false": False, "0": False}
     if text.lower() not in values:
         raise ValueError(f"{name}:={text} was given; expected true or false")
@@ -245,10 +245,10 @@ def _truth(name: str, text: str) -> bool:
 
 
 def _namespace(text: str) -> str:
-    """Return a namespace without slashes around it.
+    """Return a namespace without leading and trailing slashes.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is invalid.
     """
     namespace = text.strip("/")
     if namespace and not re.fullmatch(_NAMESPACE, namespace):
@@ -260,7 +260,7 @@ def _namespace(text: str) -> str:
 
 
 def _recorder(mode: str, folder: str) -> dict[str, str]:
-    """Return the parameters of `recorder_node`; a person's name is found there."""
+    """Return the parameters of `recorder_node`, which finds out a person's name by itself."""
     place = {"folder": str(_absolute(folder))}
     return place | ({"operator": "demonstrator"} if mode == "demonstrate" else {})
 

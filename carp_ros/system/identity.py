@@ -1,8 +1,8 @@
-"""What a system has alone on its machine: its place on the ROS graph, and its robot's address.
+"""Reserves what only one system on a machine can have: its ROS namespace and its robot's address.
 
-A second one beside it is refused before it starts anything. A simulated robot takes another
-loopback address where its own is taken; every process of the system learns of it by its
-environment, and `carp_ros.rig.load_rig` obeys.
+A second system in the same place is refused before it starts anything. If a simulated robot's
+loopback address is taken, it gets another one; the processes of the system are told by an
+environment variable, which `carp_ros.rig.load_rig` applies.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from carp_ros.processes.claim import Claim, TakenError, domain
 from carp_ros.rig import CELL_ADDRESS
 from carp_ros.system.bringup import NodeProcess
 
-_ADDRESSES = 200  # are tried
+_ADDRESSES = 200  # number of addresses to try
 
 
 class Identity:
-    """Holds what the system of these nodes has alone, until `release` or this process's end.
+    """Holds a system's reservations until `release` or the end of this process.
 
     Args:
-        nodes: As `carp_ros.system.bringup.describe` gives them.
+        nodes: The nodes, from `carp_ros.system.bringup.describe`.
 
     Attributes:
-        nodes: The same, with the address in their environment where the robot is simulated.
-        remark: What is not as the rig's file says; empty if nothing.
+        nodes: The same nodes; if the robot is simulated, with its address in their environment.
+        remark: How the system deviates from the rig file; empty if it does not.
 
     Raises:
-        DeviceError: If there is such a system already.
+        DeviceError: If such a system is already running.
     """
 
     def __init__(self, nodes: tuple[NodeProcess, ...]) -> None:
@@ -41,7 +41,7 @@ class Identity:
             self._claims = [Claim(f"system in {place}")]
         except TakenError as error:
             raise DeviceError(
-                f"a system runs already in {place} ({error.who}): stop it, or start"
+                f"a system is already running in {place} ({error.who}): stop it, or start"
                 " this one under another namespace or ROS_DOMAIN_ID"
             ) from None
         wanted = nodes[0].environment.get(CELL_ADDRESS)
@@ -58,7 +58,7 @@ class Identity:
         self.nodes = nodes
 
     def release(self) -> None:
-        """Let another system be here."""
+        """Release all reservations."""
         for claim in self._claims:
             claim.release()
 
@@ -82,7 +82,7 @@ class Identity:
 
 
 def _candidates(wanted: str) -> Iterator[str]:
-    """Yield the address, and the loopback addresses that follow it if it is one."""
+    """Yield the address and, if it is a loopback address, those that follow it."""
     yield wanted
     try:
         first = ipaddress.IPv4Address(wanted)
@@ -95,8 +95,8 @@ def _candidates(wanted: str) -> Iterator[str]:
 
 
 def _is_free(address: str) -> bool:
-    """Tell whether an emulated controller could listen there now."""
-    from carp_ros.sim.controllers import PORTS  # only a simulated rig has the package's `sim`
+    """Return whether an emulated controller could listen on this address now."""
+    from carp_ros.sim.controllers import PORTS  # `sim` is needed only on a simulated rig
 
     try:
         for port in PORTS:

@@ -25,7 +25,7 @@ from carp_ros.system.identity import Identity
 _STEP_S = 0.05
 
 Log = Callable[[str, str], None]
-"""Takes a node's name and one line that it wrote; called from one thread a node."""
+"""Takes a node's name and one line of its output; called from one thread per node."""
 
 
 def command_of(node: NodeProcess) -> list[str]:
@@ -35,22 +35,22 @@ def command_of(node: NodeProcess) -> list[str]:
     if node.namespace:
         command += ["-r", f"__ns:=/{node.namespace}"]
     for name, value in node.parameters.items():
-        command += ["-p", f"{name}:={json.dumps(value)}"]  # quoted: YAML would read 1 as a number
+        command += ["-p", f"{name}:={json.dumps(value)}"]  # quoted: YAML reads 1 as a number
     return command
 
 
 class RunningSystem:
-    """The nodes of a system, running from `with` until its block ends.
+    """The nodes of a system, running for the duration of a `with` block.
 
-    A node that the arm can do without is started again when it dies, as `processes.restarts` says.
-    On the way out they are stopped in reverse order, and nothing that they started is left. If this
-    process is killed, the nodes notice and stop. Enter it in the main thread, so that a second
-    Ctrl-C can not cut the end short.
+    A non-essential node that dies is restarted according to `processes.restarts`. On exit the nodes
+    are stopped in reverse order, and nothing that they started is left running. If this process is
+    killed, the nodes notice and stop. Enter the context in the main thread, so that a second Ctrl-C
+    cannot interrupt the shutdown.
 
     Args:
-        nodes: As `carp_ros.system.bringup.describe` gives them.
-        log: Where their output goes.
-        command: Returns the command that starts a node.
+        nodes: The nodes, from `carp_ros.system.bringup.describe`.
+        log: Called with each line of their output.
+        command: Returns the command line that starts a node.
     """
 
     def __init__(
@@ -63,17 +63,17 @@ class RunningSystem:
         self._log = log
         self._command = command
         self._running: dict[str, Child] = {}
-        self._past: list[Child] = []  # dead; what they started may still finish its work
-        self._due_s: dict[str, float] = {}  # of those that are started again
+        self._past: list[Child] = []  # dead, but their own children may still be finishing
+        self._due_s: dict[str, float] = {}  # restart times, by name
         self._restarts = {
             node.name: Restarts(node.name, essential=node.essential) for node in nodes
         }
         self._interrupts = Interrupts()
         self._identity: Identity | None = None
-        self._lock = threading.Lock()  # of all above, between this thread and the watching one
+        self._lock = threading.Lock()  # guards all of the above against the watcher thread
         self._ending = threading.Event()
         self._fatal: Exit | None = None
-        self._down: dict[str, str] = {}  # by name: why it is not started again
+        self._down: dict[str, str] = {}  # by name: why it is not restarted
         self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
@@ -81,7 +81,7 @@ class RunningSystem:
         """Start every node.
 
         Raises:
-            DeviceError: If such a system runs already.
+            DeviceError: If such a system is already running.
         """
         self._interrupts.attend()
         try:
@@ -90,7 +90,7 @@ class RunningSystem:
             if self._identity.remark:
                 self._log(next(iter(self._nodes)), self._identity.remark)
             remove_leftovers()
-            self._notices.bind("")  # of no folder: nothing is left, and no path is too long
+            self._notices.bind("")  # abstract address: leaves no file, and no path is too long
             for name in self._nodes:
                 self._start(name)
             self._watcher.start()
@@ -109,10 +109,10 @@ class RunningSystem:
         self.stop()
 
     def wait_until_ready(self, timeout_s: float) -> None:
-        """Return once the supervisor says that the system is up.
+        """Block until the supervisor announces that the system is up.
 
         Raises:
-            DeviceError: If a node ended for good instead, or the time is over.
+            DeviceError: If a node ended for good instead, or on timeout.
         """
         deadline = time.monotonic() + timeout_s
         self._notices.settimeout(0.1)
@@ -132,39 +132,39 @@ class RunningSystem:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The process numbers of the nodes that run now, by name."""
+        """The process ids of the running nodes, by name."""
         with self._lock:
             return {name: c.pid for name, c in self._running.items() if c.poll() is None}
 
     def pid(self, name: str) -> int:
-        """Return the process number of a node, of its newest life if it died."""
+        """Return the process id of a node, of the newest process if it was restarted."""
         with self._lock:
             return self._running[name].pid
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that the nodes have beside those of this process, the address for one."""
+        """The variables added for the nodes, such as the simulated robot's address."""
         return {k: v for node in self._nodes.values() for k, v in node.environment.items()}
 
     @property
     def down(self) -> dict[str, str]:
-        """By name, why a node is not started again; the others run or will."""
+        """Nodes that are down for good: name to reason; all others run or will be restarted."""
         with self._lock:
             return dict(self._down)
 
     def first_exit(self) -> Exit | None:
-        """Return how the node ended that ends the system, or None while all is well."""
+        """Return the exit of a node that ends the system, or None if there is none."""
         self._look()
         return self._fatal
 
     def wait(self) -> Exit:
-        """Return how the first node ended that the arm needs, as soon as one does."""
+        """Block until a node ends that the system cannot do without, and return its exit."""
         while (ended := self.first_exit()) is None:
             time.sleep(0.1)
         return ended
 
     def stop(self) -> None:
-        """Stop the nodes in reverse order; when interrupted, all at once. May be called again."""
+        """Stop the nodes in reverse order, or all at once if interrupted. May be called again."""
         self._interrupts.leave()
         self._ending.set()
         if self._watcher.is_alive():
@@ -199,7 +199,7 @@ class RunningSystem:
             self._look()
 
     def _look(self) -> None:
-        """Take note of nodes that ended, and start again those that are due."""
+        """Handle nodes that ended, and restart those that are due."""
         with self._lock:
             if self._ending.is_set():
                 return

@@ -32,8 +32,8 @@ def test_a_half_whose_other_never_comes_is_refused_by_name_and_once():
 
     first, second = pairing.refused(251 * MS)
 
-    assert re.match("chunk of stamp 7 ns came without its gripper_chunk for 0.25 s", first)
-    assert re.match("gripper_chunk of stamp 8 ns came without its chunk", second)
+    assert re.match("chunk of stamp 7 ns arrived without its gripper_chunk for 0.25 s", first)
+    assert re.match("gripper_chunk of stamp 8 ns arrived without its chunk", second)
     assert pairing.refused(10**12) == []
     assert pairing.take_second(7, "closures", 10**12) is None  # too late
 

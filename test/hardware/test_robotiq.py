@@ -130,7 +130,7 @@ def test_calibrated_counts_map_to_open_and_closed():
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"STA " + b"9" * 5000 + b"\n", "no gripper's answer"),
+        (b"STA " + b"9" * 5000 + b"\n", "expected a gripper's short answer"),
         (b"STA 99999\n", "expected a number"),
         ("STA \u0663\n".encode(), "expected a number"),
         (b"\xff\xfe\n", "expected a number"),

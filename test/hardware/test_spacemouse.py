@@ -275,7 +275,7 @@ def test_an_interface_can_be_named():
 def test_a_named_interface_that_is_not_there_is_refused_with_those_that_are():
     receiver(speaks=1, usages=((0, 0),) * 2)
     message = refusal(replace(CONFIG, hid_path="/dev/hidraw7"))
-    assert "teleop.hid_path is /dev/hidraw7, where no SpaceMouse is" in message
+    assert "teleop.hid_path is /dev/hidraw7, but there is no SpaceMouse" in message
     assert "/dev/hidraw-virtual0 (UniversalReceiver), /dev/hidraw-virtual1" in message
 
 

@@ -90,7 +90,7 @@ class Stream:
 
     def run_into_stop(self) -> None:
         """Move until the arm takes no more targets."""
-        with pytest.raises(DeviceError, match="its program does not run"):
+        with pytest.raises(DeviceError, match="its program is not running"):
             self.run(2.0, amplitude_rad=0.1)
         wait_for_stop_of_program(self.arm)  # ur-rtde's other socket may hear of it later
 

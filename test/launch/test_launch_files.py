@@ -126,7 +126,9 @@ def test_a_namespace_and_the_starter_reach_every_node():
 
 def test_a_second_system_is_refused_and_one_in_another_namespace_is_not():
     first = Launched()
-    with pytest.raises(DeviceError, match="a system runs already in namespace / of ROS domain"):
+    with pytest.raises(
+        DeviceError, match="a system is already running in namespace / of ROS domain"
+    ):
         Launched()
     second = Launched(namespace="left")
     addresses = {

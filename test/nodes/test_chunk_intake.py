@@ -65,7 +65,7 @@ def test_a_half_that_stays_alone_is_refused_by_name(intake):
 
     (error,) = intake.refused
     assert isinstance(error, MessageError)
-    assert "came without its gripper_chunk" in str(error)
+    assert "arrived without its gripper_chunk" in str(error)
     assert intake.taken == []
 
 

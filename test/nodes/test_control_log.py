@@ -26,7 +26,7 @@ def test_a_fault_is_told_with_its_remedy_when_it_latches_and_when_it_is_cleared(
         log.tell(Fault.NONE, "", "")
 
     assert lines == [
-        "E fault TRACKING, the arm stands: 0.00 m off: reset",
+        "E fault TRACKING, the arm is stopped: 0.00 m off: reset",
         "fault TRACKING cleared: select and enable to move again",
     ]
 

@@ -86,15 +86,17 @@ def test_what_is_switched_off_stays_off_until_it_is_switched_on(system, capfd):
     time.sleep(1.5)
     assert not system.idle.is_active
     await_true(
-        lambda: "idle_node was switched off" in system.says.get("supervisor: system", ""),
+        lambda: "idle_node was deactivated" in system.says.get("supervisor: system", ""),
         3.0,
         f"what is off is said: {system.says}",
     )
     assert system.change(Transition.TRANSITION_ACTIVATE)
-    await_true(lambda: "off" not in system.says["supervisor: system"], 3.0, "it is on again")
+    await_true(
+        lambda: "deactivated" not in system.says["supervisor: system"], 3.0, "it is on again"
+    )
     time.sleep(0.6)
     assert system.idle.is_active
-    assert capfd.readouterr().err.count("was switched off") == 1
+    assert capfd.readouterr().err.count("was deactivated") == 1
 
 
 def test_what_is_cleaned_up_at_once_stays_so_too(system):

@@ -44,7 +44,7 @@ def test_a_pointer_that_never_spoke_is_not_called_connected_only(node):
     node._on_tick()
     node._on_second()
     assert node.published[-1].level == DiagnosticStatus.WARN
-    assert "nothing ever came from it: touch it" in node.published[-1].message
+    assert "it has never reported anything: move it" in node.published[-1].message
 
     node._pointer.touched = True
     node._on_tick()

@@ -63,7 +63,7 @@ def test_what_nobody_foresaw_is_told_with_its_place_and_the_foreseen_is_not():
 
     clerk.border.taker("topic b", refuse)(0)
     assert "KeyError: 'stamp' (test_border.py:" in clerk.said[0]
-    assert "topic b: stamp is old (1 of it so far)" in clerk.said[1]
+    assert "topic b: stamp is old (1 so far)" in clerk.said[1]
 
 
 def test_a_source_is_logged_once_a_second_and_always_counted():

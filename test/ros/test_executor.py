@@ -311,7 +311,7 @@ def test_another_rclpy_gets_its_own_executor_and_a_warning(spinning, monkeypatch
     said: list[str] = []
     executor = module.make_executor(said.append)
     assert type(executor) is SingleThreadedExecutor
-    assert said[0].startswith(f"rclpy is {found}; tried were 7.1.0 to 7.1.x")
+    assert said[0].startswith(f"rclpy is {found}; tested are 7.1.0 to 7.1.x")
     executor.shutdown()
     spinning.start()
 

@@ -260,9 +260,9 @@ def double_a_closure(poses, gripper):
         (send_the_gripper_of_another_chunk, "gripper chunk has stamp 1000000001 ns; .* 1000000000"),
         (lose_a_gripper_step, "gripper chunk has 2 steps; the chunk has 3"),
         (delay_a_gripper_step, "due at other times"),
-        (lose_a_transform, "no or several poses or closures"),
-        (double_a_transform, "no or several poses or closures"),
-        (double_a_closure, "no or several poses or closures"),
+        (lose_a_transform, "lacks a pose or closure or has several"),
+        (double_a_transform, "lacks a pose or closure or has several"),
+        (double_a_closure, "lacks a pose or closure or has several"),
     ],
 )
 def test_a_chunk_whose_messages_do_not_fit_is_refused(spoil, words):

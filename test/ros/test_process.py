@@ -89,5 +89,5 @@ def test_a_second_process_of_the_same_node_is_refused(tmp_path):
             process.send_signal(signal.SIGINT)
         third.communicate(timeout=20.0)
     assert second.returncode == 1
-    assert f"process {first.pid} is /node of ROS domain" in second.stderr
+    assert f"process {first.pid} already runs /node in ROS domain" in second.stderr
     assert "stop it, or start this one in another namespace" in second.stderr
