@@ -80,6 +80,12 @@ def measure_recorder(path: Path, seconds: float, folder: Path | None, report: Pa
     return 1 if any(sum(load.lost.values()) or load.refused for load in loads) else 0
 
 
+def synthetic_rig(path: Path) -> NodeProcess:
+    """Return the process that replaces a rig with its messages; `path` is of the rig's file."""
+    name = "synthetic_node"
+    return NodeProcess(name, name, {"rig": str(path)}, package="carp_ros.benchmarks")
+
+
 def _row(load: Load) -> str:
     line = (
         f"{load.images:<6}{sum(load.lost.values()):>7}{sum(load.written.values()):>10}"
@@ -93,7 +99,7 @@ def _measure(path: Path, images: str, seconds: float, folder: Path) -> Load:
     from carp_ros.clients.recorder_client import recorder_client  # after `enter`
 
     nodes = (
-        NodeProcess("synthetic_node", "synthetic_node", {"rig": str(path)}),
+        synthetic_rig(path),
         NodeProcess("recorder_node", "recorder_node", {"rig": str(path), "folder": str(folder)}),
     )
     log = NodeLog(verbose=False)

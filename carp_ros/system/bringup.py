@@ -47,12 +47,13 @@ class NodeProcess:
 
     Attributes:
         name: Name of the node in the ROS graph.
-        executable: Executable in `<prefix>/lib/carp_ros`, and its module in `carp_ros.nodes`.
+        executable: Executable in `<prefix>/lib/carp_ros`, and its module in `package`.
         parameters: ROS parameters by name.
         namespace: Namespace of the node and its topics and services, without the leading slash.
         environment: Variables to add to those of the process that starts it.
         essential: Whether the arm cannot be held safely without it, so that its end ends the
             system. Other nodes are restarted (`carp_ros.processes.restarts`).
+        package: Python package of its module.
     """
 
     name: str
@@ -61,6 +62,7 @@ class NodeProcess:
     namespace: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     essential: bool = True
+    package: str = "carp_ros.nodes"
 
 
 def describe(

@@ -30,7 +30,7 @@ Log = Callable[[str, str], None]
 
 def command_of(node: NodeProcess) -> list[str]:
     """Return the command that starts a node in this interpreter."""
-    command = [sys.executable, "-m", f"carp_ros.nodes.{node.executable}", "--ros-args"]
+    command = [sys.executable, "-m", f"{node.package}.{node.executable}", "--ros-args"]
     command += ["-r", f"__node:={node.name}"]
     if node.namespace:
         command += ["-r", f"__ns:=/{node.namespace}"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from carp_ros.benchmarks.recorder import synthetic_rig
 from carp_ros.clients.recorder_client import RecorderClient, recorder_client
 from carp_ros.system.bringup import NodeProcess
 from carp_ros.system.running_system import RunningSystem
@@ -29,7 +30,7 @@ def running_recorder(folder: Path) -> Iterator[tuple[RunningSystem, RecorderClie
     path = folder / "ur5e_sim.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     nodes = (
-        NodeProcess("synthetic_node", "synthetic_node", {"rig": str(path)}),
+        synthetic_rig(path),
         NodeProcess(
             "recorder_node", "recorder_node", {"rig": str(path), "folder": str(folder / "episodes")}
         ),

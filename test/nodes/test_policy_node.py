@@ -231,7 +231,7 @@ def test_chunks_come_at_their_rate_and_diagnostics_have_the_latencies(running):
     for stage in ("image_age", "preprocess", "vision", "decode", "total"):
         assert float(said[f"{stage}_ms_p50"]) <= float(said[f"{stage}_ms_p99"])
     assert int(said["steps_past_on_arrival"]) >= 1
-    assert (said["over_budget"], said["coarse"]) == ("0", "0")
+    assert (said["over_budget"], said["reduced"]) == ("0", "0")
 
 
 def test_stale_images_lead_to_no_chunk_and_the_diagnostics_say_so(running):

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,8 @@ def test_a_label_that_comes_while_the_next_is_recorded_is_of_the_one_before(reco
     recorder.start()
     await_true(lambda: recorder.quality.seconds > 0.5, 5.0, "the next one is recorded")
     (said,) = recorder.news()
-    assert {**first, "success": False} == said
-    assert recorder.stop()["success"] is None
+    assert replace(first, success=False) == said
+    assert recorder.stop().success is None
 
 
 def test_buttons_start_and_stop_and_are_part_of_the_episode(recorder):
@@ -129,7 +130,7 @@ def test_what_can_not_be_done_is_refused_in_words(recorder):
 
 def test_a_writer_that_dies_is_named_and_replaced(running):
     system, recorder = running
-    earlier = Path(record(recorder, 1.2)["folder"])
+    earlier = Path(record(recorder, 1.2).folder)
     before = {path: path.read_bytes() for path in earlier.iterdir()}
     folder = Path(recorder.start())
     time.sleep(2.5)
