@@ -97,7 +97,7 @@ class Server:
                 self._statistics.lost += int(late_s / CYCLE_S)
                 self._controller.slept(late_s)
                 due_s = start_s
-            self._cycle(time.time_ns() - int(late_s * 1e9), int(late_s / CYCLE_S))
+            self._cycle(due_s)
             self._statistics.record(late_s, time.perf_counter() - start_s)
 
     def stop(self) -> None:
@@ -123,14 +123,8 @@ class Server:
         served = any(isinstance(client.connection, RtdeConnection) for client in clients)
         return not served or time.perf_counter() > self._stop_at_s
 
-    def _cycle(self, wall_ns: int, late: int = 0) -> None:
-        """Let 2 ms pass.
-
-        Args:
-            wall_ns: When they ended.
-            late: How many cycles will hurry after the time. They share the commands that came
-                meanwhile: a controller that is never late had each in a cycle of its own.
-        """
+    def _cycle(self, due_s: float) -> None:
+        """Let 2 ms pass, which are over at `due_s` of the steady clock."""
         silent = self._controller.time_s < self._link.silent_until_s
         for descriptor, _ in self._poll.poll(0):
             if descriptor in self._listeners:
@@ -139,13 +133,18 @@ class Server:
                 client = self._clients[descriptor]
                 if not silent or isinstance(client.connection, FaultConnection):
                     self._receive(client)
+        # Cycles that hurry after the time share the commands that came meanwhile: a controller that
+        # is never late had each in a cycle of its own. Asked after the sockets, for this process
+        # may have been held up since it woke.
+        late = max(0, int((time.perf_counter() - due_s) / CYCLE_S))
         for client in list(self._clients.values()):
             connection = client.connection
             if isinstance(connection, RtdeConnection) and connection.waiting and not silent:
                 self._take_in(client, b"", -(-connection.waiting // (late + 1)))
         self._controller.cycle()
         if self._statistics.ticks % _PUBLISH_EVERY == 0:
-            self._controller.plant.publish(wall_ns)
+            late_s = time.perf_counter() - due_s
+            self._controller.plant.publish(time.time_ns() - int(late_s * 1e9))
         self._send_states(silent)
 
     def _send_states(self, silent: bool) -> None:
