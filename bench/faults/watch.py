@@ -31,8 +31,8 @@ _WINDOW_S = 0.04
 
 _OVER = 1.1
 _HELD_M, _FREED_S = 0.012, 0.3
-"""So far off its aim the tool is held by what it touches, a free one lags half as far; let go of, it
-springs back, faster than anybody told it to, for so long."""
+"""So far off its aim the tool is held by what it touches: a free one lags half as far. Let go of,
+it springs back for so long, faster than anybody told it to."""
 
 _BOX_M = 0.005
 _MOVING_M_S = 0.01
@@ -187,7 +187,7 @@ class Watch(ConductorNode):
         return found
 
     def speeds(self) -> tuple[float, float]:
-        """Return how fast the motors were told to move the tool, and how fast it was, held or not."""
+        """Return how fast the motors were told to move the tool, and how fast it was."""
         truth = list(self._truth)
         return fastest_aim(truth), fastest(truth)
 
