@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.faults.live import MODES, own_domain
 from bench.faults.live_system import LiveSystem, figures_of, tracebacks
 from bench.faults.watch import Watch
@@ -50,6 +52,7 @@ def _soaked(system: LiveSystem, watch: Watch, minutes: float) -> dict[str, Any]:
     time.sleep(_SETTLED_S)
     start = _figures(system)
     begin_s, episodes, standing, dangers = time.monotonic(), 0, 0, []
+    aim_m_s = tool_m_s = 0.0
     lines = system.new_lines()
     while time.monotonic() - begin_s < minutes * 60:
         watch.mark()
@@ -58,6 +61,7 @@ def _soaked(system: LiveSystem, watch: Watch, minutes: float) -> dict[str, Any]:
             standing += not watch.ensure_moving()
             time.sleep(0.5)
         dangers += watch.dangers()
+        aim_m_s, tool_m_s = np.maximum((aim_m_s, tool_m_s), watch.speeds()).tolist()
         try:
             watch.trigger("recorder/stop")
             episodes += 1
@@ -72,6 +76,8 @@ def _soaked(system: LiveSystem, watch: Watch, minutes: float) -> dict[str, Any]:
         "episodes": episodes,
         "did_not_move": standing,
         "dangers": dangers,
+        "fastest_aim_m_s": round(aim_m_s, 3),
+        "fastest_tool_m_s": round(tool_m_s, 3),
         "tracebacks": tracebacks(lines),
         "lines_a_minute": round(len(lines) / max(minutes, 0.1), 1),
         "start": start,

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from geometry_msgs.msg import PoseStamped
 from std_msgs.msg import String
 
 from carp_ros.clients.conductor_node import ConductorNode
+from carp_ros.control.kinematics import Kinematics
 from carp_ros.errors import DeviceError, MessageError
 from carp_ros.processes.mailbox import SHARED_FOLDER
 from carp_ros.reports.json_report import report_from_json
@@ -30,6 +31,10 @@ _WINDOW_S = 0.04
 """Speeds are measured over so much time of the physics: a sample alone is noise."""
 
 _OVER = 1.1
+_HELD_M, _FREED_S = 0.012, 0.3
+"""So far off its aim the tool is held by what it touches: a free one lags half as far. Let go of,
+it springs back for so long, faster than anybody told it to."""
+
 _BOX_M = 0.005
 _MOVING_M_S = 0.01
 _QUALITY_S = 3.0
@@ -41,11 +46,15 @@ _ACT_S = 14.0
 
 @dataclass(frozen=True)
 class Sample:
-    """Where the tool was: by its own clock, in the base frame, and when by this machine's clock."""
+    """Where the tool was: by its own clock, in the base frame, and when by this machine's clock.
+
+    `aim` is where the motors pulled it to, as far as that is known.
+    """
 
     time_s: float
     position: Any
     wall_s: float = 0.0
+    aim: Any = None
 
 
 class Watch(ConductorNode):
@@ -65,6 +74,7 @@ class Watch(ConductorNode):
         self._asked_s = self._began_s = self._quality_s = 0.0
         self._enabled = False
         self._seed = 0
+        self._kinematics = Kinematics(rig.robot, rig.tool.flange_from_tcp)
         self._truth: deque[Sample] = deque(maxlen=60_000)
         self._told: deque[Sample] = deque(maxlen=60_000)
         self._heard_s = time.monotonic()
@@ -166,15 +176,20 @@ class Watch(ConductorNode):
         if not self._truth and self.moves():
             found.append("the arm moves, and nobody sees its physics")
         truth = list(self._truth)  # another thread adds to it
-        speed = fastest(truth)
-        if speed > limit * _OVER + 0.005:
-            found.append(f"TCP at {speed:.3f} m/s; limit {limit}")
+        for what, speed in (("aim", fastest_aim(truth)), ("TCP", fastest(freely(truth)))):
+            if speed > limit * _OVER + 0.005:
+                found.append(f"{what} at {speed:.3f} m/s; limit {limit}")
         outside = [s for s in truth if ((s.position < low) | (s.position > high)).any()]
         if outside:
             found.append(f"TCP at {np.round(outside[0].position, 3).tolist()}")
         if any(not np.isfinite(s.position).all() for s in truth):
             found.append("a position that is not finite")
         return found
+
+    def speeds(self) -> tuple[float, float]:
+        """Return how fast the motors were told to move the tool, and how fast it was."""
+        truth = list(self._truth)
+        return fastest_aim(truth), fastest(truth)
 
     def _begin_anew(self) -> None:
         if self.enabled:
@@ -245,7 +260,8 @@ class Watch(ConductorNode):
             if cell.time_ns != seen_ns:
                 seen_ns = cell.time_ns
                 position = cell.tcp_pose.position.copy()
-                self._truth.append(Sample(seen_ns * 1e-9, position, live.wall_ns * 1e-9))
+                aim = self._kinematics.tcp_pose(cell.aims).position
+                self._truth.append(Sample(seen_ns * 1e-9, position, live.wall_ns * 1e-9, aim))
 
 
 def fastest(samples: list[Sample]) -> float:
@@ -262,3 +278,19 @@ def fastest(samples: list[Sample]) -> float:
             most = max(most, way / span_s)
             first += 1
     return most
+
+
+def fastest_aim(samples: list[Sample]) -> float:
+    """Return the greatest speed of what the motors pull to, in [m/s]."""
+    return fastest([replace(sample, position=sample.aim) for sample in samples])
+
+
+def freely(samples: list[Sample]) -> list[Sample]:
+    """Return the samples but those in which the arm springs back from what held it."""
+    found, held_s = [], -np.inf
+    for sample in samples:
+        if np.linalg.norm(sample.position - sample.aim) > _HELD_M:
+            held_s = sample.time_s
+        if not 0.0 <= sample.time_s - held_s < _FREED_S:
+            found.append(sample)
+    return found

@@ -141,6 +141,11 @@ class Cell:
         return self.data.qpos[self._qpos]
 
     @property
+    def aims(self) -> Array:
+        """Joint positions of shape (J,) in [rad] that the motors pull to."""
+        return self._targets
+
+    @property
     def velocities(self) -> Array:
         """Joint velocities of shape (J,) in [rad/s]."""
         return self.data.qvel[self._qvel]

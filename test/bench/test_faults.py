@@ -14,7 +14,7 @@ from bench.faults.live_system import tracebacks
 from bench.faults.report import write_table
 from bench.faults.rig import RigCampaign, insane, ur5e_tool_position
 from bench.faults.static import campaign_of, merged_report, prepared, report, run, summary
-from bench.faults.watch import Sample, fastest
+from bench.faults.watch import Sample, fastest, fastest_aim, freely
 from carp_ros.errors import CarpError
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder
@@ -118,6 +118,20 @@ def test_the_fastest_moment_is_found_and_a_clock_that_was_set_is_not_one():
 
     assert fastest(samples([0.1] * 50 + [0.5] * 10 + [0.1] * 50)) == pytest.approx(0.5, abs=0.01)
     assert fastest([*samples([0.1] * 50, 5.0), *samples([0.1] * 50, 1.0)]) < 0.11
+
+
+def test_an_arm_that_springs_back_is_not_fast_but_one_that_is_told_to_be_is():
+    def sample(k, x, aim):
+        return Sample(0.01 * k, np.array([x, 0, 0]), aim=np.array([aim, 0, 0]))
+
+    held = [sample(k, 0.03, 0.0) for k in range(20)]
+    freed = [sample(20 + k, max(0.0, 0.02 - 0.01 * k), 0.0) for k in range(50)]
+    assert fastest(held + freed) > 0.5
+    assert fastest(freely(held + freed)) < 0.05
+    assert fastest_aim(held + freed) == 0.0
+    told = [sample(k, 0.005 * k, 0.005 * k) for k in range(50)]
+    assert fastest(freely(told)) == pytest.approx(0.5, abs=0.01)
+    assert fastest_aim(told) == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_traceback_in_a_log_is_found_with_its_node():

@@ -97,7 +97,7 @@ class Server:
                 self._statistics.lost += int(late_s / CYCLE_S)
                 self._controller.slept(late_s)
                 due_s = start_s
-            self._cycle(time.time_ns() - int(late_s * 1e9), int(late_s / CYCLE_S))
+            self._cycle(due_s)
             self._statistics.record(late_s, time.perf_counter() - start_s)
 
     def stop(self) -> None:
@@ -123,14 +123,8 @@ class Server:
         served = any(isinstance(client.connection, RtdeConnection) for client in clients)
         return not served or time.perf_counter() > self._stop_at_s
 
-    def _cycle(self, wall_ns: int, late: int = 0) -> None:
-        """Advance by 2 ms.
-
-        Args:
-            wall_ns: Time at which they ended.
-            late: Number of cycles still to catch up. The waiting commands are distributed over
-                them, as each would have had its own cycle in a controller that is never late.
-        """
+    def _cycle(self, due_s: float) -> None:
+        """Advance by 2 ms, which end at `due_s` of the steady clock."""
         silent = self._controller.time_s < self._link.silent_until_s
         for descriptor, _ in self._poll.poll(0):
             if descriptor in self._listeners:
@@ -139,13 +133,18 @@ class Server:
                 client = self._clients[descriptor]
                 if not silent or isinstance(client.connection, FaultConnection):
                     self._receive(client)
+        # The waiting commands are distributed over the cycles still to catch up, as each would have
+        # had its own cycle in a controller that is never late. The lateness is measured after
+        # reading the sockets, since this process may have been preempted after waking.
+        late = max(0, int((time.perf_counter() - due_s) / CYCLE_S))
         for client in list(self._clients.values()):
             connection = client.connection
             if isinstance(connection, RtdeConnection) and connection.waiting and not silent:
                 self._take_in(client, b"", -(-connection.waiting // (late + 1)))
         self._controller.cycle()
         if self._statistics.ticks % _PUBLISH_EVERY == 0:
-            self._controller.plant.publish(wall_ns)
+            late_s = time.perf_counter() - due_s
+            self._controller.plant.publish(time.time_ns() - int(late_s * 1e9))
         self._send_states(silent)
 
     def _send_states(self, silent: bool) -> None:
