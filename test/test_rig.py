@@ -261,7 +261,7 @@ BOX = FULL["limits"]
         ({"cell": {"task": "teapot"}}, "task is 'teapot'; expected one of cup, bowl"),
         ({"teleop": {"device": "joystick"}}, "expected one of spacemouse, demonstrator"),
         ({"robot": "fr3"}, "robot is fr3, but arm.driver is ur, which supports only ur5e"),
-        ({"servo": {"rate_hz": 1000}}, "servo.rate_hz is 1000; arm.driver ur takes 500"),
+        ({"servo": {"rate_hz": 1000}}, "servo.rate_hz is 1000; arm.driver ur takes at most 500"),
         ({"tool": {"quaternion": [0, 0, 0, 0]}}, "quaternion .* expected a length of 1, not 0"),
         ({"tool": {"quaternion": [0, 0, 1, 1]}}, "expected a length of 1, not 1.414: divide each"),
         ({"home_joints_rad": [0, -1.6, 4, -1.6, -1.6, 0]}, "puts elbow_joint at 4; expected -3.04"),
@@ -271,7 +271,7 @@ BOX = FULL["limits"]
         ({"limits": BOX | {"condition_slow": 60}}, "condition_slow is 60; expected less than"),
         (
             {"cameras": {"any": {"driver": "external", "rate_hz": 5}}},
-            "cameras.any takes 0.2 s from im",
+            "cameras.any has 0.2 s between images",
         ),
         ({"limits": BOX | {"twist_timeout_s": 0.02}, "teleop": {"rate_hz": 50}}, "two periods"),
         ({"servo": {"rate_hz": 100}, "arm": {"watchdog_hz": 50}}, "watchdog_hz is 50 Hz; expected"),
@@ -280,8 +280,8 @@ BOX = FULL["limits"]
         ({"cameras": {"wrist cam": {}}}, "cameras: key is 'wrist cam'; expected a name"),
         ({"cameras": {"a/b": {}}}, "cameras: key is 'a/b'; expected a name"),
         ({"cameras": {"a.b": {}}}, "cameras: key is 'a.b'; expected a name"),
-        ({"cameras": {"joint_states": {"driver": "external"}}}, "this package's own"),
-        ({"cameras": {"policy_node": {"driver": "external"}}}, "this package's own"),
+        ({"cameras": {"joint_states": {"driver": "external"}}}, "is reserved for this package"),
+        ({"cameras": {"policy_node": {"driver": "external"}}}, "is reserved for this package"),
         ({"cameras": {"any": {"driver": "external", "width_px": 321}}}, "expected an even number"),
         (
             {"cameras": {"belly_cam": {"driver": "cell"}}},

@@ -203,7 +203,7 @@ def test_where_a_bundle_names_no_reference_the_first_camera_must_be_that_of_the_
 def test_cameras_too_slow_for_the_skew_of_the_dataset_are_refused(folder, tmp_path):
     slow = {**CAMERA, "rate_hz": 8.0}
     rig = other_rig(tmp_path, "kitchen", cameras={"wrist_cam": slow, "third_cam": slow})
-    with pytest.raises(ValueError, match=r"wrist_cam .* 8 images a second, up to 0\.062 s from"):
+    with pytest.raises(ValueError, match=r"wrist_cam .* 8 images per second, up to 0\.062 s from"):
         load_bundle(folder).require_rig(rig)
 
 

@@ -152,7 +152,7 @@ def test_another_node_is_started_again_and_the_arm_holds_meanwhile(monkeypatch):
     vars(launched.action("control_node"))["process_details"] = {"pid": 4711}
     for pause_s in PAUSES_S:
         said, later = launched.end("teleop_node", -9)
-        assert "started again" in said.options["msg"]
+        assert "is restarted in" in said.options["msg"]
         assert later.options["period"] == pause_s
         (again,) = later.options["actions"]
         (node,) = again.options["function"](launched.context)

@@ -165,7 +165,7 @@ def test_the_demonstrator_refuses_hardware(hardware_rig):
         ({"mode": "fly"}, "mode is 'fly'; expected one of teleop, policy, demonstrate"),
         (
             {"mode": "policy", "task": "juggling"},
-            "is empty; .* with this version for the task jugg",
+            "is empty; .* has none for the task jugg",
         ),
         ({"mode": "policy", "bundle": "nothing_of_that_name"}, r"no policy\.yaml in .*/nothing_of"),
         ({"bundle": "models/cup"}, "bundle is 'models/cup', but mode is teleop"),

@@ -37,7 +37,9 @@ def addresses(identity: Identity) -> set[str]:
 
 def test_a_second_system_is_refused_until_the_first_has_left(monkeypatch):
     first = Identity(describe("ur5e_sim"))
-    with pytest.raises(DeviceError, match=rf"runs already .*process {os.getpid()}.*namespace or"):
+    with pytest.raises(
+        DeviceError, match=rf"already running .*process {os.getpid()}.*namespace or"
+    ):
         Identity(describe("ur5e_sim"))
     monkeypatch.setenv("ROS_DOMAIN_ID", "7")
     Identity(describe("ur5e_sim")).release()
