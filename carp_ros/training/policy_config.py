@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from carp_ros.inference.layout import TOOL_NAMES, TOOL_UNITS, VectorLayout
 from carp_ros.inference.policy_spec import ObservationSpec
 from carp_ros.networks.action_tokenizer import ActionConfig
+from carp_ros.rig_sections import RigName
 from carp_ros.strict import Between, Name, Sized, read_strictly
 
 Recipe = TypeVar("Recipe")
@@ -42,7 +43,7 @@ class PolicyConfig:
     tasks: Annotated[tuple[Annotated[str, Sized(1, 200)], ...], Sized(1, 1000)]
     tokenizer: ActionConfig | None
     recipe: dict[str, Any]
-    rig: Annotated[str, Sized(1, 200)]
+    rig: RigName
     step_s: Annotated[float, Between(1e-3, 10.0)]
     state: VectorLayout
     action: VectorLayout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class LeRobotReader:
         self.state, of_state = _believed(features.state, self.numbers.states, "the state")
         self.action, of_action = _believed(features.action, self.numbers.actions, "the action")
         self.refused = tuple([*refused, *of_state, *of_action])
-        self.rig = rig or info.robot_type or "unknown"
+        self.rig = rig or _rig_named_after(info.robot_type or "")
         self.step_s = 1.0 / info.fps
 
     @property
@@ -111,6 +112,11 @@ class LeRobotReader:
         from carp_ros.recording.video import read_segment
 
         return read_segment(episode.videos[camera.feature], episode.length, self._fps)
+
+
+def _rig_named_after(robot: str) -> str:
+    """Return what a rig may be called whose robot has this name."""
+    return re.sub(r"[^\w .()+-]+", "_", robot, flags=re.ASCII).strip("_ .()+-")[:60] or "unknown"
 
 
 def _with_videos(episodes: Iterable[Episode], fps: float) -> tuple[list[Episode], list[str]]:

@@ -51,6 +51,22 @@ def test_every_number_and_image_is_that_of_its_frame(tmp_path, version, images):
                 assert np.abs(image - wanted).mean() < (0.01 if images == "png" else 4.0)
 
 
+@pytest.mark.parametrize(
+    ("robot", "rig"),
+    [
+        ("so100 follower", "so100 follower"),
+        ("../../etc/x", "etc_x"),
+        ("\u2603", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_the_robot_of_a_dataset_becomes_the_name_of_a_rig(tmp_path, robot, rig):
+    root = write_foreign_dataset(tmp_path / "set", replace(V3, images=None))
+    path = root / "meta" / "info.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "robot_type": robot}))
+    assert open_demonstrations(root).rig == rig
+
+
 def test_what_is_not_needed_is_named_and_left_out(tmp_path):
     data = open_demonstrations(write_foreign_dataset(tmp_path / "set"))
     assert data.refused == ("note: dtype is 'string'; expected numbers or images",)
