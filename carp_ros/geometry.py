@@ -117,6 +117,13 @@ def rot6d_from_quaternion(q: Array) -> Array:
     return matrix_from_quaternion(q)[:, :2].T.reshape(6)
 
 
+def rot6d_error(rot6d: Array) -> Array:
+    """Return how far stacked columns, of shape (N, 6), are from orthonormal ones, of shape (N,)."""
+    x, y = rot6d[:, :3], rot6d[:, 3:]
+    products = [(x * x).sum(axis=1) - 1.0, (y * y).sum(axis=1) - 1.0, (x * y).sum(axis=1)]
+    return np.asarray(np.abs(np.array(products)).max(axis=0), np.float64)
+
+
 def quaternion_from_rot6d(rot6d: Array) -> Array:
     """Return the quaternion of the frame obtained from a `rot6d` of shape (6,) by Gram-Schmidt."""
     x = rot6d[:3] / np.linalg.norm(rot6d[:3])

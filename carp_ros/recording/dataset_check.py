@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from carp_ros.files.plain_json import load_json
+from carp_ros.geometry import rot6d_error
 from carp_ros.recording.dataset_content import (
     DIGESTS,
     STATISTICS,
@@ -179,10 +180,7 @@ def _check_numbers(columns: Columns) -> None:
         column = columns[name].astype(np.float64)
         near = np.asarray(np.abs(column[:, :3]) <= _FARTHEST_M).all(axis=1)
         _require(columns, name, near, f"positions within {_FARTHEST_M:.0f} m")
-        first, second = column[:, 3:6], column[:, 6:9]
-        off = [(a * b).sum(axis=1) - c for a, b, c in ((first, first, 1), (second, second, 1))]
-        off.append((first * second).sum(axis=1))
-        turned = np.asarray(np.abs(off) <= _UNIT_WITHIN).all(axis=0)
+        turned = rot6d_error(column[:, 3:9]) <= _UNIT_WITHIN
         _require(columns, name, turned, "two columns of a rotation matrix")
     gripper = columns["action"][:, 9]
     _require(columns, "action", (gripper >= 0.0) & (gripper <= 1.0), "a gripper of 0 to 1")

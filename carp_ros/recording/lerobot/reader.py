@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from carp_ros.geometry import rot6d_error
 from carp_ros.inference.layout import TOOL_NAMES, Layout
 from carp_ros.inference.policy_spec import ObservationSpec
 from carp_ros.recording.demonstrations import Frames, Image, UnreadableEpisodeError
@@ -169,8 +170,5 @@ def _believed(
 
 
 def _are_poses(numbers: npt.NDArray[np.float32]) -> bool:
-    first, second = numbers[:, 3:6], numbers[:, 6:9]
-    off = [(a * b).sum(axis=1) - c for a, b, c in ((first, first, 1), (second, second, 1))]
-    off.append((first * second).sum(axis=1))
     near = np.abs(numbers[:, :3]).max() <= _FARTHEST_M
-    return bool(near and np.abs(np.array(off)).max() <= _UNIT_WITHIN)
+    return bool(near and rot6d_error(numbers[:, 3:9].astype(np.float64)).max() <= _UNIT_WITHIN)
