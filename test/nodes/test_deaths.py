@@ -77,15 +77,15 @@ class Station:
 
     def assert_stands(self, mark: int, *, is_told: bool = True) -> None:
         """The arm came to rest within its limits and box, and is said to be enabled no more."""
-        time.sleep(_BRAKING_S)  # or it may only rest between two motions
+        if is_told:  # first: an operator's arm rests between two motions, too
+            await_true(lambda: not self.node.enabled, 4.0, "not enabled")
+        time.sleep(_BRAKING_S)
         await_true(lambda: self.trace.speed(26) < 1e-3, STILL_S, "the arm at standstill")
         seen = self.trace.since(mark)
         limits = self.rig.limits
         assert np.sort(seen.speeds())[-3:].min() < limits.max_linear_speed_m_s * 1.1
         assert (seen.positions > np.array(limits.workspace_min_m) - 0.003).all()
         assert (seen.positions < np.array(limits.workspace_max_m) + 0.003).all()
-        if is_told:
-            await_true(lambda: not self.node.enabled, 2.0, "not enabled")
 
     def close(self) -> None:
         self._ending.set()
