@@ -101,22 +101,29 @@ def _judged(
 
 
 def _lost(system: LiveSystem, before: set[str], killed_ns: int, *, finished: bool) -> list[str]:
-    """Return what is missing of the episodes that were there, the last one up to the kill."""
+    """Return what is missing of the episodes that were there, the last one up to the kill.
+
+    An episode whose folder the writer makes only after the kill had been asked for before it.
+    """
     now = {path.name for path in system.episodes.iterdir() if path.is_dir()}
     found = [f"episode {name} is gone" for name in sorted(before - now)]
     last = max(before, default="")
     if not last or not finished:
         return found
-    command = [sys.executable, "-m", "carp_ros.cli.main", "recover", str(system.episodes / last)]
-    recovered = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    if recovered.returncode:
-        said = (recovered.stderr or recovered.stdout).strip()
-        found.append(f"episode {last} can't be recovered: {said[-200:]}")
-        return found
-    try:
-        newest_ns = max(stamp for _, stamp, _ in read_messages(system.episodes / last))
-    except ValueError as error:
-        return [*found, f"episode {last} has nothing: {error}"]
+    newest_ns = 0
+    for name in sorted(name for name in now if name >= last):
+        folder = system.episodes / name
+        command = [sys.executable, "-m", "carp_ros.cli.main", "recover", str(folder)]
+        recovered = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        if recovered.returncode:
+            said = (recovered.stderr or recovered.stdout).strip()
+            found.append(f"episode {name} can't be recovered: {said[-200:]}")
+            return found
+        try:
+            stamps = [stamp for _, stamp, _ in read_messages(folder) if stamp <= killed_ns]
+        except ValueError as error:
+            return [*found, f"episode {name} has nothing: {error}"]
+        newest_ns = max([newest_ns, *stamps])
     if newest_ns < killed_ns - _UNSAVED_S * 1e9:
         found.append(f"episode {last} lacks {(killed_ns - newest_ns) * 1e-9:.1f} s before the kill")
     return found

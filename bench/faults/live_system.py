@@ -158,7 +158,11 @@ def tracebacks(lines: list[str]) -> list[str]:
         if _TRACEBACK in line:
             name = line.partition("|")[0].strip()
             of_node = [text.partition("|")[2] for text in lines[place:] if text.startswith(name)]
-            ends = [text.strip() for text in of_node if re.match(r" [A-Za-z_.]+(Error|Exc)", text)]
+            ends = [
+                text.strip()
+                for text in of_node
+                if re.match(r" [\w.]+(Error|Exc|Interrupt|Handle)", text)
+            ]
             found.append(f"{name}: {(ends or ['a traceback'])[0][:200]}")
     return found
 

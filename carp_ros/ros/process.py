@@ -67,7 +67,9 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
         wrong = isinstance(error, UsageError) or (node is None and isinstance(error, ValueError))
         sys.exit(EXIT_REFUSED if wrong else EXIT_BROKEN)
     except Exception:
-        if not interrupts:  # otherwise ROS was shut down while something was being published
+        # a signal shuts ROS down in a thread of rclpy's, perhaps in the middle of a callback and
+        # before Python has called the handler above: what then failed is no bug
+        if not interrupts and ok():
             traceback.print_exc()
             sys.exit(EXIT_BROKEN)
     finally:

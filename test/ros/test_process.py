@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="nodes need rclpy: pip install 'carp_ros[ros]'")
 
+from carp_ros.processes.restarts import EXIT_BROKEN
 from carp_ros.ros.process import full_name
 
 NODE = """
@@ -55,6 +56,44 @@ def test_many_interrupts_do_not_cut_its_end_short(tmp_path):
         out, err = process.communicate(timeout=10.0)
     assert out.endswith("left in good order\n"), err
     assert (process.returncode, err) == (0, "")
+
+
+ASKING = """
+import rclpy
+from carp_ros.ros.process import run_node
+
+def make():
+    from rclpy.node import Node
+    from std_srvs.srv import Trigger
+
+    class Asking(Node):
+        def __init__(self):
+            super().__init__("asking")
+            self.other = self.create_client(Trigger, "other")
+            self.create_timer(0.01, self._ask)
+
+        def _ask(self):
+            {before}
+            self.other.service_is_ready()
+            raise RuntimeError("a bug")
+
+    return Asking()
+
+run_node(make)
+"""
+
+
+def test_what_fails_because_ros_was_shut_down_meanwhile_is_no_bug(tmp_path):
+    for before, code in (("rclpy.shutdown()", 0), ("pass", EXIT_BROKEN)):
+        (tmp_path / "node.py").write_text(ASKING.format(before=before))
+        ended = subprocess.run(
+            [sys.executable, str(tmp_path / "node.py")],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30.0,
+        )
+        assert (ended.returncode, "Traceback" in ended.stderr) == (code, code != 0), ended.stderr
 
 
 @pytest.mark.parametrize(
