@@ -1,4 +1,4 @@
-"""The rig: all settings of one workstation, read once from `config/<rig>.yaml`.
+"""The rig: all settings of one workstation, from `config/<rig>.yaml`.
 
 Each section of the file becomes one dataclass of `rig_sections`; a missing key takes its default.
 An unknown key, an invalid value, or sections that contradict each other raise a `ValueError` that
@@ -8,7 +8,6 @@ names file, key, value and expectation. Numbers from the file reach the control 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 import os
 import re
@@ -20,10 +19,9 @@ from typing import Annotated
 import numpy as np
 
 from carp_ros.chain import longest_reach_m, tcp_pose
-from carp_ros.files.given_file import given_text
-from carp_ros.files.plain_yaml import mapping_from_yaml
 from carp_ros.refusal import named
 from carp_ros.rig_devices import ArmConfig, CameraConfig, GripperConfig
+from carp_ros.rig_file import RigFile, read_rig_file
 from carp_ros.rig_sections import (
     CellConfig,
     LimitsConfig,
@@ -56,12 +54,11 @@ class Rig:
 
     Attributes:
         name: Stem of the file name.
-        sha256: Hash of the file, in hex: all processes of a system must have the same one.
         cell: The simulated cell; None for real hardware.
+        file: The file that these settings are from.
     """
 
     name: RigName
-    sha256: str
     robot: Robot
     home_joints_rad: Annotated[tuple[float, ...], Sized(1, 20)]
     arm: ArmConfig
@@ -72,6 +69,7 @@ class Rig:
     teleop: TeleopConfig
     cameras: Annotated[dict[Name, CameraConfig], Sized(0, 16)]
     cell: CellConfig | None = field(default=None)
+    file: RigFile = field(default=RigFile(), compare=False, repr=False)
 
     def contradictions(self) -> Iterator[str]:
         """Yield contradictions between sections."""
@@ -167,29 +165,21 @@ def load_rig(path: Path, sha256: str = "") -> Rig:
 
     Args:
         path: `config/<rig>.yaml`.
-        sha256: Hash of the file that the rest of the system uses, in hex; empty for any.
+        sha256: `Rig.file.sha256` of the rest of the system; empty for any.
 
     Raises:
         ValueError: If the file is missing, not YAML or does not match `sha256`, a key is unknown or
             missing, or a value is invalid.
     """
-    where = named(path)
-    if not path.exists():
-        known = ", ".join(sorted(named(Path(p.stem)) for p in path.parent.glob("*.yaml")))
-        raise ValueError(f"no rig file {where}; rigs in {named(path.parent)}: {known or 'none'}")
-    text = given_text(path)
-    found = hashlib.sha256(text.encode()).hexdigest()
-    if sha256 and found != sha256:
-        raise ValueError(
-            f"{where} has SHA-256 {found}; the system was started with {sha256}: the file was"
-            " changed since. Stop the whole system and start it again"
-        )
-    content = mapping_from_yaml(text, where)
-    for key, value in (("name", path.stem), ("sha256", found)):
-        if key in content:
-            raise ValueError(f"{where}: unknown key {key!r}; remove it: it follows from the file")
-        content[key] = value
-    return _at_its_address(read_strictly(Rig, content, where, {Robot: ROBOTS}))
+    file = read_rig_file(path, sha256)
+    for key in ("name", "file"):
+        if key in file.content:
+            raise ValueError(
+                f"{named(path)}: unknown key {key!r}; remove it: it follows from the file"
+            )
+    content = {**file.content, "name": path.stem}
+    rig = read_strictly(Rig, content, named(path), {Robot: ROBOTS})
+    return _at_its_address(dataclasses.replace(rig, file=file))
 
 
 def _at_its_address(rig: Rig) -> Rig:

@@ -14,7 +14,7 @@ LAYERS = (
     ("console", "errors"),
     ("refusal", "types"),
     ("files", "geometry", "robots", "share", "strict"),
-    ("chain", "processes", "reports", "rig_devices", "rig_sections"),
+    ("chain", "processes", "reports", "rig_devices", "rig_file", "rig_sections"),
     ("rig",),
     ("inference",),
     ("calibration", "control", "hardware", "networks", "policies", "recording"),

@@ -1,6 +1,5 @@
 """Tests for rig.py: the shipped files load, and a wrong file is refused by name."""
 
-import hashlib
 import os
 import re
 import tempfile
@@ -151,7 +150,7 @@ FULL = {
     "cameras": {"any": {"driver": "external"}},
     "cell": {},
 }
-FIELDS = [field for field in fields_of(Rig) if field.path[0] not in ("name", "sha256")]
+FIELDS = [field for field in fields_of(Rig) if field.path[0] not in ("name", "file")]
 
 
 def read(content: object) -> Rig:
@@ -172,7 +171,7 @@ def refusal_of(content: object) -> str:
 
 
 def test_every_number_and_every_text_of_a_rig_has_a_rule():
-    named = ["sha256", "robot"]  # ours, and read by its name
+    named = ["file", "robot"]  # ours, and read by its name
     assert [path for path in unruled(Rig) if path.split(".")[0] not in named] == []
 
 
@@ -296,7 +295,7 @@ BOX = FULL["limits"]
         ({"gripper": {"host": "192.168.1.10"}}, "expected 127.0.0.2"),
         ({"cell": {"fault_port": 30004}}, "fault_port is 30004, which another service has"),
         ({"name": "other"}, "unknown key 'name'; remove it"),
-        ({"sha256": "0" * 64}, "unknown key 'sha256'; remove it"),
+        ({"file": "a.yaml"}, "unknown key 'file'; remove it"),
     ],
 )
 def test_what_may_not_be_together_is_refused_with_what_was_expected(changes, message):
@@ -335,19 +334,6 @@ def test_the_key_does_not_lift_the_ceiling_of_the_range():
 def test_a_quaternion_of_five_digits_becomes_one_of_length_1():
     tool = read(FULL | {"tool": {"quaternion": [0.0, 0.0, 0.70711, 0.70711]}}).tool
     assert np.linalg.norm(tool.flange_from_tcp.quaternion) == pytest.approx(1.0, abs=1e-15)
-
-
-def test_a_rig_is_known_by_the_hash_of_its_file(tmp_path):
-    path = tmp_path / "lab.yaml"
-    path.write_text(yaml.safe_dump(FULL))
-    rig = load_rig(path)
-
-    assert rig.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert load_rig(path, rig.sha256) == rig
-
-    path.write_text(path.read_text() + "# slower\n")
-    with pytest.raises(ValueError, match=r"lab\.yaml has SHA-256 .* changed since. Stop the whole"):
-        load_rig(path, rig.sha256)
 
 
 @pytest.mark.parametrize("name", ["rig\n", "a:b", "a;b", "a" * 64, "-x"])

@@ -16,7 +16,7 @@ from carp_ros.console.progress import Progress
 from carp_ros.errors import DeviceError
 from carp_ros.evaluation.policy_report import percentiles
 from carp_ros.evaluation.report import heading, write_report
-from carp_ros.rig import load_rig
+from carp_ros.rig import Rig, load_rig
 from carp_ros.share import version
 from carp_ros.system.bringup import NodeProcess, describe
 from carp_ros.system.running_system import RunningSystem
@@ -41,7 +41,7 @@ def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
     log = NodeLog(verbose=False)
     try:
         with tempfile.TemporaryDirectory(prefix="carp_") as place:
-            rig = full_size_rig(path, Path(place))
+            rig = load_rig(full_size_rig(path, Path(place)))
             rows, seen, load = _rows(rig, bundle, seconds, log)
     except DeviceError:
         log.replay()
@@ -78,13 +78,13 @@ def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
 
 
 def _rows(
-    rig: Path, bundle: str, seconds: float, log: NodeLog
+    rig: Rig, bundle: str, seconds: float, log: NodeLog
 ) -> tuple[list[dict[str, float]], float, float]:
     """Return each plan's stages in [ms], the share of images encoded in advance, and the load."""
     from carp_ros.benchmarks.path_node import PathNode  # after `enter`
     from carp_ros.ros.spinning_node import taking_part
 
-    nodes = tuple(_adapted(node) for node in describe(str(rig), "policy", bundle=bundle))
+    nodes = tuple(_adapted(node) for node in describe(rig, "policy", bundle=bundle))
     progress = Progress(int(seconds), "s")
     with RunningSystem(nodes, log) as system:
         system.wait_until_ready(90.0)
@@ -92,7 +92,7 @@ def _rows(
             node.measure(seconds, progress.show)
             load, rows = os.getloadavg()[0], node.chunks.stages_ms()
             seen = np.mean([sent.seen_before for sent in node.chunks.sent])
-    return rows, float(seen) / len(load_rig(rig).cameras), load
+    return rows, float(seen) / len(rig.cameras), load
 
 
 def _adapted(node: NodeProcess) -> NodeProcess:

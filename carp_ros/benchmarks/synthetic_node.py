@@ -46,7 +46,7 @@ class SyntheticNode(GuardedNode):
     def __init__(self) -> None:
         prefer_process(niceness=-5)  # to be as punctual as a camera's own clock
         super().__init__("synthetic_node")
-        _, self._rig = rig_parameter(self)
+        self._rig = rig_parameter(self)
         self._begin_ns = self.get_clock().now().nanoseconds
         self._steady_begin_ns = time.monotonic_ns()
         for name, camera in self._rig.cameras.items():

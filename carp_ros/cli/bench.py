@@ -143,7 +143,7 @@ def main(command: BenchCommand) -> int:
                 timing = _measure(copy, command.seconds, busy=busy)
                 timings.append(timing)
                 print(_row(timing), flush=True)
-    round_trip = _round_trip(path, rig)
+    round_trip = _round_trip(rig)
     print(
         f"servoJ to robot state: p50 {round_trip['p50_ms']:.2f} ms, p99"
         f" {round_trip['p99_ms']:.2f} ms ({round_trip['samples']} steps)"
@@ -181,12 +181,13 @@ def _measure(path: Path, seconds: float, *, busy: bool) -> Timing:
     """Run the scripted operator for a while and measure the servo's lateness."""
     from carp_ros.clients.trial_node import trial_node  # after `enter`
 
+    rig = load_rig(path)
     log = NodeLog(verbose=False)
     try:
-        with RunningSystem(describe(str(path), "demonstrate"), log) as system:
+        with RunningSystem(describe(rig, "demonstrate"), log) as system:
             system.wait_until_ready(90.0)
             link = ServoLink(link_name(system.pid("control_node")), create=False)
-            with trial_node(load_rig(path)) as node, _other_work(busy):
+            with trial_node(rig) as node, _other_work(busy):
                 begin_s = time.monotonic()
                 before = _lateness(link)
                 seed = 0
@@ -242,19 +243,19 @@ def _timing(link: ServoLink, before: dict[str, Any], seconds: float, *, busy: bo
     )
 
 
-def _round_trip(path: Path, rig: Rig) -> dict[str, Any]:
+def _round_trip(rig: Rig) -> dict[str, Any]:
     """Measure servoJ to target_q in the robot's state, in a process with its own priority.
 
     Raises:
         DeviceError: If the measuring process failed.
     """
-    command = [*controller_command(rig, path), "--fault-port", "0"]
+    command = [*controller_command(rig), "--fault-port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as controller:
         try:
             assert controller.stdout is not None
             controller.stdout.readline()
             measuring = subprocess.run(
-                [sys.executable, "-m", "carp_ros.benchmarks.round_trip", str(path)],
+                [sys.executable, "-m", "carp_ros.benchmarks.round_trip", str(rig.file.path)],
                 capture_output=True,
                 text=True,
                 check=False,

@@ -82,9 +82,9 @@ def main(command: DemoCommand) -> int:
     begin_s = time.monotonic()
     if bundle:
         folder = str(bundle.folder)
-        nodes = describe(command.rig, "policy", task=command.task, bundle=folder)
+        nodes = describe(rig, "policy", task=command.task, bundle=folder)
     else:
-        nodes = describe(command.rig, "demonstrate", task=command.task)
+        nodes = describe(rig, "demonstrate", task=command.task)
     log = NodeLog(verbose=command.verbose)
     print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
     trials: list[LiveTrial] = []

@@ -28,7 +28,7 @@ def run(command: RecordCommand) -> int:
     rig = load_rig(rig_path(command.rig))
     mode = "demonstrate" if command.agent == "demonstrator" else "teleop"
     task, instruction = task_of(command.task, command.instruction, rig)
-    nodes = describe(command.rig, mode, task=task, record=True, folder=str(command.out))
+    nodes = describe(rig, mode, task=task, record=True, folder=str(command.out))
     command = replace(command, task=task, instruction=instruction)
     log = NodeLog(verbose=False)
     print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 import time
@@ -10,8 +11,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from carp_ros.cli.record import RecordCommand
 from carp_ros.cli.record_task import task_of
@@ -68,7 +67,7 @@ def _order(command: RecordCommand) -> Order:
         seed=None,
         software=version(),
         started_ns=0,
-        rig_file=_as_recorded(yaml.safe_load(path.read_text(encoding="utf-8")), rig),
+        rig_file=_as_recorded(rig),
     )
     return Order(rig, info, command.level, command.timeout_s, command.images, command.out)
 
@@ -85,8 +84,9 @@ def _with_rate(rig: Rig, rate_hz: float) -> Rig:
     return dataclasses.replace(rig, cameras=cameras)
 
 
-def _as_recorded(rig_file: dict[str, Any], rig: Rig) -> dict[str, Any]:
-    """Return a rig's file with the cameras' rates of this recording."""
+def _as_recorded(rig: Rig) -> dict[str, Any]:
+    """Return the content of a rig's file with the cameras' rates of this recording."""
+    rig_file = copy.deepcopy(dict(rig.file.content))
     for name, camera in rig.cameras.items():
         rig_file["cameras"][name]["rate_hz"] = camera.rate_hz
     return rig_file

@@ -51,14 +51,13 @@ def main(command: ReplayCommand) -> int:
     """Replay the episode; return 0 if the arm completed it."""
     enter()
     info = read_info(command.episode)
-    path = rig_path(command.rig or info.rig)
-    rig = load_rig(path)
+    rig = load_rig(rig_path(command.rig or info.rig))
     motion = read_motion(command.episode, rig.robot.base_frame)
     seconds = (motion.end_ns - motion.start_ns) * 1e-9
     print(f"{command.episode}: {info.task}, {seconds:.1f} s, by {info.operator}", flush=True)
     log = NodeLog(verbose=command.verbose)
     try:
-        with _system(command, path, info.task, rig, log):
+        with _system(command, info.task, rig, log):
             deviation, judged = _replay(rig, motion, info.seed)
     except Exception:
         log.replay()
@@ -78,14 +77,12 @@ def main(command: ReplayCommand) -> int:
 
 
 @contextmanager
-def _system(
-    command: ReplayCommand, path: Path, task: str, rig: Rig, log: NodeLog
-) -> Iterator[None]:
+def _system(command: ReplayCommand, task: str, rig: Rig, log: NodeLog) -> Iterator[None]:
     """Run the rig's nodes during the block, unless they are running already."""
     if command.running:
         yield
         return
-    nodes = describe(str(path), task=task if rig.cell else "")
+    nodes = describe(rig, task=task if rig.cell else "")
     print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
     with RunningSystem(nodes, log) as system:
         system.wait_until_ready(READY_WITHIN_S)

@@ -39,7 +39,7 @@ class CameraNode(GuardedNode):
 
     def __init__(self) -> None:
         super().__init__("camera_node")
-        _, rig = rig_parameter(self)
+        rig = rig_parameter(self)
         names = cameras_parameter(
             self, driven_cameras(rig), "Cameras to read, separated by spaces; or all, or none."
         )

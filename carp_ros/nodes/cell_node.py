@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 from typing import get_args
 
 from std_srvs.srv import Trigger
@@ -38,9 +37,11 @@ class CellNode(GuardedNode):
 
     def __init__(self) -> None:
         super().__init__("cell_node")
-        path, rig = rig_parameter(self)
+        rig = rig_parameter(self)
         if rig.cell is None:
-            raise ValueError(f"{path} has no section cell; this node is only for simulated rigs")
+            raise ValueError(
+                f"{rig.file.path} has no section cell; this node is only for simulated rigs"
+            )
         self._rig = rig
         task = fixed_parameter(
             self,
@@ -55,7 +56,7 @@ class CellNode(GuardedNode):
         self.rules.declare(
             "level", rig.cell.level, "Level of randomisation.", OneOf(get_args(LevelName))
         )
-        self._controller = _start_controller(path, rig, task or rig.cell.task)
+        self._controller = _start_controller(rig, task or rig.cell.task)
         self.get_logger().info(f"waiting for the emulated controller at {rig.arm.host}")
         self._await_ready()
         self._port = FaultClient(rig.arm.host, rig.cell.fault_port)
@@ -109,10 +110,10 @@ class CellNode(GuardedNode):
             raise DeviceError(f"the emulated controller ended with exit code {code}")
 
 
-def _start_controller(path: Path, rig: Rig, task: str) -> subprocess.Popen[str]:
+def _start_controller(rig: Rig, task: str) -> subprocess.Popen[str]:
     """Start the process that simulates the physics."""
     cell: CellConfig = rig.cell or CellConfig()
-    command = [*controller_command(rig, path), "--task", task]
+    command = [*controller_command(rig), "--task", task]
     command += ["--seed", str(cell.seed), "--level", cell.level]
     command += ["--fault-port", str(cell.fault_port), "--snapshot", snapshot_name(rig)]
     environment = {**os.environ, **known_parent()}

@@ -81,7 +81,7 @@ class ControlNode(ManagedNode):
     def __init__(self, servo_program: tuple[str, ...] = SERVO_PROGRAM) -> None:
         prefer_process()  # before ROS starts the threads that receive
         super().__init__("control_node")
-        self._rig_path, self._rig = rig_parameter(self)
+        self._rig = rig_parameter(self)
         show_limits(self, self._rig)
         self._servo_program = servo_program
         self._cameras = cameras_parameter(
@@ -115,9 +115,7 @@ class ControlNode(ManagedNode):
         self._log = ControlLog(log.error, log.info)
         self._intake = ChunkIntake(rig.robot.base_frame, self._take_chunk, self._refuse_chunk)
         self._link = ServoLink(link_name(os.getpid()), create=True)
-        self._keeper = ServoKeeper(
-            self._rig_path, self._link, rig.arm.recovery_s, self._servo_program, rig.sha256
-        )
+        self._keeper = ServoKeeper(rig, self._link, self._servo_program)
         self._gripper = GripperFollower(make_gripper(rig))
         self._diagnostics = DiagnosticsPublisher(self)
         self._make_publishers()

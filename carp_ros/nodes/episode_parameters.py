@@ -6,7 +6,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, get_args
 
-from carp_ros.files.plain_yaml import load_mapping
 from carp_ros.processes.person import user_name
 from carp_ros.recording.episode import TASK_NAME, EpisodeInfo
 from carp_ros.recording.live_episode import Images
@@ -31,14 +30,11 @@ class EpisodeParameters:
 
     Args:
         node: The node that owns the parameters.
-        rig_path: Path of the rig file.
-        rig: The rig loaded from it.
+        rig: The rig.
     """
 
-    def __init__(self, node: GuardedNode, rig_path: Path, rig: Rig) -> None:
+    def __init__(self, node: GuardedNode, rig: Rig) -> None:
         self._node = node
-        # read now, not when an episode begins: later edits do not affect the running system
-        self._rig_file = load_mapping(rig_path)
         self._rig = rig
         defaults: dict[str, Any] = {
             "folder": "episodes",
@@ -67,7 +63,7 @@ class EpisodeParameters:
             seed=seed if seed >= 0 else None,
             software=version(),
             started_ns=now_ns,
-            rig_file=self._rig_file,
+            rig_file=dict(self._rig.file.content),
         )
 
     def new_folder(self, info: EpisodeInfo) -> Path:

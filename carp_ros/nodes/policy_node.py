@@ -78,7 +78,7 @@ class PolicyNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("policy_node")
         cv2.setNumThreads(1)  # leave the other cores to other processes
-        _, self._rig = rig_parameter(self)
+        self._rig = rig_parameter(self)
         bundle = fixed_parameter(self, "bundle", "", "Folder of the compiled policy.", NOT_EMPTY)
         self._folder = Path(bundle)
         self._task = fixed_parameter(self, "task", "", "Task to do; empty: the bundle's only one.")

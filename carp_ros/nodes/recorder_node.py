@@ -59,7 +59,7 @@ class RecorderNode(ManagedNode):
     def __init__(self) -> None:
         prefer_process(niceness=-5)  # below control; before ROS starts its threads
         super().__init__("recorder_node")
-        self._rig_path, self._rig = rig_parameter(self)
+        self._rig = rig_parameter(self)
         self._buffer_bytes = int(
             1e6
             * fixed_parameter(
@@ -70,7 +70,7 @@ class RecorderNode(ManagedNode):
                 Between(1, 16_000),
             )
         )
-        self._next = EpisodeParameters(self, self._rig_path, self._rig)
+        self._next = EpisodeParameters(self, self._rig)
         self._topics = sources(self._rig)
         self._numbers = {topic.name: number for number, topic in enumerate(self._topics)}
         self._recording = False
@@ -89,7 +89,7 @@ class RecorderNode(ManagedNode):
 
     def configure(self) -> None:
         """Start the writer process and offer the services."""
-        self._writer = WriterLink(self._rig_path, self._buffer_bytes, self._rig.sha256)
+        self._writer = WriterLink(self._rig, self._buffer_bytes)
         self._quality = self.create_publisher(String, "recorder/quality", EVENTS)
         self._diagnostics = DiagnosticsPublisher(self)
         self.create_timer(_POLL_S, self._on_poll)
@@ -249,7 +249,7 @@ class RecorderNode(ManagedNode):
         """Give up the episode of a dead writer process, and start a new writer."""
         unfinished = self._recording or self._said.phase == "finishing"
         self._recording = False
-        self._writer = WriterLink(self._rig_path, self._buffer_bytes, self._rig.sha256)
+        self._writer = WriterLink(self._rig, self._buffer_bytes)
         if unfinished:
             reason = f"{death}; `carp recover {self._folder}` keeps what it wrote"
             self._say("failed", verdict="red", reasons=(reason,))

@@ -62,7 +62,7 @@ class SupervisorNode(GuardedNode):
 
     def __init__(self) -> None:
         super().__init__("supervisor_node")
-        _, self._rig = rig_parameter(self)
+        self._rig = rig_parameter(self)
         managed = fixed_parameter(
             self,
             "managed",

@@ -49,7 +49,7 @@ class TeleopNode(GuardedNode):
     def __init__(self, pointer: Pointer | None = None) -> None:
         prefer_process()  # before ROS starts the threads that receive
         super().__init__("teleop_node")
-        _, self._rig = rig_parameter(self)
+        self._rig = rig_parameter(self)
         device = fixed_parameter(
             self,
             "device",

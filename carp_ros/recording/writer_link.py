@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from carp_ros.processes.ring import make_ring
 from carp_ros.recording.writer_process import COMMAND, ITEM
+from carp_ros.rig import Rig
 
 _COMMANDS_BYTES = 1 << 17  # of the ring, reserved for commands: a full ring still takes `finish`
 
@@ -20,16 +20,14 @@ class WriterLink:
     """One writer process and the ring buffer that feeds it.
 
     Args:
-        rig_path: The rig's file.
+        rig: The rig.
         buffer_bytes: How far the disk may fall behind before messages are lost.
-        rig_sha256: The file's SHA-256; the process rejects a file with another one.
     """
 
-    def __init__(self, rig_path: Path, buffer_bytes: int, rig_sha256: str = "") -> None:
+    def __init__(self, rig: Rig, buffer_bytes: int) -> None:
         self._ring = make_ring(buffer_bytes + _COMMANDS_BYTES)
         command = [sys.executable, "-m", "carp_ros.recording.writer_process"]
-        command += ["--rig", str(rig_path), "--rig-sha256", rig_sha256]
-        command += ["--ring", str(self._ring.descriptor)]
+        command += [*rig.file.arguments, "--ring", str(self._ring.descriptor)]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -24,8 +24,8 @@ def fixed_parameter(
     return node.rules.declare(name, default, description, rule, read_only=True)
 
 
-def rig_parameter(node: GuardedNode) -> tuple[Path, Rig]:
-    """Declare the parameters `rig` and `rig_sha256` and return the path and the rig.
+def rig_parameter(node: GuardedNode) -> Rig:
+    """Declare the parameters `rig` and `rig_sha256` and return the rig.
 
     Raises:
         ValueError: If `rig` is not given, the file is no valid rig, or it is not the one that the
@@ -36,12 +36,11 @@ def rig_parameter(node: GuardedNode) -> tuple[Path, Rig]:
         node,
         "rig_sha256",
         "",
-        "SHA-256 that the rig file must have, in hex; empty: any.",
+        "SHA-256 that the rig file's content must have, in hex; empty: any.",
     )
     if not value:
         raise ValueError("parameter rig is empty; expected the path of a config/<rig>.yaml")
-    path = Path(value)
-    return path, load_rig(path, sha256)
+    return load_rig(Path(value), sha256)
 
 
 def show_limits(node: GuardedNode, rig: Rig) -> None:

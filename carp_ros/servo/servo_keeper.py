@@ -9,10 +9,10 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 from carp_ros.control.command import Record, ServoLink, ServoState
 from carp_ros.errors import MessageError
+from carp_ros.rig import Rig
 
 SERVO_PROGRAM = (sys.executable, "-m", "carp_ros.servo.servo_process")
 _START_TIMEOUT_NS = 15_000_000_000  # connecting to a robot and starting its program takes seconds
@@ -25,26 +25,20 @@ class ServoKeeper:
     """One servo process at a time.
 
     Args:
-        rig_path: The rig's file.
+        rig: The rig. The process may be silent for as long as a recovery of its arm may take.
         link: The mailboxes; a first command must be written before `watch` is called.
-        recovery_s: How long a recovery of the arm may take; the process may be silent that long.
         program: Command line to start; `--rig`, `--rig-sha256` and `--link` are appended.
-        rig_sha256: Hash of the rig file; the process refuses a file with another hash.
     """
 
     def __init__(
         self,
-        rig_path: Path,
+        rig: Rig,
         link: ServoLink,
-        recovery_s: float,
         program: tuple[str, ...] = SERVO_PROGRAM,
-        rig_sha256: str = "",
     ) -> None:
-        self._rig_sha256 = rig_sha256
-        self._rig_path = rig_path
-        self._program = program
+        self._command = [*program, *rig.file.arguments, "--link", link.name]
         self._link = link
-        self._recovery_ns = round(recovery_s * 1e9)
+        self._recovery_ns = round(rig.arm.recovery_s * 1e9)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_ns = 0
         self._start_at_ns = 0
@@ -117,9 +111,7 @@ class ServoKeeper:
         self._notes_seen = self._link.note.count
         self._states_seen = self._link.state.count
         self._started_ns = now_ns
-        arguments = ["--rig", str(self._rig_path), "--rig-sha256", self._rig_sha256]
-        arguments += ["--link", self._link.name]
-        self._process = subprocess.Popen([*self._program, *arguments])
+        self._process = subprocess.Popen(self._command)
 
     def _silence(self, now_ns: int) -> str:
         """Return a description of the silence if it is too long, else an empty text."""

@@ -6,7 +6,6 @@ Imports no physics, which a process that only starts a controller need not have 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from carp_ros.rig import Rig
 
@@ -22,16 +21,11 @@ def snapshot_name(rig: Rig) -> str:
     return f"cell_{rig.arm.host}"
 
 
-def controller_command(rig: Rig, path: Path) -> list[str]:
+def controller_command(rig: Rig) -> list[str]:
     """Return the command that starts the emulated controller of a simulated rig.
 
     It prints READY to its standard output when it listens. It gets the servo's priority, as a real
     controller is on time however busy this machine is.
-
-    Args:
-        rig: The rig.
-        path: Its file.
     """
-    program = _PROGRAMS[rig.arm.driver]
-    command = [sys.executable, "-m", program, "--rig", str(path)]
-    return [*command, "--rig-sha256", rig.sha256, "--priority", str(rig.servo.priority)]
+    command = [sys.executable, "-m", _PROGRAMS[rig.arm.driver]]
+    return [*command, *rig.file.arguments, "--priority", str(rig.servo.priority)]

@@ -66,7 +66,7 @@ class NodeProcess:
 
 
 def describe(
-    rig: str,
+    rig: str | Rig,
     mode: str = "teleop",
     *,
     task: str = "",
@@ -78,7 +78,7 @@ def describe(
     """Return the nodes of one rig in the order in which they start.
 
     Args:
-        rig: Path of a rig file, or the name of one in `config/`.
+        rig: Path of a rig file, or the name of one in `config/`; or the rig, if it is loaded.
         mode: A `SystemMode`.
         task: Task of the policy and of recorded episodes, with its objects on the simulated table;
             on a real rig in words. Empty for the rig file's, or for the policy's only one.
@@ -91,12 +91,13 @@ def describe(
     Raises:
         ValueError: If the rig file or the bundle is invalid, or does not support the request.
     """
-    path = rig_path(rig)
-    content = load_rig(path)
-    operator = _operator(mode, bundle, content, path)
+    content = rig if isinstance(rig, Rig) else load_rig(rig_path(rig))
+    operator = _operator(mode, bundle, content)
     namespace = _namespace(namespace)
-    environment = {CELL_ADDRESS: content.arm.host} if content.cell else {}
-    common = {"rig": str(path), "rig_sha256": content.sha256}
+    environment = content.file.environment
+    if content.cell:
+        environment[CELL_ADDRESS] = content.arm.host
+    common = {"rig": str(content.file.path), "rig_sha256": content.file.sha256}
 
     def node(name: str, **parameters: str) -> NodeProcess:
         essential = name in _ESSENTIAL
@@ -267,7 +268,7 @@ def _recorder(mode: str, folder: str) -> dict[str, str]:
     return place | ({"operator": "demonstrator"} if mode == "demonstrate" else {})
 
 
-def _operator(mode: str, bundle: str, rig: Rig, path: Path) -> str:
+def _operator(mode: str, bundle: str, rig: Rig) -> str:
     """Return the pointer that `teleop_node` reads in this mode."""
     if mode not in get_args(SystemMode):
         raise ValueError(f"mode is {mode!r}; expected one of {', '.join(get_args(SystemMode))}")
@@ -279,7 +280,7 @@ def _operator(mode: str, bundle: str, rig: Rig, path: Path) -> str:
         return "spacemouse"
     if rig.cell is None:
         raise ValueError(
-            f"mode is demonstrate, but {path} has no simulated cell, and only there does the"
-            " scripted operator know where things lie: use teleop"
+            f"mode is demonstrate, but {rig.file.path} has no simulated cell, and only there"
+            " does the scripted operator know where things lie: use teleop"
         )
     return "demonstrator"

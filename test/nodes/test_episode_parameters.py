@@ -26,7 +26,7 @@ def test_an_episode_has_the_rig_that_the_system_runs_on_not_what_the_file_says_b
     path = tmp_path / "cell.yaml"
     text = (share_folder() / "config" / "ur5e_sim.yaml").read_text(encoding="utf-8")
     path.write_text(text, encoding="utf-8")
-    parameters = EpisodeParameters(Node(), path, load_rig(path))
+    parameters = EpisodeParameters(Node(), load_rig(path))
     before = parameters.info(10**18).rig_file
     path.write_text(text.replace("wrist_cam", "other_cam"), encoding="utf-8")
     assert "wrist_cam" in before["cameras"]

@@ -28,7 +28,7 @@ INFO = EpisodeInfo("ur5e_sim", "cup", "", "me", seed=None, software="", started_
 
 @pytest.fixture
 def link():
-    link = WriterLink(RIG_PATH, 1_000_000)
+    link = WriterLink(load_rig(RIG_PATH), 1_000_000)
     yield link
     link.kill()
 
@@ -120,8 +120,8 @@ def test_what_a_killed_node_had_passed_on_is_written_all_the_same(tmp_path):
 import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
-from test_writer_link import RIG_PATH, WriterLink, put, start
-link = WriterLink(RIG_PATH, 1_000_000)
+from test_writer_link import RIG_PATH, WriterLink, load_rig, put, start
+link = WriterLink(load_rig(RIG_PATH), 1_000_000)
 start(link, Path({str(tmp_path / "a")!r}))
 put(link, range(500))
 print(link.pid, flush=True)

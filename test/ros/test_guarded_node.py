@@ -125,7 +125,7 @@ def test_a_wrong_value_at_start_is_said_in_one_line(given, words):
 )
 def test_whatever_is_set_the_recorders_next_episode_is_one(node, name, value):
     if not node.has_parameter("folder"):
-        node.episode = EpisodeParameters(node, RIG, load_rig(RIG))
+        node.episode = EpisodeParameters(node, load_rig(RIG))
     before = node.get_parameter(name).value
     if reason := refusal(node, **{name: value}):
         assert name in reason or "type" in reason
@@ -141,5 +141,5 @@ def test_an_operator_without_a_name_is_a_number(node, monkeypatch):
         raise KeyError("getpwuid(): uid not found: 12345")
 
     monkeypatch.setattr("getpass.getuser", getuser)
-    parameters = EpisodeParameters(node, RIG, load_rig(RIG))
+    parameters = EpisodeParameters(node, load_rig(RIG))
     assert parameters.info(1).operator.isdecimal()

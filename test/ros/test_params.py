@@ -1,6 +1,5 @@
 """Tests for ros/params.py: the rig that a node is told to run on, the limits it shows."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import fields
 
@@ -14,7 +13,7 @@ from carp_ros.ros.params import cameras_parameter, rig_parameter, show_limits
 from carp_ros.share import share_folder
 
 RIG = share_folder() / "config" / "ur5e_sim.yaml"
-SHA256 = hashlib.sha256(RIG.read_bytes()).hexdigest()
+SHA256 = load_rig(RIG).file.sha256
 
 
 @pytest.fixture(autouse=True)
@@ -30,11 +29,13 @@ def node_with(**parameters: object) -> GuardedNode:
 
 
 def test_a_node_runs_on_the_rig_that_it_is_given():
-    assert rig_parameter(node_with(rig=str(RIG), rig_sha256=SHA256)) == (RIG, load_rig(RIG))
+    assert rig_parameter(node_with(rig=str(RIG), rig_sha256=SHA256)) == load_rig(RIG)
 
 
 def test_a_node_refuses_a_rig_that_the_system_was_not_started_with():
-    with pytest.raises(ValueError, match=r"ur5e_sim\.yaml has SHA-256 .*; the system was started"):
+    with pytest.raises(
+        ValueError, match=r"the content of .*ur5e_sim\.yaml has SHA-256 .*; the system was started"
+    ):
         rig_parameter(node_with(rig=str(RIG), rig_sha256="0" * 64))
 
 

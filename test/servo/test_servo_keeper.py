@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +9,12 @@ import pytest
 from carp_ros.control.command import LATENESS_DTYPE, NOTE_DTYPE, ServoLink, ServoState
 from carp_ros.control.servo import ServoMode
 from carp_ros.reports.control import Fault
+from carp_ros.rig import load_rig
 from carp_ros.servo.servo_keeper import SERVO_PROGRAM, ServoKeeper
+from carp_ros.share import share_folder
 from carp_ros.types import Pose, SafetyState
 
+RIG = load_rig(share_folder() / "config" / "ur5e_sim.yaml")
 S = 1_000_000_000
 MS = 1_000_000
 START_NS = 100 * S
@@ -53,7 +55,7 @@ class Bench:
         self.now_ns = START_NS
 
     def keep(self, script):
-        return ServoKeeper(Path("rig.yaml"), self.link, 75.0, ("/bin/sh", "-c", script), "ab12")
+        return ServoKeeper(RIG, self.link, ("/bin/sh", "-c", script))
 
     def watch(self, after_ns=0):
         self.now_ns += after_ns
@@ -109,7 +111,7 @@ def test_the_process_is_started_with_the_rig_and_the_link(bench_of, tmp_path):
     bench.wait_for_end()
 
     said = (tmp_path / "arguments").read_text()
-    assert said == f"--rig rig.yaml --rig-sha256 ab12 --link {bench.link.name}\n"
+    assert said == f"{' '.join(RIG.file.arguments)} --link {bench.link.name}\n"
     assert SERVO_PROGRAM[1:] == ("-m", "carp_ros.servo.servo_process")
 
 

@@ -1,10 +1,10 @@
-import hashlib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from carp_ros.benchmarks.full_size_rig import full_size_rig
+from carp_ros.rig import load_rig
 from carp_ros.rig_devices import LONGEST_RECOVERY_S
 from carp_ros.share import share_folder
 from carp_ros.system.bringup import (
@@ -57,7 +57,7 @@ def test_every_node_reads_the_rig_from_an_absolute_path(hardware_rig, monkeypatc
 
 def test_every_node_is_told_which_content_the_rig_has(hardware_rig):
     found = {node.parameters["rig_sha256"] for node in describe(hardware_rig)}
-    assert found == {hashlib.sha256(Path(hardware_rig).read_bytes()).hexdigest()}
+    assert found == {load_rig(Path(hardware_rig)).file.sha256}
 
 
 def test_the_mode_chooses_who_moves_the_arm():
