@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from std_msgs.msg import String
@@ -127,7 +127,7 @@ class RecorderNode(ManagedNode):
         folder = self._next.new_folder(info)
         self._writer.begin_count()
         images = self._next.images
-        self._command("start", folder=str(folder), info=asdict(info), images=images)
+        self._command("start", folder=str(folder), info=info.texts, images=images)
         self._recording, self._folder = True, str(folder)
         self.get_logger().info(f"recording {folder}")
         self._say("recording", verdict="unknown", reasons=(), seconds=0.0, success=None)

@@ -7,9 +7,7 @@ a SIGKILL and a power cut.
 
 from __future__ import annotations
 
-import dataclasses
 import errno
-import json
 import os
 import re
 import shutil
@@ -30,8 +28,6 @@ from carp_ros.recording.episode import EpisodeInfo, Topic
 from carp_ros.recording.mcap_scan import McapScan, Message
 from carp_ros.recording.mcap_storage import FlushableWriter, sync
 from carp_ros.recording.offered_qos import offered_qos
-from carp_ros.refusal import refusing
-from carp_ros.strict import read_strictly
 
 UNFINISHED = "unfinished.yaml"
 _CUSTOM = "custom_data"
@@ -60,7 +56,7 @@ class BagWriter:
         typestore = get_typestore(Stores.ROS2_JAZZY)
         with self._device():
             self._writer.open()
-            _replace(folder / UNFINISHED, _to_texts(info))
+            _replace(folder / UNFINISHED, info.texts)
             sync(folder.parent)
             self._connections = {
                 topic.name: self._writer.add_connection(
@@ -104,7 +100,7 @@ class BagWriter:
         Raises:
             DeviceError: As `write` does; the episode then stays unfinished.
         """
-        for key, value in _to_texts(info).items():
+        for key, value in info.texts.items():
             self._writer.set_custom_data(key, value)
         with self._device():
             self._writer.close()
@@ -156,7 +152,7 @@ def read_info(folder: Path) -> EpisodeInfo:
     """
     require_open(folder)
     if os.path.lexists(folder / UNFINISHED):
-        return _info_from_texts(_texts_of(folder / UNFINISHED), folder / UNFINISHED)
+        return EpisodeInfo.from_texts(_texts_of(folder / UNFINISHED), str(folder / UNFINISHED))
     return info_from_metadata(_section(folder), folder / METADATA)
 
 
@@ -218,7 +214,7 @@ def write_info(folder: Path, info: EpisodeInfo) -> None:
     path = folder / (UNFINISHED if (folder / UNFINISHED).exists() else METADATA)
     if not path.is_file():
         raise ValueError(f"{folder} is no episode: it has neither {METADATA} nor {UNFINISHED}")
-    content: Any = _to_texts(info)
+    content: Any = info.texts
     if path.name == METADATA:
         read_info(folder)  # raises if the metadata are damaged or of another program
         whole = yaml.safe_load(given_text(path, _MOST_METADATA_BYTES))
@@ -271,30 +267,7 @@ def info_from_metadata(metadata: Any, source: Path) -> EpisodeInfo:
             f"{source} lacks the episode's metadata; expected a bag that carp recorded, not one"
             " of `ros2 bag record` (`carp recover` restores what a reindexed bag lost)"
         )
-    return _info_from_texts(custom, source)
-
-
-def _info_from_texts(texts: dict[str, Any], source: Path) -> EpisodeInfo:
-    where = f"{source} lacks valid metadata of the episode"
-    with refusing(ValueError, where):
-        values: dict[str, Any] = {}
-        for item in dataclasses.fields(EpisodeInfo):
-            if item.name not in texts:
-                raise ValueError(f"{item.name} is missing; expected a bag that carp recorded")
-            text = texts[item.name]
-            values[item.name] = text if item.name in _PLAIN else json.loads(text)
-        return read_strictly(EpisodeInfo, values, where)
-
-
-_PLAIN = ("rig", "task", "instruction", "operator", "software", "verdict")
-
-
-def _to_texts(info: EpisodeInfo) -> dict[str, str]:
-    """Return all values as strings, as custom data must be: text as it is, the rest as JSON."""
-    return {
-        name: value if name in _PLAIN else json.dumps(value)
-        for name, value in dataclasses.asdict(info).items()
-    }
+    return EpisodeInfo.from_texts(custom, str(source))
 
 
 def _new_writer(folder: Path) -> FlushableWriter:

@@ -7,11 +7,15 @@ instead.
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from carp_ros.strict import Matching
+from carp_ros.refusal import refusing
+from carp_ros.strict import Matching, read_strictly
 
 TASK_NAME = Matching(r"[\w-]{1,64}", "1 to 64 letters, digits, _ and -: it names folders")
 """What the short name of a task may be."""
@@ -71,6 +75,34 @@ class EpisodeInfo:
     verdict: Verdict = "unknown"
     reasons: tuple[str, ...] = ()
     rig_file: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, Any], where: str) -> EpisodeInfo:
+        """Return the info that `texts` returned.
+
+        Raises:
+            ValueError: If one is missing or invalid; the message begins with `where`.
+        """
+        where = f"{where} lacks valid metadata of the episode"
+        with refusing(ValueError, where):
+            values: dict[str, Any] = {}
+            for item in dataclasses.fields(cls):
+                if item.name not in texts:
+                    raise ValueError(f"{item.name} is missing; expected a bag that carp recorded")
+                text = texts[item.name]
+                values[item.name] = text if item.name in _PLAIN else json.loads(text)
+            return read_strictly(cls, values, where)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """All values as strings, as custom data must be: text as it is, the rest as JSON."""
+        return {
+            name: value if name in _PLAIN else json.dumps(value)
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+
+_PLAIN = ("rig", "task", "instruction", "operator", "software", "verdict")
 
 
 def topics(cameras: tuple[str, ...], *, compressed: bool) -> tuple[Topic, ...]:

@@ -102,7 +102,7 @@ class WriterProcess:
             self._finish(self._episode)
 
     def _start(self, folder: Path, command: dict[str, Any]) -> None:
-        info = EpisodeInfo(**{**command["info"], "reasons": ()})
+        info = EpisodeInfo.from_texts(command["info"], "recorder_node")
         self._folder = folder
         self._episode = LiveEpisode(folder, self._rig, info, command["images"])
         self._flush_at_s = time.monotonic() + _FLUSH_EVERY_S

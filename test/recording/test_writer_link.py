@@ -1,6 +1,5 @@
 """Tests for the recorder's writer as a process, without ROS: what a slow disk and a kill do."""
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -34,8 +33,7 @@ def link():
 
 
 def start(link: WriterLink, folder: Path) -> None:
-    info = dataclasses.asdict(INFO)
-    assert link.command(BEGAN_NS, "start", folder=str(folder), info=info, images="raw")
+    assert link.command(BEGAN_NS, "start", folder=str(folder), info=INFO.texts, images="raw")
 
 
 def put(link: WriterLink, numbers: range, size: int = 10) -> int:
