@@ -257,7 +257,7 @@ def full_rig(path: Path) -> dict[str, Any]:
     """Return a rig's file with every key written out."""
     rig = load_rig(path)
     whole = dataclasses.asdict(rig) | {"robot": rig.robot.name}
-    for known_otherwise in ("name", "sha256"):
+    for known_otherwise in ("name", "file"):
         whole.pop(known_otherwise, None)
     return yaml.safe_load(yaml.safe_dump(_lists(whole)))
 
@@ -271,7 +271,8 @@ def _lists(value: Any) -> Any:
 def insane(rig: Any) -> list[str]:
     """Return the values of a rig that the table does not allow, or does not know."""
     plain = dataclasses.asdict(rig)
-    plain.pop("robot")
+    for known_otherwise in ("robot", "file"):
+        plain.pop(known_otherwise)
     found = []
     for place, value in _leaves(plain):
         if place.startswith("cell") and value is None:
