@@ -37,7 +37,8 @@ class LiveSystem:
         self.rig_path = write_rig(folder)
         self.episodes = folder / "episodes"
         self.temporary = folder / "tmp"
-        self.temporary.mkdir(exist_ok=True)
+        for place in (self.episodes, self.temporary):
+            place.mkdir(exist_ok=True)
         self.log = folder / "up.log"
         self.known: dict[int, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
