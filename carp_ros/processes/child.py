@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from carp_ros.processes.interrupts import interrupts_held
 from carp_ros.processes.parent import known_parent
 
 PATIENCE_S = {signal.SIGINT: 5.0, signal.SIGTERM: 2.0, signal.SIGKILL: 1.0}
@@ -24,7 +25,8 @@ _STEP_S = 0.02
 class Child:
     """One process in its own process group.
 
-    Ctrl-C does not reach it: its owner ends it, in the right order.
+    Ctrl-C does not reach it: its owner ends it, in the right order. SIGINT is held back until it
+    calls `take_held_interrupts`, as `run_node` does.
 
     Args:
         command: Command line to run.
@@ -35,16 +37,17 @@ class Child:
     def __init__(
         self, command: list[str], environment: Mapping[str, str], log: Callable[[str], None]
     ) -> None:
-        self._process = subprocess.Popen(
-            command,
-            env={**os.environ, **known_parent(), "PYTHONUNBUFFERED": "1", **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        with interrupts_held():
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, **known_parent(), "PYTHONUNBUFFERED": "1", **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
         self._log = log
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -1,16 +1,35 @@
-"""Handles Ctrl-C, even when pressed twice, so that it cannot interrupt the clean-up."""
+"""Handles Ctrl-C: a second one cannot interrupt the clean-up; a child may still be starting."""
 
 from __future__ import annotations
 
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _UNWIND_S = 1.0  # longer than it takes from an interrupt to the start of the clean-up
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold SIGINT back from processes started in the block, until they `take_held_interrupts`.
+
+    Otherwise Python raises KeyboardInterrupt in the middle of the imports with which they begin.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def take_held_interrupts() -> None:
+    """Let SIGINT through, now that it is handled; one that was held back arrives at once."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 class Interrupts:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from carp_ros.errors import CarpError, UsageError
 from carp_ros.processes.claim import Claim, TakenError, claim_within, domain
+from carp_ros.processes.interrupts import take_held_interrupts
 from carp_ros.processes.parent import end_with_starter
 from carp_ros.processes.restarts import EXIT_BROKEN, EXIT_REFUSED
 from carp_ros.processes.ros_environment import enter
@@ -37,6 +38,7 @@ def run_node(make_node: Callable[[], object], profile: str = "fastdds.xml") -> N
     # rclpy's own handler ends `spin` and then calls this one, which raises nothing: neither a
     # running callback nor the clean-up of arm and episode is cut short, even if Ctrl-C comes twice
     signal.signal(signal.SIGINT, lambda number, _frame: interrupts.append(number))
+    take_held_interrupts()
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # a closed terminal acts like Ctrl-C
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     end_with_starter()

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="nodes need rclpy: pip install 'carp_ros[ros]'")
 
+from carp_ros.processes.interrupts import interrupts_held
 from carp_ros.processes.restarts import EXIT_BROKEN
 from carp_ros.ros.process import full_name
 
@@ -56,6 +57,23 @@ def test_many_interrupts_do_not_cut_its_end_short(tmp_path):
         out, err = process.communicate(timeout=10.0)
     assert out.endswith("left in good order\n"), err
     assert (process.returncode, err) == (0, "")
+
+
+def test_an_interrupt_while_it_still_imports_ends_it_without_a_traceback(tmp_path):
+    (tmp_path / "node.py").write_text(f"print('importing', flush=True)\n{NODE}")
+    with interrupts_held():
+        process = subprocess.Popen(
+            [sys.executable, str(tmp_path / "node.py")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    with process:
+        assert process.stdout
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20.0)
+    assert (process.returncode, out, err) == (0, "", "")
 
 
 ASKING = """
