@@ -76,3 +76,10 @@ def test_every_process_of_a_system_is_given_the_content_and_its_hash(path, monke
                 patch.setenv(name, value)
             load_rig(Path(str(node.parameters["rig"])), str(node.parameters["rig_sha256"]))
     assert read == [path]
+
+
+def test_a_rig_that_its_policy_was_trained_on_is_not_read_again(monkeypatch):
+    read: list[Path] = []
+    monkeypatch.setattr("carp_ros.rig_file.given_text", lambda p: read.append(p) or p.read_text())
+    describe("ur5e_sim", "policy", task="cup")
+    assert [path.name for path in read] == ["ur5e_sim.yaml"]

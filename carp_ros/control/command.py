@@ -141,8 +141,12 @@ class Command:
             )
 
 
-def chunk_to_record(chunk: Chunk) -> Record:
+def chunk_to_record(chunk: Chunk, by_ns: int = 0) -> Record:
     """Return a chunk as a `CHUNK_DTYPE` record.
+
+    Args:
+        chunk: The chunk.
+        by_ns: Offset of the record's clock from the chunk's.
 
     Raises:
         ChunkError: If it has more than `MAX_STEPS` steps.
@@ -151,8 +155,9 @@ def chunk_to_record(chunk: Chunk) -> Record:
     if n > MAX_STEPS:
         raise ChunkError(f"chunk has {n} steps; expected at most {MAX_STEPS}: send fewer at a time")
     record = np.zeros((), CHUNK_DTYPE)
-    record["steps"], record["stamp_ns"] = n, chunk.stamp_ns
-    for name in ("times_ns", "positions", "quaternions", "gripper"):
+    record["steps"], record["stamp_ns"] = n, chunk.stamp_ns + by_ns
+    record["times_ns"][:n] = chunk.times_ns + by_ns
+    for name in ("positions", "quaternions", "gripper"):
         record[name][:n] = getattr(chunk, name)
     return record
 

@@ -80,22 +80,18 @@ class ObservationBuffer:
         captures_ns = self._images[self.reference].stamps_ns
         return next((stamp_ns for stamp_ns in reversed(captures_ns) if stamp_ns <= known_ns), 0)
 
-    def newest(self) -> Observation | str:
-        """Return the observation at `newest_ns`, or the reason why there is none.
-
-        The caller, which has a clock, decides whether it is too old.
-        """
-        captures_ns = self._images[self.reference].stamps_ns
-        return self.at(self.newest_ns or (captures_ns or [0])[-1])
-
     def recent(self, count: int, step_ns: int) -> list[Observation] | str:
-        """Return the newest observation and earlier ones, newest last, or the reason why not.
+        """Return the observation at `newest_ns` and earlier ones, or the reason why there are none.
+
+        They are in the order of their times. The caller, which has a clock, decides whether the
+        last one is too old.
 
         Args:
             count: Their number.
             step_ns: Time between two of them.
         """
-        newest = self.newest()
+        captures_ns = self._images[self.reference].stamps_ns
+        newest = self.at(self.newest_ns or (captures_ns or [0])[-1])
         if isinstance(newest, str):
             return newest
         found = [newest]

@@ -40,7 +40,8 @@ def why_unlike(
             f"rig is {rig.name!r}; expected {trained_on!r}, as no {path} says which robot, tool and"
             " cameras that has: put that rig's file there"
         )
-    found = _differences(rig, load_rig(path), frozenset(cameras), first_counts=reference is None)
+    trained = rig if rig.file.path == path else load_rig(path)
+    found = _differences(rig, trained, frozenset(cameras), first_counts=reference is None)
     return next(found, "")
 
 

@@ -19,11 +19,17 @@ class ChunkIntake:
         frame: Frame that chunks must be in.
         take: Called with each complete chunk.
         refuse: Called with the reason for each refusal.
+        now_ns: A steady clock.
     """
 
     def __init__(
-        self, frame: str, take: Callable[[Chunk], None], refuse: Callable[[CarpError], None]
+        self,
+        frame: str,
+        take: Callable[[Chunk], None],
+        refuse: Callable[[CarpError], None],
+        now_ns: Callable[[], int],
     ) -> None:
+        self._now_ns = now_ns
         self._frame = frame
         self._take = take
         self._refuse = refuse
@@ -31,27 +37,26 @@ class ChunkIntake:
             ("chunk", "gripper_chunk")
         )
 
-    def take_poses(self, msg: MultiDOFJointTrajectory, now_ns: int) -> None:
-        """Take the poses, at steady time `now_ns`."""
-        self._join(self._pairing.take_first(time_from_msg(msg.header.stamp), msg, now_ns))
-        self.watch(now_ns)
+    def take_poses(self, msg: MultiDOFJointTrajectory) -> None:
+        """Take the poses."""
+        stamp_ns = time_from_msg(msg.header.stamp)
+        self._join(self._pairing.take_first(stamp_ns, msg, self._now_ns()))
 
-    def take_gripper(self, msg: JointTrajectory, now_ns: int) -> None:
-        """Take the closures, at steady time `now_ns`."""
-        self._join(self._pairing.take_second(time_from_msg(msg.header.stamp), msg, now_ns))
-        self.watch(now_ns)
+    def take_gripper(self, msg: JointTrajectory) -> None:
+        """Take the closures."""
+        stamp_ns = time_from_msg(msg.header.stamp)
+        self._join(self._pairing.take_second(stamp_ns, msg, self._now_ns()))
 
-    def watch(self, now_ns: int) -> None:
+    def watch(self) -> None:
         """Refuse messages whose counterpart did not arrive in time."""
-        for why in self._pairing.refused(now_ns):
+        for why in self._pairing.refused(self._now_ns()):
             self._refuse(MessageError(why))
 
     def _join(self, pair: tuple[MultiDOFJointTrajectory, JointTrajectory] | None) -> None:
+        self.watch()
         if pair is None:
             return
         try:
-            chunk = chunk_from_msgs(*pair, self._frame)
+            self._take(chunk_from_msgs(*pair, self._frame))
         except CarpError as error:
             self._refuse(error)
-            return
-        self._take(chunk)

@@ -56,7 +56,7 @@ from carp_ros.reports.json_report import report_to_json
 from carp_ros.ros.diagnostics import DiagnosticsPublisher
 from carp_ros.ros.late_answers import LateTrigger
 from carp_ros.ros.managed_node import ManagedNode
-from carp_ros.ros.messages import recent_stamp_ns, shifted, twist_from_msg
+from carp_ros.ros.messages import recent_stamp_ns, twist_from_msg
 from carp_ros.ros.params import cameras_parameter, rig_parameter, show_limits
 from carp_ros.ros.process import run_node
 from carp_ros.ros.qos import COMMAND, LATCHED, SENSOR
@@ -113,7 +113,9 @@ class ControlNode(ManagedNode):
         )
         log = self.get_logger()
         self._log = ControlLog(log.error, log.info)
-        self._intake = ChunkIntake(rig.robot.base_frame, self._take_chunk, self._refuse_chunk)
+        self._intake = ChunkIntake(
+            rig.robot.base_frame, self._take_chunk, self._refuse_chunk, time.monotonic_ns
+        )
         self._link = ServoLink(link_name(os.getpid()), create=True)
         self._keeper = ServoKeeper(rig, self._link, self._servo_program)
         self._gripper = GripperFollower(make_gripper(rig))
@@ -164,8 +166,8 @@ class ControlNode(ManagedNode):
         subscribe(Bool, "teleop/deadman", self._on_deadman)
         subscribe(Float64, "teleop/gripper", self._on_gripper)
         for kind, topic, take in (
-            (JointTrajectory, "gripper_chunk", self._on_gripper_chunk),
-            (MultiDOFJointTrajectory, "chunk", self._on_chunk),
+            (JointTrajectory, "gripper_chunk", self._intake.take_gripper),
+            (MultiDOFJointTrajectory, "chunk", self._intake.take_poses),
         ):
             subscribe_small(self, kind, topic, take, COMMAND, self._refuse_chunk)
         for name in self._cameras:
@@ -242,21 +244,10 @@ class ControlNode(ManagedNode):
             return
         self._arbiter.take_gripper(msg.data)
 
-    def _on_gripper_chunk(self, msg: JointTrajectory) -> None:
-        self._intake.take_gripper(msg, time.monotonic_ns())
-
-    def _on_chunk(self, msg: MultiDOFJointTrajectory) -> None:
-        self._intake.take_poses(msg, time.monotonic_ns())
-
     def _take_chunk(self, chunk: Chunk) -> None:
-        try:
-            ours = shifted(chunk, self._monotonic_minus_ros_ns())
-            record = chunk_to_record(ours)
-        except CarpError as error:
-            self._refuse_chunk(error)
-            return
-        self._chunk_stamps_ns = (ours.stamp_ns, chunk.stamp_ns)
-        self._link.chunk.write(record)
+        by_ns = self._monotonic_minus_ros_ns()
+        self._link.chunk.write(chunk_to_record(chunk, by_ns))
+        self._chunk_stamps_ns = (chunk.stamp_ns + by_ns, chunk.stamp_ns)
 
     def _refuse_chunk(self, error: CarpError) -> None:
         self._refuse("chunk", error)
@@ -289,7 +280,7 @@ class ControlNode(ManagedNode):
         if problem:
             self._arbiter.lose_servo(problem)
         self._send()
-        self._intake.watch(now_ns)
+        self._intake.watch()
         state = self._keeper.state
         if state is not None:
             self._arbiter.take_state(state)

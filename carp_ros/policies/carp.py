@@ -17,7 +17,7 @@ from carp_ros.inference.bundle import MANIFEST, Bundle, Tensor, image_name
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import PolicySpec
 from carp_ros.inference.preprocess import image_input, policy_inputs
-from carp_ros.inference.session import Run, Runtime
+from carp_ros.inference.session import Run, Runtime, write_inputs
 from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.carp_section import carp_section
 from carp_ros.policies.graphs import fitting
@@ -109,7 +109,8 @@ class CarpPolicy:
             DeviceError: If the runtime fails.
         """
         self._seen_ns.pop(camera, None)
-        self._passes.write({image_name(camera): image_input(image, self.spec.cameras[camera])})
+        inputs = {image_name(camera): image_input(image, self.spec.cameras[camera])}
+        write_inputs(self._passes.inputs, inputs)
         self._passes.see[camera]()
         self._seen_ns[camera] = stamp_ns
 
@@ -147,19 +148,27 @@ class CarpPolicy:
 
     def replay(self, inputs: Mapping[str, Tensor]) -> Array:
         """Return the actions for inputs of the graphs; see `Policy.replay`."""
-        return self._decode(inputs, len(self._passes.scales) - 1, None).actions
+        return self.decode(inputs, last=len(self._passes.scales) - 1).actions
 
-    def decode(self, inputs: Mapping[str, Tensor], deadline_ns: int | None = None) -> Decoded:
+    def decode(
+        self,
+        inputs: Mapping[str, Tensor],
+        deadline_ns: int | None = None,
+        last: int | None = None,
+    ) -> Decoded:
         """Run the graphs on `inputs`; inputs that are not given keep their previous values.
+
+        Args:
+            inputs: Some or all inputs of the graphs, by name.
+            deadline_ns: Skip the finest scales that are not expected to be done by then.
+            last: The last scale to run; None: the policy's.
 
         Raises:
             DeviceError: If the inputs are not what the policy takes, or the runtime fails.
         """
-        return self._decode(inputs, self._last, deadline_ns)
-
-    def _decode(self, inputs: Mapping[str, Tensor], last: int, deadline_ns: int | None) -> Decoded:
         passes, begin_ns = self._passes, self._now_ns()
-        passes.write(inputs)
+        last = self._last if last is None else last
+        write_inputs(passes.inputs, inputs)
         for camera, see in passes.see.items():
             if image_name(camera) in inputs:
                 see()
@@ -171,7 +180,7 @@ class CarpPolicy:
             done += 1
         self._decoder.time(passes.decode[done - 1])
         return Decoded(
-            passes.actions[0].astype(np.float64),
+            passes.actions.read()[0].astype(np.float64),
             np.concatenate([passes.tokens(k) for k in range(done)]),
             sum(passes.log_likelihood(k) for k in range(done)),
             done,

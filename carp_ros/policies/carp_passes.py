@@ -12,7 +12,7 @@ import numpy as np
 
 from carp_ros.inference.bundle import Bundle, Tensor, image_name
 from carp_ros.inference.policy_spec import CameraInput
-from carp_ros.inference.session import Buffer, Run, Runtime, Session, TensorSpec, write_inputs
+from carp_ros.inference.session import Buffer, Run, Runtime, Session, TensorSpec
 from carp_ros.policies.carp_section import CarpSection
 
 _NEXT = "next_"
@@ -27,6 +27,8 @@ class CarpPasses:
         runtime: Runs the graphs.
 
     Attributes:
+        inputs: Buffers of the inputs from outside: images, state and task.
+        actions: Buffer of the decoded actions, (1, H, A).
         see: By camera: computes the features of its image.
         condition: Computes the scales' common inputs from features, state and task.
         scales: Computes each scale, in order.
@@ -38,7 +40,7 @@ class CarpPasses:
 
     def __init__(self, bundle: Bundle, section: CarpSection, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._inputs: dict[str, Buffer] = {}
+        self.inputs: dict[str, Buffer] = {}
         self.see: dict[str, Run] = {}
         features: dict[str, Buffer] = {}
         for camera in bundle.manifest.cameras:
@@ -67,27 +69,14 @@ class CarpPasses:
                 f"decoder gives actions of shape {decoder.outputs['actions'].shape}; the manifest"
                 f" says {expected}: export again"
             )
-        self._actions = runtime.buffer(decoder.outputs["actions"])
+        self.actions = runtime.buffer(decoder.outputs["actions"])
         self.decode = [
             decoder.bind(
-                _fitting("decoder", decoder.inputs, {"latent": latent, **self._inputs})
-                | {"actions": self._actions}
+                _fitting("decoder", decoder.inputs, {"latent": latent, **self.inputs})
+                | {"actions": self.actions}
             )
             for latent in latents
         ]
-
-    def write(self, inputs: Mapping[str, Tensor]) -> None:
-        """Set inputs; others keep their values.
-
-        Raises:
-            DeviceError: If an input is unknown or has another shape or type.
-        """
-        write_inputs(self._inputs, inputs)
-
-    @property
-    def actions(self) -> Tensor:
-        """The decoded actions, (1, H, A); valid until the next decoding."""
-        return self._actions.read()
 
     def tokens(self, k: int) -> Tensor:
         """Return the tokens of scale `k`, flat; valid until it is run again."""
@@ -104,7 +93,7 @@ class CarpPasses:
             for name, spec in session.inputs.items()
             if name not in features
         }
-        self._inputs |= outside
+        self.inputs |= outside
         return {**features, **outside}
 
     def _outputs(self, session: Session) -> dict[str, Buffer]:

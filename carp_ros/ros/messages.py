@@ -1,11 +1,9 @@
 """Converts messages to values and back; checks frames, names, encodings and numbers, once.
 
-Stamps are in ROS time; `shifted` moves a chunk to another clock.
+Stamps are in ROS time.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -196,11 +194,6 @@ def _times_from_start(msg: MultiDOFJointTrajectory | JointTrajectory) -> list[in
     """Return when each step is due, in nanoseconds after the stamp."""
     durations = [point.time_from_start for point in msg.points]
     return [duration.sec * 1_000_000_000 + duration.nanosec for duration in durations]
-
-
-def shifted(chunk: Chunk, by_ns: int) -> Chunk:
-    """Return the chunk with all its times increased by `by_ns`."""
-    return replace(chunk, stamp_ns=chunk.stamp_ns + by_ns, times_ns=chunk.times_ns + by_ns)
 
 
 def joints_to_msg(

@@ -225,22 +225,20 @@ class ServoLoop:
             self._twist_ns = command.twist_ns
             self.servo.follow_twist(command.twist, command.gripper, command.twist_ns)
         elif command.mode is ServoMode.CHUNK and chunk is not None:
-            self._follow(chunk, now_ns)
+            counts = self._counts
+            try:
+                self.servo.follow_chunk(chunk, now_ns)
+            except ChunkError as error:
+                counts.refused += 1
+                counts.refusal = str(error)
+            else:
+                counts.followed += 1
+                counts.chunk_stamp_ns, counts.chunk_begun_ns = chunk.stamp_ns, now_ns
         elif command.mode is ServoMode.JOINTS and command.enables > self._homing:
             self._homing = command.enables
             self.servo.move_to(self.home)
         if self.servo.mode not in (ServoMode.HOLD, command.mode):
             self.servo.stop()
-
-    def _follow(self, chunk: Chunk, now_ns: int) -> None:
-        try:
-            self.servo.follow_chunk(chunk, now_ns)
-        except ChunkError as error:
-            self._counts.refused += 1
-            self._counts.refusal = str(error)
-        else:
-            self._counts.followed += 1
-            self._counts.chunk_stamp_ns, self._counts.chunk_begun_ns = chunk.stamp_ns, now_ns
 
 
 _YIELD_SHARE = 0.1  # share of the tracking limits; within it the arm counts as on target

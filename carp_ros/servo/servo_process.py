@@ -11,7 +11,6 @@ import math
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -86,7 +85,10 @@ class ServoProcess:
                 continue
             tick = loop.tick(now_ns, arm, command, self._new_chunk())
             if tick.target is not None:
-                self._send(loop, tick.target.joints, command)
+                try:
+                    self._arm.servo(tick.target.joints)
+                except DeviceError as error:
+                    loop.guard.latch(Fault.REFUSED, str(error), command)
             state = loop.state(now_ns, arm, tick, grant.priority)
             self._link.state.write(state.to_record())
             if tick_number % _LATENESS_EVERY == 0:
@@ -131,12 +133,6 @@ class ServoProcess:
             return None if record is None else chunk_from_record(record)
         except ChunkError:
             return None  # the control node only writes valid chunks
-
-    def _send(self, loop: ServoLoop, joints: np.ndarray[Any, Any], command: Command | None) -> None:
-        try:
-            self._arm.servo(joints)
-        except DeviceError as error:
-            loop.guard.latch(Fault.REFUSED, str(error), command)
 
     def _reset(
         self, loop: ServoLoop, command: Command, arm: ArmState, now_ns: int, priority: int

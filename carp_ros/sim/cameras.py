@@ -27,13 +27,15 @@ class Cameras:
 
     Args:
         cell: A cell with visuals.
+        still: Whether to repeat each camera's first image, which costs no rendering time.
 
     Raises:
         ValueError: If the rig names a camera that the scene lacks, or this machine can't render.
     """
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, *, still: bool = False) -> None:
         self._cell = cell
+        self._stills: dict[str, Image] | None = {} if still else None
         self._sizes = {
             name: (camera.height_px, camera.width_px)
             for name, camera in cell.rig.cameras.items()
@@ -59,9 +61,14 @@ class Cameras:
 
     def render(self, name: str) -> Image:
         """Render a camera's image: RGB of shape (height, width, 3)."""
+        if self._stills and name in self._stills:
+            return self._stills[name]
         renderer = self._renderers[self._sizes[name]]
         renderer.update_scene(self._cell.data, camera=name)
-        return renderer.render()
+        image = renderer.render()
+        if self._stills is not None:
+            self._stills[name] = image
+        return image
 
     def intrinsics(self, name: str) -> Intrinsics:
         """Return a camera's intrinsics; there is no distortion."""

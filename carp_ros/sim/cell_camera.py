@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from carp_ros.control.realtime import Metronome
 from carp_ros.hardware.camera import Frame
 from carp_ros.rig import Rig
-from carp_ros.sim.cameras import Cameras, Image
+from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.live_cell import LiveCell
 from carp_ros.sim.tasks import Task
 from carp_ros.types import Intrinsics
@@ -44,7 +44,7 @@ class CellCamera:
     @property
     def info(self) -> Intrinsics:
         """The intrinsics."""
-        return self._view.intrinsics(self._name)
+        return self._view.cameras.intrinsics(self._name)
 
     def read(self, timeout_s: float) -> Frame | None:
         """Render the next moment; None if the physics does not advance within the timeout.
@@ -56,7 +56,7 @@ class CellCamera:
         if number is None:
             return None
         self._sequence = number
-        return Frame(self._view.stamp_ns, self._view.draw(self._name), number)
+        return Frame(self._view.stamp_ns, self._view.cameras.render(self._name), number)
 
     def close(self) -> None:
         """Release the OpenGL context."""
@@ -79,7 +79,7 @@ class CellView:
     def __init__(self, rig: Rig, task: Task, *, still: bool = False) -> None:
         self._rig = rig
         self._task = task
-        self._stills: dict[str, Image] | None = {} if still else None
+        self._still = still
         self._live: LiveCell | None = None
         self._cameras: Cameras | None = None
         self._pace: Iterator[int] = iter(())
@@ -101,7 +101,7 @@ class CellView:
         if self._live is not None:
             return
         live = LiveCell(self._rig, self._task, visuals=True)
-        self._cameras = Cameras(live.cell)
+        self._cameras = Cameras(live.cell, still=self._still)
         self._pace = iter(Metronome(1.0 / self._cameras.rate_hz))
         self._live = live
 
@@ -133,16 +133,8 @@ class CellView:
                 self.number += 1
         return self.number
 
-    def draw(self, name: str) -> Image:
-        """Render a camera at the current moment: RGB of shape (height, width, 3)."""
+    @property
+    def cameras(self) -> Cameras:
+        """The cell's cameras at the current moment."""
         assert self._cameras is not None, "open it first"
-        if self._stills is None:
-            return self._cameras.render(name)
-        if name not in self._stills:
-            self._stills[name] = self._cameras.render(name)
-        return self._stills[name]
-
-    def intrinsics(self, name: str) -> Intrinsics:
-        """Return a camera's intrinsics."""
-        assert self._cameras is not None, "open it first"
-        return self._cameras.intrinsics(name)
+        return self._cameras

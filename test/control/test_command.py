@@ -124,6 +124,16 @@ def test_a_chunk_arrives_as_it_was_sent(chunk):
     assert_equal(chunk_from_record(chunk_to_record(chunk)), chunk)
 
 
+@fast
+@given(chunks(), st.integers(-(10**18), 10**18))
+def test_on_another_clock_every_time_of_a_chunk_is_moved_alike(chunk, by_ns):
+    there = chunk_from_record(chunk_to_record(chunk, by_ns))
+    moved = dataclasses.replace(
+        chunk, stamp_ns=chunk.stamp_ns + by_ns, times_ns=chunk.times_ns + by_ns
+    )
+    assert_equal(there, moved)
+
+
 @given(chunks(st.just(MAX_STEPS)))
 @settings(max_examples=3)
 def test_the_longest_chunk_arrives_whole(chunk):

@@ -21,6 +21,7 @@ from carp_ros.export.verify import verify_bundle
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.layout import TOOL
 from carp_ros.inference.onnx_runtime import OnnxRuntime
+from carp_ros.inference.session import write_inputs
 from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.policies.carp import load_carp
 from carp_ros.policies.load import load_policy
@@ -85,14 +86,14 @@ def _liven(network: CarpPolicyNetwork) -> None:
 def run_graphs(folder: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, float]:
     """Return tokens, actions and log-likelihood of the graphs."""
     passes = load_carp(load_bundle(folder), OnnxRuntime(), lambda: 0, {}, None)._passes
-    passes.write(inputs)
+    write_inputs(passes.inputs, inputs)
     passes.see["cam"]()
     passes.condition()
     for run in passes.scales:
         run()
     passes.decode[-1]()
     tokens = np.concatenate([passes.tokens(k) for k in range(2)])
-    return tokens, passes.actions, sum(passes.log_likelihood(k) for k in range(2))
+    return tokens, passes.actions.read(), sum(passes.log_likelihood(k) for k in range(2))
 
 
 @pytest.mark.parametrize("choices", [{}, {"joint": True}, {"sharpness": 2.0}])

@@ -25,8 +25,9 @@ def messages(stamp_ns=10**9, steps=3):
 
 class Intake:
     def __init__(self):
-        self.taken, self.refused = [], []
-        self.intake = ChunkIntake(FRAME, self.taken.append, self.refused.append)
+        self.taken, self.refused, self.now_ns = [], [], 0
+        take, refuse = self.taken.append, self.refused.append
+        self.intake = ChunkIntake(FRAME, take, refuse, lambda: self.now_ns)
 
 
 @pytest.fixture
@@ -38,8 +39,8 @@ def intake():
 def test_a_chunk_is_whole_whichever_half_comes_first(intake, poses_first):
     poses, gripper = messages()
     halves = [
-        lambda: intake.intake.take_poses(poses, 0),
-        lambda: intake.intake.take_gripper(gripper, 5 * MS),
+        lambda: intake.intake.take_poses(poses),
+        lambda: intake.intake.take_gripper(gripper),
     ]
     for half in halves if poses_first else reversed(halves):
         assert intake.taken == []
@@ -51,17 +52,18 @@ def test_a_chunk_is_whole_whichever_half_comes_first(intake, poses_first):
 
 def test_two_chunks_whose_halves_cross_are_not_mixed(intake):
     first, second = messages(10**9), messages(2 * 10**9)
-    intake.intake.take_poses(first[0], 0)
-    intake.intake.take_gripper(second[1], 0)
-    intake.intake.take_poses(second[0], 0)
-    intake.intake.take_gripper(first[1], 0)
+    intake.intake.take_poses(first[0])
+    intake.intake.take_gripper(second[1])
+    intake.intake.take_poses(second[0])
+    intake.intake.take_gripper(first[1])
 
     assert [chunk.stamp_ns for chunk in intake.taken] == [2 * 10**9, 10**9]
 
 
 def test_a_half_that_stays_alone_is_refused_by_name(intake):
-    intake.intake.take_poses(messages()[0], 0)
-    intake.intake.watch(300 * MS)
+    intake.intake.take_poses(messages()[0])
+    intake.now_ns = 300 * MS
+    intake.intake.watch()
 
     (error,) = intake.refused
     assert isinstance(error, MessageError)
@@ -72,8 +74,8 @@ def test_a_half_that_stays_alone_is_refused_by_name(intake):
 def test_a_chunk_that_is_too_long_is_refused_before_its_steps_are_looked_at(intake):
     poses, gripper = messages()
     poses.points = [None] * 200_000  # looked at, it would raise
-    intake.intake.take_gripper(gripper, 0)
-    intake.intake.take_poses(poses, 0)
+    intake.intake.take_gripper(gripper)
+    intake.intake.take_poses(poses)
 
     (error,) = intake.refused
     assert isinstance(error, ChunkError)

@@ -10,6 +10,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.layout import vector_from_tool
 from carp_ros.inference.onnx_runtime import OnnxRuntime
+from carp_ros.inference.session import write_inputs
 from carp_ros.policies.carp import CarpPolicy
 from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.carp_section import carp_section
@@ -225,7 +226,7 @@ def test_inputs_that_the_graphs_do_not_take_are_refused(bench, inputs, reason):
 
 def test_passes_take_no_memory_once_they_are_bound(bench):
     def chunk():
-        bench.passes.write(INPUTS)
+        write_inputs(bench.passes.inputs, INPUTS)
         for look in bench.passes.see.values():
             look()
         bench.passes.condition()

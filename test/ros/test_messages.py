@@ -22,7 +22,6 @@ from carp_ros.ros.messages import (
     pose_from_msg,
     pose_to_msg,
     recent_stamp_ns,
-    shifted,
     time_from_msg,
     time_to_msg,
     twist_from_msg,
@@ -113,16 +112,6 @@ def test_chunks_round_trip_with_every_time(chunk):
     np.testing.assert_array_equal(arrived.positions, chunk.positions)
     np.testing.assert_array_equal(arrived.quaternions, chunk.quaternions)
     np.testing.assert_array_equal(arrived.gripper, chunk.gripper)
-
-
-@fast
-@given(chunks(), st.integers(-(10**18), 10**18))
-def test_shifting_to_another_clock_moves_every_time_alike(chunk, by_ns):
-    there = shifted(chunk, by_ns)
-
-    assert there.stamp_ns == chunk.stamp_ns + by_ns
-    np.testing.assert_array_equal(there.times_ns, chunk.times_ns + by_ns)
-    np.testing.assert_array_equal(there.positions, chunk.positions)
 
 
 @fast
