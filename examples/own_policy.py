@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 import carp_ros
-from carp_ros.evaluation.policy_agent import Pace, PolicyAgent
+from carp_ros.evaluation.policy_agent import PolicyAgent, PolicyTiming
 from carp_ros.inference.layout import TOOL, vector_from_tool
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import ObservationSpec, PolicySpec
@@ -77,7 +77,7 @@ def main() -> int:
             cell.time_ns, {}, {}, cell.tcp_pose, cell.gripper_closure, cell.joints.copy()
         )
 
-    agent = PolicyAgent(GoTo(goal_m), rig.limits, observe, lambda: False, Pace())
+    agent = PolicyAgent(GoTo(goal_m), rig.limits, observe, lambda: False, PolicyTiming())
     run_episode(cell, agent, 4.0)
     off_m = float(np.linalg.norm(cell.tcp_pose.position - goal_m))
     print(f"the tool is {off_m * 1e3:.1f} mm from its goal; refused: {len(agent.refusals)} plans")

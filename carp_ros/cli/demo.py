@@ -149,12 +149,12 @@ def _conduct_all(
     print(header(list(rig.cameras), policy=bundle is not None), flush=True)
     with trial_node(rig, PolicyAtWork if bundle else Hand) as node:
         for number, seed in enumerate(seeds):
-            trial, pictures = _conduct(node, command, number, seed)
+            trial, images = _conduct(node, command, number, seed)
             trials.append(trial)
-            if pictures:
+            if images:
                 caption = f"{command.task}, seed {trial.seed}, {trial.seconds:.1f} s"
                 caption += f": {trial.reasons}" if trial.reasons else ""
-                strips.append(Strip(caption, trial.success, pictures))
+                strips.append(Strip(caption, trial.success, images))
             print(row(number, trial), flush=True)
 
 
@@ -177,8 +177,8 @@ def _conduct(
     for beginning in range(1, _BEGINNINGS + 1):
         try:
             node.prepare()
-            trial, pictures = node.conduct(seed, command.timeout_s, progress)
-            return dataclasses.replace(trial, beginnings=beginning), pictures
+            trial, images = node.conduct(seed, command.timeout_s, progress)
+            return dataclasses.replace(trial, beginnings=beginning), images
         except UnmovedError as error:
             reason = str(error)
             print(f"{number + 1:>5}   before the arm moved, {reason}", flush=True)

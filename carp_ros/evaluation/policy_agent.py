@@ -20,7 +20,7 @@ _DONE_NS = 1_000_000_000  # of uninterrupted success
 _REFUSALS_UNTIL_STOP = 5  # in a row, as in control/arbiter.py
 
 
-def see(cell: Cell, cameras: Cameras, names: tuple[str, ...]) -> Observation:
+def observe(cell: Cell, cameras: Cameras, names: tuple[str, ...]) -> Observation:
     """Return the cell's current state and camera images as an observation stamped now.
 
     Args:
@@ -35,7 +35,7 @@ def see(cell: Cell, cameras: Cameras, names: tuple[str, ...]) -> Observation:
 
 
 @dataclass(frozen=True)
-class Pace:
+class PolicyTiming:
     """A policy's timing, in simulated [s].
 
     Attributes:
@@ -59,7 +59,7 @@ class PolicyAgent:
         limits: The rig's limits, including the maximum age of images and chunks.
         observe: Returns the current observation.
         succeeded: Returns whether the task is done now.
-        pace: The policy's timing.
+        timing: The policy's timing.
 
     Attributes:
         predictions: All predictions of the policy.
@@ -75,14 +75,14 @@ class PolicyAgent:
         limits: LimitsConfig,
         observe: Callable[[], Observation],
         succeeded: Callable[[], bool],
-        pace: Pace,
+        timing: PolicyTiming,
     ) -> None:
         self._observe = observe
         self._succeeded = succeeded
-        self._latency_ns = round(pace.latency_s * 1e9)
+        self._latency_ns = round(timing.latency_s * 1e9)
         self._now_ns = 0
         # simulated time does not advance during inference; the chunk arrives `latency_s` later
-        self._asking = Asking(policy, limits, pace.replan_s, 0.0, self._time_ns, self._time_ns)
+        self._asking = Asking(policy, limits, timing.replan_s, 0.0, self._time_ns, self._time_ns)
         shown = policy.spec.observation
         self._history, self._history_step_ns = shown.history, round(shown.history_step_s * 1e9)
         self._past: deque[Observation] = deque(maxlen=shown.history - 1)

@@ -8,8 +8,8 @@ import yaml
 
 from carp_ros.chain import tcp_pose
 from carp_ros.recording import messages
-from carp_ros.recording.bag_frames import Way, episode_frames
-from carp_ros.recording.conversion import Wanted, convert, find_episodes
+from carp_ros.recording.bag_frames import FrameSettings, episode_frames
+from carp_ros.recording.conversion import EpisodeFilter, convert, find_episodes
 from carp_ros.recording.dataset_files import data_path, read_episodes, video_path
 from carp_ros.recording.recorded_episode import open_episode
 from carp_ros.recording.tables import read_columns
@@ -46,7 +46,7 @@ def the_map(folder, **changed):
 
 
 def run(folders, root, topics=None, **wanted):
-    return list(convert(folders, root, Way(topics=topics), Wanted(**wanted)))
+    return list(convert(folders, root, FrameSettings(topics=topics), EpisodeFilter(**wanted)))
 
 
 def rows_of(root):
@@ -156,7 +156,7 @@ def test_our_own_episodes_need_no_map_and_take_none(recording, stored, ours, tmp
 
 
 def frames_of(folder, topics):
-    _, frames = episode_frames(open_episode(folder, topics), Way(topics=topics))
+    _, frames = episode_frames(open_episode(folder, topics), FrameSettings(topics=topics))
     return list(frames)
 
 
