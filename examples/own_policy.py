@@ -53,7 +53,7 @@ class GoTo:
     def reset(self, task: str, instruction: str = "") -> None:
         """Do nothing: there is no state to forget."""
 
-    def see(self, camera: str, stamp_ns: int, image: Image) -> None:
+    def encode_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Do nothing: images are not used."""
 
     def executed(self, chunk: Chunk) -> None:

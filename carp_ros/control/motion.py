@@ -77,7 +77,7 @@ class Drive:
         if scaling < LEAST_SCALING:
             return np.zeros_like(reference.velocities)
         if scaling < 1.0:
-            last = self.tool.at_most_full_speed(last / scaling)
+            last = self.tool.clamp_speed(last / scaling)
         allowed = self.tool.limit(wanted, last, reference.pose.position)
         step = self._ik.solve(allowed, reference.joints, reference.jacobian)
         velocities = self.joints.slow(step.velocities, reference.joints)
@@ -166,7 +166,7 @@ class JointMotion:
         most_rad_s2 = self._drive.tool.braking(per_rad)
         wanted = self._drive.joints.approach(error, most_rad_s2)
         wanted = self._drive.joints.slow(wanted, reference.joints)
-        wanted = wanted / max(1.0, self._drive.tool.speeds_used(reference.jacobian @ wanted))
+        wanted = wanted / max(1.0, self._drive.tool.speed_ratio(reference.jacobian @ wanted))
         return wanted * self._drive.clock.scaling
 
     def gripper(self, now_ns: int) -> float | None:

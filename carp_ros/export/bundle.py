@@ -195,7 +195,7 @@ def _manifest(
         "rig": facts.rig,
         "horizon": horizon,
         "step_s": facts.step_s,
-        "followed": horizon // 2,  # execution horizon, as in CARP's paper
+        "execution_horizon": horizon // 2,  # as in CARP's paper
         "observation": dict(facts.observation),
         "cameras": {camera: _camera(encoder, facts.dataset_px.get(camera)) for camera in cameras},
         "state": _layout(facts.state),

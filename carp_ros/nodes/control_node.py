@@ -11,7 +11,7 @@ Publishes:
     gripper_state (Float64): measured, 0 open to 1 closed.
     markers (MarkerArray): the workspace box, latched.
     control/status (String): JSON of `ControlStatus`; on every change.
-    control/followed (String): JSON of `Followed`, once per chunk.
+    control/followed (String): JSON of `ChunkStart`, once per chunk.
     /diagnostics (DiagnosticArray): why the arm does not move; 1 Hz and on every change.
 Services:
     control/select_teleop, control/select_policy (Trigger): choose which source may move the arm.
@@ -51,7 +51,7 @@ from carp_ros.nodes.control_log import ControlLog
 from carp_ros.nodes.control_publishers import ControlPublishers
 from carp_ros.nodes.gripper_follower import GripperFollower
 from carp_ros.processes.parent import HOLD
-from carp_ros.reports.control import ControlStatus, Fault, Followed, Reason, Source, Why
+from carp_ros.reports.control import ChunkStart, ControlStatus, Fault, Reason, Source, Why
 from carp_ros.reports.json_report import report_to_json
 from carp_ros.ros.diagnostics import DiagnosticsPublisher
 from carp_ros.ros.late_answers import LateTrigger
@@ -321,7 +321,7 @@ class ControlNode(ManagedNode):
         if self._chunk_stamps_ns is None or state.chunk_stamp_ns != self._chunk_stamps_ns[0]:
             return
         begun_ns = state.chunk_begun_ns - self._monotonic_minus_ros_ns()
-        followed = Followed(self._chunk_stamps_ns[1], begun_ns)
+        followed = ChunkStart(self._chunk_stamps_ns[1], begun_ns)
         self._followed.publish(String(data=report_to_json(followed)))
         self._chunk_stamps_ns = None
 

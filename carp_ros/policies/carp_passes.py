@@ -27,7 +27,7 @@ class CarpPasses:
         runtime: Runs the graphs.
 
     Attributes:
-        see: By camera: computes the features of its image.
+        encoders: By camera: computes the features of its image.
         condition: Computes the scales' common inputs from features, state and task.
         scales: Computes each scale, in order.
         decode: Computes the actions from the latent of each scale.
@@ -39,13 +39,13 @@ class CarpPasses:
     def __init__(self, bundle: Bundle, section: CarpSection, runtime: Runtime) -> None:
         self._runtime = runtime
         self._inputs: dict[str, Buffer] = {}
-        self.see: dict[str, Run] = {}
+        self.encoders: dict[str, Run] = {}
         features: dict[str, Buffer] = {}
         for camera in bundle.manifest.cameras:
             session = runtime.session(bundle.graph(f"vision_{camera}"))
             _require_size(session, camera, bundle.manifest.cameras[camera])
             image, seen = self._take(session, {}), self._outputs(session)
-            self.see[camera] = session.bind({**image, **seen})
+            self.encoders[camera] = session.bind({**image, **seen})
             features |= seen
         session = runtime.session(bundle.graph("condition"))
         given = self._outputs(session)
@@ -70,7 +70,7 @@ class CarpPasses:
         self._actions = runtime.buffer(decoder.outputs["actions"])
         self.decode = [
             decoder.bind(
-                _fitting("decoder", decoder.inputs, {"latent": latent, **self._inputs})
+                _matching("decoder", decoder.inputs, {"latent": latent, **self._inputs})
                 | {"actions": self._actions}
             )
             for latent in latents
@@ -115,7 +115,7 @@ class CarpPasses:
     ) -> dict[str, Buffer]:
         """Bind a pass to existing buffers; return the buffers that it leaves for the next pass."""
         given = self._outputs(session)
-        self.scales.append(session.bind(_fitting(name, session.inputs, before) | given))
+        self.scales.append(session.bind(_matching(name, session.inputs, before) | given))
         self._tokens.append(given["tokens"])
         self._log_likelihoods.append(given["log_likelihood"])
         return {
@@ -136,7 +136,7 @@ def _require_size(session: Session, camera: str, size: CameraInput) -> None:
         )
 
 
-def _fitting(
+def _matching(
     graph: str, wanted: Mapping[str, TensorSpec], there: Mapping[str, Buffer]
 ) -> dict[str, Buffer]:
     """Select the buffers that match a graph's inputs.

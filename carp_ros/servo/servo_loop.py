@@ -26,7 +26,7 @@ class _Counts:
     """Counters for the diagnostics."""
 
     ticks: int = 0
-    followed: int = 0
+    accepted: int = 0
     chunk_stamp_ns: int = 0
     chunk_begun_ns: int = 0
     refused: int = 0
@@ -212,7 +212,7 @@ class ServoLoop:
             resets_done=self.guard.resets_done,
             chunk_stamp_ns=self._counts.chunk_stamp_ns,
             chunk_begun_ns=self._counts.chunk_begun_ns,
-            chunks_followed=self._counts.followed,
+            chunks_accepted=self._counts.accepted,
             chunks_refused=self._counts.refused,
             refusal=self._counts.refusal,
             priority=priority,
@@ -239,7 +239,7 @@ class ServoLoop:
             self._counts.refused += 1
             self._counts.refusal = str(error)
         else:
-            self._counts.followed += 1
+            self._counts.accepted += 1
             self._counts.chunk_stamp_ns, self._counts.chunk_begun_ns = chunk.stamp_ns, now_ns
 
 

@@ -7,7 +7,7 @@ from std_msgs.msg import Bool, String
 
 from carp_ros.clients.trial_agents import Hand, PolicyAtWork
 from carp_ros.errors import DeviceError
-from carp_ros.reports.control import Followed
+from carp_ros.reports.control import ChunkStart
 from carp_ros.reports.json_report import report_to_json
 
 STAGES = ("image_age", "preprocess", "vision", "decode", "total")
@@ -46,19 +46,19 @@ class FakeNode:
         self.calls.append("lay out")
 
     def hears_of_first_target(self, stamp_ns, begun_ns):
-        followed = report_to_json(Followed(stamp_ns, begun_ns))
+        followed = report_to_json(ChunkStart(stamp_ns, begun_ns))
         self.takers["control/followed"](String(data=followed))
 
     def hears_of_chunk(self, stamp_ns, total=0.1, reduced=False):
         content = {
-            "schema": 2,
+            "schema": 3,
             "stamp_ns": stamp_ns,
             "seconds": dict.fromkeys(STAGES, total),
             "transport_s": 0.6 * total,
             "figures": {},
             "reduced": reduced,
             "notes": [],
-            "seen_before": 2,
+            "encoded_ahead": 2,
         }
         self.takers["policy/inference"](String(data=json.dumps(content)))
 

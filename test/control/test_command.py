@@ -72,7 +72,7 @@ def states(draw):
         resets_done=draw(integers),
         chunk_stamp_ns=draw(integers),
         chunk_begun_ns=draw(integers),
-        chunks_followed=draw(integers),
+        chunks_accepted=draw(integers),
         chunks_refused=draw(integers),
         refusal=draw(texts),
         priority=draw(integers),

@@ -9,7 +9,7 @@ from carp_ros.evaluation.policy_agent import PolicyAgent, PolicyTiming, observe
 from carp_ros.geometry import rotation_between
 from carp_ros.inference.layout import TOOL
 from carp_ros.inference.policy_spec import ObservationSpec, PolicySpec
-from carp_ros.policies.asking import NoChunk
+from carp_ros.policies.inference_scheduler import NoChunk
 from carp_ros.policies.load import load_policy
 from carp_ros.policies.policy import Prediction
 from carp_ros.rig import load_rig

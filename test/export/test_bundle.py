@@ -86,7 +86,7 @@ def run_graphs(folder: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray,
     """Return tokens, actions and log-likelihood of the graphs."""
     passes = load_carp(load_bundle(folder), OnnxRuntime(), lambda: 0, {}, None)._passes
     passes.write(inputs)
-    passes.see["cam"]()
+    passes.encoders["cam"]()
     passes.condition()
     for run in passes.scales:
         run()

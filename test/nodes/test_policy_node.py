@@ -22,7 +22,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from carp_ros.inference.layout import vector_from_tool
 from carp_ros.rig import load_rig
-from carp_ros.ros.executor import KeptExecutor
+from carp_ros.ros.executor import CachedWaitSetExecutor
 from carp_ros.ros.messages import (
     chunk_from_msgs,
     image_to_msg,
@@ -126,7 +126,7 @@ class Running:
 
     def __init__(self, bundle) -> None:
         self.rig = FakeRig()
-        self._executor = KeptExecutor()
+        self._executor = CachedWaitSetExecutor()
         self._executor.add_node(self.rig)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -217,7 +217,7 @@ def test_a_chunk_comes_with_how_long_each_stage_took(running):
 def test_images_are_looked_at_when_they_come_and_not_when_the_policy_is_asked(running):
     running.await_chunks(5)
     await_true(lambda: running.rig.inferences, 2.0, "a report")
-    assert max(said["seen_before"] for said in running.rig.inferences[-5:]) == 2
+    assert max(said["encoded_ahead"] for said in running.rig.inferences[-5:]) == 2
 
 
 def test_chunks_come_at_their_rate_and_diagnostics_have_the_latencies(running):

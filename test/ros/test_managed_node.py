@@ -26,7 +26,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.nodes.control_node import ControlNode
 from carp_ros.nodes.policy_node import PolicyNode
 from carp_ros.nodes.recorder_node import RecorderNode
-from carp_ros.ros.executor import KeptExecutor
+from carp_ros.ros.executor import CachedWaitSetExecutor
 from carp_ros.ros.managed_node import ManagedNode
 from carp_ros.share import share_folder
 
@@ -79,7 +79,7 @@ class Desk:
         self.nodes = nodes
         self.client = Node("operator")
         self._clients: dict[str, Any] = {}
-        self._executor = KeptExecutor()
+        self._executor = CachedWaitSetExecutor()
         for node in (*nodes.values(), self.client):
             self._executor.add_node(node)
         self.error: Exception | None = None
