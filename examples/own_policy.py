@@ -16,7 +16,7 @@ import numpy as np
 
 import carp_ros
 from carp_ros.evaluation.policy_agent import PolicyAgent, PolicyTiming
-from carp_ros.inference.layout import TOOL, vector_from_tool
+from carp_ros.inference.layout import TOOL, vector_from_tcp_pose
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import ObservationSpec, PolicySpec
 from carp_ros.policies.plan import PlanReader
@@ -42,11 +42,11 @@ class GoTo:
     ) -> carp_ros.Prediction:
         """Return a plan of 16 steps of at most 2 cm."""
         seen = observations[-1]
-        way = self._goal_m - seen.tool.position
+        way = self._goal_m - seen.tcp_pose.position
         step_m = way / max(16.0, float(np.linalg.norm(way)) / 0.02)
-        places = [seen.tool.position + i * step_m for i in range(16)]
-        poses = [carp_ros.Pose(place, seen.tool.quaternion) for place in places]
-        actions = np.array([vector_from_tool(pose, 1.0) for pose in poses])
+        places = [seen.tcp_pose.position + i * step_m for i in range(16)]
+        poses = [carp_ros.Pose(place, seen.tcp_pose.quaternion) for place in places]
+        actions = np.array([vector_from_tcp_pose(pose, 1.0) for pose in poses])
         chunk = self._plans.chunk(actions, seen.stamp_ns)
         return carp_ros.Prediction(seen.stamp_ns, actions, chunk, {"decode": 0.0})
 

@@ -142,12 +142,12 @@ def _conduct_all(
     strips: list[Strip],
 ) -> None:
     """Run the trials and print a row of the table for each."""
-    from carp_ros.clients.trial_agents import Hand, PolicyAtWork
+    from carp_ros.clients.trial_agents import OperatorAgent, PolicyNodeAgent
     from carp_ros.clients.trial_node import trial_node  # after `enter`
     from carp_ros.evaluation.contact_sheet import Strip
 
     print(header(list(rig.cameras), policy=bundle is not None), flush=True)
-    with trial_node(rig, PolicyAtWork if bundle else Hand) as node:
+    with trial_node(rig, PolicyNodeAgent if bundle else OperatorAgent) as node:
         for number, seed in enumerate(seeds):
             trial, images = _conduct(node, command, number, seed)
             trials.append(trial)
@@ -167,7 +167,7 @@ def _conduct(
     would do. A stop before the arm has moved, such as a late image on a busy machine, is printed,
     and the trial starts again.
     """
-    from carp_ros.clients.trial_node import UnmovedError, stopped_trial
+    from carp_ros.clients.trial_node import NotStartedError, stopped_trial
 
     def progress(text: str) -> None:
         if sys.stdout.isatty():
@@ -179,7 +179,7 @@ def _conduct(
             node.prepare()
             trial, images = node.conduct(seed, command.timeout_s, progress)
             return dataclasses.replace(trial, beginnings=beginning), images
-        except UnmovedError as error:
+        except NotStartedError as error:
             reason = str(error)
             print(f"{number + 1:>5}   before the arm moved, {reason}", flush=True)
         except DeviceError as error:

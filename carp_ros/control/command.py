@@ -57,8 +57,8 @@ STATE_DTYPE = np.dtype(
         ("joints", np.float64, MAX_JOINTS),
         ("velocities", np.float64, MAX_JOINTS),
         ("target_joints", np.float64, MAX_JOINTS),
-        ("tool", np.float64, 7),
-        ("target", np.float64, 7),
+        ("tcp_pose", np.float64, 7),
+        ("target_pose", np.float64, 7),
         ("gripper", np.float64),
         ("mode", np.int64),
         ("moving", np.bool_),
@@ -182,7 +182,7 @@ class ServoState:
         robot_time_s: The robot's own clock.
         joints, velocities: Measured, of shape (J,) in [rad] and [rad/s].
         target_joints: Commanded, of shape (J,) in [rad].
-        tool, target: `base_from_tcp` of the measured and the commanded joints.
+        tcp_pose, target_pose: `base_from_tcp` of the measured and the commanded joints.
         gripper: Commanded closure, 0 open to 1 closed.
         mode: The active motion.
         moving: Whether the commanded joints are moving.
@@ -204,8 +204,8 @@ class ServoState:
     joints: Array
     velocities: Array
     target_joints: Array
-    tool: Pose
-    target: Pose
+    tcp_pose: Pose
+    target_pose: Pose
     gripper: float
     mode: ServoMode
     moving: bool
@@ -230,7 +230,7 @@ class ServoState:
         record["joint_count"] = n
         for name in ("joints", "velocities", "target_joints"):
             record[name][:n] = getattr(self, name)
-        for name in ("tool", "target"):
+        for name in ("tcp_pose", "target_pose"):
             pose: Pose = getattr(self, name)
             record[name][:3], record[name][3:] = pose.position, pose.quaternion
         for name in ("fault_text", "refusal"):
@@ -260,7 +260,7 @@ class ServoState:
         }
         values |= {
             name: Pose(record[name][:3].copy(), record[name][3:].copy())
-            for name in ("tool", "target")
+            for name in ("tcp_pose", "target_pose")
         }
         values |= {
             name: record[name].item().decode(errors="replace") for name in ("fault_text", "refusal")
@@ -307,5 +307,13 @@ _PLAIN_STATE = tuple(
     name
     for name in ServoState.__dataclass_fields__
     if name
-    not in ("joints", "velocities", "target_joints", "tool", "target", "fault_text", "refusal")
+    not in (
+        "joints",
+        "velocities",
+        "target_joints",
+        "tcp_pose",
+        "target_pose",
+        "fault_text",
+        "refusal",
+    )
 )

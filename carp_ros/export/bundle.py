@@ -50,7 +50,7 @@ _TOLERANCES = {
 
 
 @dataclass(frozen=True)
-class Facts:
+class BundleMetadata:
     """Content of the manifest that does not follow from the network.
 
     Attributes:
@@ -81,7 +81,7 @@ def write_bundle(
     folder: Path,
     network: nn.Module,
     encoder: ImageEncoderConfig,
-    facts: Facts,
+    facts: BundleMetadata,
     example: Mapping[str, Tensor],
     precision: WeightPrecision = "float32",
 ) -> None:
@@ -181,7 +181,7 @@ def _manifest(
     family: ExportFamily,
     network: nn.Module,
     encoder: ImageEncoderConfig,
-    facts: Facts,
+    facts: BundleMetadata,
     precision: WeightPrecision,
     golden: Mapping[str, Tensor],
     graphs: Sequence[str],

@@ -27,7 +27,7 @@ from carp_ros.inference.policy_spec import (
     ObservationSpec,
     PolicySpec,
 )
-from carp_ros.inference.trained_rig import why_unlike
+from carp_ros.inference.trained_rig import rig_mismatch
 from carp_ros.refusal import refusing
 from carp_ros.rig import Rig
 from carp_ros.rig_sections import RigName
@@ -251,7 +251,7 @@ class Bundle:
                     f" {self.name} was trained on images within {skew_s:g} s: set a higher rate_hz,"
                     " or convert with a larger --skew-s and train again"
                 )
-        unlike = why_unlike(rig, manifest.rig, manifest.cameras, manifest.observation.reference)
+        unlike = rig_mismatch(rig, manifest.rig, manifest.cameras, manifest.observation.reference)
         if unlike:
             raise ValueError(
                 f"rig {rig.name} is not what bundle {self.name} was trained for, {manifest.rig}:"

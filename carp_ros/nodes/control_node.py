@@ -54,13 +54,13 @@ from carp_ros.processes.parent import HOLD
 from carp_ros.reports.control import ChunkStart, ControlStatus, Fault, Reason, Source, Why
 from carp_ros.reports.json_report import report_to_json
 from carp_ros.ros.diagnostics import DiagnosticsPublisher
+from carp_ros.ros.duplicate_publishers import DuplicatePublishers
 from carp_ros.ros.late_answers import LateTrigger
 from carp_ros.ros.managed_node import ManagedNode
 from carp_ros.ros.messages import recent_stamp_ns, shifted, twist_from_msg
 from carp_ros.ros.params import cameras_parameter, rig_parameter, show_limits
 from carp_ros.ros.process import run_node
 from carp_ros.ros.qos import COMMAND, LATCHED, SENSOR
-from carp_ros.ros.rivals import Rivals
 from carp_ros.ros.small_messages import subscribe_small
 from carp_ros.servo.devices import make_gripper
 from carp_ros.servo.servo_keeper import SERVO_PROGRAM, ServoKeeper
@@ -91,7 +91,7 @@ class ControlNode(ManagedNode):
         )
         self._clock_mapping = ClockMapping()
         self._clock_jumps = 0
-        self._rivals = Rivals(self, _SOLE_PUBLISHERS)
+        self._rivals = DuplicatePublishers(self, _SOLE_PUBLISHERS)
         self._told_to_hold = False
         signal.signal(HOLD, self._on_hold)
         self._published_tick = 0
@@ -274,7 +274,7 @@ class ControlNode(ManagedNode):
         return on_camera_info
 
     def _refuse(self, topic: str, error: CarpError) -> None:
-        self._arbiter.last_refusal = self.border.refuse(f"topic {topic}", error)
+        self._arbiter.last_refusal = self.callback_guard.refuse(f"topic {topic}", error)
 
     def _on_hold(self, number: int, frame: FrameType | None) -> None:
         self._told_to_hold = True  # handled by the next tick: a signal may interrupt anything
@@ -353,7 +353,10 @@ class ControlNode(ManagedNode):
         self._diagnostics.publish(
             [
                 arm_status(
-                    self._arbiter, self._keeper, self.border.counts.total(), self._clock_jumps
+                    self._arbiter,
+                    self._keeper,
+                    self.callback_guard.counts.total(),
+                    self._clock_jumps,
                 ),
                 loop_status(self._keeper, self._rig.servo.priority),
                 gripper_status(self._gripper),

@@ -247,7 +247,7 @@ class PolicyNode(ManagedNode):
 
     def _take_tcp_pose(self, msg: PoseStamped) -> None:
         tool = pose_from_msg(msg, self._rig.robot.base_frame)
-        self._buffer.take_tool(recent_stamp_ns(msg.header.stamp, self._now_ns()), tool)
+        self._buffer.take_tcp_pose(recent_stamp_ns(msg.header.stamp, self._now_ns()), tool)
         self._infer_if_due()
 
     def _take_gripper(self, msg: Float64) -> None:

@@ -80,7 +80,7 @@ def test_every_stream_has_its_rate_and_true_stamps(made):
         assert messages.stamp_ns(messages.IMAGE, cdr) == stamp_ns
 
 
-def test_the_tool_follows_its_target_and_the_picture_changes(made):
+def test_the_tool_follows_its_target_and_the_image_changes(made):
     settings, _, by_topic = made
     frame = settings.rig.robot.base_frame
     tools = [messages.decode_pose(cdr, frame) for _, cdr in by_topic["/tool_pose"]]

@@ -61,8 +61,8 @@ class Planner:
         chunk = Chunk(
             observation.stamp_ns,
             observation.stamp_ns + np.arange(16) * 100 * MS,
-            observation.tool.position + fractions[:, None] * self.by,
-            np.tile(observation.tool.quaternion, (16, 1)),
+            observation.tcp_pose.position + fractions[:, None] * self.by,
+            np.tile(observation.tcp_pose.quaternion, (16, 1)),
             np.full(16, 0.6),
         )
         return Prediction(observation.stamp_ns, np.zeros((16, 10)), chunk, {})
@@ -155,7 +155,7 @@ def test_what_is_seen_is_the_truth_of_that_moment(cell, cameras):
     assert observation.stamp_ns == observation.image_stamps_ns["third_cam"] == cell.time_ns
     assert list(observation.images) == ["third_cam"]
     assert (observation.images["third_cam"] == cameras.render("third_cam")).all()
-    assert (observation.tool.position == cell.tcp_pose.position).all()
+    assert (observation.tcp_pose.position == cell.tcp_pose.position).all()
     before = observation.joints.copy()
     cell.drive(cell.joints + 0.1, 0.0)
     for _ in range(50):

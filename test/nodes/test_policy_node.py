@@ -20,7 +20,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64, String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from carp_ros.inference.layout import vector_from_tool
+from carp_ros.inference.layout import vector_from_tcp_pose
 from carp_ros.rig import load_rig
 from carp_ros.ros.executor import CachedWaitSetExecutor
 from carp_ros.ros.messages import (
@@ -191,7 +191,7 @@ def test_chunks_carry_the_capture_stamp_and_what_the_graphs_say(running):
     rig = running.rig
     chunk = rig.chunks[-1]
     assert chunk.stamp_ns in rig.stamps_ns
-    expected = actions_for(vector_from_tool(TOOL, CLOSURE))
+    expected = actions_for(vector_from_tcp_pose(TOOL, CLOSURE))
     np.testing.assert_allclose(chunk.positions, expected[:, :3], atol=1e-5)
     np.testing.assert_allclose(chunk.gripper, CLOSURE, atol=1e-5)
     assert (chunk.times_ns - chunk.stamp_ns == np.arange(16) * 100 * MS).all()

@@ -8,7 +8,7 @@ import pytest
 
 from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import load_bundle
-from carp_ros.inference.layout import vector_from_tool
+from carp_ros.inference.layout import vector_from_tcp_pose
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.policies.carp import CarpPolicy
 from carp_ros.policies.carp_passes import CarpPasses
@@ -27,7 +27,7 @@ from ..tiny_bundle import (
 )
 
 TOOL = Pose(np.array([0.4, 0.1, 0.3]), np.array([1.0, 0.0, 0.0, 0.0]))
-STATE = vector_from_tool(TOOL, 0.5)
+STATE = vector_from_tcp_pose(TOOL, 0.5)
 MS = 1_000_000
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -327,7 +327,9 @@ def test_a_look_that_failed_is_repeated_when_asked(bench, monkeypatch):
 
 def test_a_state_beyond_training_is_flagged(bench):
     assert bench.infer().notes == ()
-    far = dataclasses.replace(observation(), tool=Pose(np.array([1.2, 0.1, 0.3]), TOOL.quaternion))
+    far = dataclasses.replace(
+        observation(), tcp_pose=Pose(np.array([1.2, 0.1, 0.3]), TOOL.quaternion)
+    )
     prediction = bench.policy.infer([far])
     assert prediction.notes == ("x is 1.200; training saw 0.100 to 0.800",)
 

@@ -4,7 +4,7 @@ import threading
 import numpy as np
 import pytest
 
-from carp_ros.inference.layout import vector_from_tool
+from carp_ros.inference.layout import vector_from_tcp_pose
 from carp_ros.recording import messages
 from carp_ros.recording.bag import mcap_file
 from carp_ros.recording.bag_frames import FrameSettings, episode_frames
@@ -47,7 +47,7 @@ def test_the_dataset_holds_what_the_episodes_showed(bags, tmp_path):
         for number, frame in enumerate(frames):
             seen = frame.observation
             start_ns = start_ns or seen.stamp_ns
-            state = vector_from_tool(seen.tool, seen.gripper).astype(np.float32)
+            state = vector_from_tcp_pose(seen.tcp_pose, seen.gripper).astype(np.float32)
             assert columns["observation.state"][index].tolist() == state.tolist()
             assert columns["action"][index].tolist() == frame.action.astype(np.float32).tolist()
             joints = seen.joints.astype(np.float32)

@@ -46,8 +46,8 @@ def test_the_example_of_the_page_converts_a_bag_in_its_shape(make_recording, tmp
     stored = list(in_its_shape(as_recorded_elsewhere(recording)))
     for number, (received_ns, topic, kind, cdr) in enumerate(stored):
         if topic == "/overview/image_raw":  # which the example has as JPEG
-            picture = messages.decode_image(kind, cdr)
-            jpeg = messages.encode_jpeg(picture, messages.stamp_ns(kind, cdr), "cam")
+            image = messages.decode_image(kind, cdr)
+            jpeg = messages.encode_jpeg(image, messages.stamp_ns(kind, cdr), "cam")
             stored[number] = (received_ns, f"{topic}/compressed", messages.JPEG, jpeg)
     for name in ("take_06", "take_07"):
         write_bag(tmp_path / name, stored)

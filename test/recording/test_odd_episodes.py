@@ -96,7 +96,7 @@ def test_an_episode_that_is_damaged_is_refused_and_the_other_one_converted(
                 format="jpeg",
                 data=np.zeros(0, np.uint8),
             ),
-            "with 0 bytes is no picture",
+            "with 0 bytes is no image",
         ),
         (
             "/wrist_cam/image_raw/compressed",

@@ -292,7 +292,7 @@ def test_a_message_that_can_not_be_taken_is_refused_by_its_node(spinning, monkey
         publisher.publish(String(data=word))
         time.sleep(0.1)
     await_true(lambda: heard == ["heard"], 2.0, "the next message")
-    assert node.border.counts == {"topic /talk": 1}
+    assert node.callback_guard.counts == {"topic /talk": 1}
     spinning.executor.remove_node(node)
     node.destroy_node()
 

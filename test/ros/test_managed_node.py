@@ -318,7 +318,7 @@ def test_a_step_that_raises_leads_to_a_node_that_can_be_configured_anew(odd, ste
         assert done
     assert odd.state("odd_node") == UNCONFIGURED
     assert list(node.timers) == []
-    assert node.border.counts.total() >= 1
+    assert node.callback_guard.counts.total() >= 1
     node.fails.clear()
     odd.lead("odd_node", "configure", "activate")
     assert odd.state("odd_node") == ACTIVE
