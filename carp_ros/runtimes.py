@@ -25,25 +25,25 @@ TensorRT-RTX comes before TensorRT, whose engines take too long to build to be a
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenRuntime:
     """A chosen runtime.
 
     Attributes:
         name: Name of the runtime.
         runtime: The runtime itself.
-        against: Why faster ones were not chosen; empty if it was requested by name.
+        rejected: Why faster ones were not chosen; empty if it was requested by name.
     """
 
     name: RuntimeName
     runtime: Runtime
-    against: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return it in one line."""
-        return self.name + (f" ({'; '.join(self.against)})" if self.against else "")
+        return self.name + (f" ({'; '.join(self.rejected)})" if self.rejected else "")
 
 
-def choose_runtime(name: str = AUTO, threads: int = 1) -> Choice:
+def choose_runtime(name: str = AUTO, threads: int = 1) -> ChosenRuntime:
     """Return the named runtime, or the fastest available on this machine.
 
     Args:
@@ -57,13 +57,13 @@ def choose_runtime(name: str = AUTO, threads: int = 1) -> Choice:
     makers = _makers(threads)
     for known in RUNTIMES:
         if name == known:
-            return Choice(known, makers[known]())
+            return ChosenRuntime(known, makers[known]())
     if name != AUTO:
         raise ValueError(f"runtime is {name!r}; expected {AUTO}, {', '.join(RUNTIMES)}")
     against: list[str] = []
     for known in RUNTIMES:
         try:
-            return Choice(known, makers[known](), tuple(against))
+            return ChosenRuntime(known, makers[known](), tuple(against))
         except (DeviceError, ValueError) as error:
             against.append(f"not {known}: {error}")
     raise DeviceError(f"no runtime is available: {'; '.join(against)}")

@@ -263,7 +263,7 @@ class Observation:
         stamp_ns: Capture time of the reference camera's image.
         images: By camera, RGB of shape (H, W, 3), uint8.
         image_stamps_ns: Capture time by camera, within the skew limit of `stamp_ns`.
-        tool: `base_from_tcp`, interpolated to `stamp_ns`.
+        tcp_pose: `base_from_tcp`, interpolated to `stamp_ns`.
         gripper: Measured closure at `stamp_ns`, 0 open to 1 closed.
         joints: Measured, interpolated to `stamp_ns`, of shape (J,) in [rad].
         numbers: State vector of a custom layout, for policies that use one; else None.
@@ -272,7 +272,7 @@ class Observation:
     stamp_ns: int
     images: dict[str, npt.NDArray[np.uint8]]
     image_stamps_ns: dict[str, int]
-    tool: Pose
+    tcp_pose: Pose
     gripper: float
     joints: Array
     numbers: Array | None = None

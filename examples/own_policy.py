@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 import carp_ros
-from carp_ros.evaluation.policy_agent import Pace, PolicyAgent
-from carp_ros.inference.layout import TOOL, vector_from_tool
+from carp_ros.evaluation.policy_agent import PolicyAgent, PolicyTiming
+from carp_ros.inference.layout import TOOL, vector_from_tcp_pose
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import ObservationSpec, PolicySpec
 from carp_ros.policies.plan import PlanReader
@@ -42,18 +42,18 @@ class GoTo:
     ) -> carp_ros.Prediction:
         """Return a plan of 16 steps of at most 2 cm."""
         seen = observations[-1]
-        way = self._goal_m - seen.tool.position
+        way = self._goal_m - seen.tcp_pose.position
         step_m = way / max(16.0, float(np.linalg.norm(way)) / 0.02)
-        places = [seen.tool.position + i * step_m for i in range(16)]
-        poses = [carp_ros.Pose(place, seen.tool.quaternion) for place in places]
-        actions = np.array([vector_from_tool(pose, 1.0) for pose in poses])
+        places = [seen.tcp_pose.position + i * step_m for i in range(16)]
+        poses = [carp_ros.Pose(place, seen.tcp_pose.quaternion) for place in places]
+        actions = np.array([vector_from_tcp_pose(pose, 1.0) for pose in poses])
         chunk = self._plans.chunk(actions, seen.stamp_ns)
         return carp_ros.Prediction(seen.stamp_ns, actions, chunk, {"decode": 0.0})
 
     def reset(self, task: str, instruction: str = "") -> None:
         """Do nothing: there is no state to forget."""
 
-    def see(self, camera: str, stamp_ns: int, image: Image) -> None:
+    def encode_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Do nothing: images are not used."""
 
     def executed(self, chunk: Chunk) -> None:
@@ -77,7 +77,7 @@ def main() -> int:
             cell.time_ns, {}, {}, cell.tcp_pose, cell.gripper_closure, cell.joints.copy()
         )
 
-    agent = PolicyAgent(GoTo(goal_m), rig.limits, observe, lambda: False, Pace())
+    agent = PolicyAgent(GoTo(goal_m), rig.limits, observe, lambda: False, PolicyTiming())
     run_episode(cell, agent, 4.0)
     off_m = float(np.linalg.norm(cell.tcp_pose.position - goal_m))
     print(f"the tool is {off_m * 1e3:.1f} mm from its goal; refused: {len(agent.refusals)} plans")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 import carp_ros
-from carp_ros.evaluation.trials import Conditions, FollowPolicy, Stage
+from carp_ros.evaluation.trials import PolicyAgentFactory, TrialRunner, TrialSettings
 
 
 def main() -> int:
@@ -20,11 +20,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=40.0, help="limit on simulated time")
     arguments = parser.parse_args()
     rig = carp_ros.load_rig(carp_ros.rig_path("ur5e_sim"))
-    follow = FollowPolicy(carp_ros.bundle_path(arguments.bundle), arguments.task)
-    conditions = Conditions(rig, arguments.task, "normal", arguments.seconds, follow, sees=True)
-    stage = Stage(conditions)
-    trial, _ = stage.run(arguments.seed)
-    stage.close()
+    follow = PolicyAgentFactory(carp_ros.bundle_path(arguments.bundle), arguments.task)
+    settings = TrialSettings(
+        rig, arguments.task, "normal", arguments.seconds, follow, needs_cameras=True
+    )
+    runner = TrialRunner(settings)
+    trial, _ = runner.run(arguments.seed)
+    runner.close()
     said = "done" if trial.success else f"not done: {'; '.join(trial.reasons)}"
     print(f"seed {trial.seed}: {said}, after {trial.seconds:.1f} s of simulated time")
     return 0 if trial.success else 1

@@ -17,7 +17,7 @@ from launch_ros.actions import Node
 from carp_ros.processes.parent import HOLD, known_parent
 from carp_ros.processes.restarts import Restarts
 from carp_ros.system.bringup import LAUNCH_ARGUMENTS, describe, launch_values
-from carp_ros.system.identity import Identity
+from carp_ros.system.identity import SystemReservation
 
 # Arguments that `ros2 launch` and launch itself handle, whatever is launched.
 OF_LAUNCH = ("emulate_tty", "launch-prefix", "launch-prefix-filter", "sigkill_timeout")
@@ -28,7 +28,7 @@ class System:
     """The processes of one launched system; `start` returns the launch actions."""
 
     def __init__(self, nodes):
-        self.identity = Identity(nodes)  # held as long as this process lives
+        self.identity = SystemReservation(nodes)  # held as long as this process lives
         self.restarts = {node.name: Restarts(node.name, essential=node.essential) for node in nodes}
         self.control = None
 

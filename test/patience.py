@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 LATE_REASONS = {
     Reason.IMAGE_STALE,
     Reason.CHUNKS_ENDED,
-    Reason.HAND_SILENT,
+    Reason.DEADMAN_SILENT,
     Reason.NO_TAKE_OVER,
 }
 LATE_FAULTS = {Fault.NOT_READY, Fault.ROBOT_SILENT, Fault.CONTROL_SILENT}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from carp_ros.inference.layout import vector_from_tool
+from carp_ros.inference.layout import vector_from_tcp_pose
 from carp_ros.recording.dataset import Dataset
 from carp_ros.recording.dataset_spec import DatasetSpec
 from carp_ros.recording.episode import EpisodeInfo
@@ -23,7 +23,7 @@ def frames(count: int, closes: bool):
         image = np.full((48, 64, 3), 40 + k, np.uint8)
         joints = np.array([0.1, 0.2]) * k
         seen = Observation(stamp_ns, {"cam": image}, {"cam": stamp_ns}, tool, 0.0, joints)
-        yield Frame(seen, vector_from_tool(tool, float(closes and k > count / 2)))
+        yield Frame(seen, vector_from_tcp_pose(tool, float(closes and k > count / 2)))
 
 
 def write_small_dataset(root: Path) -> Path:

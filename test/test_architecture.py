@@ -104,7 +104,7 @@ def test_heavy_packages_stay_at_home():
 
 
 def test_a_node_is_made_of_the_shared_bases():
-    """Which make its timers steady and hold its border."""
+    """Which make its timers steady and hold its callback guard."""
     homes = ("guarded_node.py", "managed_node.py")
     offenders = [
         f"{name_of(source)}: class {node.name}({ast.unparse(base)})"

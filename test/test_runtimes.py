@@ -59,7 +59,7 @@ def test_an_unknown_name_is_answered_with_those_that_exist():
 
 def test_this_machine_has_a_runtime():
     choice = choose_runtime()
-    assert len(choice.against) == RUNTIMES.index(choice.name)
+    assert len(choice.rejected) == RUNTIMES.index(choice.name)
 
 
 def test_without_a_gpu_torch_is_not_even_imported():

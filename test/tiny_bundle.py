@@ -91,7 +91,7 @@ def manifest(folder: Path, tasks: tuple[str, ...] = ("cup",)) -> dict[str, Any]:
         "rig": "ur5e_sim",
         "horizon": HORIZON,
         "step_s": STEP_S,
-        "followed": 2,
+        "execution_horizon": 2,
         "observation": {"reference": "wrist_cam"},
         "cameras": SIZES,
         "state": dict(layout),

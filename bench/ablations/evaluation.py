@@ -11,7 +11,7 @@ from typing import Any
 from bench.ablations.training import read_run
 from bench.ablations.variants import VARIANTS, Name
 from carp_ros.console.progress import Progress
-from carp_ros.evaluation.trials import Conditions, FollowPolicy, Trial, run_trials
+from carp_ros.evaluation.trials import PolicyAgentFactory, Trial, TrialSettings, run_trials
 from carp_ros.export.training_run import export_run
 from carp_ros.inference.bundle import MANIFEST, Bundle, load_bundle
 from carp_ros.rig import load_rig
@@ -110,16 +110,16 @@ def _task_rows(
 
 
 def _trials(evaluation: Evaluation, bundle: Bundle, task: str, seeds: list[int]) -> Iterator[Trial]:
-    conditions = Conditions(
+    settings = TrialSettings(
         load_rig(rig_path(bundle.manifest.rig)),
         task,
         evaluation.level,
         evaluation.timeout_s,
-        FollowPolicy(bundle.folder, task),
-        sees=True,
+        PolicyAgentFactory(bundle.folder, task),
+        needs_cameras=True,
     )
     workers = min(evaluation.workers, len(seeds))
-    for trial, _ in run_trials(conditions, seeds, (), workers):
+    for trial, _ in run_trials(settings, seeds, (), workers):
         yield trial
 
 

@@ -22,8 +22,8 @@ from bench.faults.hostile import NAMES, hostile_value, shown
 from bench.faults.messages import spoil_message
 from bench.faults.recording import CAMERAS, MS, RATE_HZ, Recording, Sent, record, row_at, said_by
 from bench.faults.trees import spoil_text, spoil_tree, text_of
-from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.conversion import Wanted, convert, find_episodes
+from carp_ros.recording.bag_frames import FrameSettings
+from carp_ros.recording.conversion import EpisodeFilter, convert, find_episodes
 
 GOOD, ODD = "a_good_one", "b_odd_one"
 _NUMBERS = {GOOD: 1, ODD: 2}
@@ -84,8 +84,8 @@ class BagCampaign:
     def enter(self, folder: Path) -> Any:
         """Convert both."""
         found = find_episodes([folder / "bags"])
-        way = Way(RATE_HZ)
-        outcomes = list(convert(found, folder / "dataset", way, Wanted()))
+        settings = FrameSettings(RATE_HZ)
+        outcomes = list(convert(found, folder / "dataset", settings, EpisodeFilter()))
         return {outcome.folder.name: outcome for outcome in outcomes}
 
     def dangers(self, taken: Any, spoilt: Spoilt, folder: Path) -> Sequence[str]:

@@ -141,7 +141,7 @@ class BundleCampaign:
         places = (
             ("step_s",),
             ("horizon",),
-            ("followed",),
+            ("followed",),  # as the shipped manifests name the execution horizon
             ("golden", "position_tolerance_m"),
             ("golden", "rotation_tolerance_rad"),
             ("golden", "gripper_tolerance"),
@@ -328,7 +328,9 @@ def insane(manifest: Any) -> list[str]:
     wrongs = {
         f"step_s {manifest.step_s}": not 0.01 <= manifest.step_s <= 1.0,
         f"horizon {manifest.horizon}": not 2 <= manifest.horizon <= 256,
-        f"followed {manifest.followed}": not 1 <= manifest.followed < manifest.horizon,
+        f"execution_horizon {manifest.execution_horizon}": not 1
+        <= manifest.execution_horizon
+        < manifest.horizon,
         f"position_tolerance_m {golden.position_tolerance_m}": not 0
         < golden.position_tolerance_m
         <= 0.01,

@@ -19,8 +19,8 @@ from bench.faults.hostile import NAMES, hostile_value, shown
 from bench.faults.recording import CAMERAS, MS, RATE_HZ, record, said_by, start_of
 from bench.faults.trees import spoil_text, spoil_tree, text_of
 from carp_ros.inference.policy_spec import ImageSize
-from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.conversion import Wanted, convert, find_episodes
+from carp_ros.recording.bag_frames import FrameSettings
+from carp_ros.recording.conversion import EpisodeFilter, convert, find_episodes
 from carp_ros.recording.open_dataset import open_demonstrations
 from carp_ros.training.images import read_images
 from carp_ros.training.windows import read_windows, split_episodes
@@ -73,7 +73,9 @@ class DatasetCampaign:
         for number in range(_EPISODES):
             record(number, seconds=_SECONDS).write(bags / f"episode_{number}")
         root = folder / _NAME
-        outcomes = list(convert(find_episodes([bags]), root, Way(RATE_HZ), Wanted()))
+        outcomes = list(
+            convert(find_episodes([bags]), root, FrameSettings(RATE_HZ), EpisodeFilter())
+        )
         shutil.rmtree(bags)
         if any(outcome.status != "added" for outcome in outcomes):
             raise RuntimeError(f"sound recordings were not converted: {outcomes}")

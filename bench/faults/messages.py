@@ -101,7 +101,7 @@ def _jpeg(chance: Chance, message: Any) -> str:
     grey = np.full((48, 64), 128, np.uint8)
     large = np.zeros((6000, 6000), np.uint8)
     ways = {
-        "an empty picture": lambda: b"",
+        "an empty image": lambda: b"",
         "half a JPEG": lambda: bytes(message.data[: len(message.data) // 2]),
         "a JPEG without its end": lambda: bytes(message.data[:-30]),
         "a PNG": lambda: cv2.imencode(".png", grey)[1].tobytes(),

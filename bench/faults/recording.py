@@ -1,4 +1,4 @@
-"""Recordings whose truth is a formula: what a row or a picture must say follows from its time."""
+"""Recordings whose truth is a formula: what a row or an image must say follows from its time."""
 
 from __future__ import annotations
 
@@ -123,16 +123,16 @@ def record(number: int, *, seconds: float = 2.0, compressed: bool = False) -> Re
         for camera in CAMERAS:
             ms = max(0, round(index * 1000 / 30) + int(chance.integers(-2, 3)))
             stamp_ns = start_ns + ms * MS
-            picture = picture_of(camera, ms)
+            image = image_of(camera, ms)
             frame = f"{camera}_optical_frame"
             if compressed:
-                cdr = messages.encode_jpeg(picture, stamp_ns, frame)
+                cdr = messages.encode_jpeg(image, stamp_ns, frame)
                 add(stamp_ns, f"/{camera}/image_raw/compressed", cdr)
             else:
                 add(
                     stamp_ns,
                     f"/{camera}/image_raw",
-                    messages.encode_image(picture, stamp_ns, frame),
+                    messages.encode_image(image, stamp_ns, frame),
                 )
     sent.sort(key=lambda message: (message.stamp_ns, message.topic))
     return Recording(info, tuple(sent), compressed)
@@ -176,7 +176,7 @@ def _rot6d(s: float) -> list[float]:
     return [*first, *second]
 
 
-def picture_of(camera: str, ms: int) -> npt.NDArray[np.uint8]:
+def image_of(camera: str, ms: int) -> npt.NDArray[np.uint8]:
     """Return an image that says in twelve blocks whose it is and when it was taken."""
     number = ms + 2048 * CAMERAS.index(camera)
     bits = [(number >> bit) & 1 for bit in range(12)]

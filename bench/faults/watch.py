@@ -260,7 +260,7 @@ class Watch(ConductorNode):
             if cell.time_ns != seen_ns:
                 seen_ns = cell.time_ns
                 position = cell.tcp_pose.position.copy()
-                aim = self._kinematics.tcp_pose(cell.aims).position
+                aim = self._kinematics.tcp_pose(cell.target_joints).position
                 self._truth.append(Sample(seen_ns * 1e-9, position, live.wall_ns * 1e-9, aim))
 
 

@@ -33,7 +33,7 @@ class Planner:
             raise ValueError(f"{folder} holds no finished training of {job.name}; train it first")
         self.facts: dict[str, Any] = json.loads((folder / TRAINED).read_text(encoding="utf-8"))
         self._policy = carp_ros.load_policy(folder / BUNDLE, job.tasks[0], time.monotonic_ns)
-        self.executed = self._policy.spec.followed
+        self.executed = self._policy.spec.execution_horizon
 
     def begin(self, task: str) -> None:
         """Begin an episode of a task."""

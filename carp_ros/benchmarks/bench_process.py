@@ -25,7 +25,7 @@ import numpy as np
 
 from carp_ros.errors import CarpError, DeviceError
 from carp_ros.inference.bundle import load_bundle
-from carp_ros.inference.layout import tool_from_vector
+from carp_ros.inference.layout import tcp_pose_from_vector
 from carp_ros.inference.policy_spec import PolicySpec
 from carp_ros.policies.load import load_policy
 from carp_ros.processes.parent import end_worker_with_parent
@@ -264,7 +264,7 @@ def _observation(spec: PolicySpec, state: Array, rng: np.random.Generator) -> Ob
     tool, gripper, joints = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])), 0.0, np.zeros(6)
     numbers = None
     if spec.state.kind == "tool":
-        tool, gripper = tool_from_vector(state)
+        tool, gripper = tcp_pose_from_vector(state)
     elif spec.state.kind == "joints":
         joints, gripper = state[:-1], float(state[-1])
     else:

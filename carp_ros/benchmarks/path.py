@@ -52,7 +52,7 @@ def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
     names = [name for name in followed[0] if name != "image_age"]
     stages = {name: percentiles([row[name] for row in followed]) for name in names}
     inference = [sum(ms for name, ms in row.items() if name not in _BESIDE) for row in followed]
-    beyond = [row["total"] - thinking for row, thinking in zip(followed, inference)]
+    beyond = [row["total"] - inference_ms for row, inference_ms in zip(followed, inference)]
     own = [extra - row["wait"] for extra, row in zip(beyond, followed)]
     stages |= {"beyond_inference": percentiles(beyond), "without_wait": percentiles(own)}
     print(f"{len(followed)} of {len(rows)} plans executed; images encoded early: {seen:.0%}")
@@ -91,7 +91,7 @@ def _rows(
         with taking_part(PathNode) as node:
             node.measure(seconds, progress.show)
             load, rows = os.getloadavg()[0], node.chunks.stages_ms()
-            seen = np.mean([sent.seen_before for sent in node.chunks.sent])
+            seen = np.mean([sent.encoded_ahead for sent in node.chunks.sent])
     return rows, float(seen) / len(rig.cameras), load
 
 

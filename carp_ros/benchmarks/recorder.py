@@ -119,13 +119,13 @@ def _measure(path: Path, images: str, seconds: float, folder: Path) -> Load:
     except BaseException:
         log.replay()
         raise
-    pictures = sum(said.received[name] for name in load_rig(path).cameras)
-    return _load(images, said, pictures, [(b - a) / wall_s for a, b in zip(before, after)])
+    received = sum(said.received[name] for name in load_rig(path).cameras)
+    return _load(images, said, received, [(b - a) / wall_s for a, b in zip(before, after)])
 
 
-def _load(images: str, said: RecorderStatus, pictures: int, cpu: list[float]) -> Load:
+def _load(images: str, said: RecorderStatus, received: int, cpu: list[float]) -> Load:
     received, expected = said.received, said.expected
-    bytes_in = pictures * WIDTH_PX * HEIGHT_PX * 3
+    bytes_in = received * WIDTH_PX * HEIGHT_PX * 3
     return Load(
         images=images,
         seconds=said.seconds,

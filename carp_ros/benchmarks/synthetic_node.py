@@ -36,7 +36,7 @@ from carp_ros.ros.qos import SENSOR
 from carp_ros.types import Intrinsics, Pose
 
 _STATE_HZ = 100.0
-_PICTURES = 8
+_IMAGES = 8
 _DOWN = np.array([1.0, 0.0, 0.0, 0.0])
 
 
@@ -75,7 +75,7 @@ class SyntheticNode(GuardedNode):
 
     def _camera(self, name: str, camera: CameraConfig) -> Callable[[int, int], None]:
         frame = optical_frame(name)
-        pictures = [_picture(camera, number, frame) for number in range(_PICTURES)]
+        messages = [_image(camera, number, frame) for number in range(_IMAGES)]
         info = camera_info_to_msg(
             Intrinsics(camera.width_px, camera.height_px, np.eye(3), frame), 0
         )
@@ -83,9 +83,9 @@ class SyntheticNode(GuardedNode):
         infos = self.create_publisher(CameraInfo, f"{name}/camera_info", SENSOR)
 
         def publish(number: int, stamp_ns: int) -> None:
-            picture = pictures[number % _PICTURES]
-            picture.header.stamp = info.header.stamp = time_to_msg(stamp_ns)
-            images.publish(picture)
+            message = messages[number % _IMAGES]
+            message.header.stamp = info.header.stamp = time_to_msg(stamp_ns)
+            images.publish(message)
             infos.publish(info)
 
         return publish
@@ -103,7 +103,7 @@ class SyntheticNode(GuardedNode):
             publisher.publish(Float64(data=0.0))
 
 
-def _picture(camera: CameraConfig, number: int, frame: str) -> Image:
+def _image(camera: CameraConfig, number: int, frame: str) -> Image:
     """Return an image that compresses about as badly as a real one."""
     rows, columns = np.mgrid[: camera.height_px, : camera.width_px]
     shape = 128 + 90 * np.sin((rows + 7 * number) / 30.0) * np.cos(columns / 50.0)

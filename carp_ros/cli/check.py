@@ -71,7 +71,7 @@ class CheckCommand:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The result of a check: what was `found`, and the `remedy` if that is not enough."""
 
     found: str
@@ -83,7 +83,7 @@ class Check:
     """One check of the machine; `needed_for` is empty if nothing runs without it."""
 
     name: str
-    look: Callable[[], Finding]
+    look: Callable[[], CheckResult]
     needed_for: str = ""
 
 
@@ -93,7 +93,7 @@ def main(command: CheckCommand) -> int:
     try:
         enter()
     except ValueError as error:  # every verb and node would fail with this error
-        wrong = Finding("not usable", str(error))
+        wrong = CheckResult("not usable", str(error))
         checks = (Check("settings", lambda: wrong), *(c for c in CHECKS if c.look is not ros))
     missing = False
     for check in checks:
@@ -107,31 +107,35 @@ def main(command: CheckCommand) -> int:
     return int(missing)
 
 
-def python() -> Finding:
+def python() -> CheckResult:
     """Check the interpreter's version."""
     found = f"{sys.version.split()[0]} in {sys.prefix}"
     if sys.version_info < (3, 11):
-        return Finding(found, "use Python 3.11 or 3.12: make clean; make test PYTHON=python3.12")
-    return Finding(found)
+        return CheckResult(
+            found, "use Python 3.11 or 3.12: make clean; make test PYTHON=python3.12"
+        )
+    return CheckResult(found)
 
 
-def cores() -> Finding:
+def cores() -> CheckResult:
     """Check the number of cores that this process may use."""
     count = len(os.sched_getaffinity(0))
     if count < 2:
-        return Finding(f"{count}", "give the machine 2 cores: cameras and servo run side by side")
-    return Finding(f"{count}")
+        return CheckResult(
+            f"{count}", "give the machine 2 cores: cameras and servo run side by side"
+        )
+    return CheckResult(f"{count}")
 
 
-def environment() -> Finding:
+def environment() -> CheckResult:
     """Check that this interpreter runs the package next to its environment."""
     package, beside = share_folder(), Path(sys.prefix).parent
     if (beside / "package.xml").is_file() and not beside.samefile(package):
-        return Finding(f"runs {package}", f"make demo in {beside}: it makes .venv anew")
-    return Finding(f"runs {package}")
+        return CheckResult(f"runs {package}", f"make demo in {beside}: it makes .venv anew")
+    return CheckResult(f"runs {package}")
 
 
-def ros() -> Finding:
+def ros() -> CheckResult:
     """Check that a ROS node starts."""
     install = "run `make test`, which installs ROS 2, or source a ROS 2 install"
     names = ("ROS_", "RMW_", "FASTDDS_", "FASTRTPS_", "CYCLONEDDS_")
@@ -143,104 +147,106 @@ def ros() -> Finding:
     return _try(_START_ROS, start, install)
 
 
-def dds_profile() -> Finding:
+def dds_profile() -> CheckResult:
     """Check the settings of Fast DDS, which silently ignores a file that it can't read."""
     path = Path(os.environ.get("FASTRTPS_DEFAULT_PROFILES_FILE", ""))
     try:
         ElementTree.parse(path)
     except (OSError, ElementTree.ParseError) as error:
         remedy = "unset FASTRTPS_DEFAULT_PROFILES_FILE and FASTDDS_DEFAULT_PROFILES_FILE, or fix it"
-        return Finding(f"{path}: {in_words(error)}", remedy)
+        return CheckResult(f"{path}: {in_words(error)}", remedy)
     if path.parent != share_folder() / "config":
-        return Finding(f"{path}: not the package's own; it decides who can reach the system")
+        return CheckResult(f"{path}: not the package's own; it decides who can reach the system")
     others = path.name not in (PLAIN_PROFILE, IMAGES_PROFILE)
-    return Finding(f"{path.name}: {'other machines' if others else 'this machine alone'}")
+    return CheckResult(f"{path.name}: {'other machines' if others else 'this machine alone'}")
 
 
-def folders() -> Finding:
+def folders() -> CheckResult:
     """Check where logs and caches go, and the free space there."""
     logs, cache = log_folder(os.environ), cache_folder()
     free_gb = min(shutil.disk_usage(folder).free for folder in (logs, cache)) / 1e9
     found = f"logs {logs}, cache {cache}, {free_gb:.0f} GB free"
     if free_gb < LEAST_FREE_GB:
-        return Finding(found, f"free {LEAST_FREE_GB} GB: meshes, engines and logs go there")
-    return Finding(found)
+        return CheckResult(found, f"free {LEAST_FREE_GB} GB: meshes, engines and logs go there")
+    return CheckResult(found)
 
 
-def recording_room() -> Finding:
+def recording_room() -> CheckResult:
     """Check the free space of the current folder, where episodes go by default."""
     free_gb = shutil.disk_usage(".").free / 1e9
     if not os.access(".", os.W_OK):
-        return Finding(f"{Path.cwd()} can't be written", "record in another folder, with --folder")
+        return CheckResult(
+            f"{Path.cwd()} can't be written", "record in another folder, with --folder"
+        )
     if free_gb < RECORDING_GB:
-        return Finding(
+        return CheckResult(
             f"{free_gb:.0f} GB free here", f"two raw cameras fill {RECORDING_GB} GB in six minutes"
         )
-    return Finding(f"{free_gb:.0f} GB free here")
+    return CheckResult(f"{free_gb:.0f} GB free here")
 
 
-def models() -> Finding:
+def models() -> CheckResult:
     """Load every bundle that comes with the package, and verify its files' hashes."""
     names = []
     for folder in sorted((share_folder() / "models").glob("*/")):
         try:
             names.append(load_bundle(folder).folder.name)
         except ValueError as error:
-            return Finding(f"{folder.name} is not whole", f"{error}; git restore models")
-    return Finding(", ".join(names) or "none")
+            return CheckResult(f"{folder.name} is not whole", f"{error}; git restore models")
+    return CheckResult(", ".join(names) or "none")
 
 
-def clock() -> Finding:
+def clock() -> CheckResult:
     """Ask the kernel whether its clock is synchronised."""
     state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))  # only queries
     if state == _TIME_ERROR:
-        return Finding("not synchronised", "install chrony or enable systemd-timesyncd")
-    return Finding("synchronised" if state >= 0 else "can't be told")
+        return CheckResult("not synchronised", "install chrony or enable systemd-timesyncd")
+    return CheckResult("synchronised" if state >= 0 else "can't be told")
 
 
-def one_ros() -> Finding:
+def one_ros() -> CheckResult:
     """Check for a second ROS install on the search paths."""
     prefixes = [path for path in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if path]
     foreign = [path for path in prefixes if path != sys.prefix]
     if sys.prefix in prefixes and foreign:
         remedy = f"open a shell that does not source {foreign[0]}: its libraries would mix in"
-        return Finding(", ".join(prefixes), remedy)
-    return Finding(", ".join(prefixes) or "none")
+        return CheckResult(", ".join(prefixes), remedy)
+    return CheckResult(", ".join(prefixes) or "none")
 
 
-def shared_memory() -> Finding:
+def shared_memory() -> CheckResult:
     """Check the free shared memory, through which images are passed."""
     room = shutil.disk_usage("/dev/shm")
     free_mb, all_mb = room.free // 2**20, room.total // 2**20
     found = f"{free_mb} of {all_mb} MB free in /dev/shm"
     if not os.access("/dev/shm", os.W_OK):
-        return Finding(found, "let this user write there: chmod 1777 /dev/shm")
+        return CheckResult(found, "let this user write there: chmod 1777 /dev/shm")
     if free_mb < IMAGES_SEGMENT_MB:
-        return Finding(
+        return CheckResult(
             found,
             f"images need {IMAGES_SEGMENT_MB} MB: remove stale /dev/shm/fastrtps_* files, or start"
             " the container with --shm-size=256m",
         )
-    return Finding(found)
+    return CheckResult(found)
 
 
-def rendering() -> Finding:
+def rendering() -> CheckResult:
     """Create an OpenGL context and report its renderer."""
     return _try(_DRAW, "run `make demo`, which installs Mesa, or apt-get install what it names")
 
 
-def realtime() -> Finding:
+def realtime() -> CheckResult:
     """Request the servo's real-time priority."""
     return _try(_ASK_PRIORITY.format(priority=ServoConfig().priority))
 
 
-def spacemouse() -> Finding:
+def spacemouse() -> CheckResult:
     """Open a SpaceMouse, and listen to it for a second."""
     mouse = SpaceMouse(TeleopConfig())
     try:
         mouse.open()
     except DeviceError as error:
-        return Finding("none", str(error))
+        return CheckResult("none", str(error))
     found = mouse.describe()
     deadline_s = time.monotonic() + LISTEN_S
     heard = False
@@ -251,20 +257,20 @@ def spacemouse() -> Finding:
         found = f"{mouse.describe()} speaks"
     mouse.close()
     if heard:
-        return Finding(found)
-    return Finding(
+        return CheckResult(found)
+    return CheckResult(
         f"{found}: nothing came from it within {LISTEN_S:g} s",
         "move it while this runs; if nothing comes then, switch a wireless one on and pair it",
     )
 
 
-def runtime() -> Finding:
+def runtime() -> CheckResult:
     """Report the runtime that would compute a policy."""
     try:
         choice = choose_runtime()
     except DeviceError as error:
-        return Finding("none", str(error))
-    return Finding(choice.name, "; ".join(choice.against))
+        return CheckResult("none", str(error))
+    return CheckResult(choice.name, "; ".join(choice.rejected))
 
 
 CHECKS = (
@@ -286,15 +292,15 @@ CHECKS = (
 )
 
 
-def _looked(check: Check) -> Finding:
+def _looked(check: Check) -> CheckResult:
     """Run a check; an error during the check is a finding, too."""
     try:
         return check.look()
     except Exception as error:
-        return Finding("can't be told", in_words(error))
+        return CheckResult("can't be told", in_words(error))
 
 
-def _try(code: str, remedy: str = "", install: str = "") -> Finding:
+def _try(code: str, remedy: str = "", install: str = "") -> CheckResult:
     """Run Python code in a separate process, which may crash.
 
     Args:
@@ -312,13 +318,15 @@ def _try(code: str, remedy: str = "", install: str = "") -> Finding:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Finding(f"no answer within {TRY_S:.0f} s", remedy or "try again on an idle machine")
+        return CheckResult(
+            f"no answer within {TRY_S:.0f} s", remedy or "try again on an idle machine"
+        )
     last_line = (run.stdout if run.returncode == 0 else run.stderr).strip().rpartition("\n")[2]
     if run.returncode == 0:
-        return Finding(last_line)
+        return CheckResult(last_line)
     if run.returncode == _NOT_INSTALLED and install:
-        return Finding(last_line, install)
-    return Finding("no" if not remedy else last_line, remedy or last_line)
+        return CheckResult(last_line, install)
+    return CheckResult("no" if not remedy else last_line, remedy or last_line)
 
 
 def _coloured(verdict: str) -> str:

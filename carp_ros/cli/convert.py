@@ -15,9 +15,9 @@ import tyro
 from carp_ros.cli.options import Text, Workers
 from carp_ros.console.progress import Progress
 from carp_ros.inference.observation import SKEW_S
-from carp_ros.recording.bag_frames import Way
+from carp_ros.recording.bag_frames import FrameSettings
 from carp_ros.recording.bag_metadata import metadata_section
-from carp_ros.recording.conversion import ConvertedEpisode, Wanted, convert, find_episodes
+from carp_ros.recording.conversion import ConvertedEpisode, EpisodeFilter, convert, find_episodes
 from carp_ros.recording.dataset_files import INFO
 from carp_ros.recording.frames import DEFAULT_RATE_HZ
 from carp_ros.recording.recorded_episode import is_foreign
@@ -87,12 +87,14 @@ def main(command: ConvertCommand) -> int:
         raise ValueError("--out is missing; name the dataset's folder: --out datasets/cups")
     topics = read_topic_map(command.topics) if command.topics else None
     workers = min(command.workers or len(os.sched_getaffinity(0)), len(folders))
-    way = Way(command.rate_hz, command.skew_s, command.reference, command.image_size_px, topics)
+    settings = FrameSettings(
+        command.rate_hz, command.skew_s, command.reference, command.image_size_px, topics
+    )
     begin_s = time.monotonic()
     progress = Progress(len(folders), "episodes")
     outcomes: list[ConvertedEpisode] = []
     try:
-        for outcome in convert(folders, command.out, way, _wanted(command), workers):
+        for outcome in convert(folders, command.out, settings, _episode_filter(command), workers):
             outcomes.append(outcome)
             refused = sum(each.status == "refused" for each in outcomes)
             progress.show(len(outcomes), f"{refused} refused" if refused else "")
@@ -147,7 +149,9 @@ def summary(outcomes: Sequence[ConvertedEpisode], rate_hz: int, wall_s: float) -
     return "\n".join([*rows, f"{wall_s:.1f} s, {wall_s / len(outcomes):.2f} s an episode"])
 
 
-def _wanted(command: ConvertCommand) -> Wanted:
+def _episode_filter(command: ConvertCommand) -> EpisodeFilter:
     verdicts = get_args(_Quality)[: get_args(_Quality).index(command.quality) + 1]
     unjudged = ("unknown",) if command.quality != "green" else ()
-    return Wanted(command.success_only, (*verdicts, *unjudged), command.task, command.unlabelled)
+    return EpisodeFilter(
+        command.success_only, (*verdicts, *unjudged), command.task, command.unlabelled
+    )

@@ -142,19 +142,19 @@ def _conduct_all(
     strips: list[Strip],
 ) -> None:
     """Run the trials and print a row of the table for each."""
-    from carp_ros.clients.trial_agents import Hand, PolicyAtWork
+    from carp_ros.clients.trial_agents import OperatorAgent, PolicyNodeAgent
     from carp_ros.clients.trial_node import trial_node  # after `enter`
     from carp_ros.evaluation.contact_sheet import Strip
 
     print(header(list(rig.cameras), policy=bundle is not None), flush=True)
-    with trial_node(rig, PolicyAtWork if bundle else Hand) as node:
+    with trial_node(rig, PolicyNodeAgent if bundle else OperatorAgent) as node:
         for number, seed in enumerate(seeds):
-            trial, pictures = _conduct(node, command, number, seed)
+            trial, images = _conduct(node, command, number, seed)
             trials.append(trial)
-            if pictures:
+            if images:
                 caption = f"{command.task}, seed {trial.seed}, {trial.seconds:.1f} s"
                 caption += f": {trial.reasons}" if trial.reasons else ""
-                strips.append(Strip(caption, trial.success, pictures))
+                strips.append(Strip(caption, trial.success, images))
             print(row(number, trial), flush=True)
 
 
@@ -167,7 +167,7 @@ def _conduct(
     would do. A stop before the arm has moved, such as a late image on a busy machine, is printed,
     and the trial starts again.
     """
-    from carp_ros.clients.trial_node import UnmovedError, stopped_trial
+    from carp_ros.clients.trial_node import NotStartedError, stopped_trial
 
     def progress(text: str) -> None:
         if sys.stdout.isatty():
@@ -177,9 +177,9 @@ def _conduct(
     for beginning in range(1, _BEGINNINGS + 1):
         try:
             node.prepare()
-            trial, pictures = node.conduct(seed, command.timeout_s, progress)
-            return dataclasses.replace(trial, beginnings=beginning), pictures
-        except UnmovedError as error:
+            trial, images = node.conduct(seed, command.timeout_s, progress)
+            return dataclasses.replace(trial, beginnings=beginning), images
+        except NotStartedError as error:
             reason = str(error)
             print(f"{number + 1:>5}   before the arm moved, {reason}", flush=True)
         except DeviceError as error:

@@ -14,17 +14,17 @@ from typing import Annotated, Any, Literal
 from carp_ros.cli.main import EXIT_INTERRUPTED
 from carp_ros.cli.options import Count, Seconds, Seed, Text, Workers
 from carp_ros.evaluation.contact_sheet import Strip, write_contact_sheet
-from carp_ros.evaluation.each_in_process import Lost
-from carp_ros.evaluation.policy_agent import Pace
+from carp_ros.evaluation.each_in_process import LostJob
+from carp_ros.evaluation.policy_agent import PolicyTiming
 from carp_ros.evaluation.policy_report import policy_summary
 from carp_ros.evaluation.report import heading, require_writable, success_summary, write_report
 from carp_ros.evaluation.trials import (
-    Conditions,
-    FollowPolicy,
-    Picture,
+    Image,
+    PolicyAgentFactory,
     Trial,
-    demonstrate,
+    TrialSettings,
     run_trials,
+    scripted_operator,
 )
 from carp_ros.inference.bundle import Bundle, load_bundle
 from carp_ros.rig import load_rig
@@ -79,7 +79,7 @@ class EvalCommand:
     workers: Workers = 0
     rig: Text = "ur5e_sim"
     replan_s: Annotated[float, Between(0.01, 60.0)] | None = None
-    latency_s: Annotated[float, Between(0.0, 10.0)] = Pace.latency_s
+    latency_s: Annotated[float, Between(0.0, 10.0)] = PolicyTiming.latency_s
     options: Annotated[dict[Name, Annotated[int, Between(0, 1000)]], Sized(0, 8)] = field(
         default_factory=dict
     )
@@ -96,8 +96,8 @@ class _Done:
         code: The exit code.
     """
 
-    results: list[tuple[Trial, list[Picture]]] = field(default_factory=list)
-    lost: list[Lost[int]] = field(default_factory=list)
+    results: list[tuple[Trial, list[Image]]] = field(default_factory=list)
+    lost: list[LostJob[int]] = field(default_factory=list)
     stopped: str = ""
     code: int = 0
 
@@ -133,9 +133,9 @@ def main(command: EvalCommand) -> int:
         print(f"report: {command.report}")
     if command.contact_sheet:
         strips = [
-            Strip(caption(command, trial), trial.success, pictures)
-            for trial, pictures in done.results
-            if pictures
+            Strip(caption(command, trial), trial.success, images)
+            for trial, images in done.results
+            if images
         ]
         if strips:
             write_contact_sheet(command.contact_sheet, strips)
@@ -197,12 +197,12 @@ def _run(command: EvalCommand, bundle: Bundle | None) -> _Done:
     Raises:
         ValueError: If no trial can start.
     """
-    conditions = Conditions(
+    settings = TrialSettings(
         load_rig(rig_path(command.rig)),
         command.task,
         command.level,
         command.timeout_s,
-        FollowPolicy(
+        PolicyAgentFactory(
             bundle.folder,
             command.task,
             command.replan_s,
@@ -210,22 +210,22 @@ def _run(command: EvalCommand, bundle: Bundle | None) -> _Done:
             tuple(sorted(command.options.items())),
         )
         if bundle
-        else demonstrate,
-        sees=bundle is not None,
+        else scripted_operator,
+        needs_cameras=bundle is not None,
     )
     seeds = range(command.seed_start, command.seed_start + command.trials)
-    pictured = seeds[:_MOST_STRIPS] if command.contact_sheet else ()
+    image_seeds = seeds[:_MOST_STRIPS] if command.contact_sheet else ()
     workers = min(command.workers or len(os.sched_getaffinity(0)), command.trials)
     done = _Done()
 
-    def lose(lost: Lost[int]) -> None:
+    def lose(lost: LostJob[int]) -> None:
         done.lost.append(lost)
         print(f"{command.task}, seed {lost.job}, was aborted: {lost.reason}", flush=True)
 
-    running = run_trials(conditions, seeds, pictured, workers, lose)
+    running = run_trials(settings, seeds, image_seeds, workers, lose)
     try:
-        for trial, pictures in running:
-            done.results.append((trial, pictures))
+        for trial, images in running:
+            done.results.append((trial, images))
             count = len(done.results) + len(done.lost)
             print(f"[{count:>3}/{command.trials}] {caption(command, trial)}", flush=True)
     except KeyboardInterrupt:
@@ -279,6 +279,6 @@ def _row(trial: Trial) -> dict[str, Any]:
     row = dataclasses.asdict(trial)
     figures = row.pop("policy")
     if figures:
-        names = ("followed", "reduced", "refusals", "notes")
-        row |= {name: figures[name] for name in names}
+        row["followed"] = figures["accepted"]
+        row |= {name: figures[name] for name in ("reduced", "refusals", "notes")}
     return row

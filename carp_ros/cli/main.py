@@ -94,7 +94,7 @@ def help_text() -> str:
 
 def _run_verb(verb: str, options: list[str]) -> int:
     from carp_ros.cli.options import refusal_of
-    from carp_ros.cli.outputs import require_places
+    from carp_ros.cli.outputs import require_writable_outputs
     from carp_ros.errors import CarpError
 
     try:
@@ -108,7 +108,7 @@ def _run_verb(verb: str, options: list[str]) -> int:
         if refusal:
             print(f"carp {verb}: {refusal}", file=sys.stderr)
             return EXIT_USAGE
-        require_places(command)
+        require_writable_outputs(command)
         return module.main(command)
     except (CarpError, ValueError, OSError, ModuleNotFoundError) as error:
         if os.environ.get("CARP_TRACEBACK") or _is_of_the_reader(error):

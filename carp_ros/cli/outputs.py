@@ -10,7 +10,7 @@ FOLDERS = ("out", "folder")
 """Options with these names, in any verb, are output paths."""
 
 
-def require_places(command: object) -> None:
+def require_writable_outputs(command: object) -> None:
     """Check that all output paths among a verb's options can be written.
 
     Raises:

@@ -88,7 +88,7 @@ class RecordConsole:
 
     def _look(self) -> None:
         """Show finished episodes and the progress of the current one."""
-        for quality in self._recorder.news():
+        for quality in self._recorder.status_updates():
             self._take(quality)
         now_s = time.monotonic()
         if self._recorder.recording and now_s - self._shown_s > 1.0 and sys.stdout.isatty():

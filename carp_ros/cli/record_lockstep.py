@@ -15,7 +15,11 @@ from typing import Any
 from carp_ros.cli.record import RecordCommand
 from carp_ros.cli.record_task import task_of
 from carp_ros.console.progress import Progress
-from carp_ros.evaluation.demonstrations import Demonstration, Order, record_demonstrations
+from carp_ros.evaluation.demonstrations import (
+    Demonstration,
+    DemonstrationSettings,
+    record_demonstrations,
+)
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.rig import Rig, load_rig
 from carp_ros.share import version
@@ -24,9 +28,9 @@ from carp_ros.system.bringup import rig_path
 
 def run(command: RecordCommand) -> int:
     """Record the episodes that do not exist yet, showing progress; return 0."""
-    order = _order(command)
+    settings = _settings(command)
     seeds = range(command.seed_start, command.seed_start + command.episodes)
-    missing = [seed for seed in seeds if not order.episode_folder(seed).exists()]
+    missing = [seed for seed in seeds if not settings.episode_folder(seed).exists()]
     if len(missing) < len(seeds):
         print(f"{len(seeds) - len(missing)} episodes are there already")
     if not missing:
@@ -36,7 +40,7 @@ def run(command: RecordCommand) -> int:
     begin_s = time.monotonic()
     made: list[Demonstration] = []
     try:
-        with closing(record_demonstrations(order, missing, workers)) as demonstrations:
+        with closing(record_demonstrations(settings, missing, workers)) as demonstrations:
             for demonstration in demonstrations:
                 made.append(demonstration)
                 failed = sum(not each.success for each in made)
@@ -46,12 +50,12 @@ def run(command: RecordCommand) -> int:
         raise
     finally:
         # episodes in progress were completed after the last one counted
-        kept = sum(order.episode_folder(seed).exists() for seed in missing)
+        kept = sum(settings.episode_folder(seed).exists() for seed in missing)
         print(_summary(made, kept, time.monotonic() - begin_s, command.out))
     return 0
 
 
-def _order(command: RecordCommand) -> Order:
+def _settings(command: RecordCommand) -> DemonstrationSettings:
     if command.agent != "demonstrator":
         raise ValueError(f"--agent is {command.agent}; expected demonstrator with --lockstep")
     path = rig_path(command.rig)
@@ -69,7 +73,9 @@ def _order(command: RecordCommand) -> Order:
         started_ns=0,
         rig_file=_as_recorded(rig),
     )
-    return Order(rig, info, command.level, command.timeout_s, command.images, command.out)
+    return DemonstrationSettings(
+        rig, info, command.level, command.timeout_s, command.images, command.out
+    )
 
 
 def _with_rate(rig: Rig, rate_hz: float) -> Rig:

@@ -16,7 +16,7 @@ from carp_ros.console.node_log import NodeLog
 from carp_ros.evaluation.report import heading, write_report
 from carp_ros.processes.ros_environment import enter
 from carp_ros.recording.bag import read_info
-from carp_ros.recording.recorded_motion import Deviation, RecordedMotion, read_motion
+from carp_ros.recording.recorded_motion import PathDeviation, RecordedMotion, read_motion
 from carp_ros.rig import Rig, load_rig
 from carp_ros.share import version
 from carp_ros.system.bringup import READY_WITHIN_S, describe, rig_path
@@ -89,7 +89,7 @@ def _system(command: ReplayCommand, task: str, rig: Rig, log: NodeLog) -> Iterat
         yield
 
 
-def _replay(rig: Rig, motion: RecordedMotion, seed: int | None) -> tuple[Deviation, str]:
+def _replay(rig: Rig, motion: RecordedMotion, seed: int | None) -> tuple[PathDeviation, str]:
     """Replay; return the deviation, and on a simulated rig whether the task succeeded, as text."""
     from carp_ros.clients.replay_node import replay_node  # after `enter`
 
@@ -103,7 +103,7 @@ def _replay(rig: Rig, motion: RecordedMotion, seed: int | None) -> tuple[Deviati
         if seed is not None:
             node.set_parameters_of("cell_node", seed=seed)
             node.trigger("cell/scatter")
-        node.begin(motion.target.poses[0], float(motion.gripper[0]))
+        node.begin(motion.target_poses.poses[0], float(motion.gripper[0]))
         executed, later_ns = node.replay(motion, progress)
         judged = f"; {node.judge()}" if seed is not None else ""
     return motion.deviation(executed, later_ns), judged

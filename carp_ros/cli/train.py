@@ -19,7 +19,7 @@ Preset = Literal["cpu-small", "paper-state", "paper-image", "state"]
 
 
 @dataclass(frozen=True)
-class LearnFrom:
+class ForeignDatasetOptions:
     """Options for another program's dataset: what its own names do not tell.
 
     Attributes:
@@ -61,7 +61,7 @@ class TokenizerCommand:
     lookup: Literal["preset", "cosine", "euclidean"] = "preset"
     epochs: Annotated[int, ZeroOr(1, 100_000)] = 0
     seed: Seed = 0
-    learn: tyro.conf.OmitArgPrefixes[LearnFrom] = LearnFrom()
+    learn: tyro.conf.OmitArgPrefixes[ForeignDatasetOptions] = ForeignDatasetOptions()
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class PolicyCommand:
     compile: bool = False
     rollouts: Annotated[int, ZeroOr(1, 10_000)] = 0
     seed: Seed = 0
-    learn: tyro.conf.OmitArgPrefixes[LearnFrom] = LearnFrom()
+    learn: tyro.conf.OmitArgPrefixes[ForeignDatasetOptions] = ForeignDatasetOptions()
 
 
 TrainCommand = (

@@ -6,29 +6,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from carp_ros.recording.demonstrations import Demonstrations
-from carp_ros.recording.lerobot.features import ACTION, Choice
+from carp_ros.recording.lerobot.features import ACTION, FeatureChoice
 from carp_ros.recording.open_dataset import open_demonstrations
 from carp_ros.training.ranks import rank
 
 if TYPE_CHECKING:
-    from carp_ros.cli.train import LearnFrom
+    from carp_ros.cli.train import ForeignDatasetOptions
 
 _MOST_LINES = 20
 
 
-def opened(dataset: Path, learn: LearnFrom, *, looks: bool) -> Demonstrations:
+def open_dataset(
+    dataset: Path, learn: ForeignDatasetOptions, *, with_images: bool
+) -> Demonstrations:
     """Open a dataset.
 
     Args:
         dataset: Its folder.
         learn: The features to use.
-        looks: Whether images are needed.
+        with_images: Whether images are needed.
 
     Raises:
         ValueError: If nothing in it can be used.
     """
-    choice = Choice(learn.state, learn.action or ACTION, learn.cameras)
-    data = open_demonstrations(dataset, choice, learn.rig, looks=looks)
+    choice = FeatureChoice(learn.state, learn.action or ACTION, learn.cameras)
+    data = open_demonstrations(dataset, choice, learn.rig, with_images=with_images)
     if rank() == 0:
         for line in data.refused[:_MOST_LINES]:
             print(f"left out: {line}")

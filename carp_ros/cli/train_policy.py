@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from carp_ros.cli.export import provenance
-from carp_ros.cli.train_dataset import opened
+from carp_ros.cli.train_dataset import open_dataset
 from carp_ros.cli.train_progress import TrainProgress
 from carp_ros.console.progress import Progress
 from carp_ros.export.training_run import export_run
@@ -48,7 +48,9 @@ def run(command: PolicyCommand) -> int:
         if count < 0:
             raise ValueError(f"--{name} is {count}; expected 0 or more")
     tokenizer = _tokenizer(command, family)
-    dataset = opened(command.dataset, command.learn, looks=recipe.image_encoder is not None)
+    dataset = open_dataset(
+        command.dataset, command.learn, with_images=recipe.image_encoder is not None
+    )
     data = read_windows(dataset, family.horizon(recipe, tokenizer))
     if tokenizer is not None:
         require_range(tokenizer, data)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from carp_ros.cli.export import provenance
-from carp_ros.evaluation.trials import Conditions, FollowPolicy, run_trials
+from carp_ros.evaluation.trials import PolicyAgentFactory, TrialSettings, run_trials
 from carp_ros.export.training_run import export_network
 from carp_ros.rig import load_rig
 from carp_ros.system.bringup import rig_path
@@ -40,9 +40,9 @@ def rollout(command: PolicyCommand, recipe: Recipe, config: dict[str, Any]) -> R
         seeds = range(_ROLLOUT_SEED, _ROLLOUT_SEED + command.rollouts)
         rates = {}
         for task in config["tasks"]:
-            follow = FollowPolicy(bundle, task)
-            conditions = Conditions(rig, task, "normal", _ROLLOUT_S, follow, sees=True)
-            trials = run_trials(conditions, seeds, (), len(os.sched_getaffinity(0)))
+            follow = PolicyAgentFactory(bundle, task)
+            settings = TrialSettings(rig, task, "normal", _ROLLOUT_S, follow, needs_cameras=True)
+            trials = run_trials(settings, seeds, (), len(os.sched_getaffinity(0)))
             rates[f"success_{task}"] = sum(trial.success for trial, _ in trials) / len(seeds)
         return rates
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from carp_ros.cli.train_dataset import opened
+from carp_ros.cli.train_dataset import open_dataset
 from carp_ros.cli.train_progress import TrainProgress
-from carp_ros.training.action_range import still_numbers
+from carp_ros.training.action_range import constant_dimensions
 from carp_ros.training.build import make_tokenizer
 from carp_ros.training.curves import draw_curves
 from carp_ros.training.loop import train
@@ -27,7 +27,7 @@ _HELD_OUT = 0.02
 def run(command: TokenizerCommand) -> int:
     """Train; return 0."""
     recipe = checked(recipe_of(command), "carp train tokenizer")
-    dataset = opened(command.dataset, command.learn, looks=False)
+    dataset = open_dataset(command.dataset, command.learn, with_images=False)
     data = read_windows(dataset, recipe.network.vq.horizon)
     trained, held_out = split_episodes(data, _HELD_OUT, 0, command.seed)
     network = make_tokenizer(recipe.network, recipe.noise, data, command.seed)
@@ -40,7 +40,7 @@ def run(command: TokenizerCommand) -> int:
         train(trainee, recipe.loop, folder, TrainProgress(quiet=rank() > 0).show)
         if rank() == 0:
             draw_curves(folder.figures(), command.out / CURVES)
-            if still := still_numbers(network, data):
+            if still := constant_dimensions(network, data):
                 print(f"constant in the dataset, so always predicted as such: {', '.join(still)}")
             print(f"tokenizer: {command.out}")
     return 0

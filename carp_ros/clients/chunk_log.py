@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from std_msgs.msg import String
 
-from carp_ros.reports.control import Followed
+from carp_ros.reports.control import ChunkStart
 from carp_ros.reports.inference import InferenceReport
 from carp_ros.reports.json_report import report_from_json
 from carp_ros.ros.qos import SENSOR
@@ -53,7 +53,7 @@ class ChunkLog:
         return stages
 
     def _on_followed(self, msg: String) -> None:
-        followed = report_from_json(Followed, msg.data, "control/followed")
+        followed = report_from_json(ChunkStart, msg.data, "control/followed")
         self._begun_ns[followed.stamp_ns] = followed.begun_ns
 
     def _on_inference(self, msg: String) -> None:

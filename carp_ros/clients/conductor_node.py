@@ -61,7 +61,7 @@ class ConductorNode(SpinningNode):
         self.trigger("control/home")
         self.wait_until(lambda: self.reason is Reason.HOME_REACHED, _HOME_S, "reach home")
 
-    def excuse(self) -> str:
+    def explanation(self) -> str:
         """Return the control node's reason why the arm is not enabled, for error texts."""
         return f"; it says {self.reason_text or 'nothing'!r}"
 

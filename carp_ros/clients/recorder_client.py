@@ -81,7 +81,7 @@ class RecorderClient:
         """Remove the current, or else the last, episode; return its folder."""
         return self.node.trigger("recorder/discard")
 
-    def news(self) -> Iterator[RecorderStatus]:
+    def status_updates(self) -> Iterator[RecorderStatus]:
         """Yield the statuses of episodes that ended or were labelled since the last call."""
         while self._news:
             yield self._news.popleft()

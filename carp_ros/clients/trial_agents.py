@@ -39,7 +39,7 @@ class ChunkFigures:
 class TrialAgent(Protocol):
     """The agent that acts in a trial."""
 
-    def begin(self, lay_out: Callable[[], None]) -> None:
+    def begin(self, place_objects: Callable[[], None]) -> None:
         """Have the objects laid out and let the agent act; the arm is at home and at rest.
 
         Raises:
@@ -47,7 +47,7 @@ class TrialAgent(Protocol):
         """
         ...
 
-    def look(self, now_s: float) -> bool:
+    def is_over(self, now_s: float) -> bool:
         """Return whether the trial is over; called many times a second.
 
         Args:
@@ -64,12 +64,12 @@ class TrialAgent(Protocol):
         """Return the policy's chunk statistics since it began; None for an operator."""
         ...
 
-    def excuse(self) -> str:
+    def explanation(self) -> str:
         """Return the agent's own explanation of why it does nothing; empty if it has none."""
         ...
 
 
-class Hand:
+class OperatorAgent:
     """A person or the scripted operator, holding the dead-man button while acting.
 
     Args:
@@ -82,14 +82,14 @@ class Hand:
         self.acted_until_s = 0.0
         node.create_subscription(Bool, "teleop/deadman", self._on_deadman, COMMAND)
 
-    def begin(self, lay_out: Callable[[], None]) -> None:
+    def begin(self, place_objects: Callable[[], None]) -> None:
         """Enable first, because the scripted operator starts as soon as objects are laid out."""
         self._node.trigger("control/select_teleop")
         self._node.switch("control/enable", True)
-        lay_out()
+        place_objects()
         self._acted, self.acted_until_s = False, time.monotonic()
 
-    def look(self, now_s: float) -> bool:
+    def is_over(self, now_s: float) -> bool:
         """Return whether the dead-man button has been released for good."""
         if self._deadman:
             self._acted, self.acted_until_s = True, now_s
@@ -98,7 +98,7 @@ class Hand:
     def figures(self) -> None:
         """Return None: an operator sends no chunks."""
 
-    def excuse(self) -> str:
+    def explanation(self) -> str:
         """Return nothing: the control node's own reason covers this case."""
         return ""
 
@@ -106,7 +106,7 @@ class Hand:
         self._deadman = msg.data
 
 
-class PolicyAtWork:
+class PolicyNodeAgent:
     """The policy node, which sends chunks all the time; the trial enables them to move the arm.
 
     Args:
@@ -120,10 +120,10 @@ class PolicyAtWork:
         self._judged_s = self._failed_s = 0.0
         node.create_subscription(DiagnosticArray, "diagnostics", self._on_diagnostics, 10)
 
-    def begin(self, lay_out: Callable[[], None]) -> None:
+    def begin(self, place_objects: Callable[[], None]) -> None:
         """Lay out the objects first; enable once the policy has observed them."""
         self._node.trigger("control/select_policy")
-        lay_out()
+        place_objects()
         laid_out_ns = self._node.get_clock().now().nanoseconds
         self._node.wait_until(
             lambda: bool(self._log.sent) and self._log.sent[-1].stamp_ns > laid_out_ns,
@@ -134,7 +134,7 @@ class PolicyAtWork:
         self._node.switch("control/enable", True)
         self._judged_s = self._failed_s = time.monotonic()
 
-    def look(self, now_s: float) -> bool:
+    def is_over(self, now_s: float) -> bool:
         """Return whether the task has stayed done for a while."""
         if now_s - self._judged_s >= _JUDGE_S:
             self._judged_s = now_s
@@ -158,7 +158,7 @@ class PolicyAtWork:
         reduced = sum(report.reduced for report in sent)
         return ChunkFigures(len(rows), reduced, latency_ms)
 
-    def excuse(self) -> str:
+    def explanation(self) -> str:
         """Return the policy node's latest diagnostic message."""
         return self._says
 

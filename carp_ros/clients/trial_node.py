@@ -19,7 +19,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from carp_ros.clients.conductor_node import ConductorNode
-from carp_ros.clients.trial_agents import ChunkFigures, Hand, TrialAgent
+from carp_ros.clients.trial_agents import ChunkFigures, OperatorAgent, TrialAgent
 from carp_ros.errors import DeviceError
 from carp_ros.recording.stream_meter import StreamMeter
 from carp_ros.reports.control import StoppedError
@@ -28,10 +28,10 @@ from carp_ros.ros.messages import image_from_msg, time_from_msg
 from carp_ros.ros.qos import SENSOR
 from carp_ros.ros.spinning_node import ANSWER_S, SpinningNode, taking_part
 
-Picture = npt.NDArray[np.uint8]
+CameraImage = npt.NDArray[np.uint8]
 
 _SETTLE_S = 1.0
-_PICTURE_S = 0.5
+_IMAGE_PERIOD_S = 0.5
 _SCATTERED_S = 0.15  # until the cameras show the new layout
 
 
@@ -49,7 +49,7 @@ class LiveTrial:
     """One trial in real time.
 
     Attributes:
-        seed: Seed of the objects' places and looks.
+        seed: Seed of the objects' places and appearance.
         success: Whether the task was done, judged after everything has settled.
         reasons: Why not, if it was not.
         seconds: From the agent's start until it let go or the task was done.
@@ -72,7 +72,7 @@ class LiveTrial:
     beginnings: int = 1
 
 
-class UnmovedError(StoppedError):
+class NotStartedError(StoppedError):
     """A trial was stopped before the arm moved, so it says nothing about the agent."""
 
 
@@ -82,7 +82,7 @@ def stopped_trial(seed: int, reason: str, beginnings: int) -> LiveTrial:
 
 
 def trial_node(
-    rig: Rig, make_agent: Callable[[SpinningNode], TrialAgent] = Hand
+    rig: Rig, make_agent: Callable[[SpinningNode], TrialAgent] = OperatorAgent
 ) -> AbstractContextManager[TrialNode]:
     """Join the ROS graph as a `TrialNode`; on exit the arm is stopped."""
     return taking_part(lambda: TrialNode(rig, make_agent))
@@ -96,7 +96,9 @@ class TrialNode(ConductorNode):
         make_agent: Creates the agent, given the node to use.
     """
 
-    def __init__(self, rig: Rig, make_agent: Callable[[SpinningNode], TrialAgent] = Hand) -> None:
+    def __init__(
+        self, rig: Rig, make_agent: Callable[[SpinningNode], TrialAgent] = OperatorAgent
+    ) -> None:
         super().__init__("trial_node")
         self._agent = make_agent(self)
         self._meters = {name: StreamMeter(c.rate_hz) for name, c in rig.cameras.items()}
@@ -107,9 +109,9 @@ class TrialNode(ConductorNode):
         self._loop: dict[str, str] = {}
         self.create_subscription(DiagnosticArray, "diagnostics", self._on_diagnostics, 10)
 
-    def excuse(self) -> str:
+    def explanation(self) -> str:
         """Return the explanations of the control node and the agent, for error texts."""
-        says = [self.reason_text or "nothing", self._agent.excuse()]
+        says = [self.reason_text or "nothing", self._agent.explanation()]
         return f"; it says {', '.join(text for text in says if text)!r}"
 
     def conduct(
@@ -118,11 +120,11 @@ class TrialNode(ConductorNode):
         timeout_s: float,
         progress: Callable[[str], None],
         recording: AbstractContextManager[object] | None = None,
-    ) -> tuple[LiveTrial, list[Picture]]:
-        """Run one trial; return its result with its first, middle and last picture.
+    ) -> tuple[LiveTrial, list[CameraImage]]:
+        """Run one trial; return its result with its first, middle and last image.
 
         Args:
-            seed: Seed of the objects' places and looks.
+            seed: Seed of the objects' places and appearance.
             timeout_s: When to stop an agent that is not done.
             progress: Called with a short progress text, several times a second.
             recording: Context entered while the agent acts.
@@ -136,12 +138,12 @@ class TrialNode(ConductorNode):
         self.go_home()
         loop, self._moved = dict(self._loop), False
         try:
-            seconds, pictures = self._let_act(seed, timeout_s, progress, recording)
+            seconds, images = self._let_act(seed, timeout_s, progress, recording)
         except DeviceError as error:
             if self._moved:
                 raise
             stopped = error if isinstance(error, StoppedError) else self.error_of(str(error))
-            raise UnmovedError(str(error), stopped.reason, stopped.fault) from error
+            raise NotStartedError(str(error), stopped.reason, stopped.fault) from error
         cameras, policy = self._counts(), self._agent.figures()
         self.switch("control/enable", False)
         progress("judging")
@@ -159,7 +161,7 @@ class TrialNode(ConductorNode):
             ),
             policy=policy,
         )
-        return trial, [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
+        return trial, [images[0], images[len(images) // 2], images[-1]]
 
     def _let_act(
         self,
@@ -167,9 +169,9 @@ class TrialNode(ConductorNode):
         timeout_s: float,
         progress: Callable[[str], None],
         recording: AbstractContextManager[object] | None,
-    ) -> tuple[float, list[Picture]]:
+    ) -> tuple[float, list[CameraImage]]:
         """Start the agent, wait until the trial is over, and return `_watch`'s result."""
-        self._agent.begin(lambda: self._lay_out(seed))
+        self._agent.begin(lambda: self._place_objects(seed))
         self.wait_until(lambda: self.enabled, ANSWER_S, "let the agent move")
         self._images.clear()
         for meter in self._meters.values():
@@ -177,24 +179,24 @@ class TrialNode(ConductorNode):
         with recording or nullcontext():
             return self._watch(timeout_s, progress)
 
-    def _lay_out(self, seed: int) -> None:
+    def _place_objects(self, seed: int) -> None:
         self.set_parameters_of("cell_node", seed=seed)
         self.trigger("cell/scatter")
         time.sleep(_SCATTERED_S)
 
     def _watch(
         self, timeout_s: float, progress: Callable[[str], None]
-    ) -> tuple[float, list[Picture]]:
-        """Wait until the trial is over; return how long the agent acted, and pictures."""
+    ) -> tuple[float, list[CameraImage]]:
+        """Wait until the trial is over; return how long the agent acted, and images."""
         start_s = time.monotonic()
-        pictures: list[Picture] = []
+        images: list[CameraImage] = []
         while True:
             now_s = time.monotonic()
-            if self._agent.look(now_s) or now_s - start_s > timeout_s:
-                pictures.append(self._picture())
-                return max(0.0, self._agent.acted_until_s - start_s), pictures
-            if now_s - start_s >= len(pictures) * _PICTURE_S:
-                pictures.append(self._picture())
+            if self._agent.is_over(now_s) or now_s - start_s > timeout_s:
+                images.append(self._camera_images())
+                return max(0.0, self._agent.acted_until_s - start_s), images
+            if now_s - start_s >= len(images) * _IMAGE_PERIOD_S:
+                images.append(self._camera_images())
                 doing = "moving" if self.moving else "standing"
                 progress(f"{now_s - start_s:4.1f} s, arm {doing}")
             self.require_listening()
@@ -202,7 +204,7 @@ class TrialNode(ConductorNode):
                 raise self.error_of(f"the trial was stopped: {self.reason_text}")
             time.sleep(0.05)
 
-    def _picture(self) -> Picture:
+    def _camera_images(self) -> CameraImage:
         """Return the newest images of all cameras, stacked vertically."""
         self.wait_until(lambda: len(self._images) == len(self._meters), ANSWER_S, "show an image")
         return np.vstack([image_from_msg(self._images[name]) for name in self._meters])

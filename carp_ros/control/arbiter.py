@@ -83,7 +83,7 @@ class Arbiter:
         self._twist, self._twist_ns, self._gripper = _STANDSTILL, 0, 0.0
         self._deadman = False
         self._deadman_ns: int | None = None
-        self._refused, self._followed = 0, 0
+        self._refused, self._accepted = 0, 0
         self._refused_in_a_row = 0
         self._following = False
         self.last_refusal = ""
@@ -244,7 +244,7 @@ class Arbiter:
                 self._deadman = False
                 self.disable(
                     Why(
-                        Reason.HAND_SILENT,
+                        Reason.DEADMAN_SILENT,
                         f"no dead-man heartbeat for {silent_s:.2f} s (limit {_DEADMAN_TIMEOUT_S}"
                         " s): is the SpaceMouse plugged in and teleop_node running? then enable"
                         " again",
@@ -295,10 +295,10 @@ class Arbiter:
 
     def _take_refusals(self, state: ServoState) -> None:
         """Count the chunks that the servo refused."""
-        if state.chunks_followed != self._followed:
+        if state.chunks_accepted != self._accepted:
             self._refused_in_a_row = 0
         new = state.chunks_refused - self._refused
-        self._followed, self._refused = state.chunks_followed, state.chunks_refused
+        self._accepted, self._refused = state.chunks_accepted, state.chunks_refused
         if new > 0:
             self._count_refusal(new, state.refusal)
 

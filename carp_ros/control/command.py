@@ -57,8 +57,8 @@ STATE_DTYPE = np.dtype(
         ("joints", np.float64, MAX_JOINTS),
         ("velocities", np.float64, MAX_JOINTS),
         ("target_joints", np.float64, MAX_JOINTS),
-        ("tool", np.float64, 7),
-        ("target", np.float64, 7),
+        ("tcp_pose", np.float64, 7),
+        ("target_pose", np.float64, 7),
         ("gripper", np.float64),
         ("mode", np.int64),
         ("moving", np.bool_),
@@ -70,7 +70,7 @@ STATE_DTYPE = np.dtype(
         ("resets_done", np.int64),
         ("chunk_stamp_ns", np.int64),
         ("chunk_begun_ns", np.int64),
-        ("chunks_followed", np.int64),
+        ("chunks_accepted", np.int64),
         ("chunks_refused", np.int64),
         ("refusal", _TEXT),
         ("priority", np.int64),
@@ -187,7 +187,7 @@ class ServoState:
         robot_time_s: The robot's own clock.
         joints, velocities: Measured, of shape (J,) in [rad] and [rad/s].
         target_joints: Commanded, of shape (J,) in [rad].
-        tool, target: `base_from_tcp` of the measured and the commanded joints.
+        tcp_pose, target_pose: `base_from_tcp` of the measured and the commanded joints.
         gripper: Commanded closure, 0 open to 1 closed.
         mode: The active motion.
         moving: Whether the commanded joints are moving.
@@ -198,7 +198,7 @@ class ServoState:
         resets_done: The last of `Command.resets` that was handled.
         chunk_stamp_ns, chunk_begun_ns: When the observation behind the newest chunk was taken, and
             when that chunk's first target was sent; 0 before the first chunk.
-        chunks_followed, chunks_refused, refusal: Counts, and why the last refused chunk was.
+        chunks_accepted, chunks_refused, refusal: Counts, and why the last refused chunk was.
         priority: The loop's SCHED_FIFO priority, 0 for none.
         speed_scaling: The share of commanded speed that the arm executes, 0 to 1.
     """
@@ -209,8 +209,8 @@ class ServoState:
     joints: Array
     velocities: Array
     target_joints: Array
-    tool: Pose
-    target: Pose
+    tcp_pose: Pose
+    target_pose: Pose
     gripper: float
     mode: ServoMode
     moving: bool
@@ -222,7 +222,7 @@ class ServoState:
     resets_done: int
     chunk_stamp_ns: int
     chunk_begun_ns: int
-    chunks_followed: int
+    chunks_accepted: int
     chunks_refused: int
     refusal: str
     priority: int
@@ -235,7 +235,7 @@ class ServoState:
         record["joint_count"] = n
         for name in ("joints", "velocities", "target_joints"):
             record[name][:n] = getattr(self, name)
-        for name in ("tool", "target"):
+        for name in ("tcp_pose", "target_pose"):
             pose: Pose = getattr(self, name)
             record[name][:3], record[name][3:] = pose.position, pose.quaternion
         for name in ("fault_text", "refusal"):
@@ -265,7 +265,7 @@ class ServoState:
         }
         values |= {
             name: Pose(record[name][:3].copy(), record[name][3:].copy())
-            for name in ("tool", "target")
+            for name in ("tcp_pose", "target_pose")
         }
         values |= {
             name: record[name].item().decode(errors="replace") for name in ("fault_text", "refusal")
@@ -312,5 +312,13 @@ _PLAIN_STATE = tuple(
     name
     for name in ServoState.__dataclass_fields__
     if name
-    not in ("joints", "velocities", "target_joints", "tool", "target", "fault_text", "refusal")
+    not in (
+        "joints",
+        "velocities",
+        "target_joints",
+        "tcp_pose",
+        "target_pose",
+        "fault_text",
+        "refusal",
+    )
 )

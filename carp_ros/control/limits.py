@@ -124,7 +124,7 @@ class ToolLimits:
         step = shortened(angular, self._angular_step)
         return np.array([*linear, *(x + dx for x, dx in zip(turning, step))])
 
-    def at_most_full_speed(self, velocity: Array) -> Array:
+    def clamp_speed(self, velocity: Array) -> Array:
         """Return a tool velocity of shape (6,), scaled down to the speed limits."""
         numbers = velocity.tolist()
         linear = shortened(numbers[:3], self._linear_speed)
@@ -142,7 +142,7 @@ class ToolLimits:
         linear = _largest_share(u[:3], c[:3], self._linear_step)
         return min(linear, _largest_share(u[3:], c[3:], self._angular_step))
 
-    def speeds_used(self, velocity: Array) -> float:
+    def speed_ratio(self, velocity: Array) -> float:
         """Return a tool velocity as a multiple of the speed limits; 1 is exactly at the limit."""
         linear = math.sqrt(float(velocity[:3] @ velocity[:3])) / self._linear_speed
         angular = math.sqrt(float(velocity[3:] @ velocity[3:])) / self._angular_speed

@@ -62,7 +62,7 @@ class Drive:
 
     def __init__(self, kinematics: Kinematics, config: LimitsConfig, period_s: float) -> None:
         self.kinematics = kinematics
-        self.tool = ToolLimits(config, period_s)
+        self.tool_limits = ToolLimits(config, period_s)
         self.joints = JointLimits(config, kinematics.robot, period_s)
         self.period_s = period_s
         self.clock = PlanClock()
@@ -77,8 +77,8 @@ class Drive:
         if scaling < LEAST_SCALING:
             return np.zeros_like(reference.velocities)
         if scaling < 1.0:
-            last = self.tool.at_most_full_speed(last / scaling)
-        allowed = self.tool.limit(wanted, last, reference.pose.position)
+            last = self.tool_limits.clamp_speed(last / scaling)
+        allowed = self.tool_limits.limit(wanted, last, reference.pose.position)
         step = self._ik.solve(allowed, reference.joints, reference.jacobian)
         velocities = self.joints.slow(step.velocities, reference.joints)
         return velocities if scaling == 1.0 else velocities * scaling
@@ -137,7 +137,9 @@ class ChunkMotion:
         passed_s = self._drive.period_s * max(clock.scaling, LEAST_SCALING)
         feed_forward = pose_difference(before, self._due) / passed_s
         behind = pose_difference(reference.pose, before)
-        return self._drive.follow(feed_forward + self._drive.tool.approach(behind), reference)
+        return self._drive.follow(
+            feed_forward + self._drive.tool_limits.approach(behind), reference
+        )
 
     def gripper(self, now_ns: int) -> float | None:
         """Return the closure due now."""
@@ -145,7 +147,7 @@ class ChunkMotion:
 
     def _sample(self, now_ns: int) -> tuple[Pose, float]:
         pose, closure = self._schedule.sample(now_ns)
-        return Pose(self._drive.tool.inside(pose.position), pose.quaternion), closure
+        return Pose(self._drive.tool_limits.inside(pose.position), pose.quaternion), closure
 
 
 class JointMotion:
@@ -163,10 +165,10 @@ class JointMotion:
             return None
         # largest deceleration of the fastest joint: usually the tool's limits are the tighter ones
         per_rad = reference.jacobian @ (error / max(distance, 1e-9))
-        most_rad_s2 = self._drive.tool.braking(per_rad)
+        most_rad_s2 = self._drive.tool_limits.braking(per_rad)
         wanted = self._drive.joints.approach(error, most_rad_s2)
         wanted = self._drive.joints.slow(wanted, reference.joints)
-        wanted = wanted / max(1.0, self._drive.tool.speeds_used(reference.jacobian @ wanted))
+        wanted = wanted / max(1.0, self._drive.tool_limits.speed_ratio(reference.jacobian @ wanted))
         return wanted * self._drive.clock.scaling
 
     def gripper(self, now_ns: int) -> float | None:

@@ -135,7 +135,7 @@ class Servo:
         here = self._reference
         # measured in plan time, a slowed tool moves as fast as at full speed
         rate = here.twist / max(clock.scaling, _LEAST_SCALING)
-        rate = rate if clock.scaling == 1.0 else self._drive.tool.at_most_full_speed(rate)
+        rate = rate if clock.scaling == 1.0 else self._drive.tool_limits.clamp_speed(rate)
         before_ns = plan_ns - round(self._drive.period_s * 1e9)
         twist = Twist(rate[:3], rate[3:])
         schedule = Schedule(chunk, before_ns, here.pose, twist, self._blend_s)
@@ -181,7 +181,7 @@ class Servo:
         unchanged = here.jacobian @ here.velocities - here.twist
         share = min(
             self._drive.joints.reachable(change),
-            self._drive.tool.reachable(unchanged, here.jacobian @ change),
+            self._drive.tool_limits.reachable(unchanged, here.jacobian @ change),
         )
         return here.velocities + share * change
 

@@ -21,7 +21,7 @@ class Strip:
 
     caption: str
     success: bool
-    pictures: Sequence[npt.NDArray[np.uint8]]
+    images: Sequence[npt.NDArray[np.uint8]]
 
 
 def contact_sheet(strips: Sequence[Strip], columns: int = 2) -> Image.Image:
@@ -34,12 +34,12 @@ def contact_sheet(strips: Sequence[Strip], columns: int = 2) -> Image.Image:
     Raises:
         ValueError: If there is nothing to show.
     """
-    if not strips or not strips[0].pictures:
-        raise ValueError("no pictures for a contact sheet; expected at least one episode")
-    height, width = strips[0].pictures[0].shape[:2]
+    if not strips or not strips[0].images:
+        raise ValueError("no images for a contact sheet; expected at least one episode")
+    height, width = strips[0].images[0].shape[:2]
     columns = min(columns, len(strips))
     cell_px = (
-        len(strips[0].pictures) * width + 2 * _MARGIN_PX,
+        len(strips[0].images) * width + 2 * _MARGIN_PX,
         height + _CAPTION_PX + _MARGIN_PX,
     )
     rows = -(-len(strips) // columns)
@@ -51,8 +51,8 @@ def contact_sheet(strips: Sequence[Strip], columns: int = 2) -> Image.Image:
         top = index // columns * cell_px[1]
         draw.ellipse((left, top + 6, left + 10, top + 16), fill=_GOOD if strip.success else _BAD)
         draw.text((left + 16, top + 3), strip.caption, fill=_INK, font=font)
-        for column, picture in enumerate(strip.pictures):
-            sheet.paste(Image.fromarray(picture), (left + column * width, top + _CAPTION_PX))
+        for column, image in enumerate(strip.images):
+            sheet.paste(Image.fromarray(image), (left + column * width, top + _CAPTION_PX))
     return sheet
 
 

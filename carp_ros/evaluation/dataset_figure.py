@@ -25,8 +25,8 @@ _HEADING_IN, _WAYS_IN, _HISTOGRAMS_IN, _GAP_IN, _LINE_IN = 1.5, 6.6, 2.4, 0.85, 
 _INK, _QUIET, _FILL, _ODD, _BAD = "#222222", "#777777", "#4c78a8", "#e08214", "#b2182b"
 _COLOURS = mpl.colormaps["viridis"]
 _LIGHTEST = 0.88  # of the colour map; lighter colours are hard to see on white
-_PICTURES = 24
-_PICTURES_A_ROW = 12
+_IMAGES = 24
+_IMAGES_PER_ROW = 12
 _MOST_REASONS = 12
 _CLOSED = 0.5
 _STANDING_M_S, _STANDING_RAD_S = 0.002, 0.005
@@ -62,15 +62,15 @@ class _Page:
     def __init__(self, dataset: DatasetReader, outliers: Sequence[Outlier]) -> None:
         self._dataset = dataset
         self._outliers = outliers
-        count = min(len(dataset.episodes), _PICTURES)
-        self._rows = -(-count // _PICTURES_A_ROW)
+        count = min(len(dataset.episodes), _IMAGES)
+        self._rows = -(-count // _IMAGES_PER_ROW)
         self._columns = max(-(-count // self._rows), 6)
-        picture_in = (_WIDTH_IN - 2 * _MARGIN_IN) / self._columns
+        image_in = (_WIDTH_IN - 2 * _MARGIN_IN) / self._columns
         tallness = sum(height / width for width, height in dataset.spec.cameras.values())
-        pictures_in = self._rows * (picture_in * tallness + 0.25)
+        images_in = self._rows * (image_in * tallness + 0.25)
         reasons_in = _LINE_IN * (min(len(outliers), _MOST_REASONS) + 2)
         self._height_in = (
-            _HEADING_IN + _WAYS_IN + 2 * _HISTOGRAMS_IN + pictures_in + reasons_in + 5 * _GAP_IN
+            _HEADING_IN + _WAYS_IN + 2 * _HISTOGRAMS_IN + images_in + reasons_in + 5 * _GAP_IN
         )
         self.figure = Figure(figsize=(_WIDTH_IN, self._height_in), dpi=_DPI)
         self._top_in = _HEADING_IN
@@ -79,7 +79,7 @@ class _Page:
         self._draw_actions(self._part(_HISTOGRAMS_IN, 1, 6, wspace=0.22))
         self._draw_times(self._part(_HISTOGRAMS_IN, 1, 3, wspace=0.16))
         self._draw_first_images(
-            self._part(pictures_in, self._rows, self._columns, wspace=0.04, hspace=0.12)
+            self._part(images_in, self._rows, self._columns, wspace=0.04, hspace=0.12)
         )
         self._draw_reasons()
 
@@ -112,11 +112,11 @@ class _Page:
     def _draw_ways(self, cells: GridSpec) -> None:
         """Draw the tool's path in every episode, from above and from the side."""
         above = self.figure.add_subplot(cells[0])
-        _draw_ways(above, self._dataset, 1, 0)
+        _draw_paths(above, self._dataset, 1, 0)
         above.invert_xaxis()  # x away from the robot, y to its left
         above.set_title("the tool from above, the robot below; one colour an episode, first dark")
         side = self.figure.add_subplot(cells[1])
-        _draw_ways(side, self._dataset, 0, 2)
+        _draw_paths(side, self._dataset, 0, 2)
         side.set_title("the tool from the side")
         marks = (
             ("o", _QUIET, "begin"),
@@ -171,7 +171,7 @@ class _Page:
         """Draw the cameras' first images, stacked, of episodes spread over the dataset."""
         dataset = self._dataset
         count = len(dataset.episodes)
-        shown = np.unique(np.linspace(0, count - 1, min(count, _PICTURES)).round().astype(int))
+        shown = np.unique(np.linspace(0, count - 1, min(count, _IMAGES)).round().astype(int))
         odd = {outlier.episode for outlier in self._outliers}
         for position, index in enumerate(shown.tolist()):
             axes = self.figure.add_subplot(cells[divmod(position, self._columns)])
@@ -204,7 +204,7 @@ class _Page:
         self._text(from_top_in + 1.3 * _LINE_IN, "\n".join(lines), fontsize=10, linespacing=1.5)
 
 
-def _draw_ways(axes: Axes, dataset: DatasetReader, across: int, up: int) -> None:
+def _draw_paths(axes: Axes, dataset: DatasetReader, across: int, up: int) -> None:
     """Draw the tool's path in every episode in the plane of two of the axes x, y, z."""
     last = max(len(dataset.episodes) - 1, 1)
     for index in range(len(dataset.episodes)):

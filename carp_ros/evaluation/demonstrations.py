@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from carp_ros.evaluation.trials import demonstrate
+from carp_ros.evaluation.trials import scripted_operator
 from carp_ros.processes.parent import end_worker_with_parent
 from carp_ros.recording.bag import disk_errors
 from carp_ros.recording.episode import EpisodeInfo, Verdict
@@ -31,7 +31,7 @@ _APART_NS = 1_000_000_000_000  # between the start times of two episodes
 
 
 @dataclass(frozen=True)
-class Order:
+class DemonstrationSettings:
     """The settings shared by all demonstrations.
 
     Attributes:
@@ -75,7 +75,7 @@ class Demonstration:
 
 
 def record_demonstrations(
-    order: Order, seeds: Sequence[int], workers: int = 1
+    settings: DemonstrationSettings, seeds: Sequence[int], workers: int = 1
 ) -> Generator[Demonstration, None, None]:
     """Yield each demonstration once it is complete on disk, in any order.
 
@@ -83,7 +83,7 @@ def record_demonstrations(
     episodes in progress and skips the rest.
 
     Args:
-        order: The settings shared by all demonstrations.
+        settings: The settings shared by all demonstrations.
         seeds: One episode each.
         workers: Number of processes.
 
@@ -91,39 +91,42 @@ def record_demonstrations(
         ValueError: If an episode's folder exists already.
         DeviceError: If the disk refuses a write.
     """
-    with disk_errors(order.folder):
-        order.folder.mkdir(parents=True, exist_ok=True)
-        place = tempfile.TemporaryDirectory(prefix=".unfinished_", dir=order.folder)
-    with place as workshop:
+    with disk_errors(settings.folder):
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        temporary_folder = tempfile.TemporaryDirectory(prefix=".unfinished_", dir=settings.folder)
+    with temporary_folder as unfinished_folder:
         # Spawned, not forked: OpenGL and the parent's threads do not survive a fork.
         pool = ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), _open_studio, (order, Path(workshop))
+            workers,
+            multiprocessing.get_context("spawn"),
+            _open_recorder,
+            (settings, Path(unfinished_folder)),
         )
-        to_come = iter(seeds)
-        in_hand = {pool.submit(_record, seed) for seed in islice(to_come, workers)}
+        remaining = iter(seeds)
+        pending = {pool.submit(_record, seed) for seed in islice(remaining, workers)}
         try:
-            while in_hand:
-                done, in_hand = wait(in_hand, return_when=FIRST_COMPLETED)
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 # Submit one per completed job: jobs queued in the pool can't be withdrawn.
-                in_hand |= {pool.submit(_record, seed) for seed in islice(to_come, len(done))}
+                pending |= {pool.submit(_record, seed) for seed in islice(remaining, len(done))}
                 for future in done:
                     yield future.result()
         finally:
             pool.shutdown()
 
 
-class Studio:
+class DemonstrationRecorder:
     """A cell with cameras, in which one process records one demonstration after another.
 
     Args:
-        order: The settings shared by all demonstrations.
-        workshop: Folder for incomplete episodes, on the same disk as `order.folder`.
+        settings: The settings shared by all demonstrations.
+        unfinished_folder: Folder for incomplete episodes, on the same disk as `settings.folder`.
     """
 
-    def __init__(self, order: Order, workshop: Path) -> None:
-        self._order = order
-        self._workshop = workshop
-        self._cell = Cell(order.rig, task_named(order.info.task), visuals=True)
+    def __init__(self, settings: DemonstrationSettings, unfinished_folder: Path) -> None:
+        self._settings = settings
+        self._unfinished_folder = unfinished_folder
+        self._cell = Cell(settings.rig, task_named(settings.info.task), visuals=True)
         self._cameras = Cameras(self._cell)
 
     def record(self, seed: int) -> Demonstration:
@@ -134,17 +137,19 @@ class Studio:
             DeviceError: If the disk refuses a write.
         """
         begin_s = time.perf_counter()
-        order, cell = self._order, self._cell
-        cell.reset(seed, order.level)
-        folder = order.episode_folder(seed)
+        settings, cell = self._settings, self._cell
+        cell.reset(seed, settings.level)
+        folder = settings.episode_folder(seed)
         if folder.exists():
             raise ValueError(f"{folder} exists already; remove it, or choose another --seed-start")
         began_ns = _EPOCH_NS + seed * _APART_NS
-        info = dataclasses.replace(order.info, seed=seed, started_ns=began_ns)
-        episode = LiveEpisode(self._workshop / folder.name, order.rig, info, order.images)
-        operator = demonstrate(cell)
+        info = dataclasses.replace(settings.info, seed=seed, started_ns=began_ns)
+        episode = LiveEpisode(
+            self._unfinished_folder / folder.name, settings.rig, info, settings.images
+        )
+        operator = scripted_operator(cell)
         recorder = LockstepRecorder(cell, self._cameras, operator, began_ns, episode.write)
-        outcome = run_episode(cell, operator, order.timeout_s, record=recorder.observe)
+        outcome = run_episode(cell, operator, settings.timeout_s, record=recorder.observe)
         episode.label(outcome.verdict.success)
         quality = episode.finish(began_ns + round(outcome.seconds * 1e9))
         os.rename(episode.folder, folder)
@@ -161,18 +166,18 @@ class Studio:
         self._cameras.close()
 
 
-_studio: Studio | None = None
+_recorder: DemonstrationRecorder | None = None
 """One per worker process, reused because creating a cell is slow."""
 
 
-def _open_studio(order: Order, workshop: Path) -> None:
+def _open_recorder(settings: DemonstrationSettings, unfinished_folder: Path) -> None:
     # Ctrl-C reaches the whole process group, but episodes in progress are to be completed.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_worker_with_parent()
-    global _studio
-    _studio = Studio(order, workshop)
+    global _recorder
+    _recorder = DemonstrationRecorder(settings, unfinished_folder)
 
 
 def _record(seed: int) -> Demonstration:
-    assert _studio is not None
-    return _studio.record(seed)
+    assert _recorder is not None
+    return _recorder.record(seed)

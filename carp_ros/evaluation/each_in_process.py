@@ -26,7 +26,7 @@ Open = Callable[[], Callable[[Job], Result]]
 
 
 @dataclass(frozen=True)
-class Lost(Generic[Job]):
+class LostJob(Generic[Job]):
     """A job without a result, and why."""
 
     job: Job
@@ -35,7 +35,7 @@ class Lost(Generic[Job]):
 
 def each_in_process(
     open_worker: Open[Job, Result], jobs: Iterable[Job], workers: int
-) -> Iterator[Result | Lost[Job]]:
+) -> Iterator[Result | LostJob[Job]]:
     """Yield the result of each job as it ends, in any order.
 
     Ctrl-C interrupts only this process; the workers end silently when the iterator is closed.
@@ -59,7 +59,7 @@ def each_in_process(
                 deaths += 1
                 reason = f"its process ended: {worker.ending()}"
                 if worker.jobs:
-                    yield Lost(worker.jobs.pop(), reason)
+                    yield LostJob(worker.jobs.pop(), reason)
                 if deaths >= _MOST_DEATHS:
                     raise ValueError(f"{deaths} times in a row without a result: {reason}")
                 running.start()
@@ -70,7 +70,7 @@ def each_in_process(
             if worker.jobs:
                 job = worker.jobs.pop()
                 deaths = 0
-                yield content if kind == "done" else Lost(job, content)
+                yield content if kind == "done" else LostJob(job, content)
             worker.give(waiting)
 
 

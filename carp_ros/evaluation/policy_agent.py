@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 from carp_ros.control.servo import Servo
 from carp_ros.errors import ChunkError
-from carp_ros.policies.asking import Asking, NoChunk, Question, Refusal
+from carp_ros.policies.inference_scheduler import (
+    InferenceRequest,
+    InferenceScheduler,
+    NoChunk,
+    Refusal,
+)
 from carp_ros.policies.policy import Policy, Prediction
 from carp_ros.rig import LimitsConfig
 from carp_ros.sim.cameras import Cameras
@@ -20,7 +25,7 @@ _DONE_NS = 1_000_000_000  # of uninterrupted success
 _REFUSALS_UNTIL_STOP = 5  # in a row, as in control/arbiter.py
 
 
-def see(cell: Cell, cameras: Cameras, names: tuple[str, ...]) -> Observation:
+def observe(cell: Cell, cameras: Cameras, names: tuple[str, ...]) -> Observation:
     """Return the cell's current state and camera images as an observation stamped now.
 
     Args:
@@ -35,7 +40,7 @@ def see(cell: Cell, cameras: Cameras, names: tuple[str, ...]) -> Observation:
 
 
 @dataclass(frozen=True)
-class Pace:
+class PolicyTiming:
     """A policy's timing, in simulated [s].
 
     Attributes:
@@ -59,7 +64,7 @@ class PolicyAgent:
         limits: The rig's limits, including the maximum age of images and chunks.
         observe: Returns the current observation.
         succeeded: Returns whether the task is done now.
-        pace: The policy's timing.
+        timing: The policy's timing.
 
     Attributes:
         predictions: All predictions of the policy.
@@ -75,18 +80,20 @@ class PolicyAgent:
         limits: LimitsConfig,
         observe: Callable[[], Observation],
         succeeded: Callable[[], bool],
-        pace: Pace,
+        timing: PolicyTiming,
     ) -> None:
         self._observe = observe
         self._succeeded = succeeded
-        self._latency_ns = round(pace.latency_s * 1e9)
+        self._latency_ns = round(timing.latency_s * 1e9)
         self._now_ns = 0
         # simulated time does not advance during inference; the chunk arrives `latency_s` later
-        self._asking = Asking(policy, limits, pace.replan_s, 0.0, self._time_ns, self._time_ns)
+        self._scheduler = InferenceScheduler(
+            policy, limits, timing.replan_s, 0.0, self._time_ns, self._time_ns
+        )
         shown = policy.spec.observation
         self._history, self._history_step_ns = shown.history, round(shown.history_step_s * 1e9)
         self._past: deque[Observation] = deque(maxlen=shown.history - 1)
-        self._coming: Chunk | None = None
+        self._pending: Chunk | None = None
         self._began = False
         self._judged_ns = self._failed_ns = 0
         self._refused_in_a_row = 0
@@ -112,13 +119,13 @@ class PolicyAgent:
         self._now_ns = now_ns
         if not self._began:
             self._began = True
-            self._asking.restart()
+            self._scheduler.restart()
             self._judged_ns = self._failed_ns = now_ns
-        if self._asking.executed is not None:
-            self._asking.executed.take_target(now_ns, servo.pose)
-            self._asking.executed.take_gripper(now_ns, servo.gripper)
+        if self._scheduler.executed is not None:
+            self._scheduler.executed.take_target(now_ns, servo.pose)
+            self._scheduler.executed.take_gripper(now_ns, servo.gripper)
         self._deliver(servo, now_ns)
-        if self._coming is None and self._asking.is_due(now_ns):
+        if self._pending is None and self._scheduler.is_due(now_ns):
             self._plan()
             self._deliver(servo, now_ns)
         elif self._belongs_to_history(now_ns):
@@ -134,29 +141,29 @@ class PolicyAgent:
         past = list(self._past)
         # pad with the first observation before the episode's start, as in training windows
         missing = [past[0] if past else newest] * (self._history - 1 - len(past))
-        question = self._asking.question([*missing, *past, newest], "")
-        if isinstance(question, Question):
-            answer = self._asking.answer(question)
-            if answer.prediction is not None:
-                self.predictions.append(answer.prediction)
-            if answer.chunk is None:
-                self._refuse(answer.refusal or Refusal(NoChunk.POLICY_FAILED, "moves no arm"))
-            self._coming = answer.chunk
+        request = self._scheduler.request([*missing, *past, newest], "")
+        if isinstance(request, InferenceRequest):
+            result = self._scheduler.infer(request)
+            if result.prediction is not None:
+                self.predictions.append(result.prediction)
+            if result.chunk is None:
+                self._refuse(result.refusal or Refusal(NoChunk.POLICY_FAILED, "moves no arm"))
+            self._pending = result.chunk
         else:
-            self._refuse(question)
+            self._refuse(request)
 
     def _belongs_to_history(self, now_ns: int) -> bool:
         """Return whether the next plan's observation history includes the current time."""
-        before_ns = self._asking.due_ns - now_ns
+        before_ns = self._scheduler.due_ns - now_ns
         steps, rest_ns = divmod(before_ns, self._history_step_ns)
         return rest_ns < self.period_ns and 1 <= steps < self._history
 
     def _deliver(self, servo: Servo, now_ns: int) -> None:
         """Pass the pending chunk to the servo once its latency has elapsed."""
-        coming = self._coming
+        coming = self._pending
         if coming is None or now_ns < coming.stamp_ns + self._latency_ns:
             return
-        self._coming = None
+        self._pending = None
         try:
             servo.follow_chunk(coming, now_ns)
         except ChunkError as error:
@@ -168,7 +175,7 @@ class PolicyAgent:
     def _refuse(self, refusal: Refusal) -> None:
         self.refusals.append(refusal)
         self._refused_in_a_row += 1
-        self._asking.failed()
+        self._scheduler.failed()
 
     def _time_ns(self) -> int:
         return self._now_ns

@@ -20,7 +20,7 @@ def policy_summary(trials: Sequence[PolicyFigures]) -> dict[str, Any]:
     return {
         "chunks": {
             "planned": len(stages),
-            "followed": sum(trial.followed for trial in trials),
+            "followed": sum(trial.accepted for trial in trials),
             "refused": sum(len(trial.refusals) for trial in trials),
             "reduced": sum(trial.reduced for trial in trials),
         },

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from carp_ros.control.servo import Target
 from carp_ros.errors import DeviceError
-from carp_ros.evaluation.each_in_process import Lost, each_in_process
-from carp_ros.evaluation.policy_agent import Pace, PolicyAgent, see
+from carp_ros.evaluation.each_in_process import LostJob, each_in_process
+from carp_ros.evaluation.policy_agent import PolicyAgent, PolicyTiming, observe
 from carp_ros.evaluation.smoothness import ToolPath
 from carp_ros.policies.load import load_policy
 from carp_ros.policies.policy import Policy
@@ -26,11 +26,11 @@ from carp_ros.sim.demonstrator import Demonstrator
 from carp_ros.sim.lockstep import Agent, Operator, run_episode
 from carp_ros.sim.tasks import task_named
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Conditions:
+class TrialSettings:
     """The settings shared by all trials.
 
     Attributes:
@@ -40,7 +40,7 @@ class Conditions:
         timeout_s: A trial that takes longer, in simulated time, is stopped and judged.
         make_agent: Returns the agent for a cell and its cameras; must be picklable, as it is sent
             to worker processes.
-        sees: Whether the agent needs the cameras; if not, there may be none.
+        needs_cameras: Whether the agent needs the cameras; if not, there may be none.
     """
 
     rig: Rig
@@ -48,7 +48,7 @@ class Conditions:
     level: str
     timeout_s: float
     make_agent: Callable[[Cell, Cameras | None], Agent]
-    sees: bool = False
+    needs_cameras: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class PolicyFigures:
     Attributes:
         stages: Each inference's measured seconds by stage.
         figures: Each inference's figures, as reported by the policy.
-        followed: Number of chunks that the servo accepted.
+        accepted: Number of chunks that the servo accepted.
         refusals: Why the others were refused.
         reduced: Number of chunks with reduced detail because the deadline was near.
         notes: Unusual events, each once.
@@ -67,7 +67,7 @@ class PolicyFigures:
 
     stages: tuple[Mapping[str, float], ...]
     figures: tuple[Mapping[str, float], ...]
-    followed: int
+    accepted: int
     refusals: tuple[str, ...]
     reduced: int
     notes: tuple[str, ...]
@@ -99,13 +99,13 @@ class Trial:
     policy: PolicyFigures | None = None
 
 
-def demonstrate(cell: Cell, cameras: Cameras | None = None) -> Operator:
+def scripted_operator(cell: Cell, cameras: Cameras | None = None) -> Operator:
     """Return the scripted operator for a cell; the cameras are not used."""
     return Operator(cell.rig, Demonstrator(lambda: cell, cell.rig))
 
 
 @dataclass(frozen=True)
-class FollowPolicy:
+class PolicyAgentFactory:
     """Makes agents that run a bundle's policy; each process loads it once.
 
     Attributes:
@@ -119,20 +119,22 @@ class FollowPolicy:
     bundle: Path
     task: str
     replan_s: float | None = None
-    latency_s: float = Pace.latency_s
+    latency_s: float = PolicyTiming.latency_s
     options: tuple[tuple[str, int], ...] = ()
 
     def __call__(self, cell: Cell, cameras: Cameras | None) -> PolicyAgent:
         """Make the agent for a cell."""
-        assert cameras is not None, "a policy sees: Conditions.sees must be true"
+        assert cameras is not None, (
+            "a policy needs images: TrialSettings.needs_cameras must be true"
+        )
         policy = self.load()
         policy.reset(self.task)
         return PolicyAgent(
             policy,
             cell.rig.limits,
-            lambda: see(cell, cameras, tuple(policy.spec.cameras)),
+            lambda: observe(cell, cameras, tuple(policy.spec.cameras)),
             lambda: cell.judge().success,
-            Pace(self.replan_s, self.latency_s),
+            PolicyTiming(self.replan_s, self.latency_s),
         )
 
     def load(self) -> Policy:
@@ -144,27 +146,27 @@ class FollowPolicy:
         return _policy(self.bundle, self.task, self.options)
 
 
-class Stage:
+class TrialRunner:
     """A cell, with cameras if needed, in which one process runs one trial after another.
 
     Args:
-        conditions: The settings shared by all trials.
-        pictured: Seeds of the trials to return images of.
+        settings: The settings shared by all trials.
+        image_seeds: Seeds of the trials to return images of.
     """
 
-    def __init__(self, conditions: Conditions, pictured: frozenset[int] = frozenset()) -> None:
-        self._conditions = conditions
-        self._pictured = pictured
-        visible = conditions.sees or bool(pictured)
-        self._cell = Cell(conditions.rig, task_named(conditions.task), visuals=visible)
+    def __init__(self, settings: TrialSettings, image_seeds: frozenset[int] = frozenset()) -> None:
+        self._settings = settings
+        self._image_seeds = image_seeds
+        visible = settings.needs_cameras or bool(image_seeds)
+        self._cell = Cell(settings.rig, task_named(settings.task), visuals=visible)
         self._cameras = Cameras(self._cell) if visible else None
 
-    def run(self, seed: int) -> tuple[Trial, list[Picture]]:
-        """Run the trial of a seed; return its result, and images if the seed is in `pictured`."""
+    def run(self, seed: int) -> tuple[Trial, list[Image]]:
+        """Run the trial of a seed; return its result, and images if it is in `image_seeds`."""
         begin_s = time.perf_counter()
-        cell, conditions = self._cell, self._conditions
-        cell.reset(seed, conditions.level)
-        agent = conditions.make_agent(cell, self._cameras)
+        cell, settings = self._cell, self._settings
+        cell.reset(seed, settings.level)
+        agent = settings.make_agent(cell, self._cameras)
         path = ToolPath()
         moments = []
 
@@ -175,7 +177,7 @@ class Stage:
             if path.is_due(now_ns):
                 path.take(cell.tcp_pose.position)
 
-        outcome = run_episode(cell, agent, conditions.timeout_s, watch, record)
+        outcome = run_episode(cell, agent, settings.timeout_s, watch, record)
         given_up = agent.given_up if isinstance(agent, PolicyAgent) else ""
         trial = Trial(
             seed,
@@ -187,66 +189,66 @@ class Stage:
             round(path.jerk_m_s3(), 3),
             _figures(agent, path) if isinstance(agent, PolicyAgent) else None,
         )
-        if seed not in self._pictured:
+        if seed not in self._image_seeds:
             return trial, []
-        return trial, self._pictures((moments[0], moments[len(moments) // 2], moments[-1]))
+        return trial, self._images((moments[0], moments[len(moments) // 2], moments[-1]))
 
     def close(self) -> None:
         """Release the OpenGL context."""
         if self._cameras:
             self._cameras.close()
 
-    def _pictures(self, moments: Iterable[npt.NDArray[np.void]]) -> list[Picture]:
+    def _images(self, moments: Iterable[npt.NDArray[np.void]]) -> list[Image]:
         assert self._cameras is not None
-        pictures = []
+        images = []
         for moment in moments:
             self._cell.restore(moment)
             views = [self._cameras.render(name) for name in self._cameras.names]
-            pictures.append(np.vstack(views))
-        return pictures
+            images.append(np.vstack(views))
+        return images
 
 
-def _refuse(lost: Lost[int]) -> None:
+def _refuse(lost: LostJob[int]) -> None:
     raise DeviceError(f"the trial of seed {lost.job} was aborted: {lost.reason}")
 
 
 def run_trials(
-    conditions: Conditions,
+    settings: TrialSettings,
     seeds: Iterable[int],
-    pictured: Iterable[int] = (),
+    image_seeds: Iterable[int] = (),
     workers: int = 1,
-    lost: Callable[[Lost[int]], None] = _refuse,
-) -> Generator[tuple[Trial, list[Picture]], None, None]:
-    """Yield each trial as it ends, in any order, with images of those in `pictured`.
+    on_lost: Callable[[LostJob[int]], None] = _refuse,
+) -> Generator[tuple[Trial, list[Image]], None, None]:
+    """Yield each trial as it ends, in any order, with images of those in `image_seeds`.
 
     Args:
-        conditions: The settings shared by all trials.
+        settings: The settings shared by all trials.
         seeds: One trial each.
-        pictured: Seeds to return images of: first, middle and last, with the cameras stacked.
+        image_seeds: Seeds to return images of: first, middle and last, with the cameras stacked.
         workers: Number of processes.
-        lost: Called with each trial that raised an error or whose process died, and the reason. If
-            it returns, the other trials continue; by default it raises.
+        on_lost: Called with each trial that raised an error or whose process died, and the reason.
+            If it returns, the other trials continue; by default it raises.
 
     Raises:
         ValueError: If no trial can start, for example because the bundle is not valid.
         DeviceError: By default, if a trial was aborted.
     """
-    open_stage = functools.partial(_open_stage, conditions, frozenset(pictured))
+    open_stage = functools.partial(_open_runner, settings, frozenset(image_seeds))
     for outcome in each_in_process(open_stage, seeds, workers):
-        if isinstance(outcome, Lost):
-            lost(outcome)
+        if isinstance(outcome, LostJob):
+            on_lost(outcome)
         else:
             yield outcome
 
 
-def _open_stage(
-    conditions: Conditions, pictured: frozenset[int]
-) -> Callable[[int], tuple[Trial, list[Picture]]]:
+def _open_runner(
+    settings: TrialSettings, image_seeds: frozenset[int]
+) -> Callable[[int], tuple[Trial, list[Image]]]:
     """Return the function that runs trials in this process; the cell is created once and reused."""
     cv2.setNumThreads(1)  # one core per worker
-    if isinstance(conditions.make_agent, FollowPolicy):
-        conditions.make_agent.load()  # fail before the first trial if the bundle is not valid
-    return Stage(conditions, pictured).run
+    if isinstance(settings.make_agent, PolicyAgentFactory):
+        settings.make_agent.load()  # fail before the first trial if the bundle is not valid
+    return TrialRunner(settings, image_seeds).run
 
 
 @functools.cache
@@ -260,7 +262,7 @@ def _figures(agent: PolicyAgent, path: ToolPath) -> PolicyFigures:
     return PolicyFigures(
         stages=tuple(prediction.stages for prediction in predictions),
         figures=tuple(prediction.figures for prediction in predictions),
-        followed=len(agent.arrivals_ns),
+        accepted=len(agent.arrivals_ns),
         refusals=tuple(refusal.text for refusal in agent.refusals),
         reduced=sum(prediction.reduced for prediction in predictions),
         notes=tuple(dict.fromkeys(note for p in predictions for note in p.notes)),

@@ -50,7 +50,7 @@ _TOLERANCES = {
 
 
 @dataclass(frozen=True)
-class Facts:
+class BundleMetadata:
     """Content of the manifest that does not follow from the network.
 
     Attributes:
@@ -81,7 +81,7 @@ def write_bundle(
     folder: Path,
     network: nn.Module,
     encoder: ImageEncoderConfig,
-    facts: Facts,
+    facts: BundleMetadata,
     example: Mapping[str, Tensor],
     precision: WeightPrecision = "float32",
 ) -> None:
@@ -181,7 +181,7 @@ def _manifest(
     family: ExportFamily,
     network: nn.Module,
     encoder: ImageEncoderConfig,
-    facts: Facts,
+    facts: BundleMetadata,
     precision: WeightPrecision,
     golden: Mapping[str, Tensor],
     graphs: Sequence[str],
@@ -195,7 +195,7 @@ def _manifest(
         "rig": facts.rig,
         "horizon": horizon,
         "step_s": facts.step_s,
-        "followed": horizon // 2,  # execution horizon, as in CARP's paper
+        "execution_horizon": horizon // 2,  # as in CARP's paper
         "observation": dict(facts.observation),
         "cameras": {camera: _camera(encoder, facts.dataset_px.get(camera)) for camera in cameras},
         "state": _layout(facts.state),

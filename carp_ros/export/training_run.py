@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from carp_ros.export.bundle import Facts, require_replaceable, write_bundle
+from carp_ros.export.bundle import BundleMetadata, require_replaceable, write_bundle
 from carp_ros.inference.bundle import MANIFEST, WeightPrecision, load_bundle
 from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.training.build import load_network
@@ -110,7 +110,7 @@ def export_network(
     known = ("dataset", "demonstrations", "seed", "start_from", "recipe")
     config = json.loads(json.dumps(dict(config)))  # as its folder has it
     known_config = read_policy_config(config, "the training")
-    facts = Facts(
+    facts = BundleMetadata(
         known_config.policy,
         known_config.rig,
         known_config.tasks,

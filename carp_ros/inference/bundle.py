@@ -27,7 +27,7 @@ from carp_ros.inference.policy_spec import (
     ObservationSpec,
     PolicySpec,
 )
-from carp_ros.inference.trained_rig import why_unlike
+from carp_ros.inference.trained_rig import rig_mismatch
 from carp_ros.refusal import refusing
 from carp_ros.rig import Rig
 from carp_ros.rig_sections import RigName
@@ -96,7 +96,7 @@ class Manifest:
         rig: Name of the rig that it was trained on: base frame, tool and cameras.
         horizon: Steps of a chunk, the action horizon.
         step_s: Step i is due i * step_s after the observation's stamp.
-        followed: The execution horizon: steps executed before the next chunk is planned.
+        execution_horizon: Steps executed before the next chunk is planned.
         observation: Observation history and its timing.
         cameras: Input of each camera.
         state, action: Meaning of the input and output numbers.
@@ -113,7 +113,7 @@ class Manifest:
     rig: RigName
     horizon: Annotated[int, Between(2, MOST_STEPS)]
     step_s: Annotated[float, Between(0.01, 1.0)]
-    followed: Annotated[int, Between(1, MOST_STEPS - 1)]
+    execution_horizon: Annotated[int, Between(1, MOST_STEPS - 1)]
     observation: ObservationSpec
     cameras: Annotated[dict[Name, CameraInput], Sized(0, 16)]
     state: VectorLayout
@@ -126,10 +126,10 @@ class Manifest:
 
     def contradictions(self) -> Iterator[str]:
         """Yield contradictions between these values."""
-        if self.followed >= self.horizon:
+        if self.execution_horizon >= self.horizon:
             yield (
-                f"followed is {self.followed}; expected 1 to {self.horizon - 1}, as a chunk has"
-                f" {self.horizon} steps"
+                f"execution_horizon is {self.execution_horizon}; expected 1 to {self.horizon - 1},"
+                f" as a chunk has {self.horizon} steps"
             )
         if len(set(self.tasks)) < len(self.tasks):
             yield f"tasks are {list(self.tasks)}; expected each once"
@@ -176,7 +176,7 @@ class Bundle:
             manifest.action,
             manifest.step_s,
             manifest.horizon,
-            manifest.followed,
+            manifest.execution_horizon,
         )
 
     def graph(self, name: str) -> Path:
@@ -251,7 +251,7 @@ class Bundle:
                     f" {self.name} was trained on images within {skew_s:g} s: set a higher rate_hz,"
                     " or convert with a larger --skew-s and train again"
                 )
-        unlike = why_unlike(rig, manifest.rig, manifest.cameras, manifest.observation.reference)
+        unlike = rig_mismatch(rig, manifest.rig, manifest.cameras, manifest.observation.reference)
         if unlike:
             raise ValueError(
                 f"rig {rig.name} is not what bundle {self.name} was trained for, {manifest.rig}:"

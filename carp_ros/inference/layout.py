@@ -117,17 +117,19 @@ class VectorLayout(Layout):
 TOOL = Layout("tool", TOOL_NAMES, TOOL_UNITS)
 
 
-def vector_from_tool(tool: Pose, gripper: float) -> Array:
+def vector_from_tcp_pose(tcp_pose: Pose, gripper: float) -> Array:
     """Return `[x y z, rot6d, gripper]` of shape (10,), in the order of `TOOL_NAMES`.
 
     Args:
-        tool: `base_from_tcp`.
+        tcp_pose: `base_from_tcp`.
         gripper: 0 open to 1 closed.
     """
-    return np.concatenate([tool.position, rot6d_from_quaternion(tool.quaternion), [gripper]])
+    return np.concatenate(
+        [tcp_pose.position, rot6d_from_quaternion(tcp_pose.quaternion), [gripper]]
+    )
 
 
-def tool_from_vector(vector: Array) -> tuple[Pose, float]:
+def tcp_pose_from_vector(vector: Array) -> tuple[Pose, float]:
     """Return pose and closure of a vector of shape (10,); the inverse of `vector_from_tool`.
 
     A network's rot6d is not exactly a rotation; it is orthonormalised by Gram-Schmidt.

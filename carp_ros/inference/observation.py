@@ -48,19 +48,19 @@ class ObservationBuffer:
         self._images = {
             name: Track[Image](f"image of {name}", history_s, skew_s) for name in cameras
         }
-        self._tool = Track[Pose]("tool pose", history_s, STATE_GAP_S)
+        self._tcp_poses = Track[Pose]("tool pose", history_s, STATE_GAP_S)
         self._joints = Track[Array]("joint state", history_s, STATE_GAP_S)
         self._gripper = Track[float]("gripper closure", history_s, STATE_GAP_S)
         # an observation waits for each of these, but not for the gripper
-        self._awaited = (*self._images.values(), self._tool, self._joints)
+        self._awaited = (*self._images.values(), self._tcp_poses, self._joints)
 
     def take_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Add an image, RGB of shape (H, W, 3). It is not copied, so it must not be changed."""
         self._images[camera].take(stamp_ns, image)
 
-    def take_tool(self, stamp_ns: int, tool: Pose) -> None:
+    def take_tcp_pose(self, stamp_ns: int, tcp_pose: Pose) -> None:
         """Add a measured `base_from_tcp`."""
-        self._tool.take(stamp_ns, tool)
+        self._tcp_poses.take(stamp_ns, tcp_pose)
 
     def take_joints(self, stamp_ns: int, joints: Array) -> None:
         """Add measured joint positions, of shape (J,) in [rad]."""
@@ -134,16 +134,16 @@ class ObservationBuffer:
             if isinstance(nearest, str):
                 return nearest
             image_stamps_ns[name], images[name] = nearest
-        tool = self._tool.between(stamp_ns, pose_between)
-        if isinstance(tool, str):
-            return tool
+        tcp_pose = self._tcp_poses.between(stamp_ns, pose_between)
+        if isinstance(tcp_pose, str):
+            return tcp_pose
         joints = self._joints.between(stamp_ns, array_between)
         if isinstance(joints, str):
             return joints
         gripper = self._gripper.before(stamp_ns)
         if isinstance(gripper, str):
             return gripper
-        return Observation(stamp_ns, images, image_stamps_ns, tool, gripper, joints)
+        return Observation(stamp_ns, images, image_stamps_ns, tcp_pose, gripper, joints)
 
 
 def pose_between(start: Pose, end: Pose, fraction: float) -> Pose:

@@ -77,7 +77,7 @@ class PolicySpec:
         state, action: Meaning of the input and output numbers.
         step_s: Step i of a chunk is due i * step_s after the newest observation's stamp.
         horizon: Steps of a chunk, the action horizon.
-        followed: The execution horizon: steps executed before the next chunk.
+        execution_horizon: Steps executed before the next chunk.
         takes_instruction: Whether it accepts instructions other than `tasks`.
         wants_executed: Whether it needs the commands actually sent, see `Policy.executed`.
     """
@@ -91,14 +91,14 @@ class PolicySpec:
     action: VectorLayout
     step_s: float
     horizon: int
-    followed: int
+    execution_horizon: int
     takes_instruction: bool = False
     wants_executed: bool = False
 
     @property
     def replan_s(self) -> float:
         """Time between two plans."""
-        return self.followed * self.step_s
+        return self.execution_horizon * self.step_s
 
     def task_named(self, task: str) -> str:
         """Return the task of that name, or the only task if the name is empty.

@@ -13,7 +13,7 @@ import numpy as np
 
 from carp_ros.errors import PolicyError
 from carp_ros.inference.bundle import Tensor, image_name
-from carp_ros.inference.layout import VectorLayout, vector_from_tool
+from carp_ros.inference.layout import VectorLayout, vector_from_tcp_pose
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import CameraInput, ImageSize, PolicySpec
 from carp_ros.types import Array, Observation
@@ -57,7 +57,7 @@ def state_vector(observation: Observation, layout: VectorLayout) -> Array:
         vector = np.append(observation.joints, observation.gripper)
         what = "joints and a gripper"
     else:
-        vector = vector_from_tool(observation.tool, observation.gripper)
+        vector = vector_from_tcp_pose(observation.tcp_pose, observation.gripper)
         what = "a tool and a gripper"
     if vector is None or len(vector) != len(layout):
         count = "none" if vector is None else f"{len(vector)} numbers"

@@ -20,7 +20,7 @@ _TOOL_WITHIN_M, _TOOL_WITHIN_RAD = 0.001, 0.01
 _ASPECT_WITHIN = 0.01
 
 
-def why_unlike(
+def rig_mismatch(
     rig: Rig, trained_on: str, cameras: Iterable[str], reference: str | None = None
 ) -> str:
     """Return the reason why a policy may not run on a rig; empty if it may.

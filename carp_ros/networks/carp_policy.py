@@ -97,9 +97,9 @@ class CarpPolicyNetwork(nn.Module):
             [encoder(images[name]) for name, encoder in self.image_encoders.items()], state, task
         )
 
-    def fuse(self, seen: Sequence[Tensor], state: Tensor, task: Tensor | None) -> Tensor:
+    def fuse(self, features: Sequence[Tensor], state: Tensor, task: Tensor | None) -> Tensor:
         """Return the same as `condition`, from image features (B, F) of each camera."""
-        features = torch.cat([*seen, self.state_scaling(state)], dim=1)
+        features = torch.cat([*features, self.state_scaling(state)], dim=1)
         return self.transformer.condition(self.fusion(features), task)
 
     def generate(self, condition: Tensor) -> Generated:

@@ -79,9 +79,9 @@ class RegressionPolicyNetwork(nn.Module):
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, flat))
         self._shape = (config.horizon, action_size)
 
-    def fuse(self, seen: Sequence[Tensor], state: Tensor, task: Tensor | None) -> Tensor:
+    def fuse(self, features: Sequence[Tensor], state: Tensor, task: Tensor | None) -> Tensor:
         """Return the condition (B, W) from image features (B, F), states (B, S) and tasks."""
-        parts = [*seen, self.state_scaling(state)]
+        parts = [*features, self.state_scaling(state)]
         if self.task_embedding is not None:
             assert task is not None
             parts.append(self.task_embedding(task))
@@ -99,16 +99,16 @@ class RegressionPolicyNetwork(nn.Module):
             [encoder(images[name]) for name, encoder in self.image_encoders.items()], state, task
         )
 
-    def answer(self, condition: Tensor, question: Tensor, step: float) -> Tensor:
+    def predict(self, condition: Tensor, approximate: Tensor, step: float) -> Tensor:
         """Run one pass: return scaled actions (B, H, A).
 
         Args:
             condition: Of shape (B, W).
-            question: Zeros or approximate scaled actions, of shape (B, H, A).
+            approximate: Zeros or approximate scaled actions, of shape (B, H, A).
             step: 0 for the first pass, `SECOND_STEP` for the second.
         """
-        at = torch.full_like(question[:, :1, 0], step)
-        x = self.to_width(torch.cat((question.flatten(1), at), dim=1))
+        at = torch.full_like(approximate[:, :1, 0], step)
+        x = self.to_width(torch.cat((approximate.flatten(1), at), dim=1))
         for block in self.blocks:
             x = block(x, condition)
         return self.head(x).unflatten(1, self._shape)
@@ -116,8 +116,8 @@ class RegressionPolicyNetwork(nn.Module):
     def scaled_plan(self, condition: Tensor) -> Tensor:
         """Return the planned scaled actions (B, H, A) for a condition (B, W)."""
         nothing = condition.new_zeros(len(condition), *self._shape)
-        first = self.answer(condition, nothing, 0.0)
-        return self.answer(condition, SECOND_STEP * first, SECOND_STEP)
+        first = self.predict(condition, nothing, 0.0)
+        return self.predict(condition, SECOND_STEP * first, SECOND_STEP)
 
     def scaled(self, actions: Tensor, states: Tensor) -> Tensor:
         """Return actions (B, H, A) in the network's scaling, given measured states (B, S)."""

@@ -9,7 +9,7 @@ LEAST_RANGE = 1e-4
 """Smallest range of a number that varies, in its unit: 0.1 mm is below any arm's accuracy."""
 
 
-def hardly_changes(low: Tensor, high: Tensor) -> Tensor:
+def is_nearly_constant(low: Tensor, high: Tensor) -> Tensor:
     """Return which numbers are practically constant, given their minimum and maximum."""
     return high - low < LEAST_RANGE
 
@@ -39,7 +39,7 @@ class Scaling(nn.Module):
             kept: Which numbers are left as they are, bool.
         """
         span = high - low
-        still = hardly_changes(low, high)
+        still = is_nearly_constant(low, high)
         scale = torch.where(still, torch.ones_like(span), 2.0 / span.clamp(min=LEAST_RANGE))
         offset = torch.where(still, -low, -1.0 - low * scale)
         self.scale.copy_(torch.where(kept, torch.ones_like(scale), scale))
@@ -56,7 +56,7 @@ class Scaling(nn.Module):
             high: Maximum of each number.
             kept: Which of the varying numbers are left as they are, bool.
         """
-        kept = kept & ~hardly_changes(low, high)
+        kept = kept & ~is_nearly_constant(low, high)
         scale = 2.0 / (high - low).clamp(min=LEAST_RANGE)
         offset = -1.0 - low * scale
         self.scale.copy_(torch.where(kept, torch.ones_like(scale), scale))

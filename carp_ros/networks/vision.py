@@ -92,7 +92,7 @@ class ResNetEncoder(nn.Module):
         ]
         channels = 64
         for out, stride in _STAGES:
-            layers += [ResidualBlock(channels, out, stride), ResidualBlock(out, out, 1)]
+            layers += [ResNetBlock(channels, out, stride), ResNetBlock(out, out, 1)]
             channels = out
         self.trunk = nn.Sequential(*layers)
         size = (_fifth(size_px[1]), _fifth(size_px[0]))
@@ -107,7 +107,7 @@ class ResNetEncoder(nn.Module):
         return F.relu(self.out(self.pool(self.trunk(crops)).flatten(1)))
 
 
-class ResidualBlock(nn.Module):
+class ResNetBlock(nn.Module):
     """ResNet's basic block, with GroupNorm."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:

@@ -51,7 +51,7 @@ class CellNode(GuardedNode):
             OneOf(("", *get_args(TaskName))),
         )
         self.rules.declare(
-            "seed", rig.cell.seed, "Seed of the objects' places and looks.", Between(0, 2**53)
+            "seed", rig.cell.seed, "Seed of the objects' places and appearance.", Between(0, 2**53)
         )
         self.rules.declare(
             "level", rig.cell.level, "Level of randomisation.", OneOf(get_args(LevelName))

@@ -41,7 +41,7 @@ def arm_status(
     values |= {
         "safety": state.safety.name,
         "speed_scaling": f"{state.speed_scaling:.2f}",
-        "chunks_followed": state.chunks_followed,
+        "chunks_accepted": state.chunks_accepted,
         "chunks_refused": state.chunks_refused,
     }
     if arbiter.fault is not Fault.NONE:

@@ -11,7 +11,7 @@ Publishes:
     gripper_state (Float64): measured, 0 open to 1 closed.
     markers (MarkerArray): the workspace box, latched.
     control/status (String): JSON of `ControlStatus`; on every change.
-    control/followed (String): JSON of `Followed`, once per chunk.
+    control/followed (String): JSON of `ChunkStart`, once per chunk.
     /diagnostics (DiagnosticArray): why the arm does not move; 1 Hz and on every change.
 Services:
     control/select_teleop, control/select_policy (Trigger): choose which source may move the arm.
@@ -51,16 +51,16 @@ from carp_ros.nodes.control_log import ControlLog
 from carp_ros.nodes.control_publishers import ControlPublishers
 from carp_ros.nodes.gripper_follower import GripperFollower
 from carp_ros.processes.parent import HOLD
-from carp_ros.reports.control import ControlStatus, Fault, Followed, Reason, Source, Why
+from carp_ros.reports.control import ChunkStart, ControlStatus, Fault, Reason, Source, Why
 from carp_ros.reports.json_report import report_to_json
 from carp_ros.ros.diagnostics import DiagnosticsPublisher
+from carp_ros.ros.duplicate_publishers import DuplicatePublishers
 from carp_ros.ros.late_answers import LateTrigger
 from carp_ros.ros.managed_node import ManagedNode
 from carp_ros.ros.messages import recent_stamp_ns, twist_from_msg
 from carp_ros.ros.params import cameras_parameter, rig_parameter, show_limits
 from carp_ros.ros.process import run_node
 from carp_ros.ros.qos import COMMAND, LATCHED, SENSOR
-from carp_ros.ros.rivals import Rivals
 from carp_ros.ros.small_messages import subscribe_small
 from carp_ros.servo.devices import make_gripper
 from carp_ros.servo.servo_keeper import SERVO_PROGRAM, ServoKeeper
@@ -91,7 +91,7 @@ class ControlNode(ManagedNode):
         )
         self._clock_mapping = ClockMapping()
         self._clock_jumps = 0
-        self._rivals = Rivals(self, _SOLE_PUBLISHERS)
+        self._rivals = DuplicatePublishers(self, _SOLE_PUBLISHERS)
         self._told_to_hold = False
         signal.signal(HOLD, self._on_hold)
         self._published_tick = 0
@@ -263,7 +263,7 @@ class ControlNode(ManagedNode):
         return on_camera_info
 
     def _refuse(self, topic: str, error: CarpError) -> None:
-        self._arbiter.last_refusal = self.border.refuse(f"topic {topic}", error)
+        self._arbiter.last_refusal = self.callback_guard.refuse(f"topic {topic}", error)
 
     def _on_hold(self, number: int, frame: FrameType | None) -> None:
         self._told_to_hold = True  # handled by the next tick: a signal may interrupt anything
@@ -310,7 +310,7 @@ class ControlNode(ManagedNode):
         if self._chunk_stamps_ns is None or state.chunk_stamp_ns != self._chunk_stamps_ns[0]:
             return
         begun_ns = state.chunk_begun_ns - self._monotonic_minus_ros_ns()
-        followed = Followed(self._chunk_stamps_ns[1], begun_ns)
+        followed = ChunkStart(self._chunk_stamps_ns[1], begun_ns)
         self._followed.publish(String(data=report_to_json(followed)))
         self._chunk_stamps_ns = None
 
@@ -342,7 +342,10 @@ class ControlNode(ManagedNode):
         self._diagnostics.publish(
             [
                 arm_status(
-                    self._arbiter, self._keeper, self.border.counts.total(), self._clock_jumps
+                    self._arbiter,
+                    self._keeper,
+                    self.callback_guard.counts.total(),
+                    self._clock_jumps,
                 ),
                 loop_status(self._keeper, self._rig.servo.priority),
                 gripper_status(self._gripper),

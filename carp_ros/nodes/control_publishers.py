@@ -45,8 +45,8 @@ class ControlPublishers:
         self._joint_states.publish(
             joints_to_msg(names, state.joints, state.velocities, stamp_ns, frame)
         )
-        self._tool_pose.publish(pose_to_msg(state.tool, stamp_ns, frame))
-        self._target_pose.publish(pose_to_msg(state.target, stamp_ns, frame))
+        self._tool_pose.publish(pose_to_msg(state.tcp_pose, stamp_ns, frame))
+        self._target_pose.publish(pose_to_msg(state.target_pose, stamp_ns, frame))
         self._ticks += 1
         if self._ticks % _GRIPPER_TICKS == 0:
             self._gripper_command.publish(Float64(data=state.gripper))

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, get_args
 
-from carp_ros.processes.person import user_name
+from carp_ros.processes.user import user_name
 from carp_ros.recording.episode import TASK_NAME, EpisodeInfo
 from carp_ros.recording.live_episode import Images
 from carp_ros.rig import Rig

@@ -41,8 +41,14 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 from carp_ros.errors import CarpError, DeviceError, MessageError, UsageError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.observation import ObservationBuffer
-from carp_ros.policies.asking import Answer, Asking, NoChunk, Question, Refusal
 from carp_ros.policies.inference_log import InferenceLog
+from carp_ros.policies.inference_scheduler import (
+    InferenceRequest,
+    InferenceResult,
+    InferenceScheduler,
+    NoChunk,
+    Refusal,
+)
 from carp_ros.policies.load import load_policy
 from carp_ros.policies.policy import Policy
 from carp_ros.reports.inference import InferenceReport
@@ -105,11 +111,11 @@ class PolicyNode(ManagedNode):
         self._was_configured = False
         self._fatal: Exception | None = None
         self._said: NoChunk | None = None
-        self._thinking: Future[None] | None = None
-        self._looking: dict[str, Future[None]] = {}  # by camera
+        self._inferring: Future[None] | None = None
+        self._encoding: dict[str, Future[None]] = {}  # by camera
         self._arrived_ns: dict[str, dict[int, int]] = {}  # by camera and capture stamp
         self._lock = threading.Lock()  # guards the log, which the inference thread writes
-        self._thinker = ThreadPoolExecutor(1, "policy")
+        self._worker = ThreadPoolExecutor(1, "policy")
 
     def configure(self) -> None:
         """Load the policy and subscribe to its inputs.
@@ -125,7 +131,7 @@ class PolicyNode(ManagedNode):
         history_s = _HISTORY_S + (shown.history - 1) * shown.history_step_s
         self._buffer = ObservationBuffer(cameras, reference, shown.skew_s, history_s)
         self._shown = shown
-        self._asking = Asking(
+        self._scheduler = InferenceScheduler(
             policy,
             self._rig.limits,
             self._replan_s or None,
@@ -153,7 +159,7 @@ class PolicyNode(ManagedNode):
 
     def activate(self) -> None:
         """Start sending chunks."""
-        self._asking.restart()
+        self._scheduler.restart()
 
     def deactivate(self) -> None:
         """Stop sending chunks; blocks until no inference is running."""
@@ -162,16 +168,16 @@ class PolicyNode(ManagedNode):
     def cleanup(self) -> None:
         """Drop the policy and all observations."""
         self._rest()
-        for looking in self._looking.values():
-            looking.exception(_INFERENCE_S)
-        self._looking.clear()
+        for encoding in self._encoding.values():
+            encoding.exception(_INFERENCE_S)
+        self._encoding.clear()
         self._arrived_ns.clear()
-        for name in ("_asking", "_buffer"):
+        for name in ("_scheduler", "_buffer"):
             self.__dict__.pop(name, None)
 
     def destroy_node(self) -> None:
         """Wait for the inference thread to end before its publishers are destroyed."""
-        self._thinker.shutdown()
+        self._worker.shutdown()
         super().destroy_node()
 
     def _loaded(self) -> Policy:
@@ -212,9 +218,9 @@ class PolicyNode(ManagedNode):
         for name in cameras:
             subscribe(Image, f"{name}/image_raw", self._image_taker(name), SENSOR)
         subscribe(JointState, "joint_states", self._take_joints, SENSOR)
-        subscribe(PoseStamped, "tool_pose", self._take_tool, SENSOR)
+        subscribe(PoseStamped, "tool_pose", self._take_tcp_pose, SENSOR)
         subscribe(Float64, "gripper_state", self._take_gripper, SENSOR)
-        if self._asking.executed:
+        if self._scheduler.executed:
             subscribe(PoseStamped, "target_pose", self._take_target, SENSOR)
             subscribe(Float64, "gripper_command", self._take_command, SENSOR)
 
@@ -229,81 +235,81 @@ class PolicyNode(ManagedNode):
             if len(arrived_ns) > _ARRIVALS:
                 del arrived_ns[next(iter(arrived_ns))]
             self._buffer.take_image(name, stamp_ns, image)
-            self._see_if_soon(name, stamp_ns, image)
-            self._ask_if_new()
+            self._encode_if_soon(name, stamp_ns, image)
+            self._infer_if_due()
 
         return take
 
     def _take_joints(self, msg: JointState) -> None:
         joints = joints_from_msg(msg, self._rig.robot.joint_names)
         self._buffer.take_joints(recent_stamp_ns(msg.header.stamp, self._now_ns()), joints)
-        self._ask_if_new()
+        self._infer_if_due()
 
-    def _take_tool(self, msg: PoseStamped) -> None:
+    def _take_tcp_pose(self, msg: PoseStamped) -> None:
         tool = pose_from_msg(msg, self._rig.robot.base_frame)
-        self._buffer.take_tool(recent_stamp_ns(msg.header.stamp, self._now_ns()), tool)
-        self._ask_if_new()
+        self._buffer.take_tcp_pose(recent_stamp_ns(msg.header.stamp, self._now_ns()), tool)
+        self._infer_if_due()
 
     def _take_gripper(self, msg: Float64) -> None:
         if not 0.0 <= msg.data <= 1.0:  # also false for NaN
             raise MessageError(f"gripper is {msg.data}; expected 0 (open) to 1 (closed)")
         self._buffer.take_gripper(self._now_ns(), msg.data)
-        self._ask_if_new()
+        self._infer_if_due()
 
     def _take_target(self, msg: PoseStamped) -> None:
-        assert self._asking.executed
+        assert self._scheduler.executed
         target = pose_from_msg(msg, self._rig.robot.base_frame)
         stamp_ns = recent_stamp_ns(msg.header.stamp, self._now_ns())
-        self._asking.executed.take_target(stamp_ns, target)
+        self._scheduler.executed.take_target(stamp_ns, target)
 
     def _take_command(self, msg: Float64) -> None:
-        assert self._asking.executed
+        assert self._scheduler.executed
         if not 0.0 <= msg.data <= 1.0:  # also false for NaN
             raise MessageError(f"gripper is {msg.data}; expected 0 (open) to 1 (closed)")
-        self._asking.executed.take_gripper(self._now_ns(), msg.data)
+        self._scheduler.executed.take_gripper(self._now_ns(), msg.data)
 
-    def _see_if_soon(self, camera: str, stamp_ns: int, image: npt.NDArray[np.uint8]) -> None:
+    def _encode_if_soon(self, camera: str, stamp_ns: int, image: npt.NDArray[np.uint8]) -> None:
         """Start encoding an image right away if the next plan will probably use it.
 
         Its observation is complete only once later measurements have arrived; encoding uses that
         waiting time. An image is skipped while the previous one of its camera is being encoded.
         """
-        if not self._is_idle() or not self._asking.is_near(_SOON_NS):
+        if not self._is_idle() or not self._scheduler.is_near(_SOON_NS):
             return
-        looking = self._looking.get(camera)
-        if looking is None or looking.done():
-            if looking is not None:
-                looking.result()  # re-raises any error
-            look = self._asking.see
-            self._looking[camera] = self._thinker.submit(look, camera, stamp_ns, image)
+        encoding = self._encoding.get(camera)
+        if encoding is None or encoding.done():
+            if encoding is not None:
+                encoding.result()  # re-raises any error
+            encode = self._scheduler.encode_image
+            self._encoding[camera] = self._worker.submit(encode, camera, stamp_ns, image)
 
-    def _ask_if_new(self) -> None:
+    def _infer_if_due(self) -> None:
         """Run the policy if a plan is due and the newest observation is complete."""
-        if self._asking.is_due(self._buffer.newest_ns or None) and self._is_idle():
-            self._consider()
+        if self._scheduler.is_due(self._buffer.newest_ns or None) and self._is_idle():
+            self._start_inference()
 
     def _on_tick(self) -> None:
-        if self._asking.is_overdue() and self._is_idle():
-            self._consider()
+        if self._scheduler.is_overdue() and self._is_idle():
+            self._start_inference()
 
     def _is_idle(self) -> bool:
         """Return whether an inference may start: the node is active and none is running."""
-        if self._thinking is not None and self._thinking.done():
-            thinking, self._thinking = self._thinking, None
-            thinking.result()  # re-raises any error
-        return self.is_active and self._thinking is None
+        if self._inferring is not None and self._inferring.done():
+            inferring, self._inferring = self._inferring, None
+            inferring.result()  # re-raises any error
+        return self.is_active and self._inferring is None
 
-    def _consider(self) -> None:
+    def _start_inference(self) -> None:
         """Start inference on the newest observation, or log why there is none."""
         history_step_ns = round(self._shown.history_step_s * 1e9)
         observations = self._buffer.recent(self._shown.history, history_step_ns)
-        question = self._asking.question(observations, self._buffer.slowest)
-        if isinstance(question, Refusal):
+        request = self._scheduler.request(observations, self._buffer.slowest)
+        if isinstance(request, Refusal):
             with self._lock:
-                self._log.refuse(question)
+                self._log.refuse(request)
             return
-        transport_s = self._transport_s(question.observations[-1])
-        self._thinking = self._thinker.submit(self._ask, question, transport_s)
+        transport_s = self._transport_s(request.observations[-1])
+        self._inferring = self._worker.submit(self._infer, request, transport_s)
 
     def _transport_s(self, observation: Observation) -> float:
         """Return the time from an observation's stamp to the arrival of its last image, in [s]."""
@@ -311,32 +317,32 @@ class PolicyNode(ManagedNode):
         last_ns = max(self._arrived_ns[name].get(stamp_ns, 0) for name, stamp_ns in captures_ns)
         return 1e-9 * (last_ns - observation.stamp_ns)
 
-    def _ask(self, question: Question, transport_s: float) -> None:
+    def _infer(self, request: InferenceRequest, transport_s: float) -> None:
         """Run the policy and publish its chunk; runs on the inference thread."""
-        answer = self._asking.answer(question)
+        result = self._scheduler.infer(request)
         with self._lock:
-            self._log.take(answer)
-        if self.is_active and answer.chunk is not None:
-            self._publish(answer, answer.chunk, transport_s)
+            self._log.take(result)
+        if self.is_active and result.chunk is not None:
+            self._publish(result, result.chunk, transport_s)
         else:
-            self._asking.failed()
+            self._scheduler.failed()
 
-    def _publish(self, answer: Answer, chunk: Chunk, transport_s: float) -> None:
+    def _publish(self, result: InferenceResult, chunk: Chunk, transport_s: float) -> None:
         poses, gripper = chunk_to_msgs(chunk, self._rig.robot.base_frame)
         self._gripper_chunks.publish(gripper)  # first, because the chunk triggers the motion
         self._chunks.publish(poses)
-        prediction = answer.prediction
+        prediction = result.prediction
         assert prediction is not None
         if "confidence" in prediction.figures:
             self._confidence.publish(Float64(data=prediction.figures["confidence"]))
         report = InferenceReport(
             chunk.stamp_ns,
-            answer.stage_seconds,
+            result.stage_seconds,
             transport_s,
             dict(prediction.figures),
             prediction.reduced,
             prediction.notes,
-            prediction.seen_before,
+            prediction.encoded_ahead,
         )
         self._inference.publish(String(data=report_to_json(report)))
 
@@ -359,9 +365,9 @@ class PolicyNode(ManagedNode):
 
     def _rest(self) -> None:
         """Block until no inference is running."""
-        if self._thinking is not None:
-            self._thinking.exception(_INFERENCE_S)
-            self._thinking = None
+        if self._inferring is not None:
+            self._inferring.exception(_INFERENCE_S)
+            self._inferring = None
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds

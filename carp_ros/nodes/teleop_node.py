@@ -139,9 +139,9 @@ def _make_pointer(rig: Rig, device: str, task: str) -> Pointer:
     if device == "spacemouse":
         return SpaceMouse(rig.teleop)
     if device == "demonstrator" and rig.cell is not None:
-        from carp_ros.sim.operator import DemonstratorAtMouse  # only a simulated rig has MuJoCo
+        from carp_ros.sim.operator import SpaceMouseDemonstrator  # only a simulated rig has MuJoCo
 
-        return DemonstratorAtMouse(rig, task or rig.cell.task)
+        return SpaceMouseDemonstrator(rig, task or rig.cell.task)
     raise ValueError(
         f"device is {device!r}; expected spacemouse, or demonstrator on a rig with a cell"
     )

@@ -20,17 +20,17 @@ from carp_ros.inference.preprocess import image_input, policy_inputs
 from carp_ros.inference.session import Run, Runtime, write_inputs
 from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.carp_section import carp_section
-from carp_ros.policies.graphs import fitting
+from carp_ros.policies.graphs import graph_errors
 from carp_ros.policies.latency import RollingQuantile
 from carp_ros.policies.plan import PlanReader
 from carp_ros.policies.policy import VISION, Prediction, beyond_training
 from carp_ros.rig import Rig
 from carp_ros.types import Array, Chunk, Observation
 
-_PESSIMISM = 0.9  # a stage is expected to take this quantile of its recent times
+_EXPECTED_QUANTILE = 0.9  # a stage is expected to take this quantile of its recent times
 _RECENT = 20
-_COLD = 2
-_TRUST = 0.95  # factor on a stage's expected time each time that it prevented the stage
+_WARM_UP = 2
+_DOUBT_FACTOR = 0.95  # factor on a stage's expected time each time that it prevented the stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +87,15 @@ class CarpPolicy:
         self._plans = PlanReader(spec.action, spec.step_s, rig)
         self._scales = [_Stopwatch(now_ns) for _ in range(count)]
         self._decoder = _Stopwatch(now_ns)
-        self._seen_ns: dict[str, int] = {}
+        self._encoded_ns: dict[str, int] = {}
         """Capture times of images that are encoded, but not used yet."""
 
     def reset(self, task: str, instruction: str = "") -> None:
         """Start an episode of a task; see `Policy.reset`."""
         self._task = self.spec.task_number(task)
-        self._seen_ns.clear()
+        self._encoded_ns.clear()
 
-    def see(self, camera: str, stamp_ns: int, image: Image) -> None:
+    def encode_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Encode an image that the policy is likely to be asked about soon.
 
         If it is part of the next observation, `infer` skips its encoding.
@@ -108,11 +108,11 @@ class CarpPolicy:
         Raises:
             DeviceError: If the runtime fails.
         """
-        self._seen_ns.pop(camera, None)
+        self._encoded_ns.pop(camera, None)
         inputs = {image_name(camera): image_input(image, self.spec.cameras[camera])}
         write_inputs(self._passes.inputs, inputs)
-        self._passes.see[camera]()
-        self._seen_ns[camera] = stamp_ns
+        self._passes.encoders[camera]()
+        self._encoded_ns[camera] = stamp_ns
 
     def infer(
         self, observations: Sequence[Observation], deadline_ns: int | None = None
@@ -123,10 +123,10 @@ class CarpPolicy:
         """
         begin_ns, cameras = self._now_ns(), self.spec.cameras
         observation = observations[-1]
-        stamps_ns, seen_ns = observation.image_stamps_ns, self._seen_ns
-        unseen = [name for name in cameras if seen_ns.get(name) != stamps_ns.get(name, -1)]
-        seen_ns.clear()  # the clock might be set back, and an old stamp occur again
-        inputs = policy_inputs(observations, self.spec, self._task, unseen)
+        stamps_ns, encoded_ns = observation.image_stamps_ns, self._encoded_ns
+        to_encode = [name for name in cameras if encoded_ns.get(name) != stamps_ns.get(name, -1)]
+        encoded_ns.clear()  # the clock might be set back, and an old stamp occur again
+        inputs = policy_inputs(observations, self.spec, self._task, to_encode)
         preprocess_s = (self._now_ns() - begin_ns) * 1e-9
         decoded = self.decode(inputs, deadline_ns)
         return Prediction(
@@ -140,7 +140,7 @@ class CarpPolicy:
             },
             decoded.scales_done < len(self._scales),
             beyond_training(inputs["state"][0].astype(np.float64), self.spec.state),
-            len(cameras) - len(unseen),
+            len(cameras) - len(to_encode),
         )
 
     def executed(self, chunk: Chunk) -> None:
@@ -169,9 +169,9 @@ class CarpPolicy:
         passes, begin_ns = self._passes, self._now_ns()
         last = self._last if last is None else last
         write_inputs(passes.inputs, inputs)
-        for camera, see in passes.see.items():
+        for camera, encode in passes.encoders.items():
             if image_name(camera) in inputs:
-                see()
+                encode()
         passes.condition()
         seen_ns = self._now_ns()
         done = 0
@@ -206,7 +206,7 @@ class _Stopwatch:
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
-        self._recent = RollingQuantile(_PESSIMISM, _RECENT, _COLD)
+        self._recent = RollingQuantile(_EXPECTED_QUANTILE, _RECENT, _WARM_UP)
         self._doubts = 0
 
     def time(self, run: Run) -> None:
@@ -221,7 +221,7 @@ class _Stopwatch:
     @property
     def expected_s(self) -> float:
         """The expected duration; 0 while unknown."""
-        return (self._recent.value or 0.0) * _TRUST**self._doubts
+        return (self._recent.value or 0.0) * _DOUBT_FACTOR**self._doubts
 
     def doubt(self) -> None:
         self._doubts += 1
@@ -257,6 +257,6 @@ def load_carp(
     unknown = sorted(options.keys() - {"last_scale"})
     if unknown:
         raise ValueError(f"{unknown} is no option of a carp policy; expected last_scale")
-    with fitting(bundle):
+    with graph_errors(bundle):
         passes = CarpPasses(bundle, section, runtime)
     return CarpPolicy(bundle.spec, passes, now_ns, options.get("last_scale"), rig)

@@ -29,7 +29,7 @@ class CarpPasses:
     Attributes:
         inputs: Buffers of the inputs from outside: images, state and task.
         actions: Buffer of the decoded actions, (1, H, A).
-        see: By camera: computes the features of its image.
+        encoders: By camera: computes the features of its image.
         condition: Computes the scales' common inputs from features, state and task.
         scales: Computes each scale, in order.
         decode: Computes the actions from the latent of each scale.
@@ -41,13 +41,13 @@ class CarpPasses:
     def __init__(self, bundle: Bundle, section: CarpSection, runtime: Runtime) -> None:
         self._runtime = runtime
         self.inputs: dict[str, Buffer] = {}
-        self.see: dict[str, Run] = {}
+        self.encoders: dict[str, Run] = {}
         features: dict[str, Buffer] = {}
         for camera in bundle.manifest.cameras:
             session = runtime.session(bundle.graph(f"vision_{camera}"))
             _require_size(session, camera, bundle.manifest.cameras[camera])
             image, seen = self._take(session, {}), self._outputs(session)
-            self.see[camera] = session.bind({**image, **seen})
+            self.encoders[camera] = session.bind({**image, **seen})
             features |= seen
         session = runtime.session(bundle.graph("condition"))
         given = self._outputs(session)
@@ -72,7 +72,7 @@ class CarpPasses:
         self.actions = runtime.buffer(decoder.outputs["actions"])
         self.decode = [
             decoder.bind(
-                _fitting("decoder", decoder.inputs, {"latent": latent, **self.inputs})
+                _matching("decoder", decoder.inputs, {"latent": latent, **self.inputs})
                 | {"actions": self.actions}
             )
             for latent in latents
@@ -104,7 +104,7 @@ class CarpPasses:
     ) -> dict[str, Buffer]:
         """Bind a pass to existing buffers; return the buffers that it leaves for the next pass."""
         given = self._outputs(session)
-        self.scales.append(session.bind(_fitting(name, session.inputs, before) | given))
+        self.scales.append(session.bind(_matching(name, session.inputs, before) | given))
         self._tokens.append(given["tokens"])
         self._log_likelihoods.append(given["log_likelihood"])
         return {
@@ -125,7 +125,7 @@ def _require_size(session: Session, camera: str, size: CameraInput) -> None:
         )
 
 
-def _fitting(
+def _matching(
     graph: str, wanted: Mapping[str, TensorSpec], there: Mapping[str, Buffer]
 ) -> dict[str, Buffer]:
     """Select the buffers that match a graph's inputs.

@@ -11,7 +11,7 @@ from carp_ros.refusal import in_words
 
 
 @contextmanager
-def fitting(bundle: Bundle) -> Iterator[None]:
+def graph_errors(bundle: Bundle) -> Iterator[None]:
     """Re-raise any library's error about a bundle's graphs as a ValueError about the bundle.
 
     Raises:

@@ -1,10 +1,10 @@
-"""Statistics of a policy's answers, for monitoring."""
+"""Statistics of a policy's results, for monitoring."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from carp_ros.policies.asking import Answer, NoChunk, Refusal
+from carp_ros.policies.inference_scheduler import InferenceResult, NoChunk, Refusal
 from carp_ros.policies.latency import LatencyTracker, RollingQuantile
 from carp_ros.rig import LimitsConfig
 
@@ -12,7 +12,7 @@ _WINDOW = 100
 
 
 class InferenceLog:
-    """Counts answers and keeps quantiles of recent durations.
+    """Counts results and keeps quantiles of recent durations.
 
     Args:
         limits: Limits on the age of chunks.
@@ -30,17 +30,17 @@ class InferenceLog:
         self.reduced = 0
         self.notes: tuple[str, ...] = ()
 
-    def take(self, answer: Answer) -> None:
-        """Register an answer; unless refused, its chunk was sent."""
-        if answer.prediction is not None:
-            self._latency.add(answer.latency_s)
-            for name, seconds in answer.stage_seconds.items():
+    def take(self, result: InferenceResult) -> None:
+        """Register a result; unless refused, its chunk was sent."""
+        if result.prediction is not None:
+            self._latency.add(result.latency_s)
+            for name, seconds in result.stage_seconds.items():
                 for quantile in self._of(name):
                     quantile.add(seconds)
-            self.reduced += answer.prediction.reduced
-            self.notes = answer.prediction.notes
-        if answer.refusal:
-            self.refuse(answer.refusal)
+            self.reduced += result.prediction.reduced
+            self.notes = result.prediction.notes
+        if result.refusal:
+            self.refuse(result.refusal)
         else:
             self.sent += 1
             self.refusal = None

@@ -10,7 +10,7 @@ import numpy as np
 
 from carp_ros.geometry import rotation_between
 from carp_ros.inference.bundle import Bundle, load_bundle
-from carp_ros.inference.layout import VectorLayout, tool_from_vector
+from carp_ros.inference.layout import VectorLayout, tcp_pose_from_vector
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.inference.session import Runtime
 from carp_ros.policies.carp import load_carp
@@ -150,6 +150,6 @@ def _spans(layout: VectorLayout) -> Array:
 
 
 def _rotation_error_rad(computed: Array, expected: Array) -> float:
-    turns = [tool_from_vector(vector)[0].quaternion for vector in (*computed, *expected)]
+    turns = [tcp_pose_from_vector(vector)[0].quaternion for vector in (*computed, *expected)]
     pairs = zip(turns[: len(computed)], turns[len(computed) :])
     return max(float(np.linalg.norm(rotation_between(a, b))) for a, b in pairs)

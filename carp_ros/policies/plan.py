@@ -6,7 +6,7 @@ import numpy as np
 
 from carp_ros.chain import tcp_pose
 from carp_ros.errors import PolicyError
-from carp_ros.inference.layout import VectorLayout, tool_from_vector
+from carp_ros.inference.layout import VectorLayout, tcp_pose_from_vector
 from carp_ros.rig import Rig
 from carp_ros.types import Array, Chunk, Pose
 
@@ -46,7 +46,7 @@ class PlanReader:
             )
         if self._layout.kind == "tool":
             _require_rotations(actions)
-            tools = [tool_from_vector(action) for action in actions]
+            tools = [tcp_pose_from_vector(action) for action in actions]
         elif self._layout.kind == "joints" and self._rig is not None:
             tools = [(self._tcp(action), float(action[-1])) for action in actions]
         else:

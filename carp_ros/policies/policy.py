@@ -36,8 +36,8 @@ class Prediction:
         figures: Metrics of the policy, by name: `confidence`, `scales_done`, ...
         reduced: Whether the plan is coarser to keep the deadline.
         notes: Unusual conditions in words, such as state numbers outside of their training range.
-        seen_before: Number of images encoded before the policy was asked, see `Policy.see`; their
-            encoding is not included in `stages`.
+        encoded_ahead: Number of images that `Policy.encode_image` had encoded before the policy was
+            asked; their encoding is not included in `stages`.
         frames: Images that the policy predicts, of shape (K, h, w, 3), uint8; None if none.
     """
 
@@ -48,7 +48,7 @@ class Prediction:
     figures: Mapping[str, float] = field(default_factory=dict)
     reduced: bool = False
     notes: tuple[str, ...] = ()
-    seen_before: int = 0
+    encoded_ahead: int = 0
     frames: Image | None = None
 
     @property
@@ -77,7 +77,7 @@ class Policy(Protocol):
         """
         ...
 
-    def see(self, camera: str, stamp_ns: int, image: Image) -> None:
+    def encode_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Encode an image that is likely to be part of the next observation.
 
         Args:

@@ -14,7 +14,7 @@ from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import PolicySpec
 from carp_ros.inference.preprocess import image_input, policy_inputs
 from carp_ros.inference.session import Buffer, Run, Runtime, write_inputs
-from carp_ros.policies.graphs import fitting
+from carp_ros.policies.graphs import graph_errors
 from carp_ros.policies.plan import PlanReader
 from carp_ros.policies.policy import VISION, Prediction, beyond_training
 from carp_ros.rig import Rig
@@ -47,16 +47,16 @@ class RegressionPolicy:
         self._now_ns = now_ns
         self._plans = PlanReader(self.spec.action, self.spec.step_s, rig)
         self._task = 0
-        self._seen_ns: dict[str, int] = {}
+        self._encoded_ns: dict[str, int] = {}
         """Capture times of images that are encoded, but not used yet."""
         self._inputs: dict[str, Buffer] = {}
-        self._look: dict[str, Run] = {}
+        self._encoders: dict[str, Run] = {}
         features: dict[str, Buffer] = {}
         for camera in self.spec.cameras:
             session = runtime.session(bundle.graph(f"vision_{camera}"))
             taken = {name: runtime.buffer(spec) for name, spec in session.inputs.items()}
             given = {name: runtime.buffer(spec) for name, spec in session.outputs.items()}
-            self._look[camera] = session.bind({**taken, **given})
+            self._encoders[camera] = session.bind({**taken, **given})
             self._inputs |= taken
             features |= given
         session = runtime.session(bundle.graph("plan"))
@@ -77,33 +77,33 @@ class RegressionPolicy:
     def reset(self, task: str, instruction: str = "") -> None:
         """Start an episode of a task; see `Policy.reset`."""
         self._task = self.spec.task_number(task)
-        self._seen_ns.clear()
+        self._encoded_ns.clear()
 
-    def see(self, camera: str, stamp_ns: int, image: Image) -> None:
-        """Encode an image that is likely to be part of the next observation; see `Policy.see`."""
-        self._seen_ns.pop(camera, None)
+    def encode_image(self, camera: str, stamp_ns: int, image: Image) -> None:
+        """Encode an image in advance; see `Policy.encode_image`."""
+        self._encoded_ns.pop(camera, None)
         size = self.spec.cameras[camera]
         write_inputs(self._inputs, {image_name(camera): image_input(image, size)})
-        self._look[camera]()
-        self._seen_ns[camera] = stamp_ns
+        self._encoders[camera]()
+        self._encoded_ns[camera] = stamp_ns
 
     def infer(
         self, observations: Sequence[Observation], deadline_ns: int | None = None
     ) -> Prediction:
         """Return the plan for an observation; the deadline is ignored. See `Policy.infer`."""
         begin_ns, observation = self._now_ns(), observations[-1]
-        stamps_ns, seen_ns = observation.image_stamps_ns, dict(self._seen_ns)
-        self._seen_ns.clear()  # the clock might be set back, and an old stamp occur again
-        unseen = [
-            name for name in self.spec.cameras if seen_ns.get(name) != stamps_ns.get(name, -1)
+        stamps_ns, encoded_ns = observation.image_stamps_ns, dict(self._encoded_ns)
+        self._encoded_ns.clear()  # the clock might be set back, and an old stamp occur again
+        to_encode = [
+            name for name in self.spec.cameras if encoded_ns.get(name) != stamps_ns.get(name, -1)
         ]
-        inputs = policy_inputs(observations, self.spec, self._task, unseen)
+        inputs = policy_inputs(observations, self.spec, self._task, to_encode)
         prepared_ns = self._now_ns()
-        self._see_all(inputs)
-        seen_at_ns = self._now_ns()
+        self._encode_images(inputs)
+        encoded_at_ns = self._now_ns()
         self._plan()
         actions = self._actions.read()[0].astype(np.float64)
-        times_ns = (begin_ns, prepared_ns, seen_at_ns, self._now_ns())
+        times_ns = (begin_ns, prepared_ns, encoded_at_ns, self._now_ns())
         seconds = [1e-9 * (after - before) for before, after in pairwise(times_ns)]
         return Prediction(
             observation.stamp_ns,
@@ -111,7 +111,7 @@ class RegressionPolicy:
             self._plans.chunk(actions, observation.stamp_ns),
             dict(zip(("preprocess", VISION, "decode"), seconds)),
             notes=beyond_training(inputs["state"][0].astype(np.float64), self.spec.state),
-            seen_before=len(self.spec.cameras) - len(unseen),
+            encoded_ahead=len(self.spec.cameras) - len(to_encode),
         )
 
     def executed(self, chunk: Chunk) -> None:
@@ -119,15 +119,15 @@ class RegressionPolicy:
 
     def replay(self, inputs: Mapping[str, Tensor]) -> Array:
         """Return the actions for inputs of the graphs; see `Policy.replay`."""
-        self._see_all(inputs)
+        self._encode_images(inputs)
         self._plan()
         return self._actions.read()[0].astype(np.float64)
 
-    def _see_all(self, inputs: Mapping[str, Tensor]) -> None:
+    def _encode_images(self, inputs: Mapping[str, Tensor]) -> None:
         write_inputs(self._inputs, inputs)
-        for camera, look in self._look.items():
+        for camera, encode in self._encoders.items():
             if image_name(camera) in inputs:
-                look()
+                encode()
 
 
 def load_regression(
@@ -154,5 +154,5 @@ def load_regression(
         )
     if options:
         raise ValueError(f"{sorted(options)} is no option of a regression policy; it has none")
-    with fitting(bundle):
+    with graph_errors(bundle):
         return RegressionPolicy(bundle, runtime, now_ns, rig)

@@ -20,7 +20,7 @@ from carp_ros.recording.topic_map import TopicMap
 
 
 @dataclass(frozen=True)
-class Way:
+class FrameSettings:
     """The settings by which an episode's messages become frames.
 
     Attributes:
@@ -40,11 +40,13 @@ class Way:
     def __str__(self) -> str:
         """Return the settings as text that is valid in a file name."""
         size = "x".join(map(str, self.image_size_px)) if self.image_size_px else "whole"
-        way = f"{self.rate_hz}hz-{self.skew_s}s-{self.reference or 'first'}-{size}"
-        return f"{way}-{self.topics.fingerprint}" if self.topics else way
+        text = f"{self.rate_hz}hz-{self.skew_s}s-{self.reference or 'first'}-{size}"
+        return f"{text}-{self.topics.fingerprint}" if self.topics else text
 
 
-def episode_frames(episode: RecordedEpisode, way: Way) -> tuple[DatasetSpec, Iterator[Frame]]:
+def episode_frames(
+    episode: RecordedEpisode, settings: FrameSettings
+) -> tuple[DatasetSpec, Iterator[Frame]]:
     """Return the dataset spec that an episode implies, and its frames.
 
     Raises:
@@ -55,16 +57,16 @@ def episode_frames(episode: RecordedEpisode, way: Way) -> tuple[DatasetSpec, Ite
     """
     info = episode.info
     robot, cameras = robot_of(info), cameras_of(info)
-    reference = way.reference or cameras[0]
+    reference = settings.reference or cameras[0]
     reader = episode.reader()
-    maker = FrameMaker(robot, cameras, reference, way.rate_hz, way.skew_s, reader)
+    maker = FrameMaker(robot, cameras, reference, settings.rate_hz, settings.skew_s, reader)
     frames = maker.frames(_stamped_messages(episode, reader, maker))
-    if way.image_size_px:
-        frames = _resized(frames, way.image_size_px)
+    if settings.image_size_px:
+        frames = _resized(frames, settings.image_size_px)
     first = next(frames)
     sizes = {name: image.shape[1::-1] for name, image in first.observation.images.items()}
     spec = DatasetSpec(
-        info.rig, robot.name, robot.joint_names, sizes, reference, way.rate_hz, way.skew_s
+        info.rig, robot.name, robot.joint_names, sizes, reference, settings.rate_hz, settings.skew_s
     )
     return spec, itertools.chain([first], frames)
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from carp_ros.errors import DeviceError, EpisodeError
 from carp_ros.processes.parent import end_worker_with_parent
 from carp_ros.recording.bag import UNFINISHED
-from carp_ros.recording.bag_frames import Way, episode_frames
+from carp_ros.recording.bag_frames import FrameSettings, episode_frames
 from carp_ros.recording.bag_metadata import METADATA
 from carp_ros.recording.dataset import Dataset
 from carp_ros.recording.episode import EpisodeInfo, Verdict
@@ -30,7 +30,7 @@ _STORED = (".mcap", ".db3", f".mcap{PACKED}", f".db3{PACKED}")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EpisodeFilter:
     """Filters that select the episodes to convert.
 
     Attributes:
@@ -45,7 +45,7 @@ class Wanted:
     task: str = ""
     unlabelled: bool = False
 
-    def reason_against(self, info: EpisodeInfo) -> str:
+    def reason_to_skip(self, info: EpisodeInfo) -> str:
         """Return why an episode is filtered out; empty if it is not."""
         if self.success_only and not info.success:
             return "no success" if info.success is False else "success not known"
@@ -94,7 +94,11 @@ def find_episodes(paths: Sequence[Path]) -> list[Path]:
 
 
 def convert(
-    folders: Sequence[Path], root: Path, way: Way, wanted: Wanted, workers: int = 1
+    folders: Sequence[Path],
+    root: Path,
+    settings: FrameSettings,
+    episode_filter: EpisodeFilter,
+    workers: int = 1,
 ) -> Iterator[ConvertedEpisode]:
     """Convert episodes into a dataset and yield the outcome of each, in their order.
 
@@ -103,8 +107,8 @@ def convert(
     Args:
         folders: The episodes' folders.
         root: The dataset's folder.
-        way: How frames are made.
-        wanted: Which episodes are converted.
+        settings: How frames are made.
+        episode_filter: Which episodes are converted.
         workers: Number of processes; 1 converts in the calling process.
 
     Raises:
@@ -113,10 +117,12 @@ def convert(
         DeviceError: If the disk refuses a write.
     """
     with _writing(root):
-        dataset = Dataset(root, str(way))
+        dataset = Dataset(root, str(settings))
         try:
             with _mapper(workers) as each:
-                yield from _converted(_jobs(folders, dataset, way, wanted), dataset, way, each)
+                yield from _converted(
+                    _jobs(folders, dataset, settings, episode_filter), dataset, settings, each
+                )
         finally:
             dataset.close()
 
@@ -145,12 +151,17 @@ class _Job:
     outcome: ConvertedEpisode | None = None
 
 
-def _jobs(folders: Sequence[Path], dataset: Dataset, way: Way, wanted: Wanted) -> list[_Job]:
+def _jobs(
+    folders: Sequence[Path],
+    dataset: Dataset,
+    settings: FrameSettings,
+    episode_filter: EpisodeFilter,
+) -> list[_Job]:
     jobs: list[_Job] = []
     for folder in folders:
         try:
             with refusing(EpisodeError, _NOT_WHY):
-                job = _job(folder, dataset, way, wanted)
+                job = _job(folder, dataset, settings, episode_filter)
         except EpisodeError as error:
             job = _Job(folder, outcome=ConvertedEpisode(folder, "refused", reason=_why(error)))
         if job.outcome is None and any(job.piece == other.piece for other in jobs):
@@ -160,10 +171,12 @@ def _jobs(folders: Sequence[Path], dataset: Dataset, way: Way, wanted: Wanted) -
     return jobs
 
 
-def _job(folder: Path, dataset: Dataset, way: Way, wanted: Wanted) -> _Job:
-    episode = open_episode(folder, way.topics)
+def _job(
+    folder: Path, dataset: Dataset, settings: FrameSettings, episode_filter: EpisodeFilter
+) -> _Job:
+    episode = open_episode(folder, settings.topics)
     info = episode.info
-    reason = wanted.reason_against(info)
+    reason = episode_filter.reason_to_skip(info)
     if reason:
         return _Job(folder, outcome=ConvertedEpisode(folder, "unwanted", reason=reason))
     if (folder.name, info.started_ns) in dataset.sources:
@@ -173,11 +186,14 @@ def _job(folder: Path, dataset: Dataset, way: Way, wanted: Wanted) -> _Job:
 
 
 def _converted(
-    jobs: Sequence[_Job], dataset: Dataset, way: Way, each: Callable[..., Iterator[str]]
+    jobs: Sequence[_Job],
+    dataset: Dataset,
+    settings: FrameSettings,
+    each: Callable[..., Iterator[str]],
 ) -> Iterator[ConvertedEpisode]:
     """Yield the outcomes, then commit the pieces to the dataset."""
     pieces: list[Piece] = []
-    reasons = each(partial(_make_piece, way), [job for job in jobs if job.outcome is None])
+    reasons = each(partial(_make_piece, settings), [job for job in jobs if job.outcome is None])
     for job in jobs:
         if job.outcome:
             yield job.outcome
@@ -196,13 +212,13 @@ def _converted(
     dataset.commit(pieces)
 
 
-def _make_piece(way: Way, job: _Job) -> str:
+def _make_piece(settings: FrameSettings, job: _Job) -> str:
     """Convert an episode unless an earlier run did; return why it failed, else an empty string."""
     if job.episode is None or job.piece.is_dir():
         return ""
     try:
         with refusing(EpisodeError, _NOT_WHY):
-            spec, frames = episode_frames(job.episode, way)
+            spec, frames = episode_frames(job.episode, settings)
             write_piece(job.piece, spec, job.folder.name, job.episode.info, frames)
     except EpisodeError as error:
         return _why(error)

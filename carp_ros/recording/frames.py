@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from carp_ros.errors import EpisodeError, MessageError
-from carp_ros.inference.layout import vector_from_tool
+from carp_ros.inference.layout import vector_from_tcp_pose
 from carp_ros.inference.observation import (
     STATE_GAP_S,
     ObservationBuffer,
@@ -70,7 +70,7 @@ class FrameMaker:
         self._grid = FrameGrid(rate_hz, skew_s, self._frame_at)
         self._takers: dict[str, Callable[[int, Any], None]] = {
             "/joint_states": self._buffer.take_joints,
-            "/tool_pose": self._buffer.take_tool,
+            "/tool_pose": self._buffer.take_tcp_pose,
             "/gripper_state": self._buffer.take_gripper,
             "/target_pose": self._targets.take,
             "/gripper_command": self._closures.take,
@@ -149,7 +149,7 @@ class FrameMaker:
         closure = self._closures.between(stamp_ns, _number_between)
         if isinstance(closure, str):
             return closure
-        return Frame(observation, vector_from_tool(target, closure))
+        return Frame(observation, vector_from_tcp_pose(target, closure))
 
     def _image_taker(self, camera: str, decides: bool) -> Callable[[int, Any], None]:
         def take(stamp_ns: int, image: Any) -> None:

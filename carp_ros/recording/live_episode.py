@@ -11,7 +11,7 @@ from carp_ros.errors import MessageError
 from carp_ros.recording.bag import BagWriter
 from carp_ros.recording.episode import EpisodeInfo, Topic, topics
 from carp_ros.recording.message_judge import MessageJudge
-from carp_ros.recording.messages import IMAGE, Picture, decode, decode_image, encode_jpeg, stamp_ns
+from carp_ros.recording.messages import IMAGE, Image, decode, decode_image, encode_jpeg, stamp_ns
 from carp_ros.recording.quality import Quality
 from carp_ros.refusal import refusing
 from carp_ros.rig import Rig
@@ -78,9 +78,9 @@ class LiveEpisode:
         except MessageError as error:
             self._judge.take_unreadable(topic, str(error))
 
-    def _write_jpeg(self, topic: str, at_ns: int, picture: Picture, cdr: bytes) -> None:
+    def _write_jpeg(self, topic: str, at_ns: int, image: Image, cdr: bytes) -> None:
         with refusing(MessageError, topic):
-            jpeg = encode_jpeg(picture, at_ns, decode(IMAGE, cdr).header.frame_id)
+            jpeg = encode_jpeg(image, at_ns, decode(IMAGE, cdr).header.frame_id)
         self._writer.write(f"{topic}/compressed", at_ns, jpeg)
 
     def take_loss(self, messages: int) -> None:

@@ -12,8 +12,8 @@ from carp_ros.errors import EpisodeError, MessageError
 from carp_ros.geometry import compose
 from carp_ros.recording.mcap_scan import Message
 from carp_ros.recording.message_reader import (
-    OneSize,
     Reading,
+    SameSize,
     require_closure,
     require_command,
     require_joints,
@@ -75,7 +75,7 @@ class MappedReader:
         self._held: dict[str, float] = {}
         self._measured: float | None = None
         for camera, topic in topic_map.cameras.items():
-            take = _picture_of(types.get(topic, ""), OneSize())
+            take = _image_of(types.get(topic, ""), SameSize())
             self._add(f"cameras: {camera}", topic, IMAGES, f"/{camera}/image_raw", take)
         names = topic_map.joint_states.names or topic_map.robot.joint_names
         topic = topic_map.joint_states.topic
@@ -216,7 +216,7 @@ class MappedReader:
         self._extracts.setdefault(topic, []).append((stream, extract))
 
 
-def _picture_of(kind: str, one_size: OneSize) -> _Extract:
+def _image_of(kind: str, one_size: SameSize) -> _Extract:
     return lambda msg: one_size.require(image_of(kind, msg))
 
 

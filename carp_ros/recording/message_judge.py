@@ -18,9 +18,9 @@ from carp_ros.recording.clock_watch import ClockWatch
 from carp_ros.recording.findings import Finding
 from carp_ros.recording.frames import DEFAULT_RATE_HZ, FrameMaker
 from carp_ros.recording.message_reader import MessageReader
-from carp_ros.recording.messages import Picture, decode_text, decode_twist
-from carp_ros.recording.picture_size import require_size
+from carp_ros.recording.messages import Image, decode_text, decode_twist
 from carp_ros.recording.quality import Quality, QualityMonitor
+from carp_ros.recording.video_size import require_size
 from carp_ros.refusal import in_words
 from carp_ros.rig import Rig
 from carp_ros.types import Pose
@@ -50,7 +50,7 @@ class MessageJudge:
         self._no_frames = ""
         self._takers: dict[str, Callable[[int, int, bytes, Any], None]] = {
             "/joint_states": self._take_joints,
-            "/tool_pose": self._take_tool,
+            "/tool_pose": self._take_tcp_pose,
             "/target_pose": self._take_target,
             "/gripper_state": self._take_gripper,
             "/teleop/twist": self._take_twist,
@@ -119,7 +119,7 @@ class MessageJudge:
         return ""
 
     def _image_taker(self, camera: str) -> Callable[[int, int, bytes, Any], None]:
-        def take(stamp_ns: int, received_ns: int, cdr: bytes, image: Picture) -> None:
+        def take(stamp_ns: int, received_ns: int, cdr: bytes, image: Image) -> None:
             try:
                 require_size(image.shape[1], image.shape[0])
             except ValueError as error:
@@ -132,8 +132,8 @@ class MessageJudge:
     def _take_joints(self, stamp_ns: int, received_ns: int, cdr: bytes, joints: Any) -> None:
         self._monitor.take_joints(stamp_ns, received_ns)
 
-    def _take_tool(self, stamp_ns: int, received_ns: int, cdr: bytes, tool: Pose) -> None:
-        self._monitor.take_tool(stamp_ns, received_ns, tool)
+    def _take_tcp_pose(self, stamp_ns: int, received_ns: int, cdr: bytes, tool: Pose) -> None:
+        self._monitor.take_tcp_pose(stamp_ns, received_ns, tool)
 
     def _take_target(self, stamp_ns: int, received_ns: int, cdr: bytes, target: Pose) -> None:
         self._monitor.take_target(stamp_ns, received_ns, target)

@@ -17,7 +17,7 @@ from carp_ros.recording.mcap_scan import Message
 from carp_ros.recording.messages import (
     IMAGE,
     JPEG,
-    Picture,
+    Image,
     decode_image,
     decode_joints,
     decode_number,
@@ -83,9 +83,9 @@ class MessageReader:
             "/gripper_command": lambda cdr: require_command(decode_number(cdr)),
         }
         for camera in cameras:
-            one_size = OneSize()
+            one_size = SameSize()
             for name, kind in (("image_raw", IMAGE), ("image_raw/compressed", JPEG)):
-                self._readers[f"/{camera}/{name}"] = _picture_reader(kind, one_size)
+                self._readers[f"/{camera}/{name}"] = _image_reader(kind, one_size)
 
     def stamped(self, message: Message) -> Message:
         """Return the message unchanged: the recorder has already stamped it."""
@@ -121,13 +121,13 @@ class MessageReader:
             raise MessageError(in_words(error)) from error
 
 
-class OneSize:
+class SameSize:
     """Requires that all images of one camera have the size of the first."""
 
     def __init__(self) -> None:
         self._size_px: tuple[int, int] | None = None
 
-    def require(self, image: Picture) -> Picture:
+    def require(self, image: Image) -> Image:
         """Return the image if it has that size.
 
         Raises:
@@ -143,7 +143,7 @@ class OneSize:
         return image
 
 
-def _picture_reader(kind: str, one_size: OneSize) -> Callable[[bytes], Picture]:
+def _image_reader(kind: str, one_size: SameSize) -> Callable[[bytes], Image]:
     return lambda cdr: one_size.require(decode_image(kind, cdr))
 
 

@@ -14,7 +14,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from carp_ros.errors import MessageError
 from carp_ros.inference.pixels import rgb_from_rows
-from carp_ros.recording.picture_header import no_picture, require_picture
+from carp_ros.recording.image_header import not_an_image, require_image
 from carp_ros.types import Array, Chunk, Intrinsics, Pose, Twist
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -32,10 +32,10 @@ GRIPPER_CHUNK = "trajectory_msgs/msg/JointTrajectory"
 _STORE = get_typestore(Stores.ROS2_JAZZY)
 _JPEG_QUALITY = 95
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
 
-def encode_image(image: Picture, stamp_ns: int, frame: str) -> bytes:
+def encode_image(image: Image, stamp_ns: int, frame: str) -> bytes:
     """Serialize an RGB image of shape (H, W, 3), uncompressed."""
     height, width, _ = image.shape
     return _encode(
@@ -50,7 +50,7 @@ def encode_image(image: Picture, stamp_ns: int, frame: str) -> bytes:
     )
 
 
-def encode_jpeg(image: Picture, stamp_ns: int, frame: str) -> bytes:
+def encode_jpeg(image: Image, stamp_ns: int, frame: str) -> bytes:
     """Serialize an RGB image of shape (H, W, 3) as JPEG."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
@@ -62,7 +62,7 @@ def encode_jpeg(image: Picture, stamp_ns: int, frame: str) -> bytes:
     )
 
 
-def decode_image(kind: str, cdr: bytes) -> Picture:
+def decode_image(kind: str, cdr: bytes) -> Image:
     """Return an image as RGB of shape (H, W, 3).
 
     Args:
@@ -76,13 +76,13 @@ def decode_image(kind: str, cdr: bytes) -> Picture:
     return image_of(kind, decode(kind, cdr))
 
 
-def image_of(kind: str, msg: Any) -> Picture:
+def image_of(kind: str, msg: Any) -> Image:
     """Return a decoded message's image, as `decode_image` does."""
     if kind == JPEG:
-        require_picture(msg.data, msg.format)
+        require_image(msg.data, msg.format)
         bgr = cv2.imdecode(msg.data, cv2.IMREAD_COLOR)
         if bgr is None:
-            raise no_picture(msg.data, msg.format)
+            raise not_an_image(msg.data, msg.format)
         return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
     return rgb_from_rows(msg.data, msg.encoding, msg.height, msg.width, msg.step)
 

@@ -38,7 +38,7 @@ class MotionQuality:
         self._faults: dict[str, str] = {}
         self.motions = 0
 
-    def take_tool(self, stamp_ns: int, tool: Pose) -> None:
+    def take_tcp_pose(self, stamp_ns: int, tool: Pose) -> None:
         """Add a measured tool pose."""
         if self._tool is None:
             self._tool = tool

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from carp_ros.files.whole_file import whole_folder
-from carp_ros.inference.layout import vector_from_tool
+from carp_ros.inference.layout import vector_from_tcp_pose
 from carp_ros.recording.dataset_spec import DatasetSpec, video_key
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.recording.frames import Frame
@@ -111,7 +111,7 @@ def _row(frame: Frame, start_ns: int, index: int, rate_hz: int) -> dict[str, Any
     seen = frame.observation
     stamps_ns = seen.image_stamps_ns.items()
     return {
-        "observation.state": vector_from_tool(seen.tool, seen.gripper),
+        "observation.state": vector_from_tcp_pose(seen.tcp_pose, seen.gripper),
         "observation.joints": seen.joints,
         "action": frame.action,
         "stamp_ns": [seen.stamp_ns - start_ns],

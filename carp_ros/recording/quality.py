@@ -14,7 +14,7 @@ from typing import Any
 from carp_ros.recording.episode import Verdict
 from carp_ros.recording.findings import Finding, Thresholds, judge
 from carp_ros.recording.motion_quality import MotionQuality
-from carp_ros.recording.stream_quality import FrozenPicture, StreamQuality, skew_findings
+from carp_ros.recording.stream_quality import FrozenImage, StreamQuality, skew_findings
 from carp_ros.rig import Rig
 from carp_ros.types import Pose, Twist
 
@@ -57,7 +57,7 @@ class QualityMonitor:
             name: StreamQuality(name, camera.rate_hz, self._thresholds)
             for name, camera in rig.cameras.items()
         }
-        self._frozen = {name: FrozenPicture(name, self._thresholds) for name in rig.cameras}
+        self._frozen = {name: FrozenImage(name, self._thresholds) for name in rig.cameras}
         self._states = {
             name: StreamQuality(name, STATE_RATE_HZ, self._thresholds)
             for name in ("joint_states", "tool_pose", "target_pose")
@@ -77,10 +77,10 @@ class QualityMonitor:
         """Add a joint state."""
         self._states["joint_states"].take(stamp_ns, received_ns)
 
-    def take_tool(self, stamp_ns: int, received_ns: int, tool: Pose) -> None:
+    def take_tcp_pose(self, stamp_ns: int, received_ns: int, tool: Pose) -> None:
         """Add a measured tool pose."""
         self._states["tool_pose"].take(stamp_ns, received_ns)
-        self._motion.take_tool(stamp_ns, tool)
+        self._motion.take_tcp_pose(stamp_ns, tool)
 
     def take_target(self, stamp_ns: int, received_ns: int, target: Pose) -> None:
         """Add a commanded tool pose."""

@@ -46,7 +46,7 @@ class PoseTrack:
 
 
 @dataclass(frozen=True)
-class Deviation:
+class PathDeviation:
     """The deviation of one path from another.
 
     Attributes:
@@ -68,31 +68,31 @@ class RecordedMotion:
     """The commanded and the measured motion of an episode.
 
     Attributes:
-        target: Commanded tool poses.
+        target_poses: Commanded tool poses.
         gripper: Commanded closures at the times of `target`, of shape (N,).
-        tool: Measured tool poses.
+        tcp_poses: Measured tool poses.
     """
 
-    target: PoseTrack
+    target_poses: PoseTrack
     gripper: Array
-    tool: PoseTrack
+    tcp_poses: PoseTrack
 
     @property
     def start_ns(self) -> int:
         """When the first pose was commanded."""
-        return int(self.target.times_ns[0])
+        return int(self.target_poses.times_ns[0])
 
     @property
     def end_ns(self) -> int:
         """When the last pose was commanded."""
-        return int(self.target.times_ns[-1])
+        return int(self.target_poses.times_ns[-1])
 
     def chunk(self, now_ns: int, later_ns: int) -> Chunk:
         """Return the next second of the episode as a chunk, if it is replayed `later_ns` later."""
-        times_ns = self.target.times_ns + later_ns
+        times_ns = self.target_poses.times_ns + later_ns
         first = max(0, int(np.searchsorted(times_ns, now_ns)) - 1)
         last = max(first + 1, int(np.searchsorted(times_ns, now_ns + _HORIZON_NS)))
-        poses = self.target.poses[first:last]
+        poses = self.target_poses.poses[first:last]
         return Chunk(
             stamp_ns=now_ns,
             times_ns=times_ns[first:last],
@@ -101,7 +101,7 @@ class RecordedMotion:
             gripper=self.gripper[first:last],
         )
 
-    def deviation(self, executed: PoseTrack, later_ns: int) -> Deviation:
+    def deviation(self, executed: PoseTrack, later_ns: int) -> PathDeviation:
         """Compare an executed path with the recorded one, which is `later_ns` earlier.
 
         Raises:
@@ -116,7 +116,7 @@ class RecordedMotion:
         steps = np.array(
             [
                 pose_difference(
-                    self.tool.at(int(executed.times_ns[i]) - later_ns), executed.poses[i]
+                    self.tcp_poses.at(int(executed.times_ns[i]) - later_ns), executed.poses[i]
                 )
                 for i in places
             ]
@@ -124,7 +124,7 @@ class RecordedMotion:
         off_path_mm = max(self._off_path_mm(executed, i, later_ns) for i in places)
         distances_mm = np.linalg.norm(steps[:, :3], axis=1) * 1e3
         angles_deg = np.rad2deg(np.linalg.norm(steps[:, 3:], axis=1))
-        return Deviation(
+        return PathDeviation(
             float(distances_mm.mean()),
             float(distances_mm.max()),
             float(angles_deg.mean()),
@@ -136,8 +136,8 @@ class RecordedMotion:
         """Return the distance of an executed position from the recorded path around its time."""
         at_ns = int(executed.times_ns[i]) - later_ns
         bounds_ns = (at_ns - _AROUND_NS, at_ns + _AROUND_NS)
-        first, last = np.searchsorted(self.tool.times_ns, bounds_ns).tolist()
-        poses = self.tool.poses[max(0, first - 1) : last + 1]
+        first, last = np.searchsorted(self.tcp_poses.times_ns, bounds_ns).tolist()
+        poses = self.tcp_poses.poses[max(0, first - 1) : last + 1]
         path = np.array([pose.position for pose in poses])
         ways = np.diff(path, axis=0, append=path[-1:])
         there = executed.poses[i].position - path

@@ -104,7 +104,7 @@ class StreamQuality:
             yield Finding("red", f"{self._name}: its stamps run {ratio:.2f} times real time")
 
 
-class FrozenPicture:
+class FrozenImage:
     """Detects a camera that repeats the same image while the tool moves.
 
     While everything stands still, equal images are correct: a simulated camera has no noise.
@@ -141,7 +141,7 @@ class FrozenPicture:
         if self._longest_ns * 1e-9 > self._thresholds.frozen_s:
             yield Finding(
                 "red",
-                f"{self._name}: the same picture for {self._longest_ns * 1e-9:.1f} s while the"
+                f"{self._name}: the same image for {self._longest_ns * 1e-9:.1f} s while the"
                 " tool moved",
             )
 

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import Colorspace
 
-from carp_ros.recording.picture_size import require_size
 from carp_ros.recording.video_segment import Segment
+from carp_ros.recording.video_size import require_size
 from carp_ros.refusal import refusing
 
 Image = npt.NDArray[np.uint8]

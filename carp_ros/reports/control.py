@@ -59,7 +59,7 @@ class Reason(Enum):
     """No source is selected."""
     HOME_REACHED = auto()
     """The arm has reached home."""
-    HAND_SILENT = auto()
+    DEADMAN_SILENT = auto()
     """The operator's dead-man heartbeat stopped during teleoperation."""
     NO_TAKE_OVER = auto()
     """No dead-man heartbeat: no operator could take over from the policy."""
@@ -130,7 +130,7 @@ class ControlStatus:
 
 
 @dataclass(frozen=True)
-class Followed:
+class ChunkStart:
     """When the arm began to follow a chunk, on `control/followed`.
 
     Attributes:

@@ -21,10 +21,10 @@ class InferenceReport:
         figures: The policy's own figures, see `policies.policy.Prediction.figures`.
         reduced: Whether detail was left out to keep the deadline.
         notes: Anything unusual, in words.
-        seen_before: How many images had been encoded before the policy was asked for a chunk.
+        encoded_ahead: How many images had been encoded before the policy was asked for a chunk.
     """
 
-    schema: ClassVar[int] = 2
+    schema: ClassVar[int] = 3
 
     stamp_ns: int
     seconds: dict[str, _Seconds]
@@ -32,4 +32,4 @@ class InferenceReport:
     figures: dict[str, float]
     reduced: bool
     notes: Annotated[tuple[str, ...], Sized(0, 100)]
-    seen_before: int
+    encoded_ahead: int

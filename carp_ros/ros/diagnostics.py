@@ -28,8 +28,8 @@ class DiagnosticsPublisher:
 
     def publish(self, statuses: list[DiagnosticStatus]) -> None:
         """Publish the statuses, stamped now, together with the node's count of refusals."""
-        border = getattr(self._node, "border", None)
-        refused = None if border is None else border.status(self._node.get_name())
+        guard = getattr(self._node, "callback_guard", None)
+        refused = None if guard is None else guard.status(self._node.get_name())
         msg = DiagnosticArray(status=[*statuses, *([refused] if refused else [])])
         msg.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(msg)

@@ -59,7 +59,7 @@ _NEEDED = (
 
 
 def make_executor(warn: Callable[[str], object]) -> Executor:
-    """Return a `KeptExecutor`, or rclpy's own executor with an untested version of rclpy.
+    """Return a `CachedWaitSetExecutor`, or rclpy's own executor with an untested version of rclpy.
 
     Args:
         warn: Called with a warning in the latter case.
@@ -68,15 +68,15 @@ def make_executor(warn: Callable[[str], object]) -> Executor:
         found = version("rclpy")
     except PackageNotFoundError:
         found = "unknown"
-    executor = KeptExecutor()
-    if problem := _unlike_tried(found, executor):
+    executor = CachedWaitSetExecutor()
+    if problem := _untested(found, executor):
         executor.shutdown()
         warn(f"{problem}: rclpy's own executor is used, which needs more CPU time")
         return SingleThreadedExecutor()
     return executor
 
 
-def _unlike_tried(found: str, executor: object) -> str:
+def _untested(found: str, executor: object) -> str:
     """Describe how this rclpy differs from the tested ones; empty if it does not."""
     first, end = _TRIED
     numbers = tuple(int(part) for part in found.split(".")[:3] if part.isdecimal())
@@ -86,12 +86,12 @@ def _unlike_tried(found: str, executor: object) -> str:
     return f"rclpy {found} lacks {', '.join(missing)}" if missing else ""
 
 
-class KeptExecutor(SingleThreadedExecutor):
+class CachedWaitSetExecutor(SingleThreadedExecutor):
     """Executor for nodes whose callbacks are mostly plain functions of timers and subscriptions."""
 
     def __init__(self, *, context: Context | None = None) -> None:
         super().__init__(context=context)
-        self._does_what_is_rare = False
+        self._rclpy_runs = False
 
     def spin(self) -> None:
         """Execute callbacks until shutdown.
@@ -102,16 +102,18 @@ class KeptExecutor(SingleThreadedExecutor):
         """
         is_asked = False
         while self._context.ok() and not self._is_shutdown:
-            if not self._do_what_is_rare() and is_asked:
+            if not self._run_rclpy_callbacks() and is_asked:
                 time.sleep(_IN_VAIN_S)  # its callback group is blocked by a waiting coroutine
             with ExitStack() as in_use:
-                kept = _Kept(self._context, self._entities(), self._waitables(), in_use)
-                self._spin_kept(kept)
-                is_asked = kept.is_asked
+                wait_set = _CachedWaitSet(
+                    self._context, self._entities(), self._waitables(), in_use
+                )
+                self._spin_cached(wait_set)
+                is_asked = wait_set.is_asked
 
     def can_execute(self, entity: Any) -> bool:
         """Return whether rclpy may execute the entity: not if `spin` calls it directly."""
-        is_ours = self._does_what_is_rare and isinstance(entity, (Timer, Subscription))
+        is_ours = self._rclpy_runs and isinstance(entity, (Timer, Subscription))
         return not is_ours and super().can_execute(entity)
 
     def _waitables(self) -> list[tuple[Waitable, Node]]:
@@ -135,21 +137,21 @@ class KeptExecutor(SingleThreadedExecutor):
                 entities.setdefault(kind, []).extend(those)
         return entities
 
-    def _spin_kept(self, kept: _Kept) -> None:
+    def _spin_cached(self, wait_set: _CachedWaitSet) -> None:
         """Call timers and subscriptions until there is something else to do."""
         end_ns = time.monotonic_ns() + (_WAITING_NS if self._is_one_waiting() else _RARE_NS)
-        while not kept.is_rare_ready and (left_ns := end_ns - time.monotonic_ns()) > 0:
-            kept.wait(left_ns)
+        while not wait_set.is_rare_ready and (left_ns := end_ns - time.monotonic_ns()) > 0:
+            wait_set.wait(left_ns)
             if self._is_shutdown:
                 return
             if not self._context.ok():
                 raise ExternalShutdownException
-            for timer in kept.ready("timer"):
+            for timer in wait_set.ready("timer"):
                 if timer.handle.is_timer_ready():  # not if it was cancelled meanwhile
                     self._call(self._take_timer(timer))
-            for subscription in kept.ready("subscription"):
+            for subscription in wait_set.ready("subscription"):
                 self._call(self._taken(subscription))
-            for waitable, node in kept.ready_waitables:
+            for waitable, node in wait_set.ready_waitables:
                 if self.can_execute(waitable):
                     self._make_handler(waitable, node, self._take_waitable)  # rclpy executes it
             if self._is_one_waiting():  # a waiting coroutine may be able to continue
@@ -170,10 +172,10 @@ class KeptExecutor(SingleThreadedExecutor):
                     return None
             raise
 
-    def _do_what_is_rare(self) -> int:
+    def _run_rclpy_callbacks(self) -> int:
         """Let rclpy execute everything ready and continue waiting tasks; return their number."""
         done = 0
-        self._does_what_is_rare = True
+        self._rclpy_runs = True
         try:
             for task, _, _ in self._wait_for_ready_callbacks(timeout_sec=0.0):
                 done += 1
@@ -183,7 +185,7 @@ class KeptExecutor(SingleThreadedExecutor):
         except (TimeoutException, ShutdownException):
             pass
         finally:
-            self._does_what_is_rare = False
+            self._rclpy_runs = False
         return done
 
     def _call(self, taken: Any) -> None:
@@ -198,7 +200,7 @@ class KeptExecutor(SingleThreadedExecutor):
         self.create_task(coroutine)  # the callback is waiting for something
 
 
-class _Kept:
+class _CachedWaitSet:
     """A wait set with its entities, none of which is destroyed while in use."""
 
     def __init__(

@@ -14,7 +14,7 @@ from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
-from carp_ros.ros.border import Border
+from carp_ros.ros.callback_guard import CallbackGuard
 from carp_ros.ros.parameter_rules import ParameterRules
 
 
@@ -29,13 +29,13 @@ class GuardedNode(Node):
         name: Name of the node.
 
     Attributes:
-        border: Handles and counts refusals.
+        callback_guard: Handles and counts refusals.
         rules: Rules for the values of the node's parameters.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
         # before `Node.__init__`, which creates services
-        self.border = Border(
+        self.callback_guard = CallbackGuard(
             log=lambda text: self.get_logger().warning(text), alive=lambda: self.context.ok()
         )
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -66,7 +66,7 @@ class GuardedNode(Node):
         **options: Any,
     ) -> Subscription:
         """Subscribe as rclpy does; a message for which the callback raises is refused."""
-        take = self.border.taker(f"topic {topic}", callback)
+        take = self.callback_guard.guard_subscription(f"topic {topic}", callback)
         return super().create_subscription(msg_type, topic, take, qos_profile, **options)
 
     def create_service(
@@ -80,10 +80,10 @@ class GuardedNode(Node):
             callback: A function or a coroutine function; while that waits, others are served.
             options: Passed to rclpy.
         """
-        answer = self.border.answerer(f"service {srv_name}", callback)
+        answer = self.callback_guard.guard_service(f"service {srv_name}", callback)
         options.setdefault("callback_group", self._beside)
         return super().create_service(srv_type, srv_name, answer, **options)
 
     def refuse_taking(self, entity: object, error: Exception) -> None:
         """Refuse a message that could not be taken from its queue."""
-        self.border.refuse(f"topic {getattr(entity, 'topic_name', entity)}", error)
+        self.callback_guard.refuse(f"topic {getattr(entity, 'topic_name', entity)}", error)

@@ -160,7 +160,7 @@ class ManagedNode(GuardedNode, LifecycleNode):
             self._say_once(f"could not {name}: {error}")
             return _FAILURE if may_fail else _ERROR
         except Exception as error:
-            self.border.refuse(f"transition {name}", error)
+            self.callback_guard.refuse(f"transition {name}", error)
             return _ERROR
         self._refusal = ""
         return _SUCCESS
@@ -185,7 +185,7 @@ class ManagedNode(GuardedNode, LifecycleNode):
                 f" {', '.join(names)}"
             )
 
-        return self.border.answerer("transition", answer)
+        return self.callback_guard.guard_service("transition", answer)
 
     def _possible(self) -> list[TransitionDescription]:
         answer = GetAvailableTransitions.Response()

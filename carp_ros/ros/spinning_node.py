@@ -141,7 +141,7 @@ class SpinningNode(GuardedNode):
             self.require_listening()
             if time.monotonic() > deadline_s:
                 raise self.error_of(
-                    f"the system did not {what} within {timeout_s:.0f} s{self.excuse()}"
+                    f"the system did not {what} within {timeout_s:.0f} s{self.explanation()}"
                 )
             time.sleep(0.01)
 
@@ -154,7 +154,7 @@ class SpinningNode(GuardedNode):
         if self._deaf_because:
             raise DeviceError(f"{self.get_name()} no longer receives: {self._deaf_because}")
 
-    def excuse(self) -> str:
+    def explanation(self) -> str:
         """Return the system's own explanation, which `wait_until` appends to its error text."""
         return ""
 

@@ -26,7 +26,7 @@ class _Counts:
     """Counters for the diagnostics."""
 
     ticks: int = 0
-    followed: int = 0
+    accepted: int = 0
     chunk_stamp_ns: int = 0
     chunk_begun_ns: int = 0
     refused: int = 0
@@ -35,10 +35,10 @@ class _Counts:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Result of a tick: the `target` to send (None: send nothing) and the measured `tool` pose."""
+    """Result of a tick: the `target` to send (None: send nothing) and the measured `tcp_pose`."""
 
     target: Target | None
-    tool: Pose
+    tcp_pose: Pose
 
 
 @dataclass
@@ -90,10 +90,10 @@ class ServoLoop:
             command: Newest command; None before the first.
             chunk: A chunk received since the last tick; None if there was none.
         """
-        tool = self.kinematics.tcp_pose(arm.joints)
-        target_pose = self._target.pose if self._target else tool
+        tcp_pose = self.kinematics.tcp_pose(arm.joints)
+        target_pose = self._target.pose if self._target else tcp_pose
         self._counts.ticks += 1
-        self.guard.watch(now_ns, arm, tool, target_pose, command)
+        self.guard.watch(now_ns, arm, tcp_pose, target_pose, command)
         if command is not None and self.guard.may_move(command):
             self._obey(command, chunk, now_ns)
         elif self.servo.mode is not ServoMode.HOLD and not (self._yield and self._yield.under_way):
@@ -108,7 +108,7 @@ class ServoLoop:
             self._yield = None
             self.servo.seed(arm.joints, self.servo.gripper)
         self._target = self.servo.step(now_ns, _scaling(arm))
-        return Tick(self._target if self._sends else None, tool)
+        return Tick(self._target if self._sends else None, tcp_pose)
 
     def reset_due(self, command: Command | None) -> bool:
         """Return whether to reset now: it was requested and the commanded joints are at rest.
@@ -148,11 +148,11 @@ class ServoLoop:
         if not (arm.ready and arm.safety.may_move):
             why = f": {arm.explanation}" if arm.explanation else ""
             return f"the robot is in {arm.safety.name} and follows no joint targets{why}"
-        if not _rests(arm):
+        if not _is_at_rest(arm):
             fastest = float(np.abs(arm.velocities).max())
             return f"the arm still moves at {fastest:.2f} rad/s; wait until it stands"
         if self._sends and self._target is not None:
-            off = _off_by(
+            off = _tracking_error_ratio(
                 self.kinematics.tcp_pose(arm.joints), self._target.pose, self.guard.limits
             )
             if off > 1.0:
@@ -177,8 +177,8 @@ class ServoLoop:
         state.waited_s = 0.0 if state.asked_ns is None else (now_ns - state.asked_ns) * 1e-9
         if state.under_way:
             state.under_way = self.servo.mode is not ServoMode.HOLD
-        elif not state.done and not self.moving and self._target is not None and _rests(arm):
-            off = _off_by(
+        elif not state.done and not self.moving and self._target is not None and _is_at_rest(arm):
+            off = _tracking_error_ratio(
                 self.kinematics.tcp_pose(arm.joints), self._target.pose, self.guard.limits
             )
             state.under_way = off > _YIELD_SHARE and state.left > 0
@@ -199,8 +199,8 @@ class ServoLoop:
             joints=arm.joints,
             velocities=arm.velocities,
             target_joints=target.joints if target else arm.joints,
-            tool=tick.tool,
-            target=target.pose if target else tick.tool,
+            tcp_pose=tick.tcp_pose,
+            target_pose=target.pose if target else tick.tcp_pose,
             gripper=self.servo.gripper,
             mode=self.servo.mode,
             moving=target.moving if target else False,
@@ -212,7 +212,7 @@ class ServoLoop:
             resets_done=self.guard.resets_done,
             chunk_stamp_ns=self._counts.chunk_stamp_ns,
             chunk_begun_ns=self._counts.chunk_begun_ns,
-            chunks_followed=self._counts.followed,
+            chunks_accepted=self._counts.accepted,
             chunks_refused=self._counts.refused,
             refusal=self._counts.refusal,
             priority=priority,
@@ -232,7 +232,7 @@ class ServoLoop:
                 counts.refused += 1
                 counts.refusal = str(error)
             else:
-                counts.followed += 1
+                counts.accepted += 1
                 counts.chunk_stamp_ns, counts.chunk_begun_ns = chunk.stamp_ns, now_ns
         elif command.mode is ServoMode.JOINTS and command.enables > self._homing:
             self._homing = command.enables
@@ -246,13 +246,13 @@ _RESTING_RAD_S = 0.02
 _MOST_WAITED_S = 3.0  # longest wait for the arm to come to rest
 
 
-def _rests(arm: ArmState) -> bool:
+def _is_at_rest(arm: ArmState) -> bool:
     return float(np.abs(arm.velocities).max()) <= _RESTING_RAD_S
 
 
-def _off_by(tool: Pose, target: Pose, limits: LimitsConfig) -> float:
+def _tracking_error_ratio(tcp_pose: Pose, target: Pose, limits: LimitsConfig) -> float:
     """Return the tool's tracking error as a multiple of the tracking limits."""
-    error = pose_difference(tool, target).tolist()
+    error = pose_difference(tcp_pose, target).tolist()
     return max(
         math.hypot(*error[:3]) / limits.max_tracking_error_m,
         math.hypot(*error[3:]) / limits.max_tracking_error_rad,

@@ -27,7 +27,7 @@ class Appearance:
         self._camera_position = model.cam_pos.copy()
         self._camera_quaternion = model.cam_quat.copy()  # wxyz, as MuJoCo's
 
-    def dress(self, rng: np.random.Generator, level: Level) -> None:
+    def randomise(self, rng: np.random.Generator, level: Level) -> None:
         """Draw colours, lights and camera mounts, always in the same order."""
         model = self._model
         for material in self._materials:

@@ -104,12 +104,12 @@ class Cell:
         amounts = level_named(level)
         self.seed, self.level = seed, level
         self.episode += 1
-        places, looks = (np.random.default_rng([seed, stream]) for stream in (0, 1))
+        places, appearance = (np.random.default_rng([seed, stream]) for stream in (0, 1))
         for name, pose in self.task.scatter(places, amounts).items():
             joint = self.data.joint(f"{name}_free")
             joint.qpos = [*pose.position, *pose.quaternion[[3, 0, 1, 2]]]
             joint.qvel = 0.0
-        self._appearance.dress(looks, amounts)
+        self._appearance.randomise(appearance, amounts)
         mujoco.mj_forward(self.model, self.data)
 
     def drive(self, joints: Array, gripper: float) -> None:
@@ -141,7 +141,7 @@ class Cell:
         return self.data.qpos[self._qpos]
 
     @property
-    def aims(self) -> Array:
+    def target_joints(self) -> Array:
         """Joint positions of shape (J,) in [rad] that the motors pull to."""
         return self._targets
 
@@ -190,7 +190,7 @@ class Cell:
         """Restore the state and appearance of a snapshot."""
         seed, level = int(record["seed"]), _LEVEL_NAMES[int(record["level"])]
         if (seed, level) != (self.seed, self.level):
-            self._appearance.dress(np.random.default_rng([seed, 1]), level_named(level))
+            self._appearance.randomise(np.random.default_rng([seed, 1]), level_named(level))
         self.seed, self.level = seed, level
         self.episode, self.time_ns = int(record["episode"]), int(record["time_ns"])
         self._targets = self._previous = record["targets"][:-1].copy()

@@ -45,7 +45,7 @@ class LockstepRecorder:
         self._began_ns = began_ns
         self._write = write
         self._frame = cell.rig.robot.base_frame
-        self._pictures = dict.fromkeys(cameras.names, 0)
+        self._image_counts = dict.fromkeys(cameras.names, 0)
         self._commands = 0
         self._last_command: TeleopCommand | None = None
         self._last_status = ""
@@ -66,11 +66,11 @@ class LockstepRecorder:
         if now_ns % _GRIPPER_PERIOD_NS == 0:
             self._write_number("/gripper_command", stamp_ns, target.gripper)
             self._write_number("/gripper_state", stamp_ns, self._cell.gripper_closure)
-        for name, taken in self._pictures.items():
+        for name, taken in self._image_counts.items():
             # Counting images keeps the average rate right although images only fall on ticks.
             if now_ns * self._cell.rig.cameras[name].rate_hz >= taken * 1e9:
-                self._pictures[name] += 1
-                self._write_picture(stamp_ns, name)
+                self._image_counts[name] += 1
+                self._write_image(stamp_ns, name)
 
     def _write_command(self, stamp_ns: int, command: TeleopCommand) -> None:
         last, self._last_command = self._last_command, command
@@ -107,7 +107,7 @@ class LockstepRecorder:
     def _write_number(self, topic: str, stamp_ns: int, number: float) -> None:
         self._write(topic, stamp_ns, messages.encode_number(number))
 
-    def _write_picture(self, stamp_ns: int, name: str) -> None:
+    def _write_image(self, stamp_ns: int, name: str) -> None:
         intrinsics = self._cameras.intrinsics(name)
         image = messages.encode_image(self._cameras.render(name), stamp_ns, intrinsics.frame)
         self._write(f"/{name}/image_raw", stamp_ns, image)

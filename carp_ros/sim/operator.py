@@ -14,7 +14,7 @@ from carp_ros.sim.virtual_spacemouse import VirtualSpaceMouse
 from carp_ros.types import PointerState
 
 
-class DemonstratorAtMouse:
+class SpaceMouseDemonstrator:
     """A `Pointer` whose deflections pass through the SpaceMouse's own driver.
 
     The operator's actions become HID reports of a real model, which pass through hidapi's readers,

@@ -20,7 +20,7 @@ from carp_ros.system.bringup import NodeProcess
 _ADDRESSES = 200  # number of addresses to try
 
 
-class Identity:
+class SystemReservation:
     """Holds a system's reservations until `release` or the end of this process.
 
     Args:

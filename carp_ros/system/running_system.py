@@ -20,7 +20,7 @@ from carp_ros.processes.parent import HOLD
 from carp_ros.processes.ready import READY
 from carp_ros.processes.restarts import Exit, RestartDecision, Restarts, exit_of
 from carp_ros.system.bringup import NodeProcess
-from carp_ros.system.identity import Identity
+from carp_ros.system.identity import SystemReservation
 
 _STEP_S = 0.05
 
@@ -69,7 +69,7 @@ class RunningSystem:
             node.name: Restarts(node.name, essential=node.essential) for node in nodes
         }
         self._interrupts = Interrupts()
-        self._identity: Identity | None = None
+        self._identity: SystemReservation | None = None
         self._lock = threading.Lock()  # guards all of the above against the watcher thread
         self._ending = threading.Event()
         self._fatal: Exit | None = None
@@ -85,7 +85,7 @@ class RunningSystem:
         """
         self._interrupts.attend()
         try:
-            self._identity = Identity(tuple(self._nodes.values()))
+            self._identity = SystemReservation(tuple(self._nodes.values()))
             self._nodes = {node.name: node for node in self._identity.nodes}
             if self._identity.remark:
                 self._log(next(iter(self._nodes)), self._identity.remark)

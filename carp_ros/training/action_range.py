@@ -12,7 +12,7 @@ from carp_ros.training.windows import Windows
 _MOST = 10.0  # in the tokenizer's scaling, which maps its training range to [-1, 1]
 
 
-def still_numbers(network: ActionTokenizer, data: Windows) -> list[str]:
+def constant_dimensions(network: ActionTokenizer, data: Windows) -> list[str]:
     """Return the names of the action dimensions that never changed in the tokenizer's training."""
     still = _is_still(network).tolist()
     return [name for name, is_still in zip(data.action.names, still) if is_still]

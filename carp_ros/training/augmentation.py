@@ -37,7 +37,7 @@ class StateNoise:
     position_m: Annotated[float, Between(0.0, 1.0)] = 0.0
     rot6d: Annotated[float, Between(0.0, 1.0)] = 0.0
 
-    def moved(self, states: States, generator: np.random.Generator, layout: Layout) -> States:
+    def applied(self, states: States, generator: np.random.Generator, layout: Layout) -> States:
         """Return states (B, S) with noise; the same array if there is no noise or no tool pose."""
         if layout.kind != "tool" or not (self.position_m or self.rot6d):
             return states

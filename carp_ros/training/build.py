@@ -38,13 +38,13 @@ def make_tokenizer(
         seed: Of the weights.
     """
     torch.manual_seed(seed)
-    network = ActionTokenizer(fitting(config, data))
-    states = noise.moved(data.states, np.random.default_rng(seed), data.state)
+    network = ActionTokenizer(config_for(config, data))
+    states = noise.applied(data.states, np.random.default_rng(seed), data.state)
     network.fit(torch.from_numpy(data.actions), torch.from_numpy(states))
     return network
 
 
-def fitting(config: ActionConfig, data: Windows) -> ActionConfig:
+def config_for(config: ActionConfig, data: Windows) -> ActionConfig:
     """Adapt a tokenizer's configuration to the layout of a dataset's actions.
 
     Actions are relative only if state and action are both tool poses; rotations are never scaled.

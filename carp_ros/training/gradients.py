@@ -19,7 +19,7 @@ Compute = Callable[[Inputs], dict[str, Tensor]]
 _WARM_UP = 3
 
 
-class GraphedGradients:
+class CudaGraphGradients:
     """Captures `compute` as a CUDA graph on the first call, and replays it on every call.
 
     Args:

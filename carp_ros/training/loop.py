@@ -25,10 +25,10 @@ from carp_ros.training.device import (
 )
 from carp_ros.training.divergence import DivergenceWatch
 from carp_ros.training.ema import Ema
-from carp_ros.training.gradients import GraphedGradients, Inputs
+from carp_ros.training.gradients import CudaGraphGradients, Inputs
 from carp_ros.training.optimizer import OptimizerConfig, make_optimizer, set_rates
 from carp_ros.training.ranks import average_gradients, mean_over_ranks, rank, share_of, world
-from carp_ros.training.resume import take_up
+from carp_ros.training.resume import restore
 from carp_ros.training.run_folder import STATE, RunFolder
 from carp_ros.training.windows import Indices
 
@@ -162,13 +162,13 @@ class _Run:
         torch.backends.cudnn.benchmark = True  # all steps have the same shapes
         alone = self._device.type == "cuda" and world() == 1 and not self._scaler.is_enabled()
         self._gradients = (
-            GraphedGradients(self._computed, network, self._weights) if alone else self._computed
+            CudaGraphGradients(self._computed, network, self._weights) if alone else self._computed
         )
         self.steps_an_epoch = max(1, len(trainee.windows) // config.batch)
         self.first_epoch = 0
         state = folder.load()
         if state:
-            self.first_epoch = take_up(
+            self.first_epoch = restore(
                 state,
                 str(folder.path / STATE),
                 network,

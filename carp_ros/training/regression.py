@@ -128,10 +128,10 @@ class RegressionTrainee(VisuomotorTrainee):
         network, states = self.network, inputs["states"]
         wanted = network.scaled(inputs["actions"], states)
         condition = self._condition(inputs)
-        first = network.answer(condition, torch.zeros_like(wanted), 0.0)
+        first = network.predict(condition, torch.zeros_like(wanted), 0.0)
         noise = torch.randn_like(wanted)
         question = SECOND_STEP * wanted + (1.0 - SECOND_STEP) * noise
-        second = network.answer(condition, question, SECOND_STEP)
+        second = network.predict(condition, question, SECOND_STEP)
         first_loss, second_loss = ((made - wanted).square().mean() for made in (first, second))
         loss = first_loss + second_loss
         return {"loss": loss, "first_loss": first_loss, "second_loss": second_loss}

@@ -13,7 +13,7 @@ from carp_ros.refusal import refusing
 from carp_ros.training.ema import Ema
 
 
-def take_up(
+def restore(
     state: Mapping[str, Any],
     where: str,
     network: nn.Module,

@@ -45,7 +45,7 @@ class TokenizerTrainee:
     def inputs(self, batch: Indices, generator: np.random.Generator) -> Inputs:
         """Return `normalised`, the VQ-VAE's input."""
         part = share_of(len(batch))
-        states = self._noise.moved(self._data.states[batch], generator, self._data.state)[part]
+        states = self._noise.applied(self._data.states[batch], generator, self._data.state)[part]
         return {"normalised": self._normalised(batch[part], states)}
 
     def losses(self, inputs: Inputs) -> dict[str, Tensor]:

@@ -53,7 +53,9 @@ class VisuomotorTrainee(ABC):
         part = share_of(len(batch))
         crops = self._images.random_crops(batch, part, generator)
         crops = self._recipe.jitter.applied(crops, len(batch), part, generator)
-        moved = self._recipe.noise.moved(self.data.states[batch], generator, self.data.state)[part]
+        moved = self._recipe.noise.applied(self.data.states[batch], generator, self.data.state)[
+            part
+        ]
         return {
             **{_IMAGE + camera: crop for camera, crop in crops.items()},
             "states": to_device(moved, self.device),

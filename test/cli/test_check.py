@@ -6,15 +6,15 @@ import easyhid.easyhid
 import pytest
 
 from carp_ros.cli import check
-from carp_ros.cli.check import Check, CheckCommand, Finding, main
+from carp_ros.cli.check import Check, CheckCommand, CheckResult, main
 from carp_ros.inference.onnx_runtime import OnnxRuntime
-from carp_ros.runtimes import Choice
+from carp_ros.runtimes import ChosenRuntime
 from carp_ros.share import share_folder
 from carp_ros.sim.virtual_hidapi import VirtualHidapi
 
 
 def looked(name: str, remedy: str = "", needed_for: str = "") -> Check:
-    return Check(name, lambda: Finding("found", remedy), needed_for)
+    return Check(name, lambda: CheckResult("found", remedy), needed_for)
 
 
 @pytest.mark.parametrize(
@@ -49,19 +49,19 @@ def test_a_full_shared_memory_is_a_finding(monkeypatch):
 
 
 def test_the_runtime_comes_with_what_is_against_faster_ones(monkeypatch):
-    choice = Choice("cpu", OnnxRuntime(), ("not rtx: no GPU", "not cuda: no GPU"))
+    choice = ChosenRuntime("cpu", OnnxRuntime(), ("not rtx: no GPU", "not cuda: no GPU"))
     monkeypatch.setattr(check, "choose_runtime", lambda: choice)
-    assert check.runtime() == Finding("cpu", "not rtx: no GPU; not cuda: no GPU")
+    assert check.runtime() == CheckResult("cpu", "not rtx: no GPU; not cuda: no GPU")
 
 
 @pytest.mark.realtime
 def test_a_machine_that_runs_these_tests_starts_a_node():
-    assert check.ros() == Finding("a node starts")
+    assert check.ros() == CheckResult("a node starts")
 
 
 def test_a_look_that_crashes_tells_its_last_line():
     code = "import os, sys; print('no driver', file=sys.stderr, flush=True); os.abort()"
-    assert check._try(code, "install one") == Finding("no driver", "install one")
+    assert check._try(code, "install one") == CheckResult("no driver", "install one")
 
 
 def test_a_machine_that_can_not_draw_is_told_what_to_install():
@@ -77,7 +77,7 @@ def test_a_machine_that_can_not_draw_is_told_what_to_install():
 
 
 def test_what_goes_wrong_in_looking_is_a_finding_and_the_others_are_looked_at(monkeypatch, capsys):
-    def crash() -> Finding:
+    def crash() -> CheckResult:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(check, "CHECKS", (Check("first", crash), looked("second")))
@@ -100,8 +100,10 @@ def test_a_wrong_variable_is_the_first_row_and_no_traceback(monkeypatch, capsys)
 def test_a_ros_that_is_missing_and_one_that_does_not_start_have_remedies_of_their_own():
     missing = f"import sys; print('no rclpy', file=sys.stderr); sys.exit({check._NOT_INSTALLED})"
     broken = "raise RuntimeError('no middleware')"
-    assert check._try(missing, "look", "install") == Finding("no rclpy", "install")
-    assert check._try(broken, "look", "install") == Finding("RuntimeError: no middleware", "look")
+    assert check._try(missing, "look", "install") == CheckResult("no rclpy", "install")
+    assert check._try(broken, "look", "install") == CheckResult(
+        "RuntimeError: no middleware", "look"
+    )
 
 
 def test_settings_of_fast_dds_that_it_cannot_read_are_a_finding(tmp_path, monkeypatch):
@@ -120,14 +122,14 @@ def test_settings_of_fast_dds_that_it_cannot_read_are_a_finding(tmp_path, monkey
 def test_who_may_reach_the_system_is_said(name, said, monkeypatch):
     path = share_folder() / "config" / name
     monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(path))
-    assert check.dds_profile() == Finding(f"{name}: {said}")
+    assert check.dds_profile() == CheckResult(f"{name}: {said}")
 
 
 def test_a_bundle_with_another_file_than_its_manifest_names_is_a_finding(tmp_path, monkeypatch):
     models = tmp_path / "models"
     shutil.copytree(share_folder() / "models" / "carp_cup_sim", models / "carp_cup_sim")
     monkeypatch.setattr(check, "share_folder", lambda: tmp_path)
-    assert check.models() == Finding("carp_cup_sim")
+    assert check.models() == CheckResult("carp_cup_sim")
     (weights,) = models.glob("*/*weights*")
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     assert "is not whole" in check.models().found
@@ -165,7 +167,7 @@ def test_a_mouse_that_speaks_is_found_with_its_device_file(monkeypatch):
             return super().hid_read(handle, buffer, length)
 
     Speaking(0x256F, 0xC652, "Universal Receiver", ((0, 0),) * 5, 1).install()
-    assert check.spacemouse() == Finding("UniversalReceiver at /dev/hidraw-virtual1 speaks")
+    assert check.spacemouse() == CheckResult("UniversalReceiver at /dev/hidraw-virtual1 speaks")
 
 
 def test_a_machine_that_draws_draws_the_right_colour():

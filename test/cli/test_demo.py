@@ -3,7 +3,7 @@ import pytest
 from carp_ros.cli.demo import DemoCommand, _conduct, chosen_bundle
 from carp_ros.cli.trial_table import header, row
 from carp_ros.clients.trial_agents import ChunkFigures
-from carp_ros.clients.trial_node import LiveTrial, StreamCount, UnmovedError
+from carp_ros.clients.trial_node import LiveTrial, NotStartedError, StreamCount
 from carp_ros.errors import DeviceError
 from carp_ros.reports.control import Reason
 
@@ -79,17 +79,17 @@ class Conductor:
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome, ["picture"]
+        return outcome, ["image"]
 
 
-STALE = UnmovedError("the newest image is 0.25 s old", Reason.IMAGE_STALE)
+STALE = NotStartedError("the newest image is 0.25 s old", Reason.IMAGE_STALE)
 
 
 def test_a_trial_that_is_stopped_before_the_arm_moves_begins_again(capsys):
     node = Conductor(STALE, trial())
-    result, pictures = _conduct(node, DemoCommand(), 0, 4)
+    result, images = _conduct(node, DemoCommand(), 0, 4)
     assert result.success
-    assert (result.beginnings, pictures) == (2, ["picture"])
+    assert (result.beginnings, images) == (2, ["image"])
     assert node.prepared == 2  # the fault is reset before
     assert "before the arm moved, the newest image is 0.25 s old" in capsys.readouterr().out
 

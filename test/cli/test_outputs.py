@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from carp_ros.cli import outputs
-from carp_ros.cli.outputs import require_places
+from carp_ros.cli.outputs import require_writable_outputs
 
 
 @dataclass
@@ -31,7 +31,7 @@ def test_a_place_that_can_be_made_or_written_is_fine(fine, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     Path("old.json").touch()
     Path("old").mkdir()
-    require_places(fine)
+    require_writable_outputs(fine)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_place_of_the_wrong_kind_is_refused_with_its_option(wrong, said, tmp_p
     Path("old.json").touch()
     Path("old").mkdir()
     with pytest.raises(ValueError, match="choose another place") as caught:
-        require_places(wrong)
+        require_writable_outputs(wrong)
     assert said in str(caught.value)
 
 
@@ -59,4 +59,4 @@ def test_a_folder_that_is_read_only_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(outputs.os, "access", access)
     tmp_path.chmod(0o555)
     with pytest.raises(ValueError, match="can't be written"):
-        require_places(Command(out=tmp_path / "a" / "b"))
+        require_writable_outputs(Command(out=tmp_path / "a" / "b"))

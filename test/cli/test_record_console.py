@@ -55,7 +55,7 @@ class Recorder:
         self.recording = False
         self._say(phase="discarded")
 
-    def news(self) -> Iterator[RecorderStatus]:
+    def status_updates(self) -> Iterator[RecorderStatus]:
         while self._said:
             yield self._said.pop(0)
 

@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros
 
 from carp_ros import Observation, load_policy
 from carp_ros.cli import train as verb
-from carp_ros.cli.train import LearnFrom, PolicyCommand, TokenizerCommand
+from carp_ros.cli.train import ForeignDatasetOptions, PolicyCommand, TokenizerCommand
 from carp_ros.inference.policy_spec import ImageSize
 from carp_ros.recording.open_dataset import open_demonstrations
 from carp_ros.training.images import read_images
@@ -53,7 +53,7 @@ def test_a_tokenizer_is_fitted_to_the_layout_of_the_dataset(tmp_path):
 
 def test_features_are_chosen_by_name(tmp_path, capsys):
     root = write_foreign_dataset(tmp_path / "set", JOINTS)
-    learn = LearnFrom(state=("observation.effort",))
+    learn = ForeignDatasetOptions(state=("observation.effort",))
     with pytest.raises(ValueError, match=r"no feature observation.effort .* name it with --state"):
         verb.main(TokenizerCommand(root, tmp_path / "tokens", learn=learn))
 

@@ -5,9 +5,9 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_msgs.msg import Bool, String
 
-from carp_ros.clients.trial_agents import Hand, PolicyAtWork
+from carp_ros.clients.trial_agents import OperatorAgent, PolicyNodeAgent
 from carp_ros.errors import DeviceError
-from carp_ros.reports.control import Followed
+from carp_ros.reports.control import ChunkStart
 from carp_ros.reports.json_report import report_to_json
 
 STAGES = ("image_age", "preprocess", "vision", "decode", "total")
@@ -42,23 +42,23 @@ class FakeNode:
         if not condition():
             raise DeviceError(f"did not {what}")
 
-    def lay_out(self):
+    def place_objects(self):
         self.calls.append("lay out")
 
     def hears_of_first_target(self, stamp_ns, begun_ns):
-        followed = report_to_json(Followed(stamp_ns, begun_ns))
+        followed = report_to_json(ChunkStart(stamp_ns, begun_ns))
         self.takers["control/followed"](String(data=followed))
 
     def hears_of_chunk(self, stamp_ns, total=0.1, reduced=False):
         content = {
-            "schema": 2,
+            "schema": 3,
             "stamp_ns": stamp_ns,
             "seconds": dict.fromkeys(STAGES, total),
             "transport_s": 0.6 * total,
             "figures": {},
             "reduced": reduced,
             "notes": [],
-            "seen_before": 2,
+            "encoded_ahead": 2,
         }
         self.takers["policy/inference"](String(data=json.dumps(content)))
 
@@ -70,31 +70,31 @@ def node():
 
 @pytest.fixture
 def policy(node):
-    return PolicyAtWork(node)
+    return PolicyNodeAgent(node)
 
 
 def begun(node, policy):
     node.while_waiting = lambda: node.hears_of_chunk(2_000)
-    policy.begin(node.lay_out)
+    policy.begin(node.place_objects)
     return policy._judged_s
 
 
 def test_a_hand_is_enabled_before_there_is_something_to_do(node):
-    Hand(node).begin(node.lay_out)
+    OperatorAgent(node).begin(node.place_objects)
     assert node.calls == ["control/select_teleop", "control/enable True", "lay out"]
 
 
 def test_a_hand_that_let_go_for_a_second_is_done(node):
-    hand = Hand(node)
-    hand.begin(node.lay_out)
+    operator = OperatorAgent(node)
+    operator.begin(node.place_objects)
     press = node.takers["teleop/deadman"]
-    assert not hand.look(100.0)
+    assert not operator.is_over(100.0)
     press(Bool(data=True))
-    assert not hand.look(101.0)
+    assert not operator.is_over(101.0)
     press(Bool(data=False))
-    assert not hand.look(101.9)
-    assert hand.look(102.1)
-    assert hand.acted_until_s == 101.0
+    assert not operator.is_over(101.9)
+    assert operator.is_over(102.1)
+    assert operator.acted_until_s == 101.0
 
 
 def test_a_policy_is_enabled_only_once_it_has_seen_what_was_laid_out(node, policy):
@@ -105,14 +105,14 @@ def test_a_policy_is_enabled_only_once_it_has_seen_what_was_laid_out(node, polic
 def test_a_policy_that_has_seen_only_what_was_there_before_is_not_enabled(node, policy):
     node.while_waiting = lambda: node.hears_of_chunk(900)
     with pytest.raises(DeviceError, match="plan for what was laid out"):
-        policy.begin(node.lay_out)
+        policy.begin(node.place_objects)
     assert "control/enable True" not in node.calls
 
 
 def test_a_second_of_success_on_end_is_the_end_and_where_it_began_is_the_time(node, policy):
     start_s = begun(node, policy)
     node.judgements = iter([True, False, True, True, True, True])
-    over = [policy.look(start_s + 0.25 * step) for step in range(1, 7)]
+    over = [policy.is_over(start_s + 0.25 * step) for step in range(1, 7)]
     assert over == [False] * 5 + [True]
     assert policy.acted_until_s == pytest.approx(start_s + 0.5)
 
@@ -120,7 +120,7 @@ def test_a_second_of_success_on_end_is_the_end_and_where_it_began_is_the_time(no
 def test_the_task_is_judged_four_times_a_second(node, policy):
     start_s = begun(node, policy)
     node.judgements = iter([False])
-    assert [policy.look(start_s + s) for s in (0.1, 0.2, 0.26, 0.4)] == [False] * 4
+    assert [policy.is_over(start_s + s) for s in (0.1, 0.2, 0.26, 0.4)] == [False] * 4
 
 
 def test_the_figures_are_those_of_this_trial(node, policy):
@@ -148,4 +148,4 @@ def test_a_chunks_stages_are_those_from_the_image_to_the_first_target(node, poli
 def test_a_policy_says_why_it_does_nothing(node, policy):
     status = DiagnosticStatus(name="policy: chunks", message="no chunk: no tool pose yet")
     node.takers["diagnostics"](DiagnosticArray(status=[status]))
-    assert policy.excuse() == "no chunk: no tool pose yet"
+    assert policy.explanation() == "no chunk: no tool pose yet"

@@ -1,6 +1,6 @@
 import pytest
 
-from carp_ros.clients.trial_node import TrialNode, UnmovedError
+from carp_ros.clients.trial_node import NotStartedError, TrialNode
 from carp_ros.errors import DeviceError
 from carp_ros.reports.control import ControlStatus, Fault, Reason, Source, StoppedError
 
@@ -11,7 +11,7 @@ class Refused:
     def __init__(self, node, moved):
         self.node, self.moved = node, moved
 
-    def begin(self, lay_out):
+    def begin(self, place_objects):
         self.node._moved |= self.moved
         text = "control/enable was refused: IMAGE_STALE: newest image of wrist_cam is 0.26 s old"
         raise StoppedError(text, Reason.IMAGE_STALE)
@@ -37,7 +37,9 @@ def node():
 
 def test_what_stops_a_trial_before_the_arm_moves_says_so(node):
     node._agent = Refused(node, moved=False)
-    with pytest.raises(UnmovedError, match=r"newest image of wrist_cam is 0\.26 s old") as caught:
+    with pytest.raises(
+        NotStartedError, match=r"newest image of wrist_cam is 0\.26 s old"
+    ) as caught:
         node.conduct(0, 1.0, lambda text: None)
     assert caught.value.reason is Reason.IMAGE_STALE  # what others decide by
 
@@ -46,4 +48,4 @@ def test_what_stops_a_moving_arm_is_no_bad_beginning(node):
     node._agent = Refused(node, moved=True)
     with pytest.raises(DeviceError) as caught:
         node.conduct(0, 1.0, lambda text: None)
-    assert not isinstance(caught.value, UnmovedError)
+    assert not isinstance(caught.value, NotStartedError)

@@ -27,8 +27,8 @@ def servo_state(**changes):
         "joints": np.zeros(6),
         "velocities": np.zeros(6),
         "target_joints": np.zeros(6),
-        "tool": HERE,
-        "target": HERE,
+        "tcp_pose": HERE,
+        "target_pose": HERE,
         "gripper": 0.0,
         "mode": ServoMode.HOLD,
         "moving": False,
@@ -40,7 +40,7 @@ def servo_state(**changes):
         "resets_done": 0,
         "chunk_stamp_ns": 0,
         "chunk_begun_ns": 0,
-        "chunks_followed": 0,
+        "chunks_accepted": 0,
         "chunks_refused": 0,
         "refusal": "",
         "priority": 0,
@@ -150,7 +150,7 @@ def test_a_silent_dead_man_ends_teleoperation_until_a_new_enable(teleop):
 
     assert teleop.decide(NOW_NS + 260 * MS).mode is ServoMode.HOLD
     assert not teleop.status.enabled
-    assert teleop.status.why.code is Reason.HAND_SILENT
+    assert teleop.status.why.code is Reason.DEADMAN_SILENT
     assert "no dead-man heartbeat for 0.26 s (limit 0.25 s)" in teleop.status.why.text
     assert "SpaceMouse" in teleop.status.why.text
     teleop.take_deadman(True, NOW_NS + 270 * MS)
@@ -286,7 +286,7 @@ def test_five_refused_chunks_in_a_row_stop_the_policy(policy):
 
 def test_chunks_that_are_followed_between_refusals_let_the_policy_go_on(policy):
     for i in range(1, 20):
-        policy.take_state(servo_state(chunks_refused=i, chunks_followed=i // 4, refusal="too old"))
+        policy.take_state(servo_state(chunks_refused=i, chunks_accepted=i // 4, refusal="too old"))
 
     assert policy.status.enabled
     assert policy.last_refusal == "too old"

@@ -216,7 +216,7 @@ def test_the_speeds_used_are_the_larger_share_of_the_two_limits(velocity):
     linear = np.linalg.norm(velocity[:3]) / LIMITS.max_linear_speed_m_s
     angular = np.linalg.norm(velocity[3:]) / LIMITS.max_angular_speed_rad_s
 
-    assert TOOL.speeds_used(velocity) == pytest.approx(max(linear, angular))
+    assert TOOL.speed_ratio(velocity) == pytest.approx(max(linear, angular))
 
 
 @given(speeds, joints_within)

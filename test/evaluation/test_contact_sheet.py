@@ -9,7 +9,7 @@ def strip(success, *shades) -> Strip:
     return Strip("seed 1", success, [np.full((20, 30, 3), s, np.uint8) for s in shades])
 
 
-def test_every_picture_is_on_the_sheet_in_order():
+def test_every_image_is_on_the_sheet_in_order():
     sheet = np.array(contact_sheet([strip(True, 10, 20), strip(False, 60, 80)], columns=1))
     places = [np.argwhere((sheet == shade).all(axis=-1)) for shade in (10, 20, 60, 80)]
     assert all(len(place) >= 20 * 30 for place in places)

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
-from carp_ros.evaluation.demonstrations import Order, Studio, record_demonstrations
+from carp_ros.evaluation.demonstrations import (
+    DemonstrationRecorder,
+    DemonstrationSettings,
+    record_demonstrations,
+)
 from carp_ros.geometry import pose_difference
 from carp_ros.recording import messages
 from carp_ros.recording.bag import read_info, read_messages
@@ -16,8 +20,8 @@ from carp_ros.rig import load_rig
 SEED = 3
 
 
-def small_order(folder: Path) -> Order:
-    """Demonstrations with small pictures."""
+def small_settings(folder: Path) -> DemonstrationSettings:
+    """Demonstrations with small images."""
     rig = load_rig(Path(__file__).parents[2] / "config" / "ur5e_sim.yaml")
     cameras = {
         name: dataclasses.replace(camera, width_px=64, height_px=48)
@@ -25,30 +29,30 @@ def small_order(folder: Path) -> Order:
     }
     info = EpisodeInfo("ur5e_sim", "cup", "do it", "demonstrator", None, "0.2.0", started_ns=0)
     rig = dataclasses.replace(rig, cameras=cameras)
-    return Order(rig, info, "normal", timeout_s=40.0, images="raw", folder=folder)
+    return DemonstrationSettings(rig, info, "normal", timeout_s=40.0, images="raw", folder=folder)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """One demonstration: the order, what came of it, its messages by topic."""
+    """One demonstration: its settings, what came of it, its messages by topic."""
     folder = tmp_path_factory.mktemp("made")
-    order = small_order(folder)
-    studio = Studio(order, folder / "workshop")
-    demonstration = studio.record(SEED)
-    studio.close()
+    settings = small_settings(folder)
+    recorder = DemonstrationRecorder(settings, folder / "unfinished")
+    demonstration = recorder.record(SEED)
+    recorder.close()
     by_topic = defaultdict(list)
-    for topic, stamp_ns, cdr in read_messages(order.episode_folder(SEED)):
+    for topic, stamp_ns, cdr in read_messages(settings.episode_folder(SEED)):
         by_topic[topic].append((stamp_ns, cdr))
-    return order, demonstration, by_topic
+    return settings, demonstration, by_topic
 
 
 def test_a_demonstration_is_a_complete_episode_that_says_what_it_is(made):
-    order, demonstration, by_topic = made
-    info = read_info(order.episode_folder(SEED))
+    settings, demonstration, by_topic = made
+    info = read_info(settings.episode_folder(SEED))
     assert (info.seed, info.success, info.instruction) == (SEED, True, "do it")
     assert info.verdict == demonstration.verdict == "green"
     assert by_topic["/joint_states"][0][0] == info.started_ns
-    with AnyReader([order.episode_folder(SEED)]) as reader:
+    with AnyReader([settings.episode_folder(SEED)]) as reader:
         for connection, _, data in reader.messages():
             reader.deserialize(data, connection.msgtype)
 
@@ -76,24 +80,24 @@ def test_every_stream_has_its_rate_and_true_stamps(made):
         assert messages.stamp_ns(messages.IMAGE, cdr) == stamp_ns
 
 
-def test_the_tool_follows_its_target_and_the_picture_changes(made):
-    order, _, by_topic = made
-    frame = order.rig.robot.base_frame
+def test_the_tool_follows_its_target_and_the_image_changes(made):
+    settings, _, by_topic = made
+    frame = settings.rig.robot.base_frame
     tools = [messages.decode_pose(cdr, frame) for _, cdr in by_topic["/tool_pose"]]
     targets = [messages.decode_pose(cdr, frame) for _, cdr in by_topic["/target_pose"]]
     gaps = [np.linalg.norm(pose_difference(t, g)[:3]) for t, g in zip(tools, targets)]
     assert 0.0 < max(gaps) < 0.02
-    pictures = Counter(cdr[12:] for _, cdr in by_topic["/wrist_cam/image_raw"])
-    assert len(pictures) > 0.8 * len(by_topic["/wrist_cam/image_raw"])
+    images = Counter(cdr[12:] for _, cdr in by_topic["/wrist_cam/image_raw"])
+    assert len(images) > 0.8 * len(by_topic["/wrist_cam/image_raw"])
 
 
 def test_a_seed_gives_the_same_bytes_whatever_was_made_before(tmp_path, made):
     _, _, by_topic = made
-    again = dataclasses.replace(small_order(tmp_path), timeout_s=2.0)
-    studio = Studio(again, tmp_path / "workshop")
-    studio.record(SEED + 1)
-    studio.record(SEED)
-    studio.close()
+    again = dataclasses.replace(small_settings(tmp_path), timeout_s=2.0)
+    recorder = DemonstrationRecorder(again, tmp_path / "unfinished")
+    recorder.record(SEED + 1)
+    recorder.record(SEED)
+    recorder.close()
     found = defaultdict(list)
     for topic, stamp_ns, cdr in read_messages(again.episode_folder(SEED)):
         found[topic].append((stamp_ns, cdr))
@@ -103,16 +107,16 @@ def test_a_seed_gives_the_same_bytes_whatever_was_made_before(tmp_path, made):
 
 
 def test_an_episode_that_is_there_is_not_made_again(made):
-    order, _, _ = made
-    studio = Studio(order, order.folder / "workshop")
+    settings, _, _ = made
+    recorder = DemonstrationRecorder(settings, settings.folder / "unfinished")
     with pytest.raises(ValueError, match="cup_normal_000003 exists already"):
-        studio.record(SEED)
-    studio.close()
+        recorder.record(SEED)
+    recorder.close()
 
 
 def test_only_complete_episodes_are_left_when_it_is_stopped(tmp_path):
-    order = dataclasses.replace(small_order(tmp_path), timeout_s=2.0)
-    found = record_demonstrations(order, range(20), workers=2)
+    settings = dataclasses.replace(small_settings(tmp_path), timeout_s=2.0)
+    found = record_demonstrations(settings, range(20), workers=2)
     next(found)
     found.close()
     episodes = list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from carp_ros.evaluation.each_in_process import Lost, each_in_process
+from carp_ros.evaluation.each_in_process import LostJob, each_in_process
 
 JOBS = """
 import os, signal
@@ -51,8 +51,15 @@ def test_every_job_is_done_once(jobs):
 
 def test_a_job_that_raises_or_dies_is_lost_with_the_reason_and_the_others_are_done(jobs):
     outcomes = list(each_in_process(jobs.doubling, range(9), 2))
-    lost = {each.job: each.reason for each in outcomes if isinstance(each, Lost)}
-    assert sorted(each for each in outcomes if not isinstance(each, Lost)) == [0, 2, 4, 8, 12, 16]
+    lost = {each.job: each.reason for each in outcomes if isinstance(each, LostJob)}
+    assert sorted(each for each in outcomes if not isinstance(each, LostJob)) == [
+        0,
+        2,
+        4,
+        8,
+        12,
+        16,
+    ]
     assert lost == {
         3: "KeyError: 'three'",
         5: "its process ended: Killed",

@@ -5,11 +5,11 @@ import pytest
 
 import carp_ros.sim  # noqa: F401  chooses the OpenGL before mujoco is imported
 from carp_ros.errors import PolicyError
-from carp_ros.evaluation.policy_agent import Pace, PolicyAgent, see
+from carp_ros.evaluation.policy_agent import PolicyAgent, PolicyTiming, observe
 from carp_ros.geometry import rotation_between
 from carp_ros.inference.layout import TOOL
 from carp_ros.inference.policy_spec import ObservationSpec, PolicySpec
-from carp_ros.policies.asking import NoChunk
+from carp_ros.policies.inference_scheduler import NoChunk
 from carp_ros.policies.load import load_policy
 from carp_ros.policies.policy import Prediction
 from carp_ros.rig import load_rig
@@ -61,8 +61,8 @@ class Planner:
         chunk = Chunk(
             observation.stamp_ns,
             observation.stamp_ns + np.arange(16) * 100 * MS,
-            observation.tool.position + fractions[:, None] * self.by,
-            np.tile(observation.tool.quaternion, (16, 1)),
+            observation.tcp_pose.position + fractions[:, None] * self.by,
+            np.tile(observation.tcp_pose.quaternion, (16, 1)),
             np.full(16, 0.6),
         )
         return Prediction(observation.stamp_ns, np.zeros((16, 10)), chunk, {})
@@ -77,7 +77,7 @@ def blind(cell):
 
 def run(cell, policy, seconds, pace=None, succeeded=lambda: False):
     cell.reset(0, "none")
-    agent = PolicyAgent(policy, cell.rig.limits, blind(cell), succeeded, pace or Pace(0.8))
+    agent = PolicyAgent(policy, cell.rig.limits, blind(cell), succeeded, pace or PolicyTiming(0.8))
     return agent, run_episode(cell, agent, seconds)
 
 
@@ -94,14 +94,14 @@ def test_the_arm_moves_as_the_chunks_say(cell):
 
 
 def test_a_chunk_arrives_a_latency_after_its_observation_and_plans_follow_their_pace(cell):
-    agent, _ = run(cell, Planner(), 1.0, Pace(replan_s=0.2, latency_s=0.13))
+    agent, _ = run(cell, Planner(), 1.0, PolicyTiming(replan_s=0.2, latency_s=0.13))
     stamps_ns = [prediction.chunk.stamp_ns for prediction in agent.predictions]
     assert stamps_ns == [n * 200 * MS for n in range(5)]
     assert agent.arrivals_ns == [stamp_ns + 130 * MS for stamp_ns in stamps_ns]
 
 
 def test_a_plan_waits_for_the_one_before(cell):
-    agent, _ = run(cell, Planner(), 1.0, Pace(replan_s=0.1, latency_s=0.25))
+    agent, _ = run(cell, Planner(), 1.0, PolicyTiming(replan_s=0.1, latency_s=0.25))
     stamps_ns = [prediction.chunk.stamp_ns for prediction in agent.predictions]
     assert stamps_ns == [n * 250 * MS for n in range(4)]
 
@@ -109,13 +109,13 @@ def test_a_plan_waits_for_the_one_before(cell):
 def test_a_history_is_observed_a_step_apart_and_begins_with_the_episode(cell):
     shown = ObservationSpec(history=3, history_step_s=0.1)
     planner = Planner(shown=shown)
-    run(cell, planner, 1.0, Pace(replan_s=0.4, latency_s=0.05))
+    run(cell, planner, 1.0, PolicyTiming(replan_s=0.4, latency_s=0.05))
     stamps_ms = [[seen.stamp_ns // MS for seen in history] for history in planner.histories]
     assert stamps_ms == [[0, 0, 0], [200, 300, 400], [600, 700, 800]]
 
 
 def test_without_latency_a_chunk_is_there_at_once(cell):
-    agent, _ = run(cell, Planner(), 0.5, Pace(replan_s=0.25, latency_s=0.0))
+    agent, _ = run(cell, Planner(), 0.5, PolicyTiming(replan_s=0.25, latency_s=0.0))
     assert agent.arrivals_ns == [0, 250 * MS]
 
 
@@ -151,11 +151,11 @@ def test_chunks_that_the_servo_refuses_are_counted_with_its_reason(cell):
 
 def test_what_is_seen_is_the_truth_of_that_moment(cell, cameras):
     cell.reset(3, "normal")
-    observation = see(cell, cameras, ("third_cam",))
+    observation = observe(cell, cameras, ("third_cam",))
     assert observation.stamp_ns == observation.image_stamps_ns["third_cam"] == cell.time_ns
     assert list(observation.images) == ["third_cam"]
     assert (observation.images["third_cam"] == cameras.render("third_cam")).all()
-    assert (observation.tool.position == cell.tcp_pose.position).all()
+    assert (observation.tcp_pose.position == cell.tcp_pose.position).all()
     before = observation.joints.copy()
     cell.drive(cell.joints + 0.1, 0.0)
     for _ in range(50):
@@ -170,9 +170,9 @@ def test_a_bundle_moves_the_arm_as_its_graphs_say(cell, cameras, tiny_bundle):
     agent = PolicyAgent(
         policy,
         cell.rig.limits,
-        lambda: see(cell, cameras, tuple(policy.spec.cameras)),
+        lambda: observe(cell, cameras, tuple(policy.spec.cameras)),
         lambda: False,
-        Pace(0.2, 0.02),
+        PolicyTiming(0.2, 0.02),
     )
     run_episode(cell, agent, 1.0)
     moved = cell.tcp_pose.position - before

@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="exporting needs torch: pip install 'carp_ro
 
 import torch
 
-from carp_ros.export.bundle import Facts, write_bundle
+from carp_ros.export.bundle import BundleMetadata, write_bundle
 from carp_ros.export.shared_weights import share_weights
 from carp_ros.export.training_run import export_run
 from carp_ros.export.untrained import write_untrained
@@ -31,7 +31,7 @@ from carp_ros.training.run_folder import read_weights
 
 from ..training.small_world import EYES, make_network, make_recipe, make_world
 
-FACTS = Facts(
+FACTS = BundleMetadata(
     kind="carp",
     rig="ur5e_sim",
     tasks=("cup",),
@@ -87,7 +87,7 @@ def run_graphs(folder: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray,
     """Return tokens, actions and log-likelihood of the graphs."""
     passes = load_carp(load_bundle(folder), OnnxRuntime(), lambda: 0, {}, None)._passes
     write_inputs(passes.inputs, inputs)
-    passes.see["cam"]()
+    passes.encoders["cam"]()
     passes.condition()
     for run in passes.scales:
         run()

@@ -51,6 +51,21 @@ def test_a_manifest_of_format_2_is_read_as_one_of_today(folder):
     assert then.manifest.observation.reference is None  # the rig's first camera, as it was
 
 
+def test_the_earlier_name_of_the_execution_horizon_is_read(folder):
+    content = manifest(folder)
+    write_manifest(folder, content | {"execution_horizon": 3})
+    assert load_bundle(folder).spec.execution_horizon == 3
+    del content["execution_horizon"]
+    write_manifest(folder, content | {"followed": 3})
+    assert load_bundle(folder).spec.execution_horizon == 3
+
+
+def test_a_manifest_with_both_names_of_the_execution_horizon_is_refused(folder):
+    write_manifest(folder, manifest(folder) | {"followed": 3})
+    with pytest.raises(ValueError, match=r"policy\.yaml: unknown key 'followed'"):
+        load_bundle(folder)
+
+
 def test_its_hash_changes_with_any_of_its_files(folder):
     before = load_bundle(folder).sha256
     with (folder / "decoder.onnx").open("ab") as file:
@@ -298,7 +313,7 @@ def manifests(draw):
     )
     return {
         "horizon": horizon,
-        "followed": draw(st.integers(1, horizon - 1)),
+        "execution_horizon": draw(st.integers(1, horizon - 1)),
         "step_s": draw(st.floats(0.01, 1.0)),
         "cameras": {"wrist_cam": draw(sizes), "third_cam": draw(sizes)},
         "tasks": draw(st.lists(st.from_regex("[a-zA-Z][a-zA-Z ]{0,19}", fullmatch=True), min_size=1,
@@ -329,7 +344,7 @@ def test_a_right_manifest_loads_as_it_stands_and_none_of_its_wrong_neighbours_do
 @pytest.mark.parametrize(
     ("path", "value", "reason"),
     [
-        (("followed",), 16, "followed is 16; expected 1 to 15"),
+        (("execution_horizon",), 16, "execution_horizon is 16; expected 1 to 15"),
         (("tasks",), ["cup", "cup"], "expected each once"),
         (("tasks",), ["a\nb"], "expected one line of"),
         (("tasks",), ["  "], "expected one line of 1 to 200 characters, not spaces alone"),

@@ -12,7 +12,7 @@ SKEW_S = 0.05
 CAMERAS = ("wrist_cam", "third_cam")
 
 
-def picture(stamp_ns: int) -> np.ndarray:
+def image_at(stamp_ns: int) -> np.ndarray:
     """Return an image that tells when it was captured."""
     return np.full((2, 3, 3), stamp_ns // MS % 256, np.uint8)
 
@@ -43,13 +43,13 @@ class Stage:
 def feed(buffer: ObservationBuffer, stream: str, stamp_ns: int) -> None:
     match stream:
         case "tool":
-            buffer.take_tool(stamp_ns, tool_at(stamp_ns))
+            buffer.take_tcp_pose(stamp_ns, tool_at(stamp_ns))
         case "joints":
             buffer.take_joints(stamp_ns, np.full(6, stamp_ns * 1e-9))
         case "gripper":
             buffer.take_gripper(stamp_ns, stamp_ns * 1e-9 / 2)
         case _:
-            buffer.take_image(stream, stamp_ns, picture(stamp_ns))
+            buffer.take_image(stream, stamp_ns, image_at(stamp_ns))
 
 
 def make_buffer(history_s: float = 5.0) -> ObservationBuffer:
@@ -72,8 +72,8 @@ def test_the_state_is_that_of_the_moment(stamp_ns):
     observation = fed().at(stamp_ns)
     assert isinstance(observation, Observation)
     true = tool_at(stamp_ns)
-    np.testing.assert_allclose(observation.tool.position, true.position, atol=1e-9)
-    assert np.linalg.norm(rotation_between(observation.tool.quaternion, true.quaternion)) < 1e-9
+    np.testing.assert_allclose(observation.tcp_pose.position, true.position, atol=1e-9)
+    assert np.linalg.norm(rotation_between(observation.tcp_pose.quaternion, true.quaternion)) < 1e-9
     np.testing.assert_allclose(observation.joints, stamp_ns * 1e-9, atol=1e-9)
     read_ns = stamp_ns // (10 * MS) * 10 * MS
     assert observation.gripper == pytest.approx(read_ns * 1e-9 / 2, abs=1e-9)
@@ -89,7 +89,7 @@ def test_every_image_is_the_one_captured_nearest(stamp_ns, late_ns):
         captures_ns = range(offset_ns, 2000 * MS, 33 * MS)
         nearest_ns = min(captures_ns, key=lambda capture_ns: abs(capture_ns - stamp_ns))
         assert observation.image_stamps_ns[name] == nearest_ns
-        assert (observation.images[name] == picture(nearest_ns)).all()
+        assert (observation.images[name] == image_at(nearest_ns)).all()
 
 
 @given(st.integers(0, 1000 * MS), st.integers(0, 80 * MS), st.integers(0, 30 * MS))
@@ -103,8 +103,8 @@ def test_an_answer_is_final_whatever_comes_later(stamp_ns, after_ns, late_ns):
         return
     assert isinstance(then, Observation)
     assert first.image_stamps_ns == then.image_stamps_ns
-    assert first.tool.position.tolist() == then.tool.position.tolist()
-    assert first.tool.quaternion.tolist() == then.tool.quaternion.tolist()
+    assert first.tcp_pose.position.tolist() == then.tcp_pose.position.tolist()
+    assert first.tcp_pose.quaternion.tolist() == then.tcp_pose.quaternion.tolist()
     assert (first.joints.tolist(), first.gripper) == (then.joints.tolist(), then.gripper)
 
 
@@ -125,7 +125,7 @@ def test_a_short_history_answers_as_a_long_one_or_says_why_not(history_s, stamp_
 def test_the_history_is_bounded():
     buffer = make_buffer(history_s=0.2)
     Stage().play(buffer, 2000 * MS)
-    kept = [len(track.stamps_ns) for track in (*buffer._images.values(), buffer._tool)]
+    kept = [len(track.stamps_ns) for track in (*buffer._images.values(), buffer._tcp_poses)]
     assert kept == [8, 8, 22]
 
 

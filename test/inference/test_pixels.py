@@ -16,7 +16,7 @@ PACKED = {
     "rgba8": lambda rgb: np.dstack([rgb, 255 - rgb[:, :, :1]]),
     "bgra8": lambda rgb: np.dstack([rgb[:, :, ::-1], 255 - rgb[:, :, :1]]),
 }
-pictures = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
+images = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
     lambda size: arrays(np.uint8, (*size, 3))
 )
 paddings = st.integers(0, 9)
@@ -31,19 +31,19 @@ def rows_of(pixels: np.ndarray, padding: int) -> tuple[np.ndarray, int]:
 
 
 @fast
-@given(pictures, paddings, st.sampled_from(sorted(PACKED)))
-def test_colours_come_back_as_they_were(picture, padding, encoding):
-    data, step = rows_of(PACKED[encoding](picture), padding)
-    back = rgb_from_rows(data, encoding, *picture.shape[:2], step)
-    np.testing.assert_array_equal(back, picture)
+@given(images, paddings, st.sampled_from(sorted(PACKED)))
+def test_colours_come_back_as_they_were(image, padding, encoding):
+    data, step = rows_of(PACKED[encoding](image), padding)
+    back = rgb_from_rows(data, encoding, *image.shape[:2], step)
+    np.testing.assert_array_equal(back, image)
 
 
 @fast
-@given(pictures, paddings)
-def test_grey_becomes_three_equal_channels(picture, padding):
-    data, step = rows_of(picture[:, :, :1], padding)
-    back = rgb_from_rows(data, "mono8", *picture.shape[:2], step)
-    np.testing.assert_array_equal(back, picture[:, :, [0, 0, 0]])
+@given(images, paddings)
+def test_grey_becomes_three_equal_channels(image, padding):
+    data, step = rows_of(image[:, :, :1], padding)
+    back = rgb_from_rows(data, "mono8", *image.shape[:2], step)
+    np.testing.assert_array_equal(back, image[:, :, [0, 0, 0]])
 
 
 @fast
@@ -65,14 +65,14 @@ def test_yuv_422_is_decoded_as_the_standard_says(height, pairs, padding, seed):
 
 @fast
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1))
-def test_a_smooth_picture_survives_yuv_422(height, pairs, seed):
+def test_a_smooth_image_survives_yuv_422(height, pairs, seed):
     """Where two pixels have one colour, only rounding is lost."""
     chance = np.random.default_rng(seed)
     pair = chance.integers(0, 256, (height, pairs, 1, 3)).astype(np.uint8)
-    picture = np.repeat(pair, 2, axis=2).reshape(height, 2 * pairs, 3)
-    yuyv = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_YUY2)
+    image = np.repeat(pair, 2, axis=2).reshape(height, 2 * pairs, 3)
+    yuyv = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_YUY2)
     back = rgb_from_rows(yuyv.reshape(-1), "yuv422_yuy2", height, 2 * pairs, 4 * pairs)
-    assert np.abs(back.astype(int) - picture).max() <= 4
+    assert np.abs(back.astype(int) - image).max() <= 4
 
 
 def test_yuv_422_of_an_odd_width_is_refused():

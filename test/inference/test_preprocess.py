@@ -5,7 +5,7 @@ import pytest
 
 from carp_ros.errors import PolicyError
 from carp_ros.inference.bundle import load_bundle
-from carp_ros.inference.layout import VectorLayout, vector_from_tool
+from carp_ros.inference.layout import VectorLayout, vector_from_tcp_pose
 from carp_ros.inference.policy_spec import ImageSize
 from carp_ros.inference.preprocess import image_input, policy_inputs, resized, state_vector
 from carp_ros.types import Observation, Pose
@@ -52,7 +52,7 @@ def test_the_policy_is_given_images_and_state_as_the_contract_has_them(spec):
         "image_third_cam": ((1, 24, 32, 3), "uint8"),
         "state": ((1, 10), "float32"),
     }
-    np.testing.assert_allclose(inputs["state"][0], vector_from_tool(UPRIGHT, 0.5), atol=1e-7)
+    np.testing.assert_allclose(inputs["state"][0], vector_from_tcp_pose(UPRIGHT, 0.5), atol=1e-7)
 
 
 def test_a_task_is_named_only_where_there_are_several(spec):

@@ -29,7 +29,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 from carp_ros.reports.control import ControlStatus, Fault, Reason
 from carp_ros.reports.json_report import report_from_json
 from carp_ros.rig import Rig, load_rig
-from carp_ros.ros.executor import KeptExecutor
+from carp_ros.ros.executor import CachedWaitSetExecutor
 from carp_ros.ros.messages import chunk_to_msgs, header, twist_to_msg
 from carp_ros.ros.qos import COMMAND, LATCHED, SENSOR
 from carp_ros.servo.devices import make_kinematics
@@ -167,7 +167,7 @@ class Workstation:
         self.faults = FaultClient(self.rig.arm.host, FAULT_PORT)
         self.live = LiveCell(self.rig, task_named("cup"), visuals=False)
         self.hands = Hands(self.rig)
-        self.executor = KeptExecutor()
+        self.executor = CachedWaitSetExecutor()
         self.executor.add_node(self.hands)
         self._threads = [
             threading.Thread(target=target, daemon=True) for target in (self._spin, self._observe)

@@ -20,9 +20,9 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64, String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from carp_ros.inference.layout import vector_from_tool
+from carp_ros.inference.layout import vector_from_tcp_pose
 from carp_ros.rig import load_rig
-from carp_ros.ros.executor import KeptExecutor
+from carp_ros.ros.executor import CachedWaitSetExecutor
 from carp_ros.ros.messages import (
     chunk_from_msgs,
     image_to_msg,
@@ -126,7 +126,7 @@ class Running:
 
     def __init__(self, bundle) -> None:
         self.rig = FakeRig()
-        self._executor = KeptExecutor()
+        self._executor = CachedWaitSetExecutor()
         self._executor.add_node(self.rig)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -191,7 +191,7 @@ def test_chunks_carry_the_capture_stamp_and_what_the_graphs_say(running):
     rig = running.rig
     chunk = rig.chunks[-1]
     assert chunk.stamp_ns in rig.stamps_ns
-    expected = actions_for(vector_from_tool(TOOL, CLOSURE))
+    expected = actions_for(vector_from_tcp_pose(TOOL, CLOSURE))
     np.testing.assert_allclose(chunk.positions, expected[:, :3], atol=1e-5)
     np.testing.assert_allclose(chunk.gripper, CLOSURE, atol=1e-5)
     assert (chunk.times_ns - chunk.stamp_ns == np.arange(16) * 100 * MS).all()
@@ -217,7 +217,7 @@ def test_a_chunk_comes_with_how_long_each_stage_took(running):
 def test_images_are_looked_at_when_they_come_and_not_when_the_policy_is_asked(running):
     running.await_chunks(5)
     await_true(lambda: running.rig.inferences, 2.0, "a report")
-    assert max(said["seen_before"] for said in running.rig.inferences[-5:]) == 2
+    assert max(said["encoded_ahead"] for said in running.rig.inferences[-5:]) == 2
 
 
 def test_chunks_come_at_their_rate_and_diagnostics_have_the_latencies(running):

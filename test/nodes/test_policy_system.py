@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from geometry_msgs.msg import PoseStamped
 
-from carp_ros.clients.trial_agents import PolicyAtWork
+from carp_ros.clients.trial_agents import PolicyNodeAgent
 from carp_ros.clients.trial_node import trial_node
 from carp_ros.reports.control import Reason
 from carp_ros.rig import load_rig
@@ -30,7 +30,7 @@ def conducted(node, poses):
     return node.conduct(seed=1, timeout_s=TRIAL_S, progress=lambda text: None)
 
 
-def with_still_pictures(node):
+def with_still_images(node):
     """The policy here sees no more than brightness, and a busy machine is late in drawing."""
     if node.name != "camera_node":
         return node
@@ -40,16 +40,16 @@ def with_still_pictures(node):
 def test_a_policy_moves_the_arm_and_its_death_stops_it(rig_path, tiny_bundle):
     poses: list[float] = []
     nodes = describe(str(rig_path), "policy", bundle=str(tiny_bundle))
-    nodes = tuple(with_still_pictures(node) for node in nodes)
+    nodes = tuple(with_still_images(node) for node in nodes)
     with (
         RunningSystem(nodes, show) as system,
-        trial_node(load_rig(rig_path), PolicyAtWork) as node,
+        trial_node(load_rig(rig_path), PolicyNodeAgent) as node,
     ):
         system.wait_until_ready(60.0)
         node.create_subscription(
             PoseStamped, "tool_pose", lambda msg: poses.append(msg.pose.position.x), SENSOR
         )
-        trial, pictures = on_a_busy_machine(lambda: conducted(node, poses))
+        trial, images = on_a_busy_machine(lambda: conducted(node, poses))
         moved_m = poses[-1] - min(poses)
         # each chunk begins where the tool was seen, which is behind where it is by then
         assert 0.3 < moved_m / (TRIAL_S * DRIFT_M / STEP_S) < 1.2
@@ -61,7 +61,7 @@ def test_a_policy_moves_the_arm_and_its_death_stops_it(rig_path, tiny_bundle):
         assert median_ms.pop("image_age") >= 0.0  # transport and wait
         assert min(median_ms.values()) >= 0.0
         assert total_ms == pytest.approx(sum(median_ms.values()), rel=0.3)
-        assert len(pictures) == 3
+        assert len(images) == 3
 
         node.trigger("control/select_policy")
         node.switch("control/enable", True)

@@ -80,11 +80,11 @@ def test_a_label_after_the_end_is_in_the_metadata(recorder):
 
 def test_a_label_that_comes_while_the_next_is_recorded_is_of_the_one_before(recorder):
     first = record(recorder, 1.2)
-    list(recorder.news())
+    list(recorder.status_updates())
     recorder.mark_success(False)
     recorder.start()
     await_true(lambda: recorder.quality.seconds > 0.5, 5.0, "the next one is recorded")
-    (said,) = recorder.news()
+    (said,) = recorder.status_updates()
     assert replace(first, success=False) == said
     assert recorder.stop().success is None
 
@@ -96,14 +96,14 @@ def test_buttons_start_and_stop_and_are_part_of_the_episode(recorder):
     def wish(name):
         publisher.publish(String(data=EpisodeEvent(name, "spacemouse").to_json()))
 
-    list(recorder.news())
+    list(recorder.status_updates())
     wish("toggle")
     await_true(lambda: recorder.recording, 5.0, "recording")
     time.sleep(1.2)
     wish("failure")
     wish("toggle")
     await_true(lambda: recorder.quality.phase == "finished", 5.0, "finished")
-    (said,) = recorder.news()
+    (said,) = recorder.status_updates()
     folder = Path(said.folder)
     events = [cdr for topic, _, cdr in read_messages(folder) if topic == "/episode/event"]
     assert [name in str(cdr) for name, cdr in zip(("toggle", "failure", "toggle"), events)]

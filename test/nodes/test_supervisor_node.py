@@ -14,7 +14,7 @@ from sensor_msgs.msg import JointState
 
 from carp_ros.nodes import supervisor_node as module
 from carp_ros.nodes.supervisor_node import SupervisorNode
-from carp_ros.ros.executor import KeptExecutor
+from carp_ros.ros.executor import CachedWaitSetExecutor
 from carp_ros.ros.managed_node import ManagedNode
 from carp_ros.ros.messages import time_to_msg
 from carp_ros.share import share_folder
@@ -35,7 +35,7 @@ class System:
         self.supervisor = SupervisorNode()
         self.idle = ManagedNode("idle_node")
         self.idle.create_subscription(DiagnosticArray, "/diagnostics", self._hear, 10)
-        self.executor = KeptExecutor()
+        self.executor = CachedWaitSetExecutor()
         for node in (self.supervisor, self.idle):
             self.executor.add_node(node)
         self._thread = threading.Thread(target=self.executor.spin)

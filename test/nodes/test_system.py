@@ -46,12 +46,12 @@ def test_an_episode_over_ros_and_a_dead_control_node_is_named(rig_path):
         assert rig.arm.host in addresses  # the emulated controller's ports are among them
         assert all(ipaddress.ip_address(address).is_loopback for address in addresses), addresses
         with trial_node(rig) as node:
-            trial, pictures = on_a_busy_machine(lambda: conducted(node))
+            trial, images = on_a_busy_machine(lambda: conducted(node))
             assert trial.success, trial.reasons
             assert all(camera.out_of_order == 0 for camera in trial.cameras.values())
             assert all(camera.received > 0 for camera in trial.cameras.values())
             assert trial.ticks > 1000
-            assert len(pictures) == 3
+            assert len(images) == 3
 
             node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
             os.kill(system.pid("control_node"), 9)

@@ -8,7 +8,7 @@ import pytest
 
 from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import load_bundle
-from carp_ros.inference.layout import vector_from_tool
+from carp_ros.inference.layout import vector_from_tcp_pose
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.inference.session import write_inputs
 from carp_ros.policies.carp import CarpPolicy
@@ -28,7 +28,7 @@ from ..tiny_bundle import (
 )
 
 TOOL = Pose(np.array([0.4, 0.1, 0.3]), np.array([1.0, 0.0, 0.0, 0.0]))
-STATE = vector_from_tool(TOOL, 0.5)
+STATE = vector_from_tcp_pose(TOOL, 0.5)
 MS = 1_000_000
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -227,8 +227,8 @@ def test_inputs_that_the_graphs_do_not_take_are_refused(bench, inputs, reason):
 def test_passes_take_no_memory_once_they_are_bound(bench):
     def chunk():
         write_inputs(bench.passes.inputs, INPUTS)
-        for look in bench.passes.see.values():
-            look()
+        for encode in bench.passes.encoders.values():
+            encode()
         bench.passes.condition()
         for run in bench.passes.scales:
             run()
@@ -263,15 +263,15 @@ def test_what_is_read_is_there_until_the_next_run(bench):
 def seen(bench, brightness=0, stamp_ns=7_000):
     image = observation(brightness).images["wrist_cam"]
     for camera in bench.policy.spec.cameras:
-        bench.policy.see(camera, stamp_ns, image)
+        bench.policy.encode_image(camera, stamp_ns, image)
 
 
-def test_images_that_were_seen_before_are_not_looked_at_again(bench):
+def test_images_that_were_encoded_ahead_are_not_encoded_again(bench):
     seen(bench)
     looked = dict(bench.runtime.runs)
     prediction = bench.infer()
     assert prediction.stages["vision"] == pytest.approx(0.004)
-    assert prediction.seen_before == 2
+    assert prediction.encoded_ahead == 2
     for camera in bench.policy.spec.cameras:
         assert bench.runtime.runs[f"vision_{camera}"] == looked[f"vision_{camera}"] == 1
 
@@ -281,11 +281,11 @@ def test_an_image_of_another_moment_is_looked_at_again(bench, stamp_ns):
     seen(bench, stamp_ns=stamp_ns)
     prediction = bench.infer()
     assert prediction.stages["vision"] == pytest.approx(0.02)
-    assert prediction.seen_before == 0
+    assert prediction.encoded_ahead == 0
 
 
 def test_only_the_cameras_that_were_not_seen_are_looked_at(bench):
-    bench.policy.see("third_cam", 7_000, observation().images["third_cam"])
+    bench.policy.encode_image("third_cam", 7_000, observation().images["third_cam"])
     assert bench.infer().stages["vision"] == pytest.approx(0.012)
 
 
@@ -304,11 +304,11 @@ def test_a_plan_is_the_same_whenever_its_images_are_seen():
     at_once = policy.infer([observed]).chunk
     other = rng.integers(0, 256, (480, 640, 3), np.uint8)
     for camera, image in observed.images.items():
-        policy.see(camera, 7_000, image)
+        policy.encode_image(camera, 7_000, image)
     before = policy.infer([observed]).chunk
     np.testing.assert_array_equal(before.positions, at_once.positions)
     for camera in observed.images:
-        policy.see(camera, 7_000, other)
+        policy.encode_image(camera, 7_000, other)
     misled = policy.infer([observed]).chunk  # it trusts the stamp, and so this test can fail
     assert not np.array_equal(misled.positions, at_once.positions)
 
@@ -320,15 +320,17 @@ def test_a_look_that_failed_is_repeated_when_asked(bench, monkeypatch):
         raise DeviceError("the graph can't be run")
 
     with monkeypatch.context() as patch:
-        patch.setitem(bench.passes.see, "wrist_cam", fail)
+        patch.setitem(bench.passes.encoders, "wrist_cam", fail)
         with pytest.raises(DeviceError):
-            bench.policy.see("wrist_cam", 7_000, observation().images["wrist_cam"])
+            bench.policy.encode_image("wrist_cam", 7_000, observation().images["wrist_cam"])
     assert bench.infer().stages["vision"] == pytest.approx(0.012)
 
 
 def test_a_state_beyond_training_is_flagged(bench):
     assert bench.infer().notes == ()
-    far = dataclasses.replace(observation(), tool=Pose(np.array([1.2, 0.1, 0.3]), TOOL.quaternion))
+    far = dataclasses.replace(
+        observation(), tcp_pose=Pose(np.array([1.2, 0.1, 0.3]), TOOL.quaternion)
+    )
     prediction = bench.policy.infer([far])
     assert prediction.notes == ("x is 1.200; training saw 0.100 to 0.800",)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from carp_ros.chain import tcp_pose
 from carp_ros.errors import PolicyError
 from carp_ros.geometry import quaternion_from_rotvec, rotation_between
-from carp_ros.inference.layout import TOOL, VectorLayout, vector_from_tool
+from carp_ros.inference.layout import TOOL, VectorLayout, vector_from_tcp_pose
 from carp_ros.policies.plan import PlanReader
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder
@@ -20,13 +20,13 @@ RIG = load_rig(share_folder() / "config" / "ur5e_sim.yaml")
 
 def actions(steps=4):
     tool = Pose(np.array([0.4, 0.0, 0.3]), np.array([1.0, 0.0, 0.0, 0.0]))
-    return np.tile(vector_from_tool(tool, 0.5), (steps, 1))
+    return np.tile(vector_from_tcp_pose(tool, 0.5), (steps, 1))
 
 
 @given(st.tuples(*[st.floats(-3.0, 3.0)] * 3), st.floats(0.1, 10.0), st.floats(0.1, 10.0))
 def test_rotations_come_back_whatever_length_their_columns_have(rotvec, first, second):
     quaternion = quaternion_from_rotvec(np.array(rotvec))
-    row = vector_from_tool(Pose(np.zeros(3), quaternion), 0.0)
+    row = vector_from_tcp_pose(Pose(np.zeros(3), quaternion), 0.0)
     row[3:6] *= first
     row[6:9] *= second
     chunk = READER.chunk(row[None], 0)

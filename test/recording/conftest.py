@@ -74,7 +74,7 @@ def write_episode(begin, content) -> Callable[[Path], EpisodeInfo]:
     return write
 
 
-# Made-up episodes of moving pictures: whole ones, and easy to spoil.
+# Made-up episodes of moving images: whole ones, and easy to spoil.
 MS = 1_000_000
 CAMERAS = ("wrist_cam", "third_cam")
 DOWN = np.array([1.0, 0.0, 0.0, 0.0])
@@ -82,8 +82,8 @@ DOWN = np.array([1.0, 0.0, 0.0, 0.0])
 Message = tuple[int, str, bytes]
 
 
-def picture(time_s: float, shade: int, width_px: int, height_px: int) -> np.ndarray:
-    """Return a smooth picture that moves, as a video encoder likes it."""
+def moving_image(time_s: float, shade: int, width_px: int, height_px: int) -> np.ndarray:
+    """Return a smooth image that moves, as a video encoder likes it."""
     x, y = np.meshgrid(np.arange(width_px), np.arange(height_px))
     red = 128 + 100 * np.sin((x + 30 * time_s) / 17)
     green = 128 + 100 * np.sin((y - 20 * time_s) / 13)
@@ -177,7 +177,7 @@ def record(
         for camera, shade in zip(CAMERAS, (60, 180)):
             jitter = int(rng.integers(-jitter_ns, jitter_ns + 1))
             stamp_ns = START_NS + max(0, round(index * 1e9 / 30) + jitter)
-            image = picture((stamp_ns - START_NS) * 1e-9, shade, *size_px)
+            image = moving_image((stamp_ns - START_NS) * 1e-9, shade, *size_px)
             if compressed:
                 cdr = messages.encode_jpeg(image, stamp_ns, f"{camera}_optical_frame")
                 add((stamp_ns, f"/{camera}/image_raw/compressed", cdr))

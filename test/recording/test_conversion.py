@@ -4,11 +4,11 @@ import threading
 import numpy as np
 import pytest
 
-from carp_ros.inference.layout import vector_from_tool
+from carp_ros.inference.layout import vector_from_tcp_pose
 from carp_ros.recording import messages
 from carp_ros.recording.bag import mcap_file
-from carp_ros.recording.bag_frames import Way, episode_frames
-from carp_ros.recording.conversion import Wanted, convert, find_episodes
+from carp_ros.recording.bag_frames import FrameSettings, episode_frames
+from carp_ros.recording.conversion import EpisodeFilter, convert, find_episodes
 from carp_ros.recording.dataset import Dataset
 from carp_ros.recording.dataset_files import data_path, read_episodes, video_path
 from carp_ros.recording.recorded_episode import open_episode
@@ -19,8 +19,8 @@ from carp_ros.types import Pose
 CAMERAS = ("wrist_cam", "third_cam")
 
 
-def run(folders, root, way=Way(), wanted=Wanted()):  # noqa: B008 frozen
-    return list(convert(folders, root, way, wanted))
+def run(folders, root, settings=FrameSettings(), episode_filter=EpisodeFilter()):  # noqa: B008 frozen
+    return list(convert(folders, root, settings, episode_filter))
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,12 @@ def test_the_dataset_holds_what_the_episodes_showed(bags, tmp_path):
     videos = {name: list(read_video(tmp_path / "set" / video_path(name, 0))) for name in CAMERAS}
     index = 0
     for folder in folders:
-        _, frames = episode_frames(open_episode(folder), Way())
+        _, frames = episode_frames(open_episode(folder), FrameSettings())
         start_ns = 0
         for number, frame in enumerate(frames):
             seen = frame.observation
             start_ns = start_ns or seen.stamp_ns
-            state = vector_from_tool(seen.tool, seen.gripper).astype(np.float32)
+            state = vector_from_tcp_pose(seen.tcp_pose, seen.gripper).astype(np.float32)
             assert columns["observation.state"][index].tolist() == state.tolist()
             assert columns["action"][index].tolist() == frame.action.astype(np.float32).tolist()
             joints = seen.joints.astype(np.float32)
@@ -81,7 +81,7 @@ def test_episodes_know_their_frames_their_task_and_their_source(bags, tmp_path):
 
 
 def test_images_are_resized_when_asked(bags, tmp_path):
-    run(find_episodes([bags])[:1], tmp_path / "set", Way(image_size_px=(32, 32)))
+    run(find_episodes([bags])[:1], tmp_path / "set", FrameSettings(image_size_px=(32, 32)))
     image = next(read_video(tmp_path / "set" / video_path("wrist_cam", 0)))
     assert image.shape == (32, 32, 3)
 
@@ -129,24 +129,28 @@ def test_a_run_without_one_good_episode_leaves_no_dataset(tmp_path, make_recordi
 
 
 @pytest.mark.parametrize(
-    ("info", "wanted", "reason"),
+    ("info", "episode_filter", "reason"),
     [
-        ({"success": False}, Wanted(success_only=True), "no success"),
-        ({"success": None}, Wanted(success_only=True), "success not known"),
-        ({"verdict": "red"}, Wanted(), "quality red"),
-        ({"verdict": "amber"}, Wanted(verdicts=("green",)), "quality amber"),
-        ({"task": "cup"}, Wanted(task="bowl"), "task cup"),
+        ({"success": False}, EpisodeFilter(success_only=True), "no success"),
+        ({"success": None}, EpisodeFilter(success_only=True), "success not known"),
+        ({"verdict": "red"}, EpisodeFilter(), "quality red"),
+        ({"verdict": "amber"}, EpisodeFilter(verdicts=("green",)), "quality amber"),
+        ({"task": "cup"}, EpisodeFilter(task="bowl"), "task cup"),
     ],
 )
-def test_an_episode_that_is_not_wanted_is_left_out(tmp_path, make_recording, info, wanted, reason):
+def test_an_episode_that_is_not_wanted_is_left_out(
+    tmp_path, make_recording, info, episode_filter, reason
+):
     folder = make_recording(**info).write(tmp_path / "episode")
-    (outcome,) = run([folder], tmp_path / "set", wanted=wanted)
+    (outcome,) = run([folder], tmp_path / "set", episode_filter=episode_filter)
     assert (outcome.status, outcome.reason) == ("unwanted", reason)
 
 
 def test_many_processes_make_the_same_bytes_as_one(bags, tmp_path):
     for root, workers in ((tmp_path / "one", 1), (tmp_path / "two", 2)):
-        for outcome in convert(find_episodes([bags]), root, Way(), Wanted(), workers):
+        for outcome in convert(
+            find_episodes([bags]), root, FrameSettings(), EpisodeFilter(), workers
+        ):
             assert outcome.status == "added"
     one, two = (
         {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*.*") if p.is_file()}
@@ -178,7 +182,7 @@ def test_a_copy_of_an_episode_counts_once(bags, tmp_path):
 def test_another_rate_does_not_fit_a_dataset_that_has_one(bags, tmp_path):
     folders = find_episodes([bags])
     run(folders[:1], tmp_path / "set")
-    (outcome,) = run(folders[1:2], tmp_path / "set", Way(rate_hz=15))
+    (outcome,) = run(folders[1:2], tmp_path / "set", FrameSettings(rate_hz=15))
     assert outcome.reason == "its rate_hz is 15; the dataset's is 10"
 
 
@@ -189,7 +193,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(bags, tmp_path):
 
 
 def test_two_processes_do_not_write_one_dataset(bags, tmp_path):
-    first = convert(find_episodes([bags]), tmp_path / "set", Way(), Wanted())
+    first = convert(find_episodes([bags]), tmp_path / "set", FrameSettings(), EpisodeFilter())
     next(first)
     with pytest.raises(ValueError, match="another process converts into"):
         run([bags / "episode_0"], tmp_path / "set")
@@ -197,7 +201,7 @@ def test_two_processes_do_not_write_one_dataset(bags, tmp_path):
 
 
 def test_a_lock_that_is_left_for_a_moment_is_waited_for(bags, tmp_path):
-    other = Dataset(tmp_path / "set", str(Way()))
+    other = Dataset(tmp_path / "set", str(FrameSettings()))
     threading.Timer(0.2, other.close).start()
     assert [o.status for o in run([bags / "episode_0"], tmp_path / "set")] == ["added"]
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from carp_ros.files import whole_file
-from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.conversion import Wanted, convert, find_episodes
+from carp_ros.recording.bag_frames import FrameSettings
+from carp_ros.recording.conversion import EpisodeFilter, convert, find_episodes
 from carp_ros.recording.dataset_files import INFO, read_episodes
 from carp_ros.recording.tables import read_columns
 
@@ -30,7 +30,7 @@ def contents(root) -> dict[str, bytes]:
 
 
 def run(bags, root) -> None:
-    for outcome in convert(bags, root, Way(), Wanted()):
+    for outcome in convert(bags, root, FrameSettings(), EpisodeFilter()):
         assert outcome.status in ("added", "present")
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import yaml
 
 from carp_ros.recording import messages
-from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.conversion import Wanted, convert
+from carp_ros.recording.bag_frames import FrameSettings
+from carp_ros.recording.conversion import EpisodeFilter, convert
 from carp_ros.recording.dataset_files import read_episodes
 from carp_ros.recording.mapped_reader import IMAGES, NUMBERS, POSES
 from carp_ros.recording.topic_map import TopicMap, read_topic_map
@@ -46,15 +46,17 @@ def test_the_example_of_the_page_converts_a_bag_in_its_shape(make_recording, tmp
     stored = list(in_its_shape(as_recorded_elsewhere(recording)))
     for number, (received_ns, topic, kind, cdr) in enumerate(stored):
         if topic == "/overview/image_raw":  # which the example has as JPEG
-            picture = messages.decode_image(kind, cdr)
-            jpeg = messages.encode_jpeg(picture, messages.stamp_ns(kind, cdr), "cam")
+            image = messages.decode_image(kind, cdr)
+            jpeg = messages.encode_jpeg(image, messages.stamp_ns(kind, cdr), "cam")
             stored[number] = (received_ns, f"{topic}/compressed", messages.JPEG, jpeg)
     for name in ("take_06", "take_07"):
         write_bag(tmp_path / name, stored)
     (tmp_path / "topics.yaml").write_text(example)
-    way = Way(topics=read_topic_map(tmp_path / "topics.yaml"))
+    way = FrameSettings(topics=read_topic_map(tmp_path / "topics.yaml"))
     outcomes = list(
-        convert([tmp_path / "take_06", tmp_path / "take_07"], tmp_path / "set", way, Wanted())
+        convert(
+            [tmp_path / "take_06", tmp_path / "take_07"], tmp_path / "set", way, EpisodeFilter()
+        )
     )
     assert [outcome.reason for outcome in outcomes] == ["", ""]
     rows = read_episodes(tmp_path / "set")

@@ -8,8 +8,8 @@ import yaml
 
 from carp_ros.chain import tcp_pose
 from carp_ros.recording import messages
-from carp_ros.recording.bag_frames import Way, episode_frames
-from carp_ros.recording.conversion import Wanted, convert, find_episodes
+from carp_ros.recording.bag_frames import FrameSettings, episode_frames
+from carp_ros.recording.conversion import EpisodeFilter, convert, find_episodes
 from carp_ros.recording.dataset_files import data_path, read_episodes, video_path
 from carp_ros.recording.recorded_episode import open_episode
 from carp_ros.recording.tables import read_columns
@@ -46,11 +46,11 @@ def the_map(folder, **changed):
 
 
 def run(folders, root, topics=None, **wanted):
-    return list(convert(folders, root, Way(topics=topics), Wanted(**wanted)))
+    return list(convert(folders, root, FrameSettings(topics=topics), EpisodeFilter(**wanted)))
 
 
 def rows_of(root):
-    """Return the numbers of a dataset, and its pictures as they are stored."""
+    """Return the numbers of a dataset, and its images as they are stored."""
     columns = read_columns(root / data_path(0))
     videos = [(root / video_path(camera, 0)).read_bytes() for camera in CAMERAS]
     return columns, videos
@@ -156,7 +156,7 @@ def test_our_own_episodes_need_no_map_and_take_none(recording, stored, ours, tmp
 
 
 def frames_of(folder, topics):
-    _, frames = episode_frames(open_episode(folder, topics), Way(topics=topics))
+    _, frames = episode_frames(open_episode(folder, topics), FrameSettings(topics=topics))
     return list(frames)
 
 
@@ -170,7 +170,7 @@ def test_the_tool_follows_from_the_joints_where_nobody_recorded_it(stored, tmp_p
         seen = frame.observation
         expected = tcp_pose(UR5E, topics.tool_pose.tool.pose, seen.joints.tolist())
         # interpolated along a chord instead of an arc, over 10 ms
-        np.testing.assert_allclose(seen.tool.position, expected.position, atol=1e-5)
+        np.testing.assert_allclose(seen.tcp_pose.position, expected.position, atol=1e-5)
 
 
 def test_commands_that_nobody_recorded_are_what_was_measured_later(stored, tmp_path):
@@ -187,7 +187,7 @@ def test_commands_that_nobody_recorded_are_what_was_measured_later(stored, tmp_p
         ] or [None]
         if later is None:
             continue
-        np.testing.assert_allclose(frame.action[:3], later.observation.tool.position, atol=5e-4)
+        np.testing.assert_allclose(frame.action[:3], later.observation.tcp_pose.position, atol=5e-4)
         assert abs(frame.action[9] - later.observation.gripper) < 0.04  # read every 40 ms
 
 
@@ -242,7 +242,7 @@ def test_poses_of_another_frame_and_of_the_flange_are_brought_to_ours(recording,
     expected = frames_of(tmp_path / "ours", None)
     assert len(frames) == len(expected) > 10
     for frame, other in zip(frames, expected):
-        seen, known = frame.observation.tool, other.observation.tool
+        seen, known = frame.observation.tcp_pose, other.observation.tcp_pose
         np.testing.assert_allclose(seen.position, known.position, atol=1e-9)
         assert abs(seen.quaternion @ known.quaternion) > 1 - 1e-9
 

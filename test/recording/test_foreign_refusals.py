@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from carp_ros.recording import messages
-from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.conversion import Wanted, convert, find_episodes
+from carp_ros.recording.bag_frames import FrameSettings
+from carp_ros.recording.conversion import EpisodeFilter, convert, find_episodes
 from carp_ros.recording.topic_map import read_topic_map
 from carp_ros.types import Pose
 
@@ -167,8 +167,8 @@ def outcomes(stored, tmp_path_factory):
         write_bag(folder / "bags" / name, change(stored), "sqlite3")
     for name, (spoil, _) in DAMAGED.items():
         spoil(write_bag(folder / "bags" / name, stored, "sqlite3"))
-    way = Way(topics=the_map(folder))
-    found = convert(find_episodes([folder / "bags"]), folder / "set", way, Wanted())
+    way = FrameSettings(topics=the_map(folder))
+    found = convert(find_episodes([folder / "bags"]), folder / "set", way, EpisodeFilter())
     return {outcome.folder.name: outcome for outcome in found}
 
 
@@ -187,13 +187,15 @@ def test_a_packed_file_that_is_cut_off_says_how_much_is_left(stored, tmp_path):
     folder = write_bag(tmp_path / "bag", stored, "mcap, files in zstd")
     path = next(folder.glob("*.zstd"))
     path.write_bytes(path.read_bytes()[:-5000])
-    (outcome,) = convert([folder], tmp_path / "set", Way(topics=the_map(tmp_path)), Wanted())
+    (outcome,) = convert(
+        [folder], tmp_path / "set", FrameSettings(topics=the_map(tmp_path)), EpisodeFilter()
+    )
     assert f"of {len(stored)} messages; `ros2 bag reindex" in outcome.reason
 
 
 def test_a_bag_without_a_map_is_refused_with_the_way_to_one(stored, tmp_path):
     folder = write_bag(tmp_path / "bag", stored)
-    (outcome,) = convert([folder], tmp_path / "set", Way(), Wanted())
+    (outcome,) = convert([folder], tmp_path / "set", FrameSettings(), EpisodeFilter())
     assert outcome.status == "refused"
     assert "expected a map of its 7 topics: --topics" in outcome.reason
     assert "--suggest-topics" in outcome.reason

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from carp_ros.errors import EpisodeError
 from carp_ros.geometry import slerp
-from carp_ros.inference.layout import vector_from_tool
+from carp_ros.inference.layout import vector_from_tcp_pose
 from carp_ros.inference.observation import SKEW_S, ObservationBuffer
 from carp_ros.recording import messages
 from carp_ros.recording.bag import read_messages
@@ -55,7 +55,7 @@ class LivePolicy:
                 joints = messages.decode_joints(cdr, UR5E.joint_names)
                 self._buffer.take_joints(stamp_ns, joints)
             case ["tool_pose"]:
-                self._buffer.take_tool(stamp_ns, messages.decode_pose(cdr, "base_link"))
+                self._buffer.take_tcp_pose(stamp_ns, messages.decode_pose(cdr, "base_link"))
             case ["gripper_state"]:
                 self._buffer.take_gripper(stamp_ns, messages.decode_number(cdr))
             case [camera, "image_raw"]:
@@ -82,8 +82,8 @@ def test_a_frame_is_bit_for_bit_what_the_live_policy_saw_at_that_time(
         assert recorded.image_stamps_ns == seen.image_stamps_ns
         for camera in CAMERAS:
             assert (recorded.images[camera] == seen.images[camera]).all()
-        assert recorded.tool.position.tolist() == seen.tool.position.tolist()
-        assert recorded.tool.quaternion.tolist() == seen.tool.quaternion.tolist()
+        assert recorded.tcp_pose.position.tolist() == seen.tcp_pose.position.tolist()
+        assert recorded.tcp_pose.quaternion.tolist() == seen.tcp_pose.quaternion.tolist()
         assert recorded.gripper == seen.gripper
         assert recorded.joints.tolist() == seen.joints.tolist()
 
@@ -104,9 +104,9 @@ def test_the_action_is_the_target_commanded_at_the_frames_time(make_recording):
             before.position + fraction * (after.position - before.position),
             slerp(before.quaternion, after.quaternion, fraction),
         )
-        expected = vector_from_tool(target, frame.action[9])
+        expected = vector_from_tcp_pose(target, frame.action[9])
         np.testing.assert_allclose(frame.action, expected, atol=1e-12)
-        assert frame.action[0] > frame.observation.tool.position[0]
+        assert frame.action[0] > frame.observation.tcp_pose.position[0]
 
 
 def played(recording):

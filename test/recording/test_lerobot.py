@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carp_ros.recording.bag_frames import Way, episode_frames
-from carp_ros.recording.conversion import Wanted, convert
+from carp_ros.recording.bag_frames import FrameSettings, episode_frames
+from carp_ros.recording.conversion import EpisodeFilter, convert
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.recording.recorded_episode import open_episode
 
@@ -29,7 +29,7 @@ def read_by_lerobot(tmp_path_factory, make_recording):
     # in two runs, so that there are two files of each kind
     for count in (2, 3):
         bags = [folder / f"episode_{seed}" for seed in range(count)]
-        for outcome in convert(bags, folder / "set", Way(), Wanted()):
+        for outcome in convert(bags, folder / "set", FrameSettings(), EpisodeFilter()):
             assert not outcome.reason
     check = Path(__file__).with_name("lerobot_check.py")
     environment = {
@@ -43,7 +43,9 @@ def read_by_lerobot(tmp_path_factory, make_recording):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    shown = [frame for bag in bags for frame in episode_frames(open_episode(bag), Way())[1]]
+    shown = [
+        frame for bag in bags for frame in episode_frames(open_episode(bag), FrameSettings())[1]
+    ]
     return DatasetReader(folder / "set"), shown, np.load(folder / "found.npz")
 
 

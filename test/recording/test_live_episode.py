@@ -58,9 +58,7 @@ def record(folder, info, arrivals, images):
     return episode, info.started_ns + 2_000_000_000
 
 
-def test_raw_pictures_are_written_bit_for_bit_at_the_time_of_their_capture(
-    tmp_path, info, arrivals
-):
+def test_raw_images_are_written_bit_for_bit_at_the_time_of_their_capture(tmp_path, info, arrivals):
     episode, end_ns = record(tmp_path / "a", info, arrivals, "raw")
     quality = episode.finish(end_ns)
     assert (quality.verdict, quality.reasons) == ("green", ())
@@ -73,7 +71,7 @@ def test_raw_pictures_are_written_bit_for_bit_at_the_time_of_their_capture(
     assert sorted(images) == sorted(sent)
 
 
-def test_jpeg_is_what_the_encoder_makes_of_the_raw_picture(tmp_path, info, arrivals):
+def test_jpeg_is_what_the_encoder_makes_of_the_raw_image(tmp_path, info, arrivals):
     episode, end_ns = record(tmp_path / "a", info, arrivals, "jpeg")
     assert episode.finish(end_ns).verdict == "green"
     written = {
@@ -85,8 +83,8 @@ def test_jpeg_is_what_the_encoder_makes_of_the_raw_picture(tmp_path, info, arriv
         if topic.endswith("image_raw"):
             stamp_ns = received_ns - TRANSPORT_NS
             frame = f"{topic.split('/')[1]}_optical_frame"
-            picture = messages.decode_image(messages.IMAGE, cdr)
-            assert written.pop((topic, stamp_ns)) == messages.encode_jpeg(picture, stamp_ns, frame)
+            image = messages.decode_image(messages.IMAGE, cdr)
+            assert written.pop((topic, stamp_ns)) == messages.encode_jpeg(image, stamp_ns, frame)
     assert not written
 
 
@@ -115,7 +113,7 @@ def test_a_message_that_can_not_be_read_is_written_and_makes_it_red(tmp_path, in
     assert ("/tool_pose", info.started_ns, elsewhere) in list(read_messages(tmp_path / "a"))
 
 
-def test_a_picture_that_is_none_makes_it_red_and_the_rest_is_recorded(tmp_path, info, arrivals):
+def test_a_image_that_is_none_makes_it_red_and_the_rest_is_recorded(tmp_path, info, arrivals):
     episode, end_ns = record(tmp_path / "a", info, arrivals, "jpeg")
     cut_short = messages.encode_image(np.zeros((4, 4, 3), np.uint8), end_ns, "optical")[:-20]
     episode.write("/wrist_cam/image_raw", end_ns, cut_short)
@@ -126,7 +124,7 @@ def test_a_picture_that_is_none_makes_it_red_and_the_rest_is_recorded(tmp_path, 
     assert sum(1 for _ in read_messages(tmp_path / "a")) == len(arrivals)
 
 
-def test_a_picture_that_no_jpeg_can_hold_makes_it_red_and_the_rest_is_recorded(
+def test_a_image_that_no_jpeg_can_hold_makes_it_red_and_the_rest_is_recorded(
     tmp_path, info, arrivals
 ):
     topic, received_ns, _ = next(arrival for arrival in arrivals if "image" in arrival[0])
@@ -216,7 +214,7 @@ def test_what_a_dataset_would_refuse_is_red_with_the_reason(
     assert any(re.match(pattern, each) for each in quality.reasons), quality.reasons
 
 
-def test_pictures_of_odd_size_are_red(tmp_path, info, arrivals):
+def test_images_of_odd_size_are_red(tmp_path, info, arrivals):
     odd = [
         (topic, at_ns, sized(13, 16)(at_ns) if topic.startswith("/wrist_cam") else cdr)
         for topic, at_ns, cdr in arrivals

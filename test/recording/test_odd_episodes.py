@@ -11,8 +11,8 @@ from carp_ros.cli import convert as convert_verb
 from carp_ros.cli.convert import ConvertCommand
 from carp_ros.recording import bag, messages
 from carp_ros.recording.bag import mcap_file, read_info
-from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.conversion import Wanted, convert, find_episodes
+from carp_ros.recording.bag_frames import FrameSettings
+from carp_ros.recording.conversion import EpisodeFilter, convert, find_episodes
 from carp_ros.recording.recover import find_episodes as find_all
 from carp_ros.recording.recover import recover
 from carp_ros.types import Pose
@@ -70,7 +70,11 @@ def test_an_episode_that_is_damaged_is_refused_and_the_other_one_converted(
 ):
     make_recording(seed=1).write(tmp_path / "bags" / "a_good")
     SPOILT[name](make_recording(seed=2).write(tmp_path / "bags" / "b_odd"))
-    outcomes = list(convert(find_episodes([tmp_path / "bags"]), tmp_path / "set", Way(), Wanted()))
+    outcomes = list(
+        convert(
+            find_episodes([tmp_path / "bags"]), tmp_path / "set", FrameSettings(), EpisodeFilter()
+        )
+    )
     assert [outcome.status for outcome in outcomes] == ["added", "refused"]
     assert outcomes[1].reason
     assert "TypeError" not in outcomes[1].reason
@@ -92,7 +96,7 @@ def test_an_episode_that_is_damaged_is_refused_and_the_other_one_converted(
                 format="jpeg",
                 data=np.zeros(0, np.uint8),
             ),
-            "with 0 bytes is no picture",
+            "with 0 bytes is no image",
         ),
         (
             "/wrist_cam/image_raw/compressed",
@@ -115,7 +119,9 @@ def test_a_message_that_is_odd_is_named_with_its_topic(
     odd = make_recording(seed=2, compressed="compressed" in topic)
     odd = odd.with_message(1.2, topic, cdr)
     odd.write(tmp_path / "bags" / "odd")
-    (outcome,) = convert([tmp_path / "bags" / "odd"], tmp_path / "set", Way(), Wanted())
+    (outcome,) = convert(
+        [tmp_path / "bags" / "odd"], tmp_path / "set", FrameSettings(), EpisodeFilter()
+    )
     assert outcome.status == "refused"
     assert outcome.reason.startswith(f"{topic} at 1.20 s: ")
     assert reason in outcome.reason
@@ -130,7 +136,7 @@ def test_a_clock_that_was_set_back_is_named(make_recording, tmp_path, back_s):
     later = [(ns - back_ns, topic, cdr) for ns, topic, cdr in whole.messages if ns >= half_ns]
     earlier = [message for message in whole.messages if message[0] < half_ns]
     dataclasses.replace(whole, messages=earlier + later).write(tmp_path / "bag")
-    (outcome,) = convert([tmp_path / "bag"], tmp_path / "set", Way(), Wanted())
+    (outcome,) = convert([tmp_path / "bag"], tmp_path / "set", FrameSettings(), EpisodeFilter())
     assert outcome.status == "refused"
     assert outcome.reason.startswith("the clock was set back by ")
 
@@ -142,7 +148,7 @@ def test_a_folder_that_can_not_be_looked_into_is_named_and_the_others_done(
     locked = make_recording(seed=2).write(tmp_path / "bags" / "b")
     monkeypatch.setattr(bag.os, "access", lambda path, mode: path != locked)
     found = find_episodes([tmp_path / "bags"])
-    outcomes = list(convert(found, tmp_path / "set", Way(), Wanted()))
+    outcomes = list(convert(found, tmp_path / "set", FrameSettings(), EpisodeFilter()))
     assert [outcome.status for outcome in outcomes] == ["added", "refused"]
     assert "can't be looked into; change its permissions" in outcomes[1].reason
     with pytest.raises(ValueError, match="can't be looked into"):
@@ -151,11 +157,11 @@ def test_a_folder_that_can_not_be_looked_into_is_named_and_the_others_done(
 
 def test_an_episode_without_a_label_is_left_out_unless_asked_for(make_recording, tmp_path):
     make_recording(success=None).write(tmp_path / "bag")
-    (outcome,) = convert([tmp_path / "bag"], tmp_path / "set", Way(), Wanted())
+    (outcome,) = convert([tmp_path / "bag"], tmp_path / "set", FrameSettings(), EpisodeFilter())
     assert outcome.status == "unwanted"
     assert "no label" in outcome.reason
-    wanted = Wanted(unlabelled=True)
-    (outcome,) = convert([tmp_path / "bag"], tmp_path / "set", Way(), wanted)
+    wanted = EpisodeFilter(unlabelled=True)
+    (outcome,) = convert([tmp_path / "bag"], tmp_path / "set", FrameSettings(), wanted)
     assert outcome.status == "added"
 
 
@@ -176,7 +182,7 @@ def test_metadata_that_were_lost_are_read_from_the_mcap_file(make_recording, tmp
     assert recover(folder).outcome == "recovered"
     assert dataclasses.replace(read_info(folder), reasons=()) == known
     assert recover(folder).outcome == "whole"
-    (outcome,) = convert([folder], tmp_path / "set", Way(), Wanted())
+    (outcome,) = convert([folder], tmp_path / "set", FrameSettings(), EpisodeFilter())
     assert outcome.status == "added"
 
 

@@ -12,8 +12,8 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from carp_ros.recording import messages
-from carp_ros.recording.bag_frames import Way
-from carp_ros.recording.conversion import Wanted, convert
+from carp_ros.recording.bag_frames import FrameSettings
+from carp_ros.recording.conversion import EpisodeFilter, convert
 from carp_ros.recording.live_episode import LiveEpisode, sources
 from carp_ros.rig import load_rig
 from carp_ros.share import share_folder
@@ -129,8 +129,8 @@ def judged_and_converted(folder, arrivals, images):
     for arrival in arrivals:
         episode.write(arrival.topic, arrival.received_ns, arrival.cdr)
     quality = episode.finish(START_NS + round(SECONDS * 1e9))
-    any_verdict = Wanted(verdicts=("green", "amber", "red", "unknown"))
-    (outcome,) = convert([folder / "episode"], folder / "dataset", Way(), any_verdict)
+    any_verdict = EpisodeFilter(verdicts=("green", "amber", "red", "unknown"))
+    (outcome,) = convert([folder / "episode"], folder / "dataset", FrameSettings(), any_verdict)
     return quality, outcome
 
 

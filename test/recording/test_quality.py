@@ -21,7 +21,7 @@ DOWN = np.array([1.0, 0.0, 0.0, 0.0])
 
 @dataclass
 class Frame:
-    """One picture: when captured and received, and what it shows."""
+    """One image: when captured and received, and what it shows."""
 
     stamp_ns: int
     received_ns: int
@@ -65,7 +65,7 @@ class Episode:
                         name, BEGAN_NS + f.stamp_ns, BEGAN_NS + f.received_ns, f.fingerprint
                     ),
                 )
-        take = {"tool_pose": monitor.take_tool, "target_pose": monitor.take_target}
+        take = {"tool_pose": monitor.take_tcp_pose, "target_pose": monitor.take_target}
         for name, stamps in self.states.items():
             for t in stamps:
                 yield t, lambda name=name, t=t: self._take_state(monitor, take, name, t)
@@ -169,7 +169,7 @@ def test_stamps_of_another_clock_are_red():
     assert "0.08 s in the future" in only_reason(episode.quality(), "red")
 
 
-def test_pictures_that_come_late_are_amber():
+def test_images_that_come_late_are_amber():
     episode = Episode()
     for frame in episode.frames["wrist_cam"][:-20]:
         frame.received_ns += 700_000_000
@@ -184,14 +184,14 @@ def test_data_that_is_stamped_faster_than_reality_is_red():
     assert any("1.25 times real time" in reason for reason in reasons), reasons
 
 
-def test_a_frozen_picture_while_the_tool_moves_is_red():
+def test_a_frozen_image_while_the_tool_moves_is_red():
     episode = Episode()
     for frame in episode.frames["wrist_cam"][90:120]:
         frame.fingerprint = 90
-    assert "same picture for 1.0 s while the tool moved" in only_reason(episode.quality(), "red")
+    assert "same image for 1.0 s while the tool moved" in only_reason(episode.quality(), "red")
 
 
-def test_the_same_picture_of_a_tool_at_rest_is_no_fault():
+def test_the_same_image_of_a_tool_at_rest_is_no_fault():
     episode = Episode(tool_at=lambda s: np.array([0.5, 0.1 * max(0.0, abs(s - 4) - 0.7), 0.2]))
     for frame in episode.frames["wrist_cam"][100:139]:
         frame.fingerprint = 100

@@ -51,7 +51,7 @@ def test_the_chunk_of_any_moment_leads_along_the_recorded_path(motion, after_ns,
 
 
 def test_the_gripper_closes_when_it_did(motion):
-    closes_ns = motion.target.times_ns[np.flatnonzero(motion.gripper)[0]]
+    closes_ns = motion.target_poses.times_ns[np.flatnonzero(motion.gripper)[0]]
     assert abs((closes_ns - START_NS) * 1e-9 - 2.0) <= 0.02
 
 
@@ -63,7 +63,7 @@ def test_before_the_beginning_the_chunk_waits_at_the_first_pose(motion):
 
 def test_the_same_path_done_later_does_not_deviate(motion):
     later_ns = 7_000_000_123
-    executed = PoseTrack(motion.tool.times_ns + later_ns, motion.tool.poses)
+    executed = PoseTrack(motion.tcp_poses.times_ns + later_ns, motion.tcp_poses.poses)
     deviation = motion.deviation(executed, later_ns)
     assert deviation.max_mm == pytest.approx(0.0, abs=1e-6)
     assert deviation.max_deg == pytest.approx(0.0, abs=1e-6)
@@ -73,7 +73,7 @@ def test_the_same_path_done_later_does_not_deviate(motion):
 @settings(max_examples=20)
 @given(st.integers(-250_000_000, 250_000_000))
 def test_a_pose_that_is_measured_late_is_off_in_time_and_not_off_the_path(motion, late_ns):
-    executed = PoseTrack(motion.tool.times_ns + late_ns, motion.tool.poses)
+    executed = PoseTrack(motion.tcp_poses.times_ns + late_ns, motion.tcp_poses.poses)
     deviation = motion.deviation(executed, 0)
     assert deviation.off_path_mm < 0.02
     assert deviation.max_mm == pytest.approx(abs(late_ns) * 1e-7, rel=0.1, abs=0.05)  # 0.1 m/s
@@ -83,8 +83,8 @@ def test_a_pose_that_is_measured_late_is_off_in_time_and_not_off_the_path(motion
 @given(st.floats(-0.05, 0.05))
 def test_a_shifted_path_deviates_by_the_shift(motion, shift_m):
     shift = np.array([0.0, 0.0, shift_m])
-    poses = [Pose(pose.position + shift, pose.quaternion) for pose in motion.tool.poses]
-    deviation = motion.deviation(PoseTrack(motion.tool.times_ns, poses), 0)
+    poses = [Pose(pose.position + shift, pose.quaternion) for pose in motion.tcp_poses.poses]
+    deviation = motion.deviation(PoseTrack(motion.tcp_poses.times_ns, poses), 0)
     assert deviation.mean_mm == pytest.approx(abs(shift_m) * 1e3)
     assert deviation.max_mm == pytest.approx(abs(shift_m) * 1e3)
     assert deviation.off_path_mm == pytest.approx(abs(shift_m) * 1e3)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carp_ros.errors import MessageError
-from carp_ros.reports.control import ControlStatus, Fault, Followed, Reason, Source
+from carp_ros.reports.control import ChunkStart, ControlStatus, Fault, Reason, Source
 from carp_ros.reports.json_report import report_from_json, report_to_json
 from carp_ros.reports.recorder import Phase, RecorderStatus
 
@@ -32,9 +32,9 @@ def test_a_status_comes_back_as_it_was_told(status):
     assert report_from_json(ControlStatus, report_to_json(status), "control/status") == status
 
 
-@given(st.builds(Followed, stamp_ns=NUMBERS, begun_ns=NUMBERS))
+@given(st.builds(ChunkStart, stamp_ns=NUMBERS, begun_ns=NUMBERS))
 def test_a_followed_chunk_comes_back_as_it_was_told(followed):
-    assert report_from_json(Followed, report_to_json(followed), "control/followed") == followed
+    assert report_from_json(ChunkStart, report_to_json(followed), "control/followed") == followed
 
 
 @given(

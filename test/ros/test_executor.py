@@ -17,7 +17,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from carp_ros.ros import executor as module
-from carp_ros.ros.executor import KeptExecutor
+from carp_ros.ros.executor import CachedWaitSetExecutor
 from carp_ros.ros.guarded_node import GuardedNode
 
 from ..patience import await_true
@@ -30,7 +30,7 @@ class Spinning:
 
     def __init__(self) -> None:
         self.node = Node("spinning")
-        self.executor = KeptExecutor()
+        self.executor = CachedWaitSetExecutor()
         self.executor.add_node(self.node)
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._spin)
@@ -292,7 +292,7 @@ def test_a_message_that_can_not_be_taken_is_refused_by_its_node(spinning, monkey
         publisher.publish(String(data=word))
         time.sleep(0.1)
     await_true(lambda: heard == ["heard"], 2.0, "the next message")
-    assert node.border.counts == {"topic /talk": 1}
+    assert node.callback_guard.counts == {"topic /talk": 1}
     spinning.executor.remove_node(node)
     node.destroy_node()
 
@@ -300,7 +300,7 @@ def test_a_message_that_can_not_be_taken_is_refused_by_its_node(spinning, monkey
 def test_rclpy_that_was_tried_gets_the_executor_that_was_made_for_it(spinning):
     said: list[str] = []
     executor = module.make_executor(said.append)
-    assert (type(executor), said) == (KeptExecutor, [])
+    assert (type(executor), said) == (CachedWaitSetExecutor, [])
     executor.shutdown()
     spinning.start()
 
@@ -333,7 +333,7 @@ def test_rclpy_is_left_neither_timers_nor_subscriptions(spinning):
     spinning.node.create_subscription(String, "talk", lambda msg: calls.append(msg.data), 10)
     publisher.publish(String(data="word"))
     time.sleep(0.1)  # both are due
-    spinning.executor._do_what_is_rare()
+    spinning.executor._run_rclpy_callbacks()
     assert calls == []
     spinning.start()
     await_true(lambda: set(calls) == {"timer", "word"}, 2.0, "both calls")
@@ -372,7 +372,7 @@ def test_it_ends_when_ros_is_shut_down(spinning):
 def test_what_it_waits_for_is_kept(spinning, monkeypatch):
     made: list[int] = []
 
-    class Counted(module._Kept):
+    class Counted(module._CachedWaitSet):
         def __init__(self, *args) -> None:
             made.append(0)
             super().__init__(*args)

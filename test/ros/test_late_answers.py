@@ -7,13 +7,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from carp_ros.ros.executor import KeptExecutor
+from carp_ros.ros.executor import CachedWaitSetExecutor
 from carp_ros.ros.late_answers import LateTrigger
 
 pytestmark = pytest.mark.realtime
 
 
-@pytest.fixture(params=[KeptExecutor, SingleThreadedExecutor])
+@pytest.fixture(params=[CachedWaitSetExecutor, SingleThreadedExecutor])
 def graph(request):
     """Two nodes, of which one offers a service that answers when told, and counts meanwhile."""
     import threading

@@ -26,7 +26,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.nodes.control_node import ControlNode
 from carp_ros.nodes.policy_node import PolicyNode
 from carp_ros.nodes.recorder_node import RecorderNode
-from carp_ros.ros.executor import KeptExecutor
+from carp_ros.ros.executor import CachedWaitSetExecutor
 from carp_ros.ros.managed_node import ManagedNode
 from carp_ros.share import share_folder
 
@@ -79,7 +79,7 @@ class Desk:
         self.nodes = nodes
         self.client = Node("operator")
         self._clients: dict[str, Any] = {}
-        self._executor = KeptExecutor()
+        self._executor = CachedWaitSetExecutor()
         for node in (*nodes.values(), self.client):
             self._executor.add_node(node)
         self.error: Exception | None = None
@@ -318,7 +318,7 @@ def test_a_step_that_raises_leads_to_a_node_that_can_be_configured_anew(odd, ste
         assert done
     assert odd.state("odd_node") == UNCONFIGURED
     assert list(node.timers) == []
-    assert node.border.counts.total() >= 1
+    assert node.callback_guard.counts.total() >= 1
     node.fails.clear()
     odd.lead("odd_node", "configure", "activate")
     assert odd.state("odd_node") == ACTIVE

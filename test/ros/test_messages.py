@@ -125,25 +125,25 @@ def test_joints_round_trip_in_the_order_that_is_asked_for(joints, velocities, st
     assert (time_from_msg(msg.header.stamp), msg.header.frame_id) == (stamp_ns, FRAME)
 
 
-pictures = arrays.arrays(
+images = arrays.arrays(
     np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12), st.just(3)), fill=st.nothing()
 )
 
 
 @fast
-@given(pictures, stamps)
-def test_images_round_trip(picture, stamp_ns):
-    msg = over_the_wire(image_to_msg(picture, stamp_ns, "wrist_cam"))
+@given(images, stamps)
+def test_images_round_trip(image, stamp_ns):
+    msg = over_the_wire(image_to_msg(image, stamp_ns, "wrist_cam"))
 
-    np.testing.assert_array_equal(image_from_msg(msg), picture)
+    np.testing.assert_array_equal(image_from_msg(msg), image)
     assert (time_from_msg(msg.header.stamp), msg.header.frame_id) == (stamp_ns, "wrist_cam")
-    assert (msg.height, msg.width, msg.encoding) == (*picture.shape[:2], "rgb8")
+    assert (msg.height, msg.width, msg.encoding) == (*image.shape[:2], "rgb8")
 
 
-def padded(msg, picture, encoding, padding):
+def padded(msg, image, encoding, padding):
     """Return `msg` with another encoding's pixels, each row followed by `padding` bytes."""
-    height = picture.shape[0]
-    rows = picture.reshape(height, -1)
+    height = image.shape[0]
+    rows = image.reshape(height, -1)
     rows = np.concatenate([rows, np.full((height, padding), 99, np.uint8)], axis=1)
     msg.encoding, msg.step = encoding, rows.shape[1]
     msg.data = array.array("B", rows.tobytes())
@@ -151,16 +151,16 @@ def padded(msg, picture, encoding, padding):
 
 
 @fast
-@given(pictures, st.integers(0, 9))
-def test_images_of_every_encoding_arrive_as_rgb_whatever_pads_their_rows(picture, padding):
-    msg = image_to_msg(picture, 0, "cam")
+@given(images, st.integers(0, 9))
+def test_images_of_every_encoding_arrive_as_rgb_whatever_pads_their_rows(image, padding):
+    msg = image_to_msg(image, 0, "cam")
 
-    rgb = padded(msg, picture, "rgb8", padding)
-    np.testing.assert_array_equal(image_from_msg(rgb), picture)
-    bgr = padded(msg, picture, "bgr8", padding)
-    np.testing.assert_array_equal(image_from_msg(bgr), picture[:, :, ::-1])
-    grey = padded(msg, picture[:, :, 0], "mono8", padding)
-    np.testing.assert_array_equal(image_from_msg(grey), picture[:, :, [0, 0, 0]])
+    rgb = padded(msg, image, "rgb8", padding)
+    np.testing.assert_array_equal(image_from_msg(rgb), image)
+    bgr = padded(msg, image, "bgr8", padding)
+    np.testing.assert_array_equal(image_from_msg(bgr), image[:, :, ::-1])
+    grey = padded(msg, image[:, :, 0], "mono8", padding)
+    np.testing.assert_array_equal(image_from_msg(grey), image[:, :, [0, 0, 0]])
 
 
 def test_camera_info_describes_a_pinhole_and_its_distortion():

@@ -162,7 +162,7 @@ def test_every_motion_moves_once_it_is_enabled(bench):
     bench.chunk = chunk_aside(bench.now_ns)
     seen_ns = bench.now_ns
     assert not rests(bench.ticks(100))
-    assert bench.state.chunks_followed == 1
+    assert bench.state.chunks_accepted == 1
     assert bench.state.chunk_stamp_ns == seen_ns
     assert 0 <= bench.state.chunk_begun_ns - seen_ns <= 2_000_000  # the next tick
     bench.ticks(150)
@@ -176,7 +176,7 @@ def test_a_chunk_that_comes_while_nothing_is_enabled_is_never_executed(bench):
     bench.enable(ServoMode.CHUNK)
 
     assert (bench.ticks(200) == HOME).all()
-    assert bench.state.chunks_followed == 0
+    assert bench.state.chunks_accepted == 0
 
 
 def test_a_chunk_that_comes_while_a_hand_moves_the_arm_is_never_executed(moving):
@@ -187,7 +187,7 @@ def test_a_chunk_that_comes_while_a_hand_moves_the_arm_is_never_executed(moving)
     moving.ticks(150)
 
     assert rests(moving.ticks(20))
-    assert moving.state.chunks_followed == 0
+    assert moving.state.chunks_accepted == 0
 
 
 def test_a_refused_chunk_is_counted_with_its_reason(bench):
@@ -196,7 +196,7 @@ def test_a_refused_chunk_is_counted_with_its_reason(bench):
     bench.chunk = chunk_aside(bench.now_ns - 700_000_000)
 
     assert (bench.ticks(5) == HOME).all()
-    assert (bench.state.chunks_refused, bench.state.chunks_followed) == (1, 0)
+    assert (bench.state.chunks_refused, bench.state.chunks_accepted) == (1, 0)
     assert (bench.state.chunk_stamp_ns, bench.state.chunk_begun_ns) == (0, 0)
     assert "0.702 s old" in bench.state.refusal
 
@@ -514,7 +514,7 @@ def test_the_state_tells_what_was_measured_and_what_was_commanded(moving):
     np.testing.assert_array_equal(state.target_joints, target.joints)
     np.testing.assert_array_equal(state.target.position, target.pose.position)
     measured = KINEMATICS.tcp_pose(moving.arm.joints)
-    np.testing.assert_array_equal(state.tool.position, measured.position)
+    np.testing.assert_array_equal(state.tcp_pose.position, measured.position)
     assert (state.mode, state.moving, state.ready, state.busy) == (
         ServoMode.TWIST,
         True,

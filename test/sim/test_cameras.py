@@ -69,7 +69,7 @@ def test_the_wrist_camera_moves_with_the_tool(cell, drawn, rig):
     assert ahead[2] > 0.7, "it looks along the fingers"
 
 
-def test_the_same_episode_gives_the_same_picture(cell, drawn):
+def test_the_same_episode_gives_the_same_image(cell, drawn):
     cell.reset(4, "hard")
     first = drawn.render("third_cam")
     cell.reset(5, "hard")

@@ -88,7 +88,7 @@ def test_it_says_how_it_projects(view):
     assert not any(info.distortion)
 
 
-def test_a_still_camera_goes_on_with_new_stamps_and_the_first_picture(here, running):
+def test_a_still_camera_goes_on_with_new_stamps_and_the_first_image(here, running):
     view = CellView(here, TASK, still=True)
     camera = view.camera("wrist_cam")
     camera.open()

@@ -10,7 +10,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.rig import CELL_ADDRESS, load_rig
 from carp_ros.share import share_folder
 from carp_ros.system.bringup import describe
-from carp_ros.system.identity import Identity
+from carp_ros.system.identity import SystemReservation
 
 _numbers = itertools.count()
 HOST = f"127.90.{os.getpid() // 250 % 250}.{os.getpid() % 250}"
@@ -31,25 +31,25 @@ def rig_file(tmp_path) -> str:
     return str(path)
 
 
-def addresses(identity: Identity) -> set[str]:
+def addresses(identity: SystemReservation) -> set[str]:
     return {node.environment[CELL_ADDRESS] for node in identity.nodes}
 
 
 def test_a_second_system_is_refused_until_the_first_has_left(monkeypatch):
-    first = Identity(describe("ur5e_sim"))
+    first = SystemReservation(describe("ur5e_sim"))
     with pytest.raises(
         DeviceError, match=rf"already running .*process {os.getpid()}.*namespace or"
     ):
-        Identity(describe("ur5e_sim"))
+        SystemReservation(describe("ur5e_sim"))
     monkeypatch.setenv("ROS_DOMAIN_ID", "7")
-    Identity(describe("ur5e_sim")).release()
+    SystemReservation(describe("ur5e_sim")).release()
     monkeypatch.undo()
     first.release()
 
 
 def test_another_namespace_is_another_place_with_an_address_of_its_own(rig_file):
-    first = Identity(describe(rig_file))
-    second = Identity(describe(rig_file, namespace="left"))
+    first = SystemReservation(describe(rig_file))
+    second = SystemReservation(describe(rig_file, namespace="left"))
     assert len(addresses(first)) == len(addresses(second)) == 1  # the same for all its processes
     assert addresses(first) != addresses(second)
     assert "is taken: the simulated robot is at" in second.remark
@@ -59,7 +59,7 @@ def test_another_namespace_is_another_place_with_an_address_of_its_own(rig_file)
 
 def test_an_address_that_another_program_listens_on_is_left_to_it(rig_file):
     with socket.create_server((HOST, 30004)):
-        identity = Identity(describe(rig_file))
+        identity = SystemReservation(describe(rig_file))
         assert HOST not in addresses(identity)
         identity.release()
 
@@ -68,7 +68,7 @@ def test_a_system_that_finds_no_address_leaves_its_place(monkeypatch):
     monkeypatch.setattr("carp_ros.system.identity._is_free", lambda address: False)
     for _ in range(2):
         with pytest.raises(DeviceError, match="no loopback address after it is free"):
-            Identity(describe("ur5e_sim"))
+            SystemReservation(describe("ur5e_sim"))
 
 
 def test_every_process_reads_the_address_that_was_taken(monkeypatch):

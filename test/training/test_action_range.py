@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
 
-from carp_ros.training.action_range import require_range, still_numbers  # noqa: E402
+from carp_ros.training.action_range import constant_dimensions, require_range  # noqa: E402
 
 from .small_world import make_network, make_world  # noqa: E402
 
@@ -19,8 +19,8 @@ def with_gripper(closure):
 
 def test_a_number_that_never_changes_is_named():
     still, moving = with_gripper(0.0), make_world()[0]
-    assert "gripper" in still_numbers(make_network(still).tokenizer, still)
-    assert "gripper" not in still_numbers(make_network(moving).tokenizer, moving)
+    assert "gripper" in constant_dimensions(make_network(still).tokenizer, still)
+    assert "gripper" not in constant_dimensions(make_network(moving).tokenizer, moving)
 
 
 def test_actions_that_move_what_the_tokenizer_never_saw_move_are_refused_by_name():

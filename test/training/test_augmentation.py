@@ -11,7 +11,7 @@ from carp_ros.training.augmentation import ColourJitter, StateNoise
 
 def test_a_state_is_moved_in_its_pose_alone_and_the_dataset_stays():
     states = np.zeros((500, 10), np.float32)
-    moved = StateNoise(0.01, 0.1).moved(states, np.random.default_rng(0), TOOL)
+    moved = StateNoise(0.01, 0.1).applied(states, np.random.default_rng(0), TOOL)
     assert not states.any()
     np.testing.assert_allclose(moved[:, :3].std(), 0.01, rtol=0.1)
     np.testing.assert_allclose(moved[:, 3:9].std(), 0.1, rtol=0.1)
@@ -20,7 +20,7 @@ def test_a_state_is_moved_in_its_pose_alone_and_the_dataset_stays():
 
 def test_without_noise_it_is_the_measured_one():
     states = np.ones((2, 10), np.float32)
-    assert StateNoise().moved(states, np.random.default_rng(0), TOOL) is states
+    assert StateNoise().applied(states, np.random.default_rng(0), TOOL) is states
 
 
 def test_light_is_changed_of_whole_images_and_a_rank_sees_its_part_of_the_same():

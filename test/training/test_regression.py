@@ -95,7 +95,7 @@ def test_it_learns_where_the_spot_is_and_its_bundle_plans_the_same(tmp_path):
         np.testing.assert_allclose(policy.replay(inputs), expected, atol=1e-4)
 
 
-def test_an_image_that_was_seen_before_need_not_be_looked_at_again(tmp_path):
+def test_an_image_that_was_encoded_ahead_is_not_encoded_again(tmp_path):
     recipe = dataclasses.replace(RECIPE, loop=LoopConfig(2, 16, 2))
     folder, _, _, images = trained(tmp_path, tasks=2, recipe=recipe)
     export_run(folder.path, tmp_path / "bundle", {})
@@ -104,10 +104,10 @@ def test_an_image_that_was_seen_before_need_not_be_looked_at_again(tmp_path):
     tool = Pose(np.array([0.4, 0.3, 0.2]), np.array([0.0, 0.0, 0.0, 1.0]))
     observation = Observation(7, {"cam": image}, {"cam": 7}, tool, 0.5, np.zeros(6))
     at_once = policy.infer([observation])
-    assert (at_once.seen_before, list(at_once.stages)) == (0, ["preprocess", "vision", "decode"])
-    policy.see("cam", 7, image)
+    assert (at_once.encoded_ahead, list(at_once.stages)) == (0, ["preprocess", "vision", "decode"])
+    policy.encode_image("cam", 7, image)
     before = policy.infer([observation])
-    assert before.seen_before == 1
+    assert before.encoded_ahead == 1
     np.testing.assert_array_equal(before.actions, at_once.actions)
     policy.reset("cup")
     assert (policy.infer([observation]).actions != at_once.actions).any()

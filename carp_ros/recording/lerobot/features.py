@@ -27,7 +27,7 @@ _MOST_PX = 16384
 
 
 @dataclass(frozen=True)
-class Choice:
+class FeatureChoice:
     """The features to learn from, if they are not the usual ones.
 
     Attributes:
@@ -42,7 +42,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Camera:
+class ImageFeature:
     """A feature of images.
 
     Attributes:
@@ -75,11 +75,11 @@ class Features:
     action_column: str
     state: Layout
     action: Layout
-    cameras: tuple[Camera, ...]
+    cameras: tuple[ImageFeature, ...]
     refused: tuple[str, ...]
 
 
-def chosen_features(features: Mapping[str, Mapping[str, Any]], choice: Choice) -> Features:
+def chosen_features(features: Mapping[str, Mapping[str, Any]], choice: FeatureChoice) -> Features:
     """Select the features to learn from.
 
     Args:
@@ -89,13 +89,13 @@ def chosen_features(features: Mapping[str, Mapping[str, Any]], choice: Choice) -
     Raises:
         ValueError: If the state or the action is not among them.
     """
-    vectors, pictures, refused = {}, [], []
+    vectors, images, refused = {}, [], []
     for name, feature in features.items():
         if name in _PLACES:
             continue
         try:
             if feature.get("dtype") in ("image", "video"):
-                pictures.append(_camera(name, feature))
+                images.append(_camera(name, feature))
             else:
                 vectors[name] = _number_names(name, feature)
         except Exception as error:  # a bad entry concerns only its own feature
@@ -104,7 +104,7 @@ def chosen_features(features: Mapping[str, Mapping[str, Any]], choice: Choice) -
     for name in (*state_columns, choice.action):
         if name not in vectors:
             raise ValueError(_missing(name, choice, vectors, refused))
-    cameras = _wanted(pictures, choice.cameras, refused)
+    cameras = _wanted(images, choice.cameras, refused)
     known = {name: features[name] for name in vectors}
     return Features(
         state_columns,
@@ -117,7 +117,7 @@ def chosen_features(features: Mapping[str, Mapping[str, Any]], choice: Choice) -
 
 
 def _missing(
-    name: str, choice: Choice, vectors: Mapping[str, object], refused: Sequence[str]
+    name: str, choice: FeatureChoice, vectors: Mapping[str, object], refused: Sequence[str]
 ) -> str:
     option = "--action" if name == choice.action else "--state"
     why = next((f" ({line})" for line in refused if line.startswith(f"{name}:")), "")
@@ -129,15 +129,15 @@ def _missing(
 
 
 def _wanted(
-    pictures: Sequence[Camera], wanted: Sequence[str], refused: list[str]
-) -> tuple[Camera, ...]:
+    images: Sequence[ImageFeature], wanted: Sequence[str], refused: list[str]
+) -> tuple[ImageFeature, ...]:
     """Return the cameras to use, each with a unique name."""
     for name in wanted:
-        if name not in [known for camera in pictures for known in (camera.feature, camera.name)]:
-            have = ", ".join(camera.feature for camera in pictures) or "none"
+        if name not in [known for camera in images for known in (camera.feature, camera.name)]:
+            have = ", ".join(camera.feature for camera in images) or "none"
             raise ValueError(f"--cameras has {name}; expected features of images: {have}")
-    found: dict[str, Camera] = {}
-    for camera in pictures:
+    found: dict[str, ImageFeature] = {}
+    for camera in images:
         if wanted and camera.name not in wanted and camera.feature not in wanted:
             continue
         if camera.name in found:
@@ -150,7 +150,7 @@ def _wanted(
     return tuple(found.values())
 
 
-def _camera(feature: str, said: Mapping[str, Any]) -> Camera:
+def _camera(feature: str, said: Mapping[str, Any]) -> ImageFeature:
     shape = said.get("shape")
     if not (
         isinstance(shape, list)
@@ -172,7 +172,7 @@ def _camera(feature: str, said: Mapping[str, Any]) -> Camera:
     name = name if name[:1].isalpha() else f"camera_{name}"
     if expected := NAME.expectation(name):
         raise ValueError(f"the camera would be called {name!r}; expected {expected}")
-    return Camera(name, feature, said["dtype"], width_px, height_px)
+    return ImageFeature(name, feature, said["dtype"], width_px, height_px)
 
 
 def _number_names(feature: str, said: Mapping[str, Any]) -> tuple[str, ...]:

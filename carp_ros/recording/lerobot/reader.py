@@ -16,7 +16,7 @@ from carp_ros.inference.layout import TOOL_NAMES, Layout
 from carp_ros.inference.policy_spec import ObservationSpec
 from carp_ros.recording.demonstrations import Frames, Image, UnreadableEpisodeError
 from carp_ros.recording.lerobot.episodes import Episode, read_episodes, read_tasks
-from carp_ros.recording.lerobot.features import Camera, Choice, chosen_features
+from carp_ros.recording.lerobot.features import FeatureChoice, ImageFeature, chosen_features
 from carp_ros.recording.lerobot.info import INFO, read_info
 from carp_ros.recording.lerobot.numbers import Numbers, read_numbers
 from carp_ros.refusal import in_words, shortened
@@ -35,18 +35,20 @@ class LeRobotReader:
         root: Its folder.
         choice: The features to learn from.
         rig: Name of the rig that recorded it; empty for the dataset's own name of the robot.
-        looks: Whether images are needed.
+        with_images: Whether images are needed.
 
     Raises:
         ValueError: If it is no such dataset, or nothing in it can be used.
     """
 
-    def __init__(self, root: Path, choice: Choice, rig: str = "", *, looks: bool = True) -> None:
+    def __init__(
+        self, root: Path, choice: FeatureChoice, rig: str = "", *, with_images: bool = True
+    ) -> None:
         self.root = root
         info = read_info(root)
         self._fps = info.fps
         features = chosen_features(info.features, choice)
-        self._cameras = {camera.name: camera for camera in features.cameras if looks}
+        self._cameras = {camera.name: camera for camera in features.cameras if with_images}
         videos = [c.feature for c in self._cameras.values() if c.stored == "video"]
         tasks = read_tasks(root, info)
         episodes, refused = read_episodes(root, info, videos)
@@ -105,7 +107,7 @@ class LeRobotReader:
                 episode, f"episode {episode}: camera {camera}: {in_words(error)}"
             ) from error
 
-    def _images(self, camera: Camera, episode: Episode) -> Iterator[Image]:
+    def _images(self, camera: ImageFeature, episode: Episode) -> Iterator[Image]:
         if camera.stored == "image":
             from carp_ros.recording.lerobot.table_images import table_images
 

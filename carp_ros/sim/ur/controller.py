@@ -8,7 +8,7 @@ import numpy as np
 
 from carp_ros.robots import Robot
 from carp_ros.sim.ur.kinematics import UrKinematics
-from carp_ros.sim.ur.motion import SetPoint, Stop
+from carp_ros.sim.ur.motion import SetPoint, StopMotion
 from carp_ros.sim.ur.plant import CYCLE_S, Plant
 from carp_ros.sim.ur.program import ControlProgram, ProgramError
 from carp_ros.sim.ur.registers import Registers
@@ -62,7 +62,7 @@ class Controller:
         self._starts_at_s: float | None = None
         self._command_count = 0
         self._commanded_at_s = 0.0
-        self._brake = Stop(_STOP_DECELERATION_RAD_S2)
+        self._brake = StopMotion(_STOP_DECELERATION_RAD_S2)
         self.plant = plant
         self.kinematics = UrKinematics(robot)
         self.registers = Registers()

@@ -48,7 +48,7 @@ class ProgramMotion(Protocol):
         ...
 
 
-class Stop:
+class StopMotion:
     """Decelerate along the current direction, to a standstill.
 
     Args:
@@ -65,7 +65,7 @@ class Stop:
         return point.steady
 
 
-class Speed:
+class SpeedMotion:
     """Hold joint velocities (speedJ) until replaced.
 
     Args:
@@ -85,7 +85,7 @@ class Speed:
         return False
 
 
-class Servo:
+class ServoMotion:
     """Track a streamed joint target (servoJ) until replaced.
 
     Args:
@@ -108,7 +108,7 @@ class Servo:
         return False
 
 
-class Move:
+class PathMotion:
     """Follow a path to its end (moveJ, moveL) with a trapezoidal speed profile.
 
     Args:

@@ -17,7 +17,14 @@ from carp_ros.errors import CarpError
 from carp_ros.robots import Robot
 from carp_ros.sim.servoj import ServoJ
 from carp_ros.sim.ur.kinematics import UrKinematics
-from carp_ros.sim.ur.motion import Move, ProgramMotion, Servo, SetPoint, Speed, Stop
+from carp_ros.sim.ur.motion import (
+    PathMotion,
+    ProgramMotion,
+    ServoMotion,
+    SetPoint,
+    SpeedMotion,
+    StopMotion,
+)
 from carp_ros.sim.ur.plant import CYCLE_S
 from carp_ros.sim.ur.registers import Registers
 from carp_ros.types import Array
@@ -146,25 +153,25 @@ class ControlProgram:
         self._begin_move(path, float(np.linalg.norm(end[:3] - start[:3])))
 
     def _begin_move(self, path: Callable[[float], Array], length: float) -> None:
-        self._refuse_second_motion(Move)
+        self._refuse_second_motion(PathMotion)
         speed, acceleration = self._registers.input_double[6:8]
-        self.motion = Move(path, max(length, 1e-6), speed, acceleration)
+        self.motion = PathMotion(path, max(length, 1e-6), speed, acceleration)
         self._blocked = int(self._registers.input_int[1]) != 1
 
     def _speed_j(self) -> None:
-        self._refuse_second_motion(Speed)
-        self.motion = Speed(self._arguments(0), self._registers.input_double[6])
+        self._refuse_second_motion(SpeedMotion)
+        self.motion = SpeedMotion(self._arguments(0), self._registers.input_double[6])
 
     def _servo_j(self) -> None:
-        self._refuse_second_motion(Servo)
+        self._refuse_second_motion(ServoMotion)
         target = self._arguments(0)
-        if not isinstance(self.motion, Servo):
-            self.motion = Servo(ServoJ(self._robot, self._point.joints, CYCLE_S))
+        if not isinstance(self.motion, ServoMotion):
+            self.motion = ServoMotion(ServoJ(self._robot, self._point.joints, CYCLE_S))
         lookahead_s, gain = self._registers.input_double[9:11]
         self.motion.aim(target, max(lookahead_s, 0.03), gain)
 
     def _stop(self) -> None:
-        self.motion = Stop(self._registers.input_double[0])
+        self.motion = StopMotion(self._registers.input_double[0])
         self._blocked = True
 
     def _refuse_second_motion(self, kind: type[ProgramMotion]) -> None:

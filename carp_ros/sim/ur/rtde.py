@@ -54,7 +54,7 @@ def encode(kind: int, payload: bytes) -> bytes:
     return _HEADER.pack(_HEADER.size + len(payload), kind) + payload
 
 
-class MessageReader:
+class RtdeMessageReader:
     """Splits a byte stream into messages, however the network fragmented it."""
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class RtdeConnection:
         self._outputs = outputs
         self._registers = registers
         self._version = version
-        self._reader = MessageReader()
+        self._reader = RtdeMessageReader()
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._recipes: dict[int, _InputRecipe] = {}
         self._reads: list[Callable[[], Sequence[float]]] = []

@@ -11,7 +11,7 @@ import pytest
 
 from carp_ros.inference.layout import TOOL_NAMES
 from carp_ros.recording.demonstrations import UnreadableEpisodeError
-from carp_ros.recording.lerobot.features import Choice
+from carp_ros.recording.lerobot.features import FeatureChoice
 from carp_ros.recording.open_dataset import open_demonstrations
 from carp_ros.robots import UR5E
 
@@ -118,7 +118,9 @@ def test_numbers_that_are_not_what_their_names_say_move_no_arm(tmp_path, names, 
 
 def test_rows_may_be_lists_and_state_and_camera_chosen(tmp_path):
     root = write_foreign_dataset(tmp_path / "set", replace(V3, lists=True))
-    data = open_demonstrations(root, Choice(("observation.state", "action"), "action", (TOP,)), "r")
+    data = open_demonstrations(
+        root, FeatureChoice(("observation.state", "action"), "action", (TOP,)), "r"
+    )
     assert data.numbers.states.shape == (36, 12)
     assert len(set(data.state.names)) == 12
     assert (data.cameras, data.rig) == (("top",), "r")
@@ -127,13 +129,16 @@ def test_rows_may_be_lists_and_state_and_camera_chosen(tmp_path):
 @pytest.mark.parametrize(
     ("choice", "reason"),
     [
-        (Choice(("observation.qpos",)), r"no feature observation.qpos of numbers; .* --state"),
         (
-            Choice((), "cmd"),
+            FeatureChoice(("observation.qpos",)),
+            r"no feature observation.qpos of numbers; .* --state",
+        ),
+        (
+            FeatureChoice((), "cmd"),
             r"no feature cmd of numbers; expected one of observation.state, action",
         ),
-        (Choice((), "action", ("front",)), r"--cameras has front; expected .*images.top"),
-        (Choice(("note",)), r"no feature note of numbers \(note: dtype is 'string'"),
+        (FeatureChoice((), "action", ("front",)), r"--cameras has front; expected .*images.top"),
+        (FeatureChoice(("note",)), r"no feature note of numbers \(note: dtype is 'string'"),
     ],
 )
 def test_a_choice_that_is_not_there_is_refused_with_what_is(tmp_path, choice, reason):

@@ -13,7 +13,7 @@ from carp_ros.sim.ur import rtde
 from carp_ros.sim.ur.controller import Controller
 from carp_ros.sim.ur.plant import KinematicPlant
 from carp_ros.sim.ur.registers import Registers
-from carp_ros.sim.ur.rtde import MessageReader, Output, RtdeConnection, RtdeError, encode
+from carp_ros.sim.ur.rtde import Output, RtdeConnection, RtdeError, RtdeMessageReader, encode
 from carp_ros.sim.ur.state import output_variables
 
 VERSION = (5, 12, 0, 1101319)
@@ -48,7 +48,7 @@ def connection(outputs=None, registers=None) -> RtdeConnection:
 
 def ask(link: RtdeConnection, kind: int, payload: bytes = b"") -> bytes:
     """Return the payload of the one answer, which must be of the same type."""
-    ((answered, answer),) = MessageReader().feed(link.receive(encode(kind, payload)))
+    ((answered, answer),) = RtdeMessageReader().feed(link.receive(encode(kind, payload)))
     assert answered == kind
     return answer
 
@@ -56,7 +56,7 @@ def ask(link: RtdeConnection, kind: int, payload: bytes = b"") -> bytes:
 @given(messages, st.lists(st.integers(0, 400), max_size=10))
 def test_any_split_of_the_stream_gives_the_same_messages(sent, cuts):
     stream = b"".join(encode(kind, payload) for kind, payload in sent)
-    reader = MessageReader()
+    reader = RtdeMessageReader()
     assert [m for part in split(stream, cuts) for m in reader.feed(part)] == sent
 
 
@@ -82,7 +82,7 @@ def test_a_client_decodes_what_the_controller_reports(drawn):
     answer = ask(link, rtde.SETUP_OUTPUTS, struct.pack(">d", 500.0) + names)
     assert answer == b"\x01" + ",".join(kinds).encode()
     assert ask(link, rtde.START) == b"\x01"
-    ((kind, payload),) = MessageReader().feed(link.cycle())
+    ((kind, payload),) = RtdeMessageReader().feed(link.cycle())
     layout = ">B" + "".join(FORMATS[kind] for kind in kinds)
     assert kind == rtde.DATA
     assert struct.unpack(layout, payload) == (1, *(x for value in values for x in value))
@@ -144,7 +144,7 @@ def test_data_of_the_wrong_size_changes_nothing_and_says_so():
     registers = Registers()
     link = connection(registers=registers)
     ask(link, rtde.SETUP_INPUTS, b"input_int_register_0")
-    ((kind, text),) = MessageReader().feed(
+    ((kind, text),) = RtdeMessageReader().feed(
         link.receive(encode(rtde.DATA, struct.pack(">Bid", 1, 7, 1.0)))
     )
     assert kind == rtde.TEXT

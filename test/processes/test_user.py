@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from carp_ros.processes.person import user_name
+from carp_ros.processes.user import user_name
 
 
 def raising(error):

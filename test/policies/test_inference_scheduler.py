@@ -7,8 +7,13 @@ import pytest
 from carp_ros.errors import DeviceError, PolicyError
 from carp_ros.inference.layout import TOOL
 from carp_ros.inference.policy_spec import ObservationSpec, PolicySpec
-from carp_ros.policies.asking import Asking, NoChunk, Question, Refusal
 from carp_ros.policies.inference_log import InferenceLog
+from carp_ros.policies.inference_scheduler import (
+    InferenceRequest,
+    InferenceScheduler,
+    NoChunk,
+    Refusal,
+)
 from carp_ros.policies.policy import Prediction
 from carp_ros.rig import LimitsConfig
 from carp_ros.types import Chunk, Observation, Pose
@@ -33,7 +38,7 @@ class Clock:
         return self.now_ns + 2_000 * MS
 
 
-class Thinker:
+class FakePolicy:
     """A policy that takes its time."""
 
     def __init__(self, clock, takes_ms):
@@ -44,7 +49,7 @@ class Thinker:
         self.reduced = False
         self.spec = SPEC
 
-    def see(self, camera, stamp_ns, image):
+    def encode_image(self, camera, stamp_ns, image):
         self.seen.append((camera, stamp_ns, image.shape))
         if self.error:
             raise self.error
@@ -76,8 +81,8 @@ class Desk:
 
     def __init__(self, takes_ms=50, deadline_s=0.0):
         self.clock = Clock()
-        self.policy = Thinker(self.clock, takes_ms)
-        self.asking = Asking(
+        self.policy = FakePolicy(self.clock, takes_ms)
+        self.scheduler = InferenceScheduler(
             self.policy, LIMITS, None, deadline_s, self.clock.monotonic, self.clock.ros
         )
         self.log = InferenceLog(LIMITS, 0.1)
@@ -87,18 +92,18 @@ class Desk:
         pose = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
         return Observation(stamp_ns, {}, {}, pose, 0.0, np.zeros(6))
 
-    def answer(self, age_ms=40):
-        question = self.asking.question([self.observation(age_ms)], "tool pose")
-        assert isinstance(question, Question)
-        answer = self.asking.answer(question)
-        self.log.take(answer)
-        return answer
+    def result(self, age_ms=40):
+        request = self.scheduler.request([self.observation(age_ms)], "tool pose")
+        assert isinstance(request, InferenceRequest)
+        result = self.scheduler.infer(request)
+        self.log.take(result)
+        return result
 
     def refusal(self, observation, slowest="tool pose"):
         """Return why the policy is not asked about this; None if it is."""
         observations = observation if isinstance(observation, str) else [observation]
-        question = self.asking.question(observations, slowest)
-        return question if isinstance(question, Refusal) else None
+        request = self.scheduler.request(observations, slowest)
+        return request if isinstance(request, Refusal) else None
 
 
 def test_an_observation_of_the_present_is_not_refused():
@@ -141,10 +146,10 @@ def test_the_same_image_is_not_asked_about_twice():
 
 
 def test_an_answer_counts_its_time_from_the_capture_on():
-    answer = Desk(takes_ms=50).answer(age_ms=40)
-    assert answer.refusal is None
-    assert (answer.image_age_s, answer.latency_s) == pytest.approx((0.04, 0.09))
-    assert answer.stage_seconds == pytest.approx(
+    result = Desk(takes_ms=50).result(age_ms=40)
+    assert result.refusal is None
+    assert (result.image_age_s, result.latency_s) == pytest.approx((0.04, 0.09))
+    assert result.stage_seconds == pytest.approx(
         {"image_age": 0.04, "preprocess": 0.001, "vision": 0.02, "decode": 0.03, "total": 0.09}
     )
 
@@ -153,41 +158,41 @@ def test_a_look_ahead_that_fails_is_no_matter_before_the_policy_is_asked():
     desk = Desk()
     image = np.zeros((4, 6, 3), np.uint8)
     desk.policy.error = DeviceError("the graph can't be run")
-    desk.asking.see("wrist_cam", 7, image)
+    desk.scheduler.encode_image("wrist_cam", 7, image)
     assert desk.policy.seen == [("wrist_cam", 7, (4, 6, 3))]
-    assert desk.answer().refusal == Refusal(NoChunk.POLICY_FAILED, "the graph can't be run")
+    assert desk.result().refusal == Refusal(NoChunk.POLICY_FAILED, "the graph can't be run")
 
 
-def test_what_it_was_still_looking_at_when_an_observation_was_chosen_counts_as_vision():
+def test_the_time_spent_on_earlier_images_after_an_observation_was_chosen_counts_as_vision():
     desk = Desk(takes_ms=50)
-    question = desk.asking.question([desk.observation(age_ms=40)], "")
+    request = desk.scheduler.request([desk.observation(age_ms=40)], "")
     desk.clock.now_ns += 6 * MS
-    answer = desk.asking.answer(question)
-    assert answer.stage_seconds == pytest.approx(
+    result = desk.scheduler.infer(request)
+    assert result.stage_seconds == pytest.approx(
         {"image_age": 0.04, "preprocess": 0.001, "vision": 0.026, "decode": 0.03, "total": 0.096}
     )
 
 
 def test_the_deadline_is_the_policys_clock_at_a_time_after_the_capture():
     desk = Desk(deadline_s=0.1)
-    desk.answer(age_ms=40)
+    desk.result(age_ms=40)
     assert desk.policy.deadlines_ns == [START_NS + 60 * MS]
 
 
 def test_without_a_deadline_there_is_none():
     desk = Desk()
-    desk.answer()
+    desk.result()
     assert desk.policy.deadlines_ns == [None]
 
 
 def test_a_chunk_that_is_there_too_late_is_refused_and_over_budget():
     desk = Desk(takes_ms=600)
-    answer = desk.answer()
-    assert answer.prediction is not None
+    result = desk.result()
+    assert result.prediction is not None
     assert (
-        "0.64 s after its observation (limit 0.5 s, limits.chunk_timeout_s)" in answer.refusal.text
+        "0.64 s after its observation (limit 0.5 s, limits.chunk_timeout_s)" in result.refusal.text
     )
-    assert answer.refusal.code is NoChunk.TOO_LATE
+    assert result.refusal.code is NoChunk.TOO_LATE
     assert desk.log.figures()["over_budget"] == "1"
     assert desk.log.sent == 0
 
@@ -195,24 +200,24 @@ def test_a_chunk_that_is_there_too_late_is_refused_and_over_budget():
 def test_a_policy_without_a_plan_says_why():
     desk = Desk()
     desk.policy.error = PolicyError("action 3 of step 0 is nan")
-    answer = desk.answer()
+    result = desk.result()
     refusal = Refusal(NoChunk.POLICY_FAILED, "action 3 of step 0 is nan")
-    assert (answer.prediction, answer.refusal) == (None, refusal)
+    assert (result.prediction, result.refusal) == (None, refusal)
     assert desk.log.refusal == refusal
-    assert answer.stage_seconds == {}
+    assert result.stage_seconds == {}
 
 
 def test_a_chunk_that_was_sent_clears_the_reason():
     desk = Desk()
     desk.log.refuse(Refusal(NoChunk.NO_OBSERVATION, "no image of wrist_cam yet"))
-    desk.answer()
+    desk.result()
     assert (desk.log.refusal, desk.log.sent) == (None, 1)
 
 
 def test_the_log_has_latencies_by_stage_and_what_is_past_on_arrival():
     desk = Desk(takes_ms=110)
     for _ in range(20):
-        desk.answer(age_ms=40)
+        desk.result(age_ms=40)
     figures = desk.log.figures()
     assert (figures["image_age_ms_p50"], figures["total_ms_p99"]) == ("40.0", "150.0")
     assert (figures["vision_ms_p50"], figures["decode_ms_p50"]) == ("20.0", "30.0")
@@ -223,7 +228,7 @@ def test_the_log_has_latencies_by_stage_and_what_is_past_on_arrival():
 def test_reduced_chunks_are_counted():
     desk = Desk()
     desk.policy.reduced = True
-    desk.answer()
+    desk.result()
     assert desk.log.figures()["reduced"] == "1"
 
 
@@ -240,12 +245,14 @@ def test_reasons_of_one_kind_are_counted_together():
 def test_what_was_sent_is_told_to_a_policy_that_wants_to_know():
     desk = Desk()
     desk.policy.spec = dataclasses.replace(SPEC, wants_executed=True)
-    asking = Asking(desk.policy, LIMITS, None, 0.0, desk.clock.monotonic, desk.clock.ros)
+    scheduler = InferenceScheduler(
+        desk.policy, LIMITS, None, 0.0, desk.clock.monotonic, desk.clock.ros
+    )
     for tick in range(100):
         desk.clock.now_ns += 10 * MS
         pose = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
-        asking.executed.take_target(desk.clock.ros(), pose)
-        asking.executed.take_gripper(desk.clock.ros(), 0.5)
+        scheduler.executed.take_target(desk.clock.ros(), pose)
+        scheduler.executed.take_gripper(desk.clock.ros(), 0.5)
         if tick in (49, 99):  # half a second apart
-            asking.answer(asking.question([desk.observation()], ""))
+            scheduler.infer(scheduler.request([desk.observation()], ""))
     assert [len(chunk.times_ns) for chunk in desk.policy.told] == [1, 5]

@@ -7,7 +7,7 @@ from rclpy.node import Node
 _LEASE_NS = 30_000_000_000  # a killed process remains in discovery for 20 s
 
 
-class Rivals:
+class DuplicatePublishers:
     """Counts the publishers of command topics.
 
     A killed process still shows up as a publisher for a while beside its replacement. While a death

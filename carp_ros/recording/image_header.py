@@ -17,7 +17,7 @@ _PADDING = 4096  # bytes that a camera may append after the image
 _SIZES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 
 
-def require_picture(data: npt.NDArray[np.uint8], said: str) -> None:
+def require_image(data: npt.NDArray[np.uint8], said: str) -> None:
     """Reject data that are not a complete JPEG or PNG, or have more than 50 million pixels.
 
     Args:
@@ -33,18 +33,17 @@ def require_picture(data: npt.NDArray[np.uint8], said: str) -> None:
     elif head.startswith(_PNG) and _PNG_END in tail:
         width_px, height_px = struct.unpack_from(">II", head, 16)
     else:
-        raise no_picture(data, said)
+        raise not_an_image(data, said)
     if not 0 < width_px * height_px <= _MOST_PIXELS:
         raise MessageError(
             f"image is of {width_px}x{height_px} px; expected 1 to {_MOST_PIXELS} pixels"
         )
 
 
-def no_picture(data: Any, said: str) -> MessageError:
+def not_an_image(data: Any, said: str) -> MessageError:
     """Return the error for bytes that are not an image."""
     return MessageError(
-        f"image of format {said!r} with {len(data)} bytes is no picture; expected a whole JPEG"
-        " or PNG"
+        f"image of format {said!r} with {len(data)} bytes is no image; expected a whole JPEG or PNG"
     )
 
 

@@ -48,13 +48,13 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What a policy is asked about.
+class InferenceRequest:
+    """The observations that a policy is asked for a plan of.
 
     Attributes:
         observations: Newest last.
         age_s: Age of the newest one when it was chosen.
-        executed: Commands sent to the arm since the last question, if the policy wants them.
+        executed: Commands sent to the arm since the last request, if the policy wants them.
     """
 
     observations: Sequence[Observation]
@@ -63,21 +63,21 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The outcome of a question.
+class InferenceResult:
+    """The outcome of a request.
 
     Attributes:
         prediction: The policy's result; None if it failed.
         refusal: Why its chunk must not be sent; None if it may.
         image_age_s: Age of the newest observation when it was chosen.
-        looking_s: Time then still spent on encoding earlier images.
+        encoding_s: Time then still spent on encoding earlier images.
         latency_s: Time from the observation to the chunk.
     """
 
     prediction: Prediction | None
     refusal: Refusal | None
     image_age_s: float
-    looking_s: float
+    encoding_s: float
     latency_s: float
 
     @property
@@ -89,8 +89,8 @@ class Answer:
         if self.prediction is None:
             return {}
         stages = dict(self.prediction.stages)
-        if self.looking_s or VISION in stages:
-            stages[VISION] = stages.get(VISION, 0.0) + self.looking_s
+        if self.encoding_s or VISION in stages:
+            stages[VISION] = stages.get(VISION, 0.0) + self.encoding_s
         return {"image_age": self.image_age_s, **stages, "total": self.latency_s}
 
     @property
@@ -99,7 +99,7 @@ class Answer:
         return self.prediction.chunk if self.prediction and not self.refusal else None
 
 
-class Asking:
+class InferenceScheduler:
     """Asks a policy whenever a plan is due and there is a new observation.
 
     Args:
@@ -144,7 +144,7 @@ class Asking:
         return self._cadence.offer(self._now_ns(), stamp_ns)
 
     def is_overdue(self) -> bool:
-        """Return whether a plan is due and nothing new came in time; `question` says why."""
+        """Return whether a plan is due and nothing new came in time; `request` says why."""
         return self._cadence.is_overdue(self._now_ns())
 
     def is_near(self, within_ns: int) -> bool:
@@ -156,7 +156,7 @@ class Asking:
         """When the next plan is due."""
         return self._cadence.due_ns
 
-    def see(self, camera: str, stamp_ns: int, image: Image) -> None:
+    def encode_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Let the policy encode an image in advance; a failure is reported when it is asked.
 
         Args:
@@ -165,11 +165,11 @@ class Asking:
             image: RGB of shape (H, W, 3).
         """
         with suppress(Exception):
-            self._policy.see(camera, stamp_ns, image)
+            self._policy.encode_image(camera, stamp_ns, image)
 
-    def question(
+    def request(
         self, observations: Sequence[Observation] | str, slowest: str
-    ) -> Question | Refusal:
+    ) -> InferenceRequest | Refusal:
         """Return what to ask, or why the policy must not be asked; the next try then comes soon.
 
         Args:
@@ -184,24 +184,24 @@ class Asking:
         self._cadence.asked(self._now_ns())
         newest_ns = self._asked_ns = observations[-1].stamp_ns
         executed = self.executed.since_last(newest_ns) if self.executed else None
-        return Question(observations, self._age_s(observations[-1]), executed)
+        return InferenceRequest(observations, self._age_s(observations[-1]), executed)
 
-    def answer(self, question: Question) -> Answer:
+    def infer(self, request: InferenceRequest) -> InferenceResult:
         """Ask the policy; may run in another thread.
 
-        The time since `question` was spent on images that the policy was encoding and counts
+        The time since `request` was spent on images that the policy was encoding and counts
         towards its vision stage. Call `failed` if the chunk is not sent.
         """
         begin_ns, stamp_begin_ns = self._now_ns(), self._stamp_now_ns()
-        now_s = (stamp_begin_ns - question.observations[-1].stamp_ns) * 1e-9
+        now_s = (stamp_begin_ns - request.observations[-1].stamp_ns) * 1e-9
         deadline_ns = None
         if self._deadline_s > 0.0:
             deadline_ns = begin_ns + round((self._deadline_s - now_s) * 1e9)
         prediction, refusal = None, None
         try:
-            if question.executed is not None:
-                self._policy.executed(question.executed)
-            prediction = self._policy.infer(question.observations, deadline_ns)
+            if request.executed is not None:
+                self._policy.executed(request.executed)
+            prediction = self._policy.infer(request.observations, deadline_ns)
         except Exception as error:  # any library error only costs this one observation
             refusal = Refusal(NoChunk.POLICY_FAILED, in_words(error))
         took_ns = self._now_ns() - begin_ns
@@ -209,7 +209,7 @@ class Asking:
         if prediction is not None:
             set_s = (self._stamp_now_ns() - stamp_begin_ns - took_ns) * 1e-9
             refusal = self._lateness(latency_s, set_s)
-        return Answer(prediction, refusal, question.age_s, now_s - question.age_s, latency_s)
+        return InferenceResult(prediction, refusal, request.age_s, now_s - request.age_s, latency_s)
 
     def failed(self) -> None:
         """Register a failed attempt; the next follows after a short time."""

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="nodes need rclpy: pip install 'carp_ros[ros]'")
 
-from carp_ros.ros.rivals import Rivals
+from carp_ros.ros.duplicate_publishers import DuplicatePublishers
 
 SECOND_NS = 1_000_000_000
 
@@ -42,7 +42,7 @@ class Graph:
     ],
 )
 def test_a_ghost_is_no_rival_while_its_death_is_fresh(names, before, after):
-    rivals = Rivals(Graph(*names), ("chunk",))  # type: ignore[arg-type]
+    rivals = DuplicatePublishers(Graph(*names), ("chunk",))  # type: ignore[arg-type]
     assert (rivals.find(100 * SECOND_NS) == "") is before
     rivals.take_death(100 * SECOND_NS)
     assert (rivals.find(120 * SECOND_NS) == "") is after

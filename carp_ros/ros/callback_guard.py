@@ -1,4 +1,4 @@
-"""The border of a node: a bad message, request or parameter is refused and harms nothing else."""
+"""Guards a node: a bad message, request or parameter is refused and harms nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RECENT_NS = 10_000_000_000
 _MOST_SOURCES = 50  # sources counted by name: bounds memory if names are made up
 
 
-class Border:
+class CallbackGuard:
     """Turns exceptions raised by callbacks into refusals, counts them by source and logs them.
 
     The first refusal of a source is logged at once, later ones at most once a second.
@@ -62,7 +62,7 @@ class Border:
             self._log(f"refused {self.last} ({self.counts[source]} so far)")
         return text
 
-    def taker(self, source: str, take: Callable[..., Any]) -> Callable[[Any], Any]:
+    def guard_subscription(self, source: str, take: Callable[..., Any]) -> Callable[[Any], Any]:
         """Return a subscription callback that refuses the message if `take` raises."""
         if inspect.iscoroutinefunction(take):
 
@@ -82,7 +82,7 @@ class Border:
 
         return call
 
-    def answerer(self, source: str, answer: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    def guard_service(self, source: str, answer: Callable[..., Any]) -> Callable[[Any, Any], Any]:
         """Return a service callback that answers with the reason if `answer` raises."""
         if inspect.iscoroutinefunction(answer):
 
