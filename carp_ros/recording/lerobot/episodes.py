@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carp_ros.files.given_file import given_text
-from carp_ros.files.plain_json import mapping_from_json
 from carp_ros.recording.lerobot.info import LeRobotInfo, inside
-from carp_ros.recording.tables import read_rows
+from carp_ros.recording.lerobot.rows import json_rows, whole
+from carp_ros.recording.tables import iterate_rows
 from carp_ros.recording.video_segment import Segment
-from carp_ros.refusal import in_words, refusing, shortened
+from carp_ros.refusal import in_words, shortened
 
-_MOST_BYTES = 200_000_000
+_EPISODES_V2 = "meta/episodes.jsonl"
+
+_BEGIN = "from_timestamp"
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,12 @@ def read_episodes(
     Raises:
         ValueError: If the list of episodes can't be read.
     """
-    rows = _rows_v3(root) if info.is_v3 else _lines(root / "meta" / "episodes.jsonl")
-    place = _place_v3 if info.is_v3 else _place_v2
     found: dict[int, Episode] = {}
-    refused = []
+    refused: list[str] = []
+    rows = (
+        _rows_v3(root, videos, refused) if info.is_v3 else json_rows(root / _EPISODES_V2, refused)
+    )
+    place = _place_v3 if info.is_v3 else _place_v2
     for number, row in enumerate(rows):
         try:
             episode = place(root, info, row, videos)
@@ -63,48 +66,25 @@ def read_episodes(
     return [found[index] for index in sorted(found)], refused
 
 
-def read_tasks(root: Path, info: LeRobotInfo) -> dict[int, str]:
-    """Return the instructions by `task_index`.
-
-    Raises:
-        ValueError: If they can't be read.
-    """
-    if info.is_v3:
-        path = root / "meta" / "tasks.parquet"
-        rows = read_rows(path)
-    else:
-        path = root / "meta" / "tasks.jsonl"
-        rows = _lines(path)
-    tasks = {}
-    with refusing(ValueError, str(path)):
-        for row in rows:
-            # pandas' name for an unnamed index
-            text = row.get("task", row.get("__index_level_0__"))
-            tasks[_whole(row, "task_index")] = " ".join(str(text).split()) if text else ""
-    return tasks
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    lines = given_text(path, _MOST_BYTES).splitlines()
-    return [
-        mapping_from_json(line, f"{path}, line {number}")
-        for number, line in enumerate(lines, 1)
-        if line.strip()
-    ]
-
-
-def _rows_v3(root: Path) -> Iterator[dict[str, Any]]:
+def _rows_v3(root: Path, videos: Sequence[str], refused: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of all tables of episodes; append why others can't be used to `refused`."""
     paths = sorted((root / "meta" / "episodes").glob("*/*.parquet"))
     if not paths:
         raise ValueError(f"no {root}/meta/episodes/*/*.parquet; expected the table of its episodes")
+    names = ["episode_index", "length", "data/chunk_index", "data/file_index"]
+    for key in videos:
+        names += [f"videos/{key}/{name}" for name in ("chunk_index", "file_index", _BEGIN)]
     for path in paths:
-        yield from read_rows(path)
+        try:
+            yield from iterate_rows(path, names)
+        except ValueError as error:
+            refused.append(in_words(error))
 
 
 def _place_v2(
     root: Path, info: LeRobotInfo, row: Mapping[str, Any], videos: Sequence[str]
 ) -> Episode:
-    index = _whole(row, "episode_index")
+    index = whole(row, "episode_index")
     fields = {
         "episode_index": index,
         "episode_chunk": index // info.chunks_size,
@@ -114,7 +94,7 @@ def _place_v2(
         key: Segment(_video(root, info, {**fields, "video_key": key}), 0.0) for key in videos
     }
     table = inside(root, info.data_path, fields)
-    return Episode(index, _whole(row, "length"), table, segments)
+    return Episode(index, whole(row, "length"), table, segments)
 
 
 def _place_v3(
@@ -125,26 +105,19 @@ def _place_v3(
         before = f"videos/{key}/"
         fields = {
             "video_key": key,
-            "chunk_index": _whole(row, f"{before}chunk_index"),
-            "file_index": _whole(row, f"{before}file_index"),
+            "chunk_index": whole(row, f"{before}chunk_index"),
+            "file_index": whole(row, f"{before}file_index"),
         }
-        start_s = row.get(f"{before}from_timestamp")
+        start_s = row.get(f"{before}{_BEGIN}")
         if not isinstance(start_s, float | int) or not 0.0 <= start_s < 1e7:
-            raise ValueError(f"{before}from_timestamp is {start_s!r}; expected seconds from 0 on")
+            raise ValueError(f"{before}{_BEGIN} is {start_s!r}; expected seconds from 0 on")
         segments[key] = Segment(_video(root, info, fields), float(start_s))
-    place = {name: _whole(row, f"data/{name}") for name in ("chunk_index", "file_index")}
+    place = {name: whole(row, f"data/{name}") for name in ("chunk_index", "file_index")}
     table = inside(root, info.data_path, place)
-    return Episode(_whole(row, "episode_index"), _whole(row, "length"), table, segments)
+    return Episode(whole(row, "episode_index"), whole(row, "length"), table, segments)
 
 
 def _video(root: Path, info: LeRobotInfo, fields: Mapping[str, Any]) -> Path:
     if info.video_path is None:
         raise ValueError(f"video_path is missing; expected one, as {fields['video_key']} is video")
     return inside(root, info.video_path, fields)
-
-
-def _whole(row: Mapping[str, Any], name: str) -> int:
-    value = row.get(name)
-    if type(value) is not int or not 0 <= value < 2**40:
-        raise ValueError(f"{name} is {shortened(repr(value), 40)}; expected a whole number from 0")
-    return value
