@@ -14,11 +14,11 @@ from carp_ros.recording.video_segment import Segment
 from carp_ros.refusal import in_words, shortened
 
 _EPISODES_V2 = "meta/episodes.jsonl"
+_FILE_OF, _BEGIN = ("chunk_index", "file_index"), "from_timestamp"
+_MOST_EPISODES = 500_000
 
-_BEGIN = "from_timestamp"
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Episode:
     """An episode's location.
 
@@ -53,10 +53,14 @@ def read_episodes(
     rows = (
         _rows_v3(root, videos, refused) if info.is_v3 else json_rows(root / _EPISODES_V2, refused)
     )
+    files = _Files(root, info)
     place = _place_v3 if info.is_v3 else _place_v2
     for number, row in enumerate(rows):
         try:
-            episode = place(root, info, row, videos)
+            if number >= _MOST_EPISODES:
+                refused.append(f"episodes from row {number} on; expected at most that many")
+                break
+            episode = place(files, row, videos)
             if episode.index in found:
                 raise ValueError(f"episode_index is {episode.index} twice; expected each once")
             found[episode.index] = episode
@@ -71,9 +75,9 @@ def _rows_v3(root: Path, videos: Sequence[str], refused: list[str]) -> Iterator[
     paths = sorted((root / "meta" / "episodes").glob("*/*.parquet"))
     if not paths:
         raise ValueError(f"no {root}/meta/episodes/*/*.parquet; expected the table of its episodes")
-    names = ["episode_index", "length", "data/chunk_index", "data/file_index"]
+    names = ["episode_index", "length", *(f"data/{name}" for name in _FILE_OF)]
     for key in videos:
-        names += [f"videos/{key}/{name}" for name in ("chunk_index", "file_index", _BEGIN)]
+        names += [f"videos/{key}/{name}" for name in (*_FILE_OF, _BEGIN)]
     for path in paths:
         try:
             yield from iterate_rows(path, names)
@@ -81,43 +85,51 @@ def _rows_v3(root: Path, videos: Sequence[str], refused: list[str]) -> Iterator[
             refused.append(in_words(error))
 
 
-def _place_v2(
-    root: Path, info: LeRobotInfo, row: Mapping[str, Any], videos: Sequence[str]
-) -> Episode:
+class _Files:
+    """The paths of a dataset's files; one path for all episodes in a file.
+
+    Args:
+        root: The dataset's folder.
+        info: Its info.json.
+    """
+
+    def __init__(self, root: Path, info: LeRobotInfo) -> None:
+        self._root, self.info = root, info
+        self._known: dict[str, Path] = {}
+
+    def table(self, **fields: int) -> Path:
+        """Return the path of a file of numbers."""
+        return self._path(self.info.data_path, fields)
+
+    def video(self, video_key: str, **fields: int) -> Path:
+        """Return the path of a video."""
+        if self.info.video_path is None:
+            raise ValueError(f"video_path is missing; expected one, as {video_key} is video")
+        return self._path(self.info.video_path, {"video_key": video_key, **fields})
+
+    def _path(self, template: str, fields: Mapping[str, Any]) -> Path:
+        name = template.format(**fields)
+        if name not in self._known:
+            self._known[name] = inside(self._root, name)
+        return self._known[name]
+
+
+def _place_v2(files: _Files, row: Mapping[str, Any], videos: Sequence[str]) -> Episode:
     index = whole(row, "episode_index")
-    fields = {
-        "episode_index": index,
-        "episode_chunk": index // info.chunks_size,
-        "chunk_index": index // info.chunks_size,
-    }
-    segments = {
-        key: Segment(_video(root, info, {**fields, "video_key": key}), 0.0) for key in videos
-    }
-    table = inside(root, info.data_path, fields)
-    return Episode(index, whole(row, "length"), table, segments)
+    chunk = index // files.info.chunks_size
+    fields = {"episode_index": index, "episode_chunk": chunk, "chunk_index": chunk}
+    segments = {key: Segment(files.video(key, **fields), 0.0) for key in videos}
+    return Episode(index, whole(row, "length"), files.table(**fields), segments)
 
 
-def _place_v3(
-    root: Path, info: LeRobotInfo, row: Mapping[str, Any], videos: Sequence[str]
-) -> Episode:
+def _place_v3(files: _Files, row: Mapping[str, Any], videos: Sequence[str]) -> Episode:
     segments = {}
     for key in videos:
         before = f"videos/{key}/"
-        fields = {
-            "video_key": key,
-            "chunk_index": whole(row, f"{before}chunk_index"),
-            "file_index": whole(row, f"{before}file_index"),
-        }
         start_s = row.get(f"{before}{_BEGIN}")
         if not isinstance(start_s, float | int) or not 0.0 <= start_s < 1e7:
             raise ValueError(f"{before}{_BEGIN} is {start_s!r}; expected seconds from 0 on")
-        segments[key] = Segment(_video(root, info, fields), float(start_s))
-    place = {name: whole(row, f"data/{name}") for name in ("chunk_index", "file_index")}
-    table = inside(root, info.data_path, place)
+        path = files.video(key, **{name: whole(row, f"{before}{name}") for name in _FILE_OF})
+        segments[key] = Segment(path, float(start_s))
+    table = files.table(**{name: whole(row, f"data/{name}") for name in _FILE_OF})
     return Episode(whole(row, "episode_index"), whole(row, "length"), table, segments)
-
-
-def _video(root: Path, info: LeRobotInfo, fields: Mapping[str, Any]) -> Path:
-    if info.video_path is None:
-        raise ValueError(f"video_path is missing; expected one, as {fields['video_key']} is video")
-    return inside(root, info.video_path, fields)
