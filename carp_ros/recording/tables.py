@@ -105,7 +105,7 @@ class Cells:
         for row in rows:
             on = row >= self._first and self._read_on(row)
             if not on:
-                self._batches = self._of_part_with(row)
+                self._batches, self._first, self._batch = self._of_part_with(row), 0, pa.nulls(0)
                 if not self._read_on(row):
                     raise ValueError(f"{self._path} has no row {row}; was it cut off?")
             yield self._batch[row - self._first].as_py()
