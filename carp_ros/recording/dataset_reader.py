@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ class DatasetReader:
         """Width and height of the images by camera, if `carp convert` resized them; else empty."""
         return self.spec.cameras if self.spec.resized else {}
 
-    @property
+    @cached_property
     def numbers(self) -> Frames:
         """State, action, episode and task of each frame; tasks by their short name."""
         names = tuple(dict.fromkeys(row["task"] for row in self.episodes))

@@ -17,8 +17,10 @@ _PADDING = 4096  # bytes that a camera may append after the image
 _SIZES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 
 
-def require_image(data: npt.NDArray[np.uint8], said: str) -> None:
-    """Reject data that are not a complete JPEG or PNG, or have more than 50 million pixels.
+def require_image(data: npt.NDArray[np.uint8], said: str) -> tuple[int, int]:
+    """Return an image's width and height in [px], as its header says.
+
+    Rejects data that are not a complete JPEG or PNG, or have more than 50 million pixels.
 
     Args:
         data: The file's bytes.
@@ -38,6 +40,7 @@ def require_image(data: npt.NDArray[np.uint8], said: str) -> None:
         raise MessageError(
             f"image is of {width_px}x{height_px} px; expected 1 to {_MOST_PIXELS} pixels"
         )
+    return width_px, height_px
 
 
 def not_an_image(data: Any, said: str) -> MessageError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from io import BytesIO
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from carp_ros.files.given_file import given_bytes
+from carp_ros.files.given_file import opened_file
 from carp_ros.files.whole_file import whole_file
-from carp_ros.refusal import refusing
 
 _MOST_BYTES = 500_000_000
-_ROWS_AT_ONCE = 64  # a row may hold an image
+_BUFFER_BYTES = 1 << 20
+_MOST_BYTES_AT_ONCE = 200_000_000
+_MOST_ROWS_AT_ONCE = 4096
 _MOST_VALUES = 50_000_000  # one of our files, 1000 s at 30 Hz, has 2 million
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -31,31 +32,105 @@ def write_columns(path: Path, columns: Mapping[str, npt.NDArray[Any]]) -> None:
     write_table(path, pa.table(arrays))
 
 
-def read_columns(path: Path, names: Sequence[str] | None = None) -> Columns:
+def read_columns(
+    path: Path, names: Sequence[str] | None = None, also: Sequence[str] = ()
+) -> Columns:
     """Read columns that `write_columns` or another program wrote.
 
     Args:
         path: The file.
         names: The columns to read; None for all.
+        also: Other columns that the file must have.
 
     Raises:
         ValueError: If it is not a table of numbers without gaps, or lacks one of the columns.
     """
-    with refusing(ValueError, str(path)):
-        table = read_table(path, names)
+    with _opened(path, names, also) as file:
+        table = _read(file, names)
         return {name: _numpy(name, table.column(name)) for name in table.column_names}
 
 
-def iterate_columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the values of some columns row by row, with few rows in memory at a time.
+def iterate_rows(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield a table's rows, with those of the named columns that it has; lists are left out.
+
+    Few rows are in memory at a time, and of the other columns none: those that programs add for
+    statistics can be a thousand times as large.
 
     Raises:
-        ValueError: If the file is not a table with these columns.
+        ValueError: If it is not a table.
     """
-    with refusing(ValueError, str(path)):
-        file = _opened(path, names)
-    for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(names)):
-        yield from zip(*(batch.column(name).to_pylist() for name in names))
+    with _opened(path, ()) as file:
+        schema = file.schema_arrow
+        there = [
+            name
+            for name in names
+            if name in schema.names and not pa.types.is_nested(schema.field(name).type)
+        ]
+        for batch in file.iter_batches(_rows_at_once(file, there), columns=there):
+            yield from batch.to_pylist()
+
+
+def schema_of(path: Path) -> pa.Schema:
+    """Return a table's schema.
+
+    Raises:
+        ValueError: If it is not a table.
+    """
+    with _opened(path, ()) as file:
+        return file.schema_arrow
+
+
+class Cells:
+    """The cells of one column, with few in memory at a time.
+
+    Cells in the order of their rows are read in one pass over the file, even by several calls. A
+    damaged part of the file concerns only the cells in it.
+
+    Args:
+        path: The file.
+        name: The column.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path, self._name = path, name
+        self._batches: Iterator[tuple[int, Any]] = iter(())
+        self._first, self._batch = 0, pa.nulls(0)
+
+    def of_rows(self, rows: Iterable[int]) -> Iterator[Any]:
+        """Yield the cells of some rows of the file.
+
+        Raises:
+            ValueError: If the file is not a table with this column and these rows.
+        """
+        for row in rows:
+            on = row >= self._first and self._read_on(row)
+            if not on:
+                self._batches, self._first, self._batch = self._of_part_with(row), 0, pa.nulls(0)
+                if not self._read_on(row):
+                    raise ValueError(f"{self._path} has no row {row}; was it cut off?")
+            yield self._batch[row - self._first].as_py()
+
+    def _read_on(self, row: int) -> bool:
+        """Read up to a row; return whether it has been found."""
+        while row >= self._first + len(self._batch):
+            following = next(self._batches, None)
+            if following is None:
+                return False
+            self._first, self._batch = following
+        return row >= self._first
+
+    def _of_part_with(self, row: int) -> Iterator[tuple[int, Any]]:
+        """Yield the batches of the row group that a row is in, each with its first row."""
+        with _opened(self._path, (self._name,)) as file:
+            at_once = _rows_at_once(file, (self._name,))
+            first = 0
+            for group in range(file.num_row_groups):
+                end = first + file.metadata.row_group(group).num_rows
+                if first <= row < end:
+                    for batch in file.iter_batches(at_once, [group], [self._name]):
+                        yield first, batch.column(self._name)
+                        first += len(batch)
+                first = end
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], types: Mapping[str, Any]) -> None:
@@ -78,8 +153,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: If it is not a table.
     """
-    with refusing(ValueError, str(path)):
-        return read_table(path).to_pylist()
+    with _opened(path, None) as file:
+        return _read(file, None).to_pylist()
 
 
 def read_table(path: Path, names: Sequence[str] | None = None) -> pa.Table:
@@ -92,29 +167,61 @@ def read_table(path: Path, names: Sequence[str] | None = None) -> pa.Table:
     Raises:
         ValueError: If it is not a table, is too large, or lacks one of the columns.
     """
-    with refusing(ValueError, str(path)):
-        file = _opened(path, names)
-        if names is None:
-            return file.read()
-        return file.read(columns=list(names)).select(list(names))
+    with _opened(path, names) as file:
+        return _read(file, names)
 
 
-def _opened(path: Path, wanted: Sequence[str] | None) -> pq.ParquetFile:
-    file = pq.ParquetFile(BytesIO(given_bytes(path, _MOST_BYTES)))
-    names, facts = file.schema_arrow.names, file.metadata
-    if len(set(names)) < len(names):
-        raise ValueError("has two columns of one name; expected each once")
-    if missing := [name for name in wanted or () if name not in names]:
-        raise ValueError(f"lacks the column {missing[0]}; it has {', '.join(names)}")
-    values = sum(
-        facts.row_group(group).column(column).num_values
-        for group in range(facts.num_row_groups)
-        for column in range(facts.num_columns)
-        if _is_of(facts.schema.column(column).path, wanted)
+@contextmanager
+def _opened(
+    path: Path, wanted: Sequence[str] | None, also: Sequence[str] = ()
+) -> Iterator[pq.ParquetFile]:
+    """Open a table to read some columns, all for None; errors are raised with its path."""
+    with opened_file(path) as source:
+        # buffered: a column is read in parts, not as a whole
+        file = pq.ParquetFile(source, buffer_size=_BUFFER_BYTES)
+        names = file.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise ValueError("has two columns of one name; expected each once")
+        if missing := [name for name in (*(wanted or ()), *also) if name not in names]:
+            raise ValueError(f"lacks the column {missing[0]}; it has {', '.join(names)}")
+        values = sum(chunk.num_values for chunk in _chunks(file, wanted))
+        if max(values, file.metadata.num_rows) > _MOST_VALUES:
+            raise ValueError(f"holds {values} values; expected at most {_MOST_VALUES}")
+        yield file
+
+
+def _read(file: pq.ParquetFile, names: Sequence[str] | None) -> pa.Table:
+    size = sum(chunk.total_uncompressed_size for chunk in _chunks(file, names))
+    if size > _MOST_BYTES:
+        raise ValueError(f"holds {size} bytes; expected at most {_MOST_BYTES}")
+    if names is None:
+        return file.read()
+    return file.read(columns=list(names)).select(list(names))
+
+
+def _chunks(file: pq.ParquetFile, names: Sequence[str] | None) -> Iterator[Any]:
+    """Yield the metadata of each stored part of some columns; None means all."""
+    facts = file.metadata
+    columns = [i for i in range(facts.num_columns) if _is_of(facts.schema.column(i).path, names)]
+    for group in range(facts.num_row_groups):
+        for column in columns:
+            yield facts.row_group(group).column(column)
+
+
+def _rows_at_once(file: pq.ParquetFile, names: Sequence[str]) -> int:
+    """Return how many rows to read at a time.
+
+    A cell can be as large as a whole stored part of its column, and rows may share one such cell.
+    """
+    largest = max(
+        (
+            chunk.total_uncompressed_size
+            for chunk in _chunks(file, names)
+            if chunk.physical_type == "BYTE_ARRAY"
+        ),
+        default=0,
     )
-    if max(values, facts.num_rows) > _MOST_VALUES:
-        raise ValueError(f"holds {values} values; expected at most {_MOST_VALUES}")
-    return file
+    return max(1, min(_MOST_ROWS_AT_ONCE, _MOST_BYTES_AT_ONCE // max(largest, 1)))
 
 
 def _is_of(path: str, names: Sequence[str] | None) -> bool:

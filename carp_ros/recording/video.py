@@ -7,8 +7,9 @@ the work.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from carp_ros.refusal import refusing
 
 Image = npt.NDArray[np.uint8]
 
+_HALF = 0.5 + 1e-6  # of a period: how far an image may be from its frame's time
+_MOST_PIXELS = 1 << 24
 _PIXEL_FORMAT = "yuv420p"
 _ENCODER = "libx264"
 # Groups of pictures are short (`g`): training reads frames in random order, and each read decodes
@@ -157,26 +160,52 @@ def check_video(path: Path, frames: int, size_px: tuple[int, int], rate_hz: int)
             )
 
 
-def check_segment(segment: Segment, length: int, fps: float) -> None:
-    """Check that a video has all images of an episode, without decoding them.
+@dataclass(frozen=True)
+class VideoContent:
+    """What a video holds, known without decoding it.
+
+    Attributes:
+        path: The file.
+        width_px, height_px: Size of its images.
+        times_s: Their times in [s], ascending, of shape (N,).
+    """
+
+    path: Path
+    width_px: int
+    height_px: int
+    times_s: npt.NDArray[np.float64]
+
+    def require_images(self, start_s: float, length: int, fps: float) -> None:
+        """Check that there is an image for each frame of an episode.
+
+        Raises:
+            ValueError: If images are missing.
+        """
+        wanted_s = start_s + np.arange(length) / fps
+        around_s = np.concatenate([[-np.inf], self.times_s, [np.inf]])
+        after = np.searchsorted(around_s, wanted_s)
+        off_s = np.minimum(around_s[after] - wanted_s, wanted_s - around_s[after - 1])
+        there = int((off_s <= _HALF / fps).sum())
+        if there < length:
+            raise ValueError(
+                f"{self.path} has {there} of {length} images from {start_s:.3f} s on; was it cut"
+                " off?"
+            )
+
+
+def video_content(path: Path) -> VideoContent:
+    """Return what a video holds.
 
     Raises:
-        ValueError: If images are missing, or it is no video.
+        ValueError: If it is no video.
     """
-    with _opened(segment.path) as container:
+    with _opened(path) as container:
         stream = container.streams.video[0]
         assert stream.time_base is not None
         pts = [packet.pts for packet in container.demux(stream) if packet.size]
         times_s = np.array([float(k * stream.time_base) for k in pts if k is not None])
-    wanted_s = segment.start_s + np.arange(length) / fps
-    times_s.sort()
-    next_s = np.append(times_s, np.inf)[np.searchsorted(times_s, wanted_s - 0.5 / fps)]
-    there = int((next_s <= wanted_s + 0.5 / fps).sum())
-    if there < length:
-        raise ValueError(
-            f"{segment.path} has {there} of {length} images from {segment.start_s:.3f} s on; was it"
-            " cut off?"
-        )
+        times_s.sort()
+        return VideoContent(path, stream.width, stream.height, times_s)
 
 
 def read_segment(segment: Segment, length: int, fps: float) -> Iterator[Image]:
@@ -197,17 +226,35 @@ def read_segment(segment: Segment, length: int, fps: float) -> Iterator[Image]:
         first = max(0, round((segment.start_s - 0.5 / fps) / stream.time_base))
         container.seek(first, stream=stream)
         done = 0
-        for frame in container.decode(stream):
+        for before, after in _neighbours(container.decode(stream)):
+            while done < length:
+                wanted_s = segment.start_s + done / fps
+                if after is not None and after.time < wanted_s:
+                    break
+                near = _nearest(before, after, wanted_s)
+                if near is None or abs(near.time - wanted_s) > _HALF / fps:
+                    raise ValueError(f"has no image for frame {done}; expected {length}")
+                yield _image(near)
+                done += 1
             if done == length:
                 return
-            if frame.time is None or frame.time < segment.start_s + (done - 0.5) / fps:
-                continue
-            if frame.time > segment.start_s + (done + 0.5) / fps:
-                break
-            yield _image(frame)
-            done += 1
-    if done < length:
-        raise ValueError(f"{segment.path} has no image for frame {done}; expected {length}")
+
+
+def _neighbours(frames: Iterable[av.VideoFrame]) -> Iterator[tuple[Any, Any]]:
+    """Yield each two frames that follow one another, None before the first and after the last."""
+    before = None
+    for frame in frames:
+        if frame.time is not None:
+            yield before, frame
+            before = frame
+    yield before, None
+
+
+def _nearest(before: Any, after: Any, wanted_s: float) -> Any:
+    """Return the frame nearer to a time, None if there is none."""
+    if before is None or after is None:
+        return after or before
+    return before if wanted_s - before.time < after.time - wanted_s else after
 
 
 @contextmanager
@@ -216,9 +263,11 @@ def _opened(path: Path) -> Iterator[Any]:
     with refusing(ValueError, str(path)):
         if not path.is_file():  # opening a pipe would block forever
             raise ValueError("is no file; expected a video: convert or copy the dataset anew")
-        with av.open(str(path)) as container:
+        # `file:` and the format, as others, such as playlists, name further files to be read
+        with av.open(f"file:{path}", format="mp4") as container:
             if not container.streams.video:
                 raise ValueError("holds no video")
+            container.streams.video[0].codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
             yield container
 
 

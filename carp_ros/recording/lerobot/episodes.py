@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carp_ros.files.given_file import given_text
-from carp_ros.files.plain_json import mapping_from_json
 from carp_ros.recording.lerobot.info import LeRobotInfo, inside
-from carp_ros.recording.tables import read_rows
+from carp_ros.recording.lerobot.rows import json_rows, whole
+from carp_ros.recording.tables import iterate_rows
 from carp_ros.recording.video_segment import Segment
-from carp_ros.refusal import in_words, refusing, shortened
+from carp_ros.refusal import in_words, shortened
 
-_MOST_BYTES = 200_000_000
+_EPISODES_V2 = "meta/episodes.jsonl"
+_FILE_OF, _BEGIN = ("chunk_index", "file_index"), "from_timestamp"
+_MOST_EPISODES = 500_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Episode:
     """An episode's location.
 
@@ -47,13 +48,19 @@ def read_episodes(
     Raises:
         ValueError: If the list of episodes can't be read.
     """
-    rows = _rows_v3(root) if info.is_v3 else _lines(root / "meta" / "episodes.jsonl")
-    place = _place_v3 if info.is_v3 else _place_v2
     found: dict[int, Episode] = {}
-    refused = []
+    refused: list[str] = []
+    rows = (
+        _rows_v3(root, videos, refused) if info.is_v3 else json_rows(root / _EPISODES_V2, refused)
+    )
+    files = _Files(root, info)
+    place = _place_v3 if info.is_v3 else _place_v2
     for number, row in enumerate(rows):
         try:
-            episode = place(root, info, row, videos)
+            if number >= _MOST_EPISODES:
+                refused.append(f"episodes from row {number} on; expected at most that many")
+                break
+            episode = place(files, row, videos)
             if episode.index in found:
                 raise ValueError(f"episode_index is {episode.index} twice; expected each once")
             found[episode.index] = episode
@@ -63,88 +70,66 @@ def read_episodes(
     return [found[index] for index in sorted(found)], refused
 
 
-def read_tasks(root: Path, info: LeRobotInfo) -> dict[int, str]:
-    """Return the instructions by `task_index`.
-
-    Raises:
-        ValueError: If they can't be read.
-    """
-    if info.is_v3:
-        path = root / "meta" / "tasks.parquet"
-        rows = read_rows(path)
-    else:
-        path = root / "meta" / "tasks.jsonl"
-        rows = _lines(path)
-    tasks = {}
-    with refusing(ValueError, str(path)):
-        for row in rows:
-            # pandas' name for an unnamed index
-            text = row.get("task", row.get("__index_level_0__"))
-            tasks[_whole(row, "task_index")] = " ".join(str(text).split()) if text else ""
-    return tasks
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    lines = given_text(path, _MOST_BYTES).splitlines()
-    return [
-        mapping_from_json(line, f"{path}, line {number}")
-        for number, line in enumerate(lines, 1)
-        if line.strip()
-    ]
-
-
-def _rows_v3(root: Path) -> Iterator[dict[str, Any]]:
+def _rows_v3(root: Path, videos: Sequence[str], refused: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of all tables of episodes; append why others can't be used to `refused`."""
     paths = sorted((root / "meta" / "episodes").glob("*/*.parquet"))
     if not paths:
         raise ValueError(f"no {root}/meta/episodes/*/*.parquet; expected the table of its episodes")
+    names = ["episode_index", "length", *(f"data/{name}" for name in _FILE_OF)]
+    for key in videos:
+        names += [f"videos/{key}/{name}" for name in (*_FILE_OF, _BEGIN)]
     for path in paths:
-        yield from read_rows(path)
+        try:
+            yield from iterate_rows(path, names)
+        except ValueError as error:
+            refused.append(in_words(error))
 
 
-def _place_v2(
-    root: Path, info: LeRobotInfo, row: Mapping[str, Any], videos: Sequence[str]
-) -> Episode:
-    index = _whole(row, "episode_index")
-    fields = {
-        "episode_index": index,
-        "episode_chunk": index // info.chunks_size,
-        "chunk_index": index // info.chunks_size,
-    }
-    segments = {
-        key: Segment(_video(root, info, {**fields, "video_key": key}), 0.0) for key in videos
-    }
-    table = inside(root, info.data_path, fields)
-    return Episode(index, _whole(row, "length"), table, segments)
+class _Files:
+    """The paths of a dataset's files; one path for all episodes in a file.
+
+    Args:
+        root: The dataset's folder.
+        info: Its info.json.
+    """
+
+    def __init__(self, root: Path, info: LeRobotInfo) -> None:
+        self._root, self.info = root, info
+        self._known: dict[str, Path] = {}
+
+    def table(self, **fields: int) -> Path:
+        """Return the path of a file of numbers."""
+        return self._path(self.info.data_path, fields)
+
+    def video(self, video_key: str, **fields: int) -> Path:
+        """Return the path of a video."""
+        if self.info.video_path is None:
+            raise ValueError(f"video_path is missing; expected one, as {video_key} is video")
+        return self._path(self.info.video_path, {"video_key": video_key, **fields})
+
+    def _path(self, template: str, fields: Mapping[str, Any]) -> Path:
+        name = template.format(**fields)
+        if name not in self._known:
+            self._known[name] = inside(self._root, name)
+        return self._known[name]
 
 
-def _place_v3(
-    root: Path, info: LeRobotInfo, row: Mapping[str, Any], videos: Sequence[str]
-) -> Episode:
+def _place_v2(files: _Files, row: Mapping[str, Any], videos: Sequence[str]) -> Episode:
+    index = whole(row, "episode_index")
+    chunk = index // files.info.chunks_size
+    fields = {"episode_index": index, "episode_chunk": chunk, "chunk_index": chunk}
+    segments = {key: Segment(files.video(key, **fields), 0.0) for key in videos}
+    return Episode(index, whole(row, "length"), files.table(**fields), segments)
+
+
+def _place_v3(files: _Files, row: Mapping[str, Any], videos: Sequence[str]) -> Episode:
     segments = {}
     for key in videos:
         before = f"videos/{key}/"
-        fields = {
-            "video_key": key,
-            "chunk_index": _whole(row, f"{before}chunk_index"),
-            "file_index": _whole(row, f"{before}file_index"),
-        }
-        start_s = row.get(f"{before}from_timestamp")
+        start_s = row.get(f"{before}{_BEGIN}")
         if not isinstance(start_s, float | int) or not 0.0 <= start_s < 1e7:
-            raise ValueError(f"{before}from_timestamp is {start_s!r}; expected seconds from 0 on")
-        segments[key] = Segment(_video(root, info, fields), float(start_s))
-    place = {name: _whole(row, f"data/{name}") for name in ("chunk_index", "file_index")}
-    table = inside(root, info.data_path, place)
-    return Episode(_whole(row, "episode_index"), _whole(row, "length"), table, segments)
-
-
-def _video(root: Path, info: LeRobotInfo, fields: Mapping[str, Any]) -> Path:
-    if info.video_path is None:
-        raise ValueError(f"video_path is missing; expected one, as {fields['video_key']} is video")
-    return inside(root, info.video_path, fields)
-
-
-def _whole(row: Mapping[str, Any], name: str) -> int:
-    value = row.get(name)
-    if type(value) is not int or not 0 <= value < 2**40:
-        raise ValueError(f"{name} is {shortened(repr(value), 40)}; expected a whole number from 0")
-    return value
+            raise ValueError(f"{before}{_BEGIN} is {start_s!r}; expected seconds from 0 on")
+        path = files.video(key, **{name: whole(row, f"{before}{name}") for name in _FILE_OF})
+        segments[key] = Segment(path, float(start_s))
+    table = files.table(**{name: whole(row, f"data/{name}") for name in _FILE_OF})
+    return Episode(whole(row, "episode_index"), whole(row, "length"), table, segments)

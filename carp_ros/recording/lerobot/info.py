@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +25,9 @@ _FIELDS = {
 }
 """The placeholders allowed in a path template, with an example of each."""
 
+# A width of at most two digits: `{episode_index:999999999d}` would fill the memory.
+_PLACEHOLDER = re.compile(rf"\{{(?:{'|'.join(_FIELDS)})(?::0?[0-9]{{1,2}}d)?\}}")
+
 _Path = Annotated[str, Sized(1, 300)]
 
 
@@ -39,16 +42,16 @@ class LeRobotInfo:
         data_path: Path template of the tables, with placeholders in braces.
         video_path: Path template of the videos; None without videos.
         chunks_size: Episodes per folder, in v2.1.
-        robot_type: The recording program's name for the robot.
+        robot_type: The recording program's name for the robot, if it is a text.
     """
 
     codebase_version: Literal["v2.0", "v2.1", "v3.0"]
     fps: Annotated[float, Between(0.1, 1000.0)]
-    features: dict[str, dict[str, Any]]
+    features: dict[str, Any]
     data_path: _Path
     video_path: _Path | None = None
     chunks_size: Annotated[int, Between(1, 1_000_000)] = 1000
-    robot_type: Annotated[str, Sized(0, 200)] | None = None
+    robot_type: Any = None
 
     @property
     def is_v3(self) -> bool:
@@ -86,33 +89,48 @@ def read_info(root: Path) -> LeRobotInfo:
     return info
 
 
-def inside(root: Path, template: str, fields: Mapping[str, Any]) -> Path:
+def inside(root: Path, name: str) -> Path:
     """Return the path of a dataset's file.
 
     Args:
         root: The dataset's folder.
-        template: A path template of info.json.
-        fields: Values for its placeholders.
+        name: The file's path in it.
 
     Raises:
-        ValueError: If the path leads out of the dataset.
+        ValueError: If it leads out of the dataset.
     """
-    path = root / template.format(**fields)
-    if root.resolve() not in path.resolve().parents:
-        raise ValueError(f"{printable(str(path))} is not inside {root}; expected a file of it")
-    return path
+    if not _is_inside(name):
+        raise ValueError(
+            f"{shortened(printable(name), 100)} leads out of the dataset; expected a path inside it"
+        )
+    return root / name
+
+
+def _is_inside(name: str) -> bool:
+    """Return whether a relative path stays in its folder.
+
+    Only names are judged, as they come from a file. A link is the owner's doing: the cache of the
+    Hugging Face hub consists of links, and large videos often lie on another disk.
+    """
+    return not name.startswith("/") and ".." not in name.split("/") and "\0" not in name
 
 
 def _require_path(name: str, template: str) -> None:
     """Reject a path template with unknown placeholders, or that leads out of the dataset."""
     try:
-        filled = template.format(**_FIELDS)
-    except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
+        filled = template.format(**_FIELDS) if _are_known_placeholders(template) else None
+    except (KeyError, ValueError, IndexError, AttributeError, TypeError):
+        filled = None
+    if filled is None:
         raise ValueError(
             f"{name} is {shortened(repr(template), 100)}; expected a path with nothing else in"
-            f" braces than {', '.join(_FIELDS)}"
-        ) from error
-    if Path(filled).is_absolute() or ".." in Path(filled).parts or "\0" in filled:
+            f" braces than {', '.join(_FIELDS)}, or as {{file_index:03d}}"
+        )
+    if not _is_inside(filled):
         raise ValueError(
             f"{name} is {shortened(repr(template), 100)}; expected a path inside the dataset"
         )
+
+
+def _are_known_placeholders(template: str) -> bool:
+    return not set("{}") & set(_PLACEHOLDER.sub("", template))

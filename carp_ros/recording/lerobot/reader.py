@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,15 @@ from carp_ros.geometry import rot6d_error
 from carp_ros.inference.layout import TOOL_NAMES, Layout
 from carp_ros.inference.policy_spec import ObservationSpec
 from carp_ros.recording.demonstrations import Frames, Image, UnreadableEpisodeError
-from carp_ros.recording.lerobot.episodes import Episode, read_episodes, read_tasks
+from carp_ros.recording.lerobot.episodes import Episode, read_episodes
 from carp_ros.recording.lerobot.features import FeatureChoice, ImageFeature, chosen_features
 from carp_ros.recording.lerobot.info import INFO, read_info
 from carp_ros.recording.lerobot.numbers import Numbers, read_numbers
-from carp_ros.refusal import in_words, shortened
+from carp_ros.recording.lerobot.tasks import read_tasks
+from carp_ros.recording.lerobot.videos import with_videos
+from carp_ros.recording.tables import Cells
+from carp_ros.recording.video_segment import Segment
+from carp_ros.refusal import in_words, printable, shortened
 
 _FULL_TURN = 6.5  # [rad], slightly beyond any joint limit of our arms
 _FARTHEST_M = 10.0
@@ -50,30 +55,37 @@ class LeRobotReader:
         features = chosen_features(info.features, choice)
         self._cameras = {camera.name: camera for camera in features.cameras if with_images}
         videos = [c.feature for c in self._cameras.values() if c.stored == "video"]
-        tasks = read_tasks(root, info)
-        episodes, refused = read_episodes(root, info, videos)
-        tables, of_tables = read_numbers(episodes, features, info.fps, tasks)
-        usable = [episode for episode in episodes if episode.index in tables]
-        kept, of_videos = _with_videos(usable, info.fps)
-        refused = [*features.refused, *refused, *of_tables, *of_videos]
+        tasks, of_tasks = read_tasks(root, info)
+        episodes, of_episodes = read_episodes(root, info, videos)
+        tables, of_tables = read_numbers(
+            episodes, features, self._cameras.values(), info.fps, tasks
+        )
+        usable = [_begun(e, tables[e.index].first_s) for e in episodes if e.index in tables]
+        kept, of_videos = with_videos(usable, self._cameras.values(), info.fps)
+        lost = [*of_tasks, *of_episodes, *of_tables, *of_videos]
         if not kept:
-            why = next(iter(refused[len(features.refused) :]), "none is there")
+            why = printable(next(iter(lost), "none is there"))
             text = f"{root} has no episode that can be used ({why}); expected at least one"
             raise ValueError(shortened(text, 600))
         self._episodes = {episode.index: episode for episode in kept}
+        self._rows = {episode.index: tables[episode.index].rows for episode in kept}
+        self._cells: tuple[Path, str, Cells] | None = None
         self.numbers = _frames(kept, tables, tasks)
         self.state, of_state = _believed(features.state, self.numbers.states, "the state")
         self.action, of_action = _believed(features.action, self.numbers.actions, "the action")
-        self.refused = tuple([*refused, *of_state, *of_action])
-        self.rig = rig or _rig_named_after(info.robot_type or "")
+        refused = [*features.refused, *lost, *of_state, *of_action]
+        self.refused = tuple(map(printable, refused))
+        self.rig = rig or _rig_named_after(info.robot_type)
         self.step_s = 1.0 / info.fps
 
     @property
     def contents(self) -> str:
-        """A digest of info.json and of the files' sizes and modification times."""
+        """A digest of info.json, and of what is used of which files with what sizes and times."""
         facts: list[object] = [(self.root / INFO).read_text(encoding="utf-8")]
+        facts += [(camera.name, camera.feature) for camera in self._cameras.values()]
         for episode in self._episodes.values():
-            facts.append((episode.index, episode.length))
+            begins_s = [part.start_s for part in episode.videos.values()]
+            facts.append((episode.index, episode.length, begins_s))
             for path in (episode.table, *(part.path for part in episode.videos.values())):
                 status = path.stat()
                 facts.append((str(path.relative_to(self.root)), status.st_size, status.st_mtime_ns))
@@ -109,45 +121,57 @@ class LeRobotReader:
 
     def _images(self, camera: ImageFeature, episode: Episode) -> Iterator[Image]:
         if camera.stored == "image":
-            from carp_ros.recording.lerobot.table_images import table_images
+            from carp_ros.recording.lerobot.table_images import table_images  # imports OpenCV
 
-            return table_images(episode, camera.feature)
+            cells = self._cells_of(episode.table, camera.feature)
+            return table_images(cells, self._rows[episode.index].tolist(), camera)
         from carp_ros.recording.video import read_segment
 
-        return read_segment(episode.videos[camera.feature], episode.length, self._fps)
+        segment = episode.videos[camera.feature]
+        return _of_size(camera, read_segment(segment, episode.length, self._fps))
+
+    def _cells_of(self, table: Path, feature: str) -> Cells:
+        """Return the cells of a column; those of the last one asked for are read on."""
+        if self._cells is None or self._cells[:2] != (table, feature):
+            self._cells = table, feature, Cells(table, feature)
+        return self._cells[2]
 
 
-def _rig_named_after(robot: str) -> str:
+def _of_size(camera: ImageFeature, images: Iterable[Image]) -> Iterator[Image]:
+    for image in images:
+        camera.require_size(image.shape[1], image.shape[0])
+        yield image
+
+
+def _begun(episode: Episode, first_s: float) -> Episode:
+    """Return an episode whose videos begin with the first frame of its table.
+
+    That is not their own beginning if frames were cut off the table and not the videos.
+    """
+    videos = {
+        key: Segment(part.path, part.start_s + first_s) for key, part in episode.videos.items()
+    }
+    return replace(episode, videos=videos)
+
+
+def _rig_named_after(robot: object) -> str:
     """Return what a rig may be called whose robot has this name."""
+    if not isinstance(robot, str):
+        return "unknown"
     return re.sub(r"[^\w .()+-]+", "_", robot, flags=re.ASCII).strip("_ .()+-")[:60] or "unknown"
-
-
-def _with_videos(episodes: Iterable[Episode], fps: float) -> tuple[list[Episode], list[str]]:
-    """Return the episodes with complete videos, and why the others can't be used."""
-    kept, refused = [], []
-    for episode in episodes:
-        try:
-            for segment in episode.videos.values():
-                from carp_ros.recording.video import check_segment  # numbers need no PyAV
-
-                check_segment(segment, episode.length, fps)
-            kept.append(episode)
-        except ValueError as error:
-            refused.append(f"episode {episode.index}: {in_words(error)}")
-    return kept, refused
 
 
 def _frames(
     episodes: Iterable[Episode], numbers: Mapping[int, Numbers], names: Mapping[int, str]
 ) -> Frames:
     """Concatenate the numbers of all episodes; tasks with equal text become one task."""
-    parts = [(episode.index, *numbers[episode.index]) for episode in episodes]
-    texts = [names[number] or "unnamed" for *_, tasks in parts for number in tasks.tolist()]
+    parts = {episode.index: numbers[episode.index] for episode in episodes}
+    texts = [names[number] for part in parts.values() for number in part.tasks.tolist()]
     known = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     return Frames(
-        np.concatenate([states for _, states, _, _ in parts]),
-        np.concatenate([actions for _, _, actions, _ in parts]),
-        np.concatenate([np.full(len(tasks), index, np.int64) for index, *_, tasks in parts]),
+        np.concatenate([part.states for part in parts.values()]),
+        np.concatenate([part.actions for part in parts.values()]),
+        np.repeat(np.array(list(parts), np.int64), [len(part.tasks) for part in parts.values()]),
         np.array([known[text] for text in texts], np.int64),
         tuple(known),
     )
