@@ -192,7 +192,9 @@ from carp_ros.system.running_system import RunningSystem
 sys.stdout.reconfigure(line_buffering=True)
 slow = '''
 import time
+from carp_ros.processes.interrupts import take_held_interrupts
 try:
+    take_held_interrupts()
     print("up", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
