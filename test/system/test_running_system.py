@@ -19,7 +19,9 @@ READY = (
 )
 POLITE = """
 import time
+from carp_ros.processes.interrupts import take_held_interrupts
 try:
+    take_held_interrupts()
     print("up", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
@@ -190,7 +192,9 @@ from carp_ros.system.running_system import RunningSystem
 sys.stdout.reconfigure(line_buffering=True)
 slow = '''
 import time
+from carp_ros.processes.interrupts import take_held_interrupts
 try:
+    take_held_interrupts()
     print("up", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
@@ -253,8 +257,10 @@ from carp_ros.system.bringup import NodeProcess
 from carp_ros.system.running_system import RunningSystem
 program = """
 import os, time
+from carp_ros.processes.interrupts import take_held_interrupts
 from carp_ros.processes.parent import end_with_starter
 
+take_held_interrupts()
 end_with_starter()
 print(os.getpid(), flush=True)
 time.sleep(60)
