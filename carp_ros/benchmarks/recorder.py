@@ -119,13 +119,13 @@ def _measure(path: Path, images: str, seconds: float, folder: Path) -> Load:
     except BaseException:
         log.replay()
         raise
-    received = sum(said.received[name] for name in load_rig(path).cameras)
-    return _load(images, said, received, [(b - a) / wall_s for a, b in zip(before, after)])
+    of_cameras = sum(said.received[name] for name in load_rig(path).cameras)
+    return _load(images, said, of_cameras, [(b - a) / wall_s for a, b in zip(before, after)])
 
 
-def _load(images: str, said: RecorderStatus, received: int, cpu: list[float]) -> Load:
+def _load(images: str, said: RecorderStatus, of_cameras: int, cpu: list[float]) -> Load:
     received, expected = said.received, said.expected
-    bytes_in = received * WIDTH_PX * HEIGHT_PX * 3
+    bytes_in = of_cameras * WIDTH_PX * HEIGHT_PX * 3
     return Load(
         images=images,
         seconds=said.seconds,

@@ -99,8 +99,8 @@ class CarpPolicyNetwork(nn.Module):
 
     def fuse(self, features: Sequence[Tensor], state: Tensor, task: Tensor | None) -> Tensor:
         """Return the same as `condition`, from image features (B, F) of each camera."""
-        features = torch.cat([*features, self.state_scaling(state)], dim=1)
-        return self.transformer.condition(self.fusion(features), task)
+        observed = torch.cat([*features, self.state_scaling(state)], dim=1)
+        return self.transformer.condition(self.fusion(observed), task)
 
     def generate(self, condition: Tensor) -> Generated:
         """Generate a plan for a condition (B, E)."""

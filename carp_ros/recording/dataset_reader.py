@@ -83,9 +83,13 @@ class DatasetReader:
         """Width and height of the images by camera, if `carp convert` resized them; else empty."""
         return self.spec.cameras if self.spec.resized else {}
 
-    @cached_property
+    @property
     def numbers(self) -> Frames:
         """State, action, episode and task of each frame; tasks by their short name."""
+        return self._numbers
+
+    @cached_property
+    def _numbers(self) -> Frames:
         names = tuple(dict.fromkeys(row["task"] for row in self.episodes))
         of_episode = np.array([names.index(row["task"]) for row in self.episodes], np.int64)
         episodes = self.columns["episode_index"][:, 0].astype(np.int64)
