@@ -73,12 +73,12 @@ def test_a_policy_is_measured_in_every_trial(settings, tiny_bundle):
 
 
 BREAKING = """
-from carp_ros.evaluation.trials import demonstrate
+from carp_ros.evaluation.trials import scripted_operator
 
 def break_down(cell, cameras):
     if cell.seed == 4:
         raise RuntimeError("a joint came loose")
-    return demonstrate(cell)
+    return scripted_operator(cell)
 """
 
 

@@ -512,7 +512,7 @@ def test_the_state_tells_what_was_measured_and_what_was_commanded(moving):
 
     np.testing.assert_array_equal(state.joints, moving.arm.joints)
     np.testing.assert_array_equal(state.target_joints, target.joints)
-    np.testing.assert_array_equal(state.target.position, target.pose.position)
+    np.testing.assert_array_equal(state.target_pose.position, target.pose.position)
     measured = KINEMATICS.tcp_pose(moving.arm.joints)
     np.testing.assert_array_equal(state.tcp_pose.position, measured.position)
     assert (state.mode, state.moving, state.ready, state.busy) == (

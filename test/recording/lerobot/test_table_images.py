@@ -67,8 +67,8 @@ def test_pixels_are_those_that_are_stored(root, change):
     [
         (lambda image: encoded(cv2.resize(image, (32, 24)), ".png"), "is of 32x24 px; expected"),
         (lambda image: encoded(np.rot90(image).copy(), ".jpg"), "is of 48x64 px; expected 64x48"),
-        (lambda image: encoded(image, ".bmp"), "is no picture; expected a whole JPEG or PNG"),
-        (lambda image: encoded(image, ".jpg")[:-30], "is no picture; expected a whole JPEG or"),
+        (lambda image: encoded(image, ".bmp"), "is no image; expected a whole JPEG or PNG"),
+        (lambda image: encoded(image, ".jpg")[:-30], "is no image; expected a whole JPEG or"),
         (
             lambda image: encoded(image, ".png").replace(
                 b"\0\0\0\x40\0\0\0\x30", b"\0\0\x4e\x20\0\0\x4e\x20", 1
