@@ -37,7 +37,7 @@ from carp_ros.training.device import training_device
 from carp_ros.training.example import encoder_example, write_example
 from carp_ros.training.family import Samples
 from carp_ros.training.image_store import ImageStore
-from carp_ros.training.images import Images, read_images
+from carp_ros.training.images import CameraImages, read_images
 from carp_ros.training.loop import LoopConfig, train
 from carp_ros.training.run_folder import RunFolder
 from carp_ros.training.tokenizer import TokenizerTrainee
@@ -80,7 +80,7 @@ class _Material:
 
     reader: DatasetReader
     data: Windows
-    images: Images
+    images: CameraImages
     trained: Indices
     held_out: Indices
 
@@ -252,7 +252,7 @@ def _keep_images(training: Training, variants: list[Variant]) -> None:
         _images(training, reader, variant)
 
 
-def _images(training: Training, reader: DatasetReader, variant: Variant) -> Images:
+def _images(training: Training, reader: DatasetReader, variant: Variant) -> CameraImages:
     assert variant.policy.image_encoder is not None, "bundles are of policies that see"
     progress = Progress(reader.frames * len(reader.cameras), "images")
     size = ImageSize(*variant.policy.image_encoder.image_px)

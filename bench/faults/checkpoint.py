@@ -92,7 +92,7 @@ class CheckpointCampaign:
 
     def enter(self, folder: Path) -> Any:
         """Load the run and the bundle, read the plain weights, and go on with the training."""
-        from carp_ros.export.published_checkpoint import read_weights
+        from carp_ros.export.published_checkpoint import read_published_weights
         from carp_ros.training.build import load_network, load_tokenizer
         from carp_ros.training.loop import train
         from carp_ros.training.run_folder import RunFolder
@@ -100,7 +100,7 @@ class CheckpointCampaign:
         run, _, config = load_network(folder / _RUN)
         load_tokenizer(folder / _RUN)
         bundle, _, of_bundle = load_network(folder / _BUNDLE)
-        plain = read_weights(folder / "plain.pt")
+        plain = read_published_weights(folder / "plain.pt")
         trainee, own, own_recipe = small_training()
         kept = RunFolder(folder / _RUN, own)
         figures = kept.figures()

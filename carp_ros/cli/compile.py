@@ -13,7 +13,7 @@ import tyro
 from carp_ros.evaluation.report import heading, require_writable, write_report
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.engine_file import engines_folder, write_engine
-from carp_ros.inference.tensorrt_build import Engine, EngineBuilder, Precision
+from carp_ros.inference.tensorrt_build import Engine, EngineBuilder, EnginePrecision
 from carp_ros.refusal import refusing
 from carp_ros.share import version
 from carp_ros.strict import Matching, Sized
@@ -41,7 +41,7 @@ class CompileCommand:
 
     bundle: tyro.conf.Positional[str]
     capabilities: Annotated[tuple[str, ...], Sized(1, 16), _CAPABILITY] = ("7.5", "8.6", "8.9")
-    precision: Precision = "half"
+    precision: EnginePrecision = "half"
     out: Path | None = None
     report: Path | None = None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 
 from carp_ros.errors import CarpError
-from carp_ros.recording.recover import Recovery, find_episodes, recover
+from carp_ros.recording.recover import Recovery, find_recordings, recover
 from carp_ros.refusal import in_words
 
 
@@ -31,7 +31,7 @@ def main(command: RecoverCommand) -> int:
     if not command.folders:
         raise ValueError("no folder is given; expected episodes, or folders of episodes")
     failures = 0
-    for episode in [episode for folder in command.folders for episode in find_episodes(folder)]:
+    for episode in [episode for folder in command.folders for episode in find_recordings(folder)]:
         try:
             recovery = recover(episode)
             failures += recovery.outcome == "foreign"

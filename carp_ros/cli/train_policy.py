@@ -24,7 +24,7 @@ from carp_ros.training.example import encoder_example, write_example
 from carp_ros.training.families import family_named
 from carp_ros.training.family import Family, Recipe, Rollout, Samples
 from carp_ros.training.image_store import ImageStore
-from carp_ros.training.images import Images, read_images
+from carp_ros.training.images import CameraImages, read_images
 from carp_ros.training.loop import train
 from carp_ros.training.policy_config import checked, read_policy_config
 from carp_ros.training.ranks import rank, rank_0_first, ranks
@@ -120,7 +120,7 @@ def _tokenizer(command: PolicyCommand, family: Family) -> ActionTokenizer | None
     return load_tokenizer(bundle_path(str(command.tokenizer))) if command.tokenizer else None
 
 
-def _images(recipe: Recipe, dataset: Demonstrations) -> tuple[Images, dict[int, str]]:
+def _images(recipe: Recipe, dataset: Demonstrations) -> tuple[CameraImages, dict[int, str]]:
     """Return the images at the network's size, and why those of some episodes can't be read.
 
     They are decoded once and cached, showing progress.

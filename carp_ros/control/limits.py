@@ -46,7 +46,7 @@ def _minus(a: Sequence[float], b: Sequence[float]) -> list[float]:
     return [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
 
 
-def shortened(vector: Sequence[float], limit: float) -> Sequence[float]:
+def clamp_norm(vector: Sequence[float], limit: float) -> Sequence[float]:
     """Return `vector`, scaled down to a length of `limit` if it is longer."""
     norm = math.sqrt(_dot(vector, vector))
     return vector if norm <= limit else [x * (limit / norm) for x in vector]
@@ -120,15 +120,15 @@ class ToolLimits:
         goal, before = wanted.tolist(), last.tolist()
         linear = self._limit_linear(goal[:3], before[:3], position.tolist())
         turning = before[3:]
-        angular = _minus(shortened(goal[3:], self._angular_speed), turning)
-        step = shortened(angular, self._angular_step)
+        angular = _minus(clamp_norm(goal[3:], self._angular_speed), turning)
+        step = clamp_norm(angular, self._angular_step)
         return np.array([*linear, *(x + dx for x, dx in zip(turning, step))])
 
     def clamp_speed(self, velocity: Array) -> Array:
         """Return a tool velocity of shape (6,), scaled down to the speed limits."""
         numbers = velocity.tolist()
-        linear = shortened(numbers[:3], self._linear_speed)
-        return np.array([*linear, *shortened(numbers[3:], self._angular_speed)])
+        linear = clamp_norm(numbers[:3], self._linear_speed)
+        return np.array([*linear, *clamp_norm(numbers[3:], self._angular_speed)])
 
     def reachable(self, unchanged: Array, change: Array) -> float:
         """Return the largest share of `change`, 0 to 1, that the acceleration limits allow.
@@ -168,8 +168,8 @@ class ToolLimits:
         ranges = self._speeds_before_walls(position)
         braking = _minus(_within(last, ranges), last)
         if _dot(braking, braking) >= self._linear_step * self._linear_step:
-            return [x + dx for x, dx in zip(last, shortened(braking, self._linear_step))]
-        goal = shortened(_within(wanted, ranges), self._linear_speed)
+            return [x + dx for x, dx in zip(last, clamp_norm(braking, self._linear_step))]
+        goal = clamp_norm(_within(wanted, ranges), self._linear_speed)
         change = _minus(_minus(goal, last), braking)
         share = _largest_share(braking, change, self._linear_step)
         return [x + dx + share * more for x, dx, more in zip(last, braking, change)]

@@ -18,7 +18,7 @@ from carp_ros.evaluation.trials import scripted_operator
 from carp_ros.processes.parent import end_worker_with_parent
 from carp_ros.recording.bag import disk_errors
 from carp_ros.recording.episode import EpisodeInfo, Verdict
-from carp_ros.recording.live_episode import Images, LiveEpisode
+from carp_ros.recording.live_episode import ImageFormat, LiveEpisode
 from carp_ros.rig import Rig
 from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cell import Cell
@@ -47,7 +47,7 @@ class DemonstrationSettings:
     info: EpisodeInfo
     level: str
     timeout_s: float
-    images: Images
+    images: ImageFormat
     folder: Path
 
     def episode_folder(self, seed: int) -> Path:

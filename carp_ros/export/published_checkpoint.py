@@ -52,7 +52,10 @@ def import_checkpoint(tokenizer: Path, policy: Path, sizes: Path, out: Path) -> 
         ValueError: If a file can't be read, or a weight does not fit.
     """
     said = load_json(sizes)
-    tokenizer_weights, policy_weights = read_weights(tokenizer, _LOCAL), read_weights(policy)
+    tokenizer_weights, policy_weights = (
+        read_published_weights(tokenizer, _LOCAL),
+        read_published_weights(policy),
+    )
     with refusing(ValueError, f"{tokenizer} with {sizes}"):
         vq = published_tokenizer(said, tokenizer_weights)
     with refusing(ValueError, f"{policy} with {sizes}"):
@@ -122,7 +125,7 @@ class _Config:
     policy: TransformerConfig
 
 
-def read_weights(path: Path, part: str = _AVERAGED) -> dict[str, Tensor]:
+def read_published_weights(path: Path, part: str = _AVERAGED) -> dict[str, Tensor]:
     """Return the weights in a file.
 
     Args:

@@ -17,7 +17,7 @@ from carp_ros.export.bundle import BundleMetadata, require_replaceable, write_bu
 from carp_ros.inference.bundle import MANIFEST, WeightPrecision, load_bundle
 from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.training.build import load_network
-from carp_ros.training.example import Inputs, read_example
+from carp_ros.training.example import GraphInputs, read_example
 from carp_ros.training.families import family_named
 from carp_ros.training.policy_config import PolicyConfig, read_policy_config
 from carp_ros.training.run_folder import RunFolder
@@ -63,7 +63,7 @@ def _require_outside(run: Path, folder: Path) -> None:
 
 
 def _require_example(
-    example: Inputs, encoder: ImageEncoderConfig | None, config: PolicyConfig, where: str
+    example: GraphInputs, encoder: ImageEncoderConfig | None, config: PolicyConfig, where: str
 ) -> None:
     """Raise unless an example has the inputs that the network takes."""
     tasks = len(config.tasks)
@@ -90,7 +90,7 @@ def _require_example(
 def export_network(
     network: nn.Module,
     encoder: ImageEncoderConfig,
-    example: Inputs,
+    example: GraphInputs,
     config: Mapping[str, Any],
     folder: Path,
     made: Mapping[str, Any],

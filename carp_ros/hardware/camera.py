@@ -12,7 +12,7 @@ from carp_ros.types import Intrinsics
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class CameraFrame:
     """One image of a camera.
 
     Attributes:
@@ -43,7 +43,7 @@ class Camera(Protocol):
         """The camera's intrinsics; valid once it is open."""
         ...
 
-    def read(self, timeout_s: float) -> Frame | None:
+    def read(self, timeout_s: float) -> CameraFrame | None:
         """Wait for the next frame; return None on timeout.
 
         Raises:

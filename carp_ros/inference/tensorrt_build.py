@@ -21,7 +21,7 @@ from carp_ros.inference.bundle import WEIGHTS
 from carp_ros.inference.engine_file import EngineKey
 from carp_ros.inference.half_products import halve_products
 
-Precision = Literal["half", "single"]
+EnginePrecision = Literal["half", "single"]
 """`half`: products with weights in float16, everything else in float32. `single`: float32."""
 
 Library = Literal["tensorrt_rtx", "tensorrt"]
@@ -72,7 +72,7 @@ class EngineBuilder:
     def __init__(
         self,
         capability: str,
-        precision: Precision = "half",
+        precision: EnginePrecision = "half",
         library: Library = "tensorrt_rtx",
     ) -> None:
         self.trt = _module(library)

@@ -18,7 +18,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.inference.cuda import Cuda, CudaBuffer
 from carp_ros.inference.engine_file import engines_folder, read_engine, write_engine
 from carp_ros.inference.session import Buffer, Run, TensorSpec
-from carp_ros.inference.tensorrt_build import EngineBuilder, Library, Precision
+from carp_ros.inference.tensorrt_build import EngineBuilder, EnginePrecision, Library
 
 
 class TensorRtRuntime:
@@ -37,7 +37,7 @@ class TensorRtRuntime:
     def __init__(
         self,
         library: Library = "tensorrt_rtx",
-        precision: Precision = "half",
+        precision: EnginePrecision = "half",
         engines: Path | None = None,
     ) -> None:
         self._cuda = Cuda()

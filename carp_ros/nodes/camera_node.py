@@ -19,7 +19,7 @@ from typing import get_args
 from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, Image
 
-from carp_ros.hardware.camera import Frame
+from carp_ros.hardware.camera import CameraFrame
 from carp_ros.nodes.camera_drivers import driven_cameras, make_cameras
 from carp_ros.nodes.camera_reader import CameraReader
 from carp_ros.processes.ros_environment import IMAGES_PROFILE
@@ -78,10 +78,10 @@ class CameraNode(GuardedNode):
             reader.stop()
         super().destroy_node()
 
-    def _publish_image(self, name: str, frame: Frame, info: Intrinsics) -> None:
+    def _publish_image(self, name: str, frame: CameraFrame, info: Intrinsics) -> None:
         self._images[name].publish(image_to_msg(frame.image, frame.stamp_ns, info.frame))
 
-    def _publish_info(self, name: str, frame: Frame, info: Intrinsics) -> None:
+    def _publish_info(self, name: str, frame: CameraFrame, info: Intrinsics) -> None:
         self._infos[name].publish(camera_info_to_msg(info, frame.stamp_ns))
 
     def _on_watch(self) -> None:

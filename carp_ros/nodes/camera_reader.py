@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from carp_ros.errors import DeviceError, UsageError
-from carp_ros.hardware.camera import Camera, Frame
+from carp_ros.hardware.camera import Camera, CameraFrame
 from carp_ros.types import Intrinsics
 
 _READ_S = 0.5
 _PAUSE_S = 0.5
 
-Take = Callable[[str, Frame, Intrinsics], None]
+Take = Callable[[str, CameraFrame, Intrinsics], None]
 """Takes a camera's name, one of its frames and its intrinsics."""
 
 
@@ -25,7 +25,7 @@ class CameraCounts:
     lost: int = 0
     newest: int | None = None  # sequence number
 
-    def add(self, frame: Frame) -> None:
+    def add(self, frame: CameraFrame) -> None:
         """Count a frame and any dropped frames before it."""
         if self.newest is not None:
             self.lost += max(0, frame.sequence - self.newest - 1)
@@ -111,7 +111,7 @@ class CameraReader:
                 camera.close()
 
     def _read_round(self, infos: Mapping[str, Intrinsics]) -> None:
-        frames: dict[str, Frame] = {}
+        frames: dict[str, CameraFrame] = {}
         silent: list[str] = []
         for name, camera in self._cameras.items():
             frame = camera.read(_READ_S)

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from carp_ros.processes.user import user_name
 from carp_ros.recording.episode import TASK_NAME, EpisodeInfo
-from carp_ros.recording.live_episode import Images
+from carp_ros.recording.live_episode import ImageFormat
 from carp_ros.rig import Rig
 from carp_ros.ros.guarded_node import GuardedNode
 from carp_ros.ros.parameter_rules import NOT_EMPTY, TEXT, OneOf
@@ -21,7 +21,7 @@ _PARAMETERS: dict[str, tuple[str, Rule]] = {
     "instruction": ("The task in words.", TEXT),
     "operator": ("Name of the operator; empty: the logged-in user.", TEXT),
     "seed": ("Seed of the simulated cell; below 0: none.", Between(-1, 2**53)),
-    "images": ("How images are stored.", OneOf(get_args(Images))),
+    "images": ("How images are stored.", OneOf(get_args(ImageFormat))),
 }
 
 
@@ -48,7 +48,7 @@ class EpisodeParameters:
             node.rules.declare(name, default, *_PARAMETERS[name])
 
     @property
-    def images(self) -> Images:
+    def images(self) -> ImageFormat:
         """How images are stored."""
         return "raw" if self._text("images") == "raw" else "jpeg"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from carp_ros.inference.bundle import Tensor
 from carp_ros.inference.layout import VectorLayout
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import PolicySpec
@@ -20,8 +20,6 @@ _LEAST_MARGIN_ELSE = 0.1
 
 VISION = "vision"
 """The stage that encodes images, including those that were encoded before the policy was asked."""
-
-Tensor = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from carp_ros.recording.quality import Quality
 from carp_ros.refusal import refusing
 from carp_ros.rig import Rig
 
-Images = Literal["jpeg", "raw"]
+ImageFormat = Literal["jpeg", "raw"]
 
 # A stamp of zero or from another year would make all later messages look old.
 _FARTHEST_NS = 60_000_000_000
@@ -41,7 +41,7 @@ class LiveEpisode:
         DeviceError: If the disk refuses the write.
     """
 
-    def __init__(self, folder: Path, rig: Rig, info: EpisodeInfo, images: Images) -> None:
+    def __init__(self, folder: Path, rig: Rig, info: EpisodeInfo, images: ImageFormat) -> None:
         self.folder = folder
         self.info = info
         self._compress = images == "jpeg"

@@ -51,7 +51,7 @@ class Recovery:
     messages: int = 0
 
 
-def find_episodes(folder: Path) -> list[Path]:
+def find_recordings(folder: Path) -> list[Path]:
     """Return all episodes under a folder, finished or not, including the folder itself.
 
     Symbolic links are followed. Hidden folders are skipped: other processes work there. A folder

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from carp_ros.control.realtime import Metronome
-from carp_ros.hardware.camera import Frame
+from carp_ros.hardware.camera import CameraFrame
 from carp_ros.rig import Rig
 from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.live_cell import LiveCell
@@ -46,7 +46,7 @@ class CellCamera:
         """The intrinsics."""
         return self._view.cameras.intrinsics(self._name)
 
-    def read(self, timeout_s: float) -> Frame | None:
+    def read(self, timeout_s: float) -> CameraFrame | None:
         """Render the next moment; None if the physics does not advance within the timeout.
 
         Raises:
@@ -56,7 +56,7 @@ class CellCamera:
         if number is None:
             return None
         self._sequence = number
-        return Frame(self._view.stamp_ns, self._view.cameras.render(self._name), number)
+        return CameraFrame(self._view.stamp_ns, self._view.cameras.render(self._name), number)
 
     def close(self) -> None:
         """Release the OpenGL context."""

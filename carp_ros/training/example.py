@@ -12,32 +12,34 @@ import numpy.typing as npt
 from carp_ros.files.given_file import given_bytes
 from carp_ros.files.whole_file import whole_file
 from carp_ros.refusal import refusing
-from carp_ros.training.images import Images
+from carp_ros.training.images import CameraImages
 from carp_ros.training.windows import Windows
 
 EXAMPLE = "example.npz"
 
 _MOST_BYTES = 100_000_000
 
-Inputs = dict[str, npt.NDArray[np.generic]]
+GraphInputs = dict[str, npt.NDArray[np.generic]]
 
 
-def encoder_example(data: Windows, images: Images, window: int) -> Inputs:
+def encoder_example(data: Windows, images: CameraImages, window: int) -> GraphInputs:
     """Return the encoder's inputs at a window, each with a leading batch dimension of 1."""
-    inputs: Inputs = {f"image_{camera}": taken[window][None] for camera, taken in images.items()}
+    inputs: GraphInputs = {
+        f"image_{camera}": taken[window][None] for camera, taken in images.items()
+    }
     inputs["state"] = data.states[window][None]
     if len(data.task_names) > 1:
         inputs["task"] = data.tasks[window][None]
     return inputs
 
 
-def write_example(folder: Path, inputs: Inputs) -> None:
+def write_example(folder: Path, inputs: GraphInputs) -> None:
     """Save the inputs to a training's folder."""
     with whole_file(folder / EXAMPLE) as draft, draft.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **inputs)
 
 
-def read_example(folder: Path) -> Inputs:
+def read_example(folder: Path) -> GraphInputs:
     """Load what `write_example` saved.
 
     Raises:

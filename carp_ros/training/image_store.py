@@ -8,7 +8,7 @@ from torch import Tensor
 
 from carp_ros.networks.vision import center_crop, random_crop
 from carp_ros.training.device import to_device
-from carp_ros.training.images import Images
+from carp_ros.training.images import CameraImages
 from carp_ros.training.windows import Indices
 
 _MOST_OF_MEMORY = 0.5  # of the GPU's free memory; the training needs the rest
@@ -23,7 +23,9 @@ class ImageStore:
         device: Device of the crops.
     """
 
-    def __init__(self, images: Images, crop_px: tuple[int, int], device: torch.device) -> None:
+    def __init__(
+        self, images: CameraImages, crop_px: tuple[int, int], device: torch.device
+    ) -> None:
         self._crop_px, self._device = crop_px, device
         fits = device.type == "cuda" and (
             sum(taken.nbytes for taken in images.values())

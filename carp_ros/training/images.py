@@ -15,13 +15,13 @@ from carp_ros.inference.policy_spec import ImageSize
 from carp_ros.inference.preprocess import resized
 from carp_ros.recording.demonstrations import Demonstrations, UnreadableEpisodeError
 
-Images = dict[str, npt.NDArray[np.uint8]]
+CameraImages = dict[str, npt.NDArray[np.uint8]]
 """By camera, the images of all frames, of shape (F, h, w, 3)."""
 
 
 def read_images(
     data: Demonstrations, size: ImageSize, cache: Path, progress: Callable[[int], None]
-) -> tuple[Images, dict[int, str]]:
+) -> tuple[CameraImages, dict[int, str]]:
     """Return every image of a dataset, resized as on the robot; memory-mapped, not loaded.
 
     Args:
@@ -36,7 +36,7 @@ def read_images(
     Raises:
         ValueError: If an image can't be read and its episode can't be skipped.
     """
-    images: Images = {}
+    images: CameraImages = {}
     unreadable: dict[int, str] = {}
     done = 0
     for camera in data.cameras:

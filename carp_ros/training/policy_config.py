@@ -14,7 +14,7 @@ from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.rig_sections import RigName
 from carp_ros.strict import Between, Name, Sized, read_strictly
 
-Recipe = TypeVar("Recipe")
+RecipeType = TypeVar("RecipeType")
 
 _Pixels = Annotated[int, Between(1, 16384)]
 
@@ -80,7 +80,7 @@ def _tool_layouts(ranges: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def checked(recipe: Recipe, where: str) -> Recipe:
+def checked(recipe: RecipeType, where: str) -> RecipeType:
     """Return a recipe unchanged if it would survive being written to and read from its folder.
 
     Raises:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carp_ros.control.limits import JointLimits, ToolLimits, braking_speed, shortened
+from carp_ros.control.limits import JointLimits, ToolLimits, braking_speed, clamp_norm
 from carp_ros.rig import load_rig
 from carp_ros.robots import FR3, UR5E
 
@@ -40,8 +40,8 @@ joints_within = st.tuples(*[st.floats(0.0, 1.0)] * 6).map(
 
 def within_speeds(twist):
     """Return the nearest twist that the tool's speed limits allow."""
-    linear = shortened(twist[:3], LIMITS.max_linear_speed_m_s)
-    return np.concatenate([linear, shortened(twist[3:], LIMITS.max_angular_speed_rad_s)])
+    linear = clamp_norm(twist[:3], LIMITS.max_linear_speed_m_s)
+    return np.concatenate([linear, clamp_norm(twist[3:], LIMITS.max_angular_speed_rad_s)])
 
 
 @fast
@@ -79,7 +79,7 @@ def test_without_distance_there_is_no_speed(distance):
 
 @given(vectors, st.floats(0.01, 2.0))
 def test_clamping_shortens_what_is_too_long_and_nothing_else(vector, limit):
-    clamped = shortened(vector, limit)
+    clamped = clamp_norm(vector, limit)
 
     length = np.linalg.norm(vector)
     if length <= limit:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carp_ros.hardware.camera import Frame
+from carp_ros.hardware.camera import CameraFrame
 from carp_ros.nodes.camera_drivers import driven_cameras, make_cameras
 from carp_ros.nodes.camera_node import camera_statuses
 from carp_ros.nodes.camera_reader import CameraReader
@@ -41,7 +41,7 @@ def test_a_camera_tells_its_frames_and_what_is_wrong():
     (before,) = camera_statuses(reader)
     reader.problem = ""
     for sequence in (1, 4):
-        reader.counts["cam"].add(Frame(0, np.zeros((2, 2, 3), np.uint8), sequence))
+        reader.counts["cam"].add(CameraFrame(0, np.zeros((2, 2, 3), np.uint8), sequence))
     (running,) = camera_statuses(reader)
 
     assert (before.name, before.level, before.message) == ("camera: cam", ERROR, "not open yet")

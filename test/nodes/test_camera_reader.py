@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from carp_ros.errors import DeviceError, UsageError
-from carp_ros.hardware.camera import Frame
+from carp_ros.hardware.camera import CameraFrame
 from carp_ros.nodes.camera_reader import CameraReader
 from carp_ros.types import Intrinsics
 
@@ -43,7 +43,9 @@ class FakeCamera:
         play = self.plays.pop(0)
         if isinstance(play, Exception):
             raise play
-        return play if play is None else Frame(1000 * play, np.zeros((2, 4, 3), np.uint8), play)
+        return (
+            play if play is None else CameraFrame(1000 * play, np.zeros((2, 4, 3), np.uint8), play)
+        )
 
     def close(self):
         self.threads.add(threading.get_ident())

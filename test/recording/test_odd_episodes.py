@@ -13,7 +13,7 @@ from carp_ros.recording import bag, messages
 from carp_ros.recording.bag import mcap_file, read_info
 from carp_ros.recording.bag_frames import FrameSettings
 from carp_ros.recording.conversion import EpisodeFilter, convert, find_episodes
-from carp_ros.recording.recover import find_episodes as find_all
+from carp_ros.recording.recover import find_recordings as find_all
 from carp_ros.recording.recover import recover
 from carp_ros.types import Pose
 

@@ -14,7 +14,7 @@ from rosbags.rosbag2 import Reader
 
 from carp_ros.errors import DeviceError
 from carp_ros.recording.bag import mcap_file, read_info, read_messages
-from carp_ros.recording.recover import Recovery, find_episodes, recover
+from carp_ros.recording.recover import Recovery, find_recordings, recover
 
 KILLS = 20
 LONGEST_LOSS_S = 1.0 + 1 / 30
@@ -81,7 +81,7 @@ def test_a_recovery_that_was_killed_between_its_two_files_is_completed(tmp_path,
     (folder / "unfinished.yaml").write_bytes(unfinished)
     (folder / ".recovering" / "a").mkdir(parents=True)
     (folder / ".recovering" / "a" / "a.mcap").write_bytes(b"begun")
-    assert find_episodes(tmp_path) == find_episodes(folder) == [folder]
+    assert find_recordings(tmp_path) == find_recordings(folder) == [folder]
     assert recover(folder).messages == 90
     assert read_info(folder).reasons == ("recovered, 1.0 s",)
     assert not (folder / ".recovering").exists()

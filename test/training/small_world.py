@@ -19,7 +19,7 @@ from carp_ros.training.carp_trainee import CarpTrainee
 from carp_ros.training.device import training_device
 from carp_ros.training.family import Samples
 from carp_ros.training.image_store import ImageStore
-from carp_ros.training.images import Images
+from carp_ros.training.images import CameraImages
 from carp_ros.training.loop import LoopConfig
 from carp_ros.training.presets import PolicyRecipe
 from carp_ros.training.windows import Windows
@@ -28,7 +28,7 @@ HORIZON = 8
 EYES = ImageEncoderConfig(image_px=(20, 16), crop_px=(16, 12), width=8)
 
 
-def make_world(frames: int = 64, tasks: int = 1) -> tuple[Windows, Images]:
+def make_world(frames: int = 64, tasks: int = 1) -> tuple[Windows, CameraImages]:
     rng = np.random.default_rng(0)
     goals = rng.uniform(0.0, 1.0, frames).astype(np.float32)
     ramps = np.linspace(0.0, 1.0, HORIZON, dtype=np.float32)
