@@ -25,18 +25,18 @@ def await_true(condition: Callable[[], object], timeout_s: float, what: str) -> 
         time.sleep(0.01)
 
 
-def on_a_busy_machine(action: Callable[[], Result], beginnings: int = 4) -> Result:
+def on_a_busy_machine(action: Callable[[], Result], attempts: int = 4) -> Result:
     """Do what moves the arm; anew if the machine was late with an image, a chunk or a command.
 
     The stop is as it should be, and has tests of its own.
     """
-    for left in reversed(range(beginnings)):
+    for left in reversed(range(attempts)):
         try:
             return action()
         except DeviceError as error:
             if not left or not _was_late(error):
                 raise
-    raise AssertionError("no beginning")
+    raise AssertionError("no attempt succeeded")
 
 
 def _was_late(error: DeviceError) -> bool:

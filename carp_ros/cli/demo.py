@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from carp_ros.evaluation.contact_sheet import Strip
 
 _TRIALS = {"policy": 5, "demonstrator": 3}
-_BEGINNINGS = 3  # attempts at a trial that is stopped before the arm moves
+_ATTEMPTS = 3  # attempts at a trial that is stopped before the arm moves
 
 
 @dataclass(frozen=True)
@@ -174,17 +174,17 @@ def _conduct(
             print(f"\r{number + 1:>5}   {text:<40}", end="\r", flush=True)
 
     reason = ""
-    for beginning in range(1, _BEGINNINGS + 1):
+    for attempt in range(1, _ATTEMPTS + 1):
         try:
             node.prepare()
             trial, images = node.conduct(seed, command.timeout_s, progress)
-            return dataclasses.replace(trial, beginnings=beginning), images
+            return dataclasses.replace(trial, attempts=attempt), images
         except NotStartedError as error:
             reason = str(error)
             print(f"{number + 1:>5}   before the arm moved, {reason}", flush=True)
         except DeviceError as error:
-            return stopped_trial(seed, str(error), beginning), []
-    return stopped_trial(seed, reason, _BEGINNINGS), []
+            return stopped_trial(seed, str(error), attempt), []
+    return stopped_trial(seed, reason, _ATTEMPTS), []
 
 
 def _finish(

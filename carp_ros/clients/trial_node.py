@@ -57,7 +57,7 @@ class LiveTrial:
         ticks: Number of servo ticks.
         late_half_ms, late_1_ms: How many of them woke more than 0.5 ms and 1 ms late.
         policy: The policy's chunk statistics, if a policy acted.
-        beginnings: How often the trial was started: again if it stopped before the arm moved.
+        attempts: How often the trial was started: again if it stopped before the arm moved.
     """
 
     seed: int
@@ -69,16 +69,16 @@ class LiveTrial:
     late_half_ms: int
     late_1_ms: int
     policy: ChunkFigures | None = None
-    beginnings: int = 1
+    attempts: int = 1
 
 
 class NotStartedError(StoppedError):
     """A trial was stopped before the arm moved, so it says nothing about the agent."""
 
 
-def stopped_trial(seed: int, reason: str, beginnings: int) -> LiveTrial:
+def stopped_trial(seed: int, reason: str, attempts: int) -> LiveTrial:
     """Return the result of a trial that was stopped."""
-    return LiveTrial(seed, False, reason, 0.0, {}, 0, 0, 0, beginnings=beginnings)
+    return LiveTrial(seed, False, reason, 0.0, {}, 0, 0, 0, attempts=attempts)
 
 
 def trial_node(

@@ -229,7 +229,7 @@ class Arbiter:
             mode=mode,
             enables=self._enables,
             resets=self._resets,
-            leave=False,
+            exit=False,
             twist=self._twist,
             twist_ns=self._twist_ns,
             gripper=self._gripper,

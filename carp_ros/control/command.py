@@ -32,7 +32,7 @@ COMMAND_DTYPE = np.dtype(
         ("mode", np.int64),
         ("enables", np.int64),
         ("resets", np.int64),
-        ("leave", np.bool_),
+        ("exit", np.bool_),
         ("twist", np.float64, 6),
         ("twist_ns", np.int64),
         ("gripper", np.float64),
@@ -92,7 +92,7 @@ class Command:
         mode: Which motion may run.
         enables: How often an operator has enabled motion; motion after a fault needs a new enable.
         resets: How often an operator has requested a fault reset.
-        leave: Whether the servo process must exit.
+        exit: Whether the servo process must exit.
         twist: Tool velocity to follow while `mode` is TWIST.
         twist_ns: When the operator gave it.
         gripper: Gripper closure, 0 open to 1 closed, while `mode` is TWIST.
@@ -102,7 +102,7 @@ class Command:
     mode: ServoMode
     enables: int
     resets: int
-    leave: bool
+    exit: bool
     twist: Twist
     twist_ns: int
     gripper: float
@@ -110,7 +110,7 @@ class Command:
     def to_record(self) -> Record:
         """Return this as a `COMMAND_DTYPE` record."""
         record = np.zeros((), COMMAND_DTYPE)
-        for name in ("heartbeat_ns", "mode", "enables", "resets", "leave", "twist_ns", "gripper"):
+        for name in ("heartbeat_ns", "mode", "enables", "resets", "exit", "twist_ns", "gripper"):
             record[name] = getattr(self, name)
         record["twist"][:3] = self.twist.linear
         record["twist"][3:] = self.twist.angular
@@ -134,7 +134,7 @@ class Command:
                 mode=ServoMode(int(record["mode"])),
                 enables=int(record["enables"]),
                 resets=int(record["resets"]),
-                leave=bool(record["leave"]),
+                exit=bool(record["exit"]),
                 twist=Twist(twist[:3], twist[3:]),
                 twist_ns=int(record["twist_ns"]),
                 gripper=gripper,

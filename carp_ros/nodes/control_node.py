@@ -53,9 +53,9 @@ from carp_ros.nodes.gripper_follower import GripperFollower
 from carp_ros.processes.parent import HOLD
 from carp_ros.reports.control import ChunkStart, ControlStatus, Fault, Reason, Source, Why
 from carp_ros.reports.json_report import report_to_json
+from carp_ros.ros.deferred_trigger import DeferredTrigger
 from carp_ros.ros.diagnostics import DiagnosticsPublisher
 from carp_ros.ros.duplicate_publishers import DuplicatePublishers
-from carp_ros.ros.late_answers import LateTrigger
 from carp_ros.ros.managed_node import ManagedNode
 from carp_ros.ros.messages import recent_stamp_ns, twist_from_msg
 from carp_ros.ros.params import cameras_parameter, rig_parameter, show_limits
@@ -145,7 +145,7 @@ class ControlNode(ManagedNode):
         """Tell the servo process to stop the arm and exit, and wait until it has."""
         self._arbiter.disable(Why(Reason.NOT_ACTIVE, "control is cleaned up"))
         record = self._arbiter.decide(time.monotonic_ns()).to_record()
-        record["leave"] = True
+        record["exit"] = True
         self._link.command.write(record)
         self._keeper.stop(timeout_s=3.0)
         self._gripper.stop()
@@ -181,7 +181,7 @@ class ControlNode(ManagedNode):
             ("home", self._go_home),
         ):
             self.offer(Trigger, f"control/{name}", _trigger(callback))
-        self._reset_answers = LateTrigger(self, "control/reset_fault", self._reset_fault)
+        self._reset_answers = DeferredTrigger(self, "control/reset_fault", self._reset_fault)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         if request.data:

@@ -102,7 +102,7 @@ class WriterLink:
 
     def stop(self, timeout_s: float) -> bool:
         """Let the process finish its queue; return whether it did within `timeout_s`."""
-        self.command(0, "leave")
+        self.command(0, "exit")
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:

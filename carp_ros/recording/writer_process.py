@@ -88,7 +88,7 @@ class WriterProcess:
 
     def _obey(self, command: dict[str, Any], folder: Path) -> None:
         what = command["do"]
-        if what == "leave":
+        if what == "exit":
             self._leave = True
         elif what == "start":
             self._start(folder, command)

@@ -151,7 +151,7 @@ class ServoProcess:
     def _is_over(self, command: Command, now_ns: int, loop: ServoLoop) -> bool:
         """Whether to exit: on command or without heartbeats, but never while the arm moves."""
         alone = (now_ns - command.heartbeat_ns) * 1e-9 > _GIVE_UP_S
-        if not (command.leave or alone):
+        if not (command.exit or alone):
             return False
         loop.guard.latch(Fault.CONTROL_SILENT, "the servo process ends", command)
         return not loop.moving

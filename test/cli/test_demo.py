@@ -89,7 +89,7 @@ def test_a_trial_that_is_stopped_before_the_arm_moves_begins_again(capsys):
     node = Conductor(STALE, trial())
     result, images = _conduct(node, DemoCommand(), 0, 4)
     assert result.success
-    assert (result.beginnings, images) == (2, ["image"])
+    assert (result.attempts, images) == (2, ["image"])
     assert node.prepared == 2  # the fault is reset before
     assert "before the arm moved, the newest image is 0.25 s old" in capsys.readouterr().out
 
@@ -97,10 +97,10 @@ def test_a_trial_that_is_stopped_before_the_arm_moves_begins_again(capsys):
 def test_a_trial_that_never_gets_to_move_fails():
     node = Conductor(STALE, STALE, STALE, trial())
     result, _ = _conduct(node, DemoCommand(), 0, 4)
-    assert (result.success, result.reasons, result.beginnings) == (False, str(STALE), 3)
+    assert (result.success, result.reasons, result.attempts) == (False, str(STALE), 3)
 
 
 def test_a_trial_that_is_stopped_on_its_way_fails_at_once():
     node = Conductor(DeviceError("the robot stopped"), trial())
     result, _ = _conduct(node, DemoCommand(), 0, 4)
-    assert (result.success, result.reasons, result.beginnings) == (False, "the robot stopped", 1)
+    assert (result.success, result.reasons, result.attempts) == (False, "the robot stopped", 1)

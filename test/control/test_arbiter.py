@@ -84,7 +84,7 @@ def test_at_first_nothing_is_enabled_and_the_status_says_what_to_do(arbiter):
     )
     assert (command.mode, command.enables, command.resets) == (ServoMode.HOLD, 0, 0)
     assert command.heartbeat_ns == NOW_NS
-    assert not command.leave
+    assert not command.exit
 
 
 def test_nothing_is_enabled_before_a_source_is_selected(arbiter):

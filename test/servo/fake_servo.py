@@ -19,7 +19,7 @@ def main() -> None:
     while time.monotonic() - begin_s < 60.0:
         record = link.command.read()
         command = None if record is None else Command.from_record(record)
-        if command is not None and command.leave:
+        if command is not None and command.exit:
             return
         ticks += 1
         resets = command.resets if command else 0

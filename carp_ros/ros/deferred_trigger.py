@@ -13,7 +13,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 
-class LateTrigger:
+class DeferredTrigger:
     """One Trigger service.
 
     Args:

@@ -1,4 +1,4 @@
-"""Tests for ros/late_answers.py: the answer comes with the outcome, and nothing waits for it."""
+"""Tests for ros/deferred_trigger.py: the answer comes with the outcome; nothing waits for it."""
 
 import time
 
@@ -7,8 +7,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from carp_ros.ros.deferred_trigger import DeferredTrigger
 from carp_ros.ros.executor import CachedWaitSetExecutor
-from carp_ros.ros.late_answers import LateTrigger
 
 pytestmark = pytest.mark.realtime
 
@@ -32,7 +32,7 @@ def graph(request):
         node.ticks += 1
 
     node.create_timer(0.01, tick)
-    node.service = LateTrigger(node, "late", lambda: node.refusal)
+    node.service = DeferredTrigger(node, "late", lambda: node.refusal)
     node.create_service(Trigger, "other", lambda _, response: response)
     threads = [threading.Thread(target=executor.spin, daemon=True) for executor in executors]
     for thread in threads:
