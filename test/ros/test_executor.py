@@ -377,7 +377,7 @@ def test_what_it_waits_for_is_kept(spinning, monkeypatch):
             made.append(0)
             super().__init__(*args)
 
-    monkeypatch.setattr(module, "_Kept", Counted)
+    monkeypatch.setattr(module, "_CachedWaitSet", Counted)
     heard: list[str] = []
     publisher = spinning.node.create_publisher(String, "talk", 10)
     spinning.node.create_subscription(String, "talk", lambda msg: heard.append(msg.data), 10)
