@@ -114,10 +114,10 @@ def split_episodes(
     """
     shuffled = np.random.default_rng(seed).permutation(np.unique(windows.episodes))
     shuffled = shuffled[~np.isin(shuffled, list(left_out))]
-    tasks_of = {
-        episode: frozenset(windows.tasks[windows.episodes == episode].tolist())
-        for episode in shuffled.tolist()
-    }
+    tasks_of: dict[int, set[int]] = {episode: set() for episode in shuffled.tolist()}
+    for episode, task in np.unique(np.stack([windows.episodes, windows.tasks], 1), axis=0).tolist():
+        if episode in tasks_of:
+            tasks_of[episode].add(task)
     left = Counter(task for tasks in tasks_of.values() for task in tasks)
     count = max(1, round(held_out * len(shuffled)))
     validated: list[int] = []
