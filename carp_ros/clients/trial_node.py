@@ -21,10 +21,11 @@ from std_srvs.srv import Trigger
 from carp_ros.clients.conductor_node import ConductorNode
 from carp_ros.clients.trial_agents import ChunkFigures, OperatorAgent, TrialAgent
 from carp_ros.errors import DeviceError
+from carp_ros.inference.pixels import rgb_from_msg
 from carp_ros.recording.stream_meter import StreamMeter
 from carp_ros.reports.control import StoppedError
 from carp_ros.rig import Rig
-from carp_ros.ros.messages import image_from_msg, time_from_msg
+from carp_ros.ros.messages import time_from_msg
 from carp_ros.ros.qos import SENSOR
 from carp_ros.ros.spinning_node import ANSWER_S, SpinningNode, taking_part
 
@@ -207,7 +208,7 @@ class TrialNode(ConductorNode):
     def _camera_images(self) -> CameraImage:
         """Return the newest images of all cameras, stacked vertically."""
         self.wait_until(lambda: len(self._images) == len(self._meters), ANSWER_S, "show an image")
-        return np.vstack([image_from_msg(self._images[name]) for name in self._meters])
+        return np.vstack([rgb_from_msg(self._images[name]) for name in self._meters])
 
     def _counts(self) -> dict[str, StreamCount]:
         now_ns = self.get_clock().now().nanoseconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from carp_ros.errors import MessageError
 
 _Pixels = npt.NDArray[np.uint8]
+
+_MOST_SIDE_PX = 8192
 
 
 def _rgb_from_yuy2(pixels: _Pixels) -> _Pixels:
@@ -36,37 +39,34 @@ _ENCODINGS: dict[str, tuple[int, Callable[[_Pixels], _Pixels]]] = {
 }
 
 
-def rgb_from_rows(
-    data: _Pixels, encoding: str, height_px: int, width_px: int, step: int
-) -> _Pixels:
-    """Return an image as RGB of shape (H, W, 3); it may share the memory of `data`.
+def rgb_from_msg(msg: Any) -> _Pixels:
+    """Return a message's image as RGB of shape (H, W, 3); it may share the message's memory.
 
     Args:
-        data: Consecutive rows, of shape (at least H * step,).
-        encoding: rgb8, bgr8, mono8, rgba8, bgra8 or yuv422_yuy2, as named in
-            `sensor_msgs/image_encodings`. Alpha is dropped.
-        height_px: Rows of the image.
-        width_px: Pixels per row.
-        step: Bytes per row, including padding.
+        msg: A `sensor_msgs/msg/Image`, of rclpy or deserialized from a bag. Alpha is dropped.
 
     Raises:
-        MessageError: If the encoding is another, the data is too short, or a yuv422_yuy2 image has
-            an odd width.
+        MessageError: If the encoding is not rgb8, bgr8, mono8, rgba8, bgra8 or yuv422_yuy2, a side
+            is far too large, the data is too short, or a yuv422_yuy2 image has an odd width.
     """
-    if encoding not in _ENCODINGS:
+    height, width, step = msg.height, msg.width, msg.step
+    if not (0 < height <= _MOST_SIDE_PX and 0 < width <= _MOST_SIDE_PX):
+        raise MessageError(
+            f"image is {width}x{height} px; expected sides of 1 to {_MOST_SIDE_PX} px"
+        )
+    if msg.encoding not in _ENCODINGS:
         *names, last = _ENCODINGS
         raise MessageError(
-            f"image is encoded as {encoding!r}; expected {', '.join(names)} or {last}: set the"
+            f"image is encoded as {msg.encoding!r}; expected {', '.join(names)} or {last}: set the"
             " camera's driver so (usb_cam: pixel_format yuyv2rgb; realsense2_camera: color_format"
             " RGB8)"
         )
-    channels, to_rgb = _ENCODINGS[encoding]
-    if height_px < 1 or width_px < 1:
-        raise MessageError(f"image is of {width_px}x{height_px} px; expected at least one pixel")
-    if len(data) < height_px * step or step < width_px * channels:
+    channels, to_rgb = _ENCODINGS[msg.encoding]
+    data = np.frombuffer(msg.data, np.uint8)
+    if len(data) < height * step or step < width * channels:
         raise MessageError(
-            f"image of {width_px}x{height_px} px holds {len(data)} bytes in rows of"
-            f" {step}; expected {height_px * width_px * channels} or more"
+            f"image of {width}x{height} px holds {len(data)} bytes in rows of {step}; expected"
+            f" {height * width * channels} or more"
         )
-    rows = data[: height_px * step].reshape(height_px, step)
-    return to_rgb(rows[:, : width_px * channels].reshape(height_px, width_px, channels))
+    rows = data[: height * step].reshape(height, step)
+    return to_rgb(rows[:, : width * channels].reshape(height, width, channels))

@@ -41,6 +41,7 @@ from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 from carp_ros.errors import CarpError, DeviceError, MessageError, UsageError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.observation import ObservationBuffer
+from carp_ros.inference.pixels import rgb_from_msg
 from carp_ros.policies.inference_log import InferenceLog
 from carp_ros.policies.inference_scheduler import (
     InferenceRequest,
@@ -57,7 +58,6 @@ from carp_ros.ros.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, stat
 from carp_ros.ros.managed_node import ManagedNode
 from carp_ros.ros.messages import (
     chunk_to_msgs,
-    image_from_msg,
     joints_from_msg,
     pose_from_msg,
     recent_stamp_ns,
@@ -228,7 +228,7 @@ class PolicyNode(ManagedNode):
         arrived_ns = self._arrived_ns[name] = {}
 
         def take(msg: Image) -> None:
-            image = image_from_msg(msg)  # a view: unused images cost nothing
+            image = rgb_from_msg(msg)  # a view: unused images cost nothing
             now_ns = self._now_ns()
             stamp_ns = recent_stamp_ns(msg.header.stamp, now_ns)
             arrived_ns[stamp_ns] = now_ns

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rosbags.typesys import Stores, get_typestore
 
 from carp_ros.errors import MessageError
-from carp_ros.inference.pixels import rgb_from_rows
+from carp_ros.inference.pixels import rgb_from_msg
 from carp_ros.recording.image_header import not_an_image, require_image
 from carp_ros.types import Array, Chunk, Intrinsics, Pose, Twist
 
@@ -70,8 +70,7 @@ def decode_image(kind: str, cdr: bytes) -> Image:
         cdr: The serialized message.
 
     Raises:
-        MessageError: If `rgb_from_rows` does not support the encoding, or it is truncated or no
-            image.
+        MessageError: If the data are no image, or `rgb_from_msg` refuses them.
     """
     return image_of(kind, decode(kind, cdr))
 
@@ -84,7 +83,7 @@ def image_of(kind: str, msg: Any) -> Image:
         if bgr is None:
             raise not_an_image(msg.data, msg.format)
         return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-    return rgb_from_rows(msg.data, msg.encoding, msg.height, msg.width, msg.step)
+    return rgb_from_msg(msg)
 
 
 def encode_camera_info(intrinsics: Intrinsics, stamp_ns: int) -> bytes:

@@ -20,7 +20,6 @@ from trajectory_msgs.msg import (
 
 from carp_ros.control.command import MAX_STEPS
 from carp_ros.errors import ChunkError, MessageError
-from carp_ros.inference.pixels import rgb_from_rows
 from carp_ros.types import Array, Chunk, Intrinsics, Pose, Twist
 
 TCP = "tcp"
@@ -29,7 +28,6 @@ _PAST_NS = 10_000_000_000
 _FUTURE_NS = 100_000_000
 _FARTHEST_M = 1e9  # far beyond any arm, but safe for arithmetic
 _FARTHEST_RAD = 1e9
-_MOST_SIDE_PX = 8192
 
 
 def time_to_msg(time_ns: int) -> Time:
@@ -242,21 +240,6 @@ def image_to_msg(image: npt.NDArray[np.uint8], stamp_ns: int, frame: str) -> Ima
     )
     msg.data = image.tobytes()
     return msg
-
-
-def image_from_msg(msg: Image) -> npt.NDArray[np.uint8]:
-    """Return an image as RGB of shape (H, W, 3); it may share the message's memory.
-
-    Raises:
-        MessageError: If `rgb_from_rows` does not know the encoding, a side is far too large, or the
-            data is truncated.
-    """
-    if not (0 < msg.height <= _MOST_SIDE_PX and 0 < msg.width <= _MOST_SIDE_PX):
-        raise MessageError(
-            f"image is {msg.width}x{msg.height} px; expected sides of 1 to {_MOST_SIDE_PX} px"
-        )
-    data = np.frombuffer(msg.data, np.uint8)
-    return rgb_from_rows(data, msg.encoding, msg.height, msg.width, msg.step)
 
 
 def camera_info_to_msg(intrinsics: Intrinsics, stamp_ns: int) -> CameraInfo:

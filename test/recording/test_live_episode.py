@@ -181,7 +181,7 @@ def sized(height_px, width_px):
             bayer,
             "'bayer_rggb8'; expected rgb8, .*: set the camera's driver",
         ),
-        ("/wrist_cam/image_raw", sized(0, 16), "16x0 px; expected at least one"),
+        ("/wrist_cam/image_raw", sized(0, 16), "16x0 px; expected sides of 1 to"),
         ("/wrist_cam/image_raw", sized(14, 16), "of 16x14 px, the first .* 16x12 px"),
         ("/gripper_state", lambda _: messages.encode_number(np.nan), "closure is nan"),
         ("/gripper_state", lambda _: messages.encode_number(85.0), "closure is 85.0; expected"),

@@ -11,11 +11,11 @@ from hypothesis.extra import numpy as arrays
 from rclpy.serialization import deserialize_message, serialize_message
 
 from carp_ros.errors import ChunkError, MessageError, TwistError
+from carp_ros.inference.pixels import rgb_from_msg
 from carp_ros.ros.messages import (
     camera_info_to_msg,
     chunk_from_msgs,
     chunk_to_msgs,
-    image_from_msg,
     image_to_msg,
     joints_from_msg,
     joints_to_msg,
@@ -135,7 +135,7 @@ images = arrays.arrays(
 def test_images_round_trip(image, stamp_ns):
     msg = over_the_wire(image_to_msg(image, stamp_ns, "wrist_cam"))
 
-    np.testing.assert_array_equal(image_from_msg(msg), image)
+    np.testing.assert_array_equal(rgb_from_msg(msg), image)
     assert (time_from_msg(msg.header.stamp), msg.header.frame_id) == (stamp_ns, "wrist_cam")
     assert (msg.height, msg.width, msg.encoding) == (*image.shape[:2], "rgb8")
 
@@ -156,11 +156,11 @@ def test_images_of_every_encoding_arrive_as_rgb_whatever_pads_their_rows(image, 
     msg = image_to_msg(image, 0, "cam")
 
     rgb = padded(msg, image, "rgb8", padding)
-    np.testing.assert_array_equal(image_from_msg(rgb), image)
+    np.testing.assert_array_equal(rgb_from_msg(rgb), image)
     bgr = padded(msg, image, "bgr8", padding)
-    np.testing.assert_array_equal(image_from_msg(bgr), image[:, :, ::-1])
+    np.testing.assert_array_equal(rgb_from_msg(bgr), image[:, :, ::-1])
     grey = padded(msg, image[:, :, 0], "mono8", padding)
-    np.testing.assert_array_equal(image_from_msg(grey), image[:, :, [0, 0, 0]])
+    np.testing.assert_array_equal(rgb_from_msg(grey), image[:, :, [0, 0, 0]])
 
 
 def test_camera_info_describes_a_pinhole_and_its_distortion():
@@ -307,7 +307,7 @@ def test_an_image_of_absurd_size_is_refused(height, width):
     msg = image_to_msg(np.zeros((2, 3, 3), np.uint8), 0, "cam")
     msg.height, msg.width = height, width
     with pytest.raises(MessageError, match=f"{width}x{height} px; expected sides of 1 to 8192 px"):
-        image_from_msg(msg)
+        rgb_from_msg(msg)
 
 
 def test_joints_that_are_missing_are_named():
@@ -328,16 +328,16 @@ def test_an_image_of_an_unknown_encoding_is_refused(encoding):
     with pytest.raises(
         MessageError, match=f"encoded as '{encoding}'; expected rgb8, bgr8, mono8, rgba8, bgra8 or"
     ):
-        image_from_msg(msg)
+        rgb_from_msg(msg)
 
 
 def test_an_image_that_is_cut_short_is_refused():
     msg = image_to_msg(np.zeros((2, 3, 3), np.uint8), 0, "cam")
     msg.data = msg.data[:-1]
     with pytest.raises(MessageError, match="3x2 px holds 17 bytes in rows of 9; expected 18"):
-        image_from_msg(msg)
+        rgb_from_msg(msg)
 
     msg = image_to_msg(np.zeros((2, 3, 3), np.uint8), 0, "cam")
     msg.step = 8
     with pytest.raises(MessageError, match="in rows of 8"):
-        image_from_msg(msg)
+        rgb_from_msg(msg)
