@@ -29,6 +29,7 @@ from carp_ros.evaluation.trials import (
 from carp_ros.inference.bundle import Bundle, load_bundle
 from carp_ros.rig import load_rig
 from carp_ros.share import version
+from carp_ros.sim.tasks import task_named
 from carp_ros.strict import Between, Name, Sized
 from carp_ros.system.bringup import bundle_path, rig_path
 
@@ -186,9 +187,18 @@ def _bundle(command: EvalCommand) -> Bundle | None:
     if not command.bundle:
         return None
     bundle = load_bundle(bundle_path(command.bundle))
-    bundle.spec.task_named(command.task)
+    _task_of(bundle, command)
     bundle.require_rig(load_rig(rig_path(command.rig)))
     return bundle
+
+
+def _task_of(bundle: Bundle, command: EvalCommand) -> str:
+    """Return what the bundle calls the task, which may be its instruction.
+
+    Raises:
+        ValueError: If it was not trained for the task.
+    """
+    return bundle.spec.task_named(command.task, task_named(command.task).instruction)
 
 
 def _run(command: EvalCommand, bundle: Bundle | None) -> _Done:
@@ -204,7 +214,7 @@ def _run(command: EvalCommand, bundle: Bundle | None) -> _Done:
         command.timeout_s,
         PolicyAgentFactory(
             bundle.folder,
-            command.task,
+            _task_of(bundle, command),
             command.replan_s,
             command.latency_s,
             tuple(sorted(command.options.items())),

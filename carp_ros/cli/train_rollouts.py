@@ -9,6 +9,7 @@ from carp_ros.cli.export import provenance
 from carp_ros.evaluation.trials import PolicyAgentFactory, TrialSettings, run_trials
 from carp_ros.export.training_run import export_network
 from carp_ros.rig import load_rig
+from carp_ros.sim.tasks import task_named
 from carp_ros.system.bringup import rig_path
 from carp_ros.training.example import read_example
 from carp_ros.training.family import Recipe, Rollout
@@ -23,7 +24,8 @@ def rollout(command: PolicyCommand, recipe: Recipe, config: dict[str, Any]) -> R
     """Return a function that runs rollouts of a network in the simulated cell, on held-out seeds.
 
     Raises:
-        ValueError: If the policy has no image encoder, or the dataset's rig is not simulated.
+        ValueError: If the policy has no image encoder, the dataset's rig is not simulated, or a
+            task is not one of the cell's.
     """
     encoder = recipe.image_encoder
     rig = load_rig(rig_path(config["rig"]))
@@ -32,6 +34,9 @@ def rollout(command: PolicyCommand, recipe: Recipe, config: dict[str, Any]) -> R
             f"--rollouts is {command.rollouts}, but rig {rig.name} or preset {command.preset} has"
             " no simulated cell to see; expected 0"
         )
+
+    for task in config["tasks"]:
+        task_named(task)
 
     def try_out(network: Any) -> dict[str, float]:
         bundle = command.out / "bundle"

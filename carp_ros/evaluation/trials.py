@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -121,13 +121,14 @@ class PolicyAgentFactory:
     replan_s: float | None = None
     latency_s: float = PolicyTiming.latency_s
     options: tuple[tuple[str, int], ...] = ()
+    _loaded: dict[str, Policy] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(self, cell: Cell, cameras: Cameras | None) -> PolicyAgent:
         """Make the agent for a cell."""
         assert cameras is not None, (
             "a policy needs images: TrialSettings.needs_cameras must be true"
         )
-        policy = self.load()
+        policy = self.load(cell.rig)
         policy.reset(self.task)
         return PolicyAgent(
             policy,
@@ -137,13 +138,18 @@ class PolicyAgentFactory:
             PolicyTiming(self.replan_s, self.latency_s),
         )
 
-    def load(self) -> Policy:
-        """Return the policy, loaded once in this process.
+    def load(self, rig: Rig) -> Policy:
+        """Return the policy for a rig, loaded once in this process.
 
         Raises:
             ValueError: If the bundle is not valid.
         """
-        return _policy(self.bundle, self.task, self.options)
+        known = rig.file.sha256
+        if known not in self._loaded:
+            self._loaded[known] = load_policy(
+                self.bundle, self.task, time.perf_counter_ns, options=dict(self.options), rig=rig
+            )
+        return self._loaded[known]
 
 
 class TrialRunner:
@@ -247,13 +253,10 @@ def _open_runner(
     """Return the function that runs trials in this process; the cell is created once and reused."""
     cv2.setNumThreads(1)  # one core per worker
     if isinstance(settings.make_agent, PolicyAgentFactory):
-        settings.make_agent.load()  # fail before the first trial if the bundle is not valid
+        settings.make_agent.load(
+            settings.rig
+        )  # fail before the first trial if the bundle is not valid
     return TrialRunner(settings, image_seeds).run
-
-
-@functools.cache
-def _policy(bundle: Path, task: str, options: tuple[tuple[str, int], ...]) -> Policy:
-    return load_policy(bundle, task, time.perf_counter_ns, options=dict(options))
 
 
 def _figures(agent: PolicyAgent, path: ToolPath) -> PolicyFigures:

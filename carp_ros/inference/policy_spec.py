@@ -100,8 +100,12 @@ class PolicySpec:
         """Time between two plans."""
         return self.execution_horizon * self.step_s
 
-    def task_named(self, task: str) -> str:
+    def task_named(self, task: str, instruction: str = "") -> str:
         """Return the task of that name, or the only task if the name is empty.
+
+        Args:
+            task: Its name.
+            instruction: The task in words, by which a dataset of another program names it.
 
         Raises:
             ValueError: If the policy was not trained for it, or the name is empty and there are
@@ -110,6 +114,8 @@ class PolicySpec:
         known = ", ".join(self.tasks)
         if not task and len(self.tasks) != 1:
             raise ValueError(f"no task is named; bundle {self.name} can do {known}")
+        if task not in self.tasks and instruction in self.tasks:
+            return instruction
         if task and task not in self.tasks:
             raise ValueError(f"task is {task!r}; bundle {self.name} was trained for {known}")
         return task or self.tasks[0]

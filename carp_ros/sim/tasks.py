@@ -173,11 +173,14 @@ TASKS: dict[str, Task] = {task.name: task for task in (Cup(), Bowl())}
 
 
 def task_named(name: str) -> Task:
-    """Look up a task.
+    """Look up a task by its name or its instruction.
 
     Raises:
-        ValueError: If there is none with that name.
+        ValueError: If there is none of that name.
     """
+    for task in TASKS.values():
+        if name == task.instruction:
+            return task
     if name not in TASKS:
         raise ValueError(f"task is {name!r}; expected one of {', '.join(TASKS)}")
     return TASKS[name]

@@ -7,13 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.recording.episode import task_name
 from carp_ros.rig import CELL_ADDRESS, Rig, load_rig
 from carp_ros.rig_devices import LONGEST_RECOVERY_S
 from carp_ros.share import share_folder
+
+if TYPE_CHECKING:
+    from carp_ros.sim.tasks import Task
 
 _ESSENTIAL = ("cell_node", "control_node")
 _NAMESPACE = "(?!.*__)[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*"  # of ROS names
@@ -107,12 +110,10 @@ def describe(
     cameras = "none"  # without a policy, motion does not depend on cameras
     if mode == "policy":
         thinks, cameras = _policy(bundle, task, content)
-        task = thinks["task"]
+        task = task or thinks["task"]
         thinker = (node("policy_node", **thinks),)
     if content.cell and task:
-        from carp_ros.sim.tasks import task_named  # MuJoCo is needed only on a simulated rig
-
-        task_named(task)
+        task = _cell_task(task).name
     staged = {"task": task} if task and content.cell else {}
     cell = (node("cell_node", **staged),) if content.cell else ()
     driven = [name for name, camera in content.cameras.items() if camera.driver != "external"]
@@ -228,7 +229,20 @@ def _policy(bundle: str, task: str, rig: Rig) -> tuple[dict[str, str], str]:
     loaded = load_bundle(folder)
     loaded.require_rig(rig)
     cameras = " ".join(loaded.manifest.cameras)
-    return {"bundle": str(loaded.folder), "task": loaded.spec.task_named(task)}, cameras
+    instruction = _cell_task(task).instruction if rig.cell and task else ""
+    task = loaded.spec.task_named(task, instruction)
+    return {"bundle": str(loaded.folder), "task": task}, cameras
+
+
+def _cell_task(task: str) -> Task:
+    """Return the simulated cell's task of that name or instruction.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    from carp_ros.sim.tasks import task_named  # MuJoCo is needed only on a simulated rig
+
+    return task_named(task)
 
 
 def _recorded_task(task: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from carp_ros.errors import DeviceError, PolicyError
+from carp_ros.evaluation import trials
 from carp_ros.evaluation.policy_agent import PolicyAgent, PolicyTiming, observe
 from carp_ros.evaluation.trials import (
     PolicyAgentFactory,
@@ -61,8 +62,7 @@ def test_a_person_moves_with_some_jerk(settings):
 def test_a_policy_is_measured_in_every_trial(settings, tiny_bundle):
     follow = PolicyAgentFactory(tiny_bundle, "cup")
     seen = dataclasses.replace(settings, timeout_s=1.0, make_agent=follow, needs_cameras=True)
-    trials = [trial for trial, _ in run_trials(seen, (3, 4), workers=1)]
-    for trial in trials:
+    for trial, _ in run_trials(seen, (3, 4), workers=1):
         assert trial.policy is not None
         assert len(trial.policy.stages) == len(trial.policy.figures) == 5
         assert trial.policy.accepted == 5
@@ -70,6 +70,15 @@ def test_a_policy_is_measured_in_every_trial(settings, tiny_bundle):
         assert trial.policy.refusals == trial.policy.notes == ()
         assert 0.0 < sum(trial.policy.stages[0].values()) < 1.0
         assert max(trial.policy.velocity_jumps_m_s) < 0.1
+
+
+def test_a_policy_is_loaded_once_and_for_the_cells_rig(settings, tiny_bundle, monkeypatch):
+    """Without it, a policy of joint targets has no kinematics, and gives no chunk."""
+    loaded = []
+    monkeypatch.setattr(trials, "load_policy", lambda *_, rig, **__: loaded.append(rig) or "policy")
+    follow = PolicyAgentFactory(tiny_bundle, "cup")
+    assert follow.load(settings.rig) == follow.load(settings.rig) == "policy"
+    assert loaded == [settings.rig]
 
 
 BREAKING = """
@@ -94,8 +103,8 @@ def break_down(tmp_path, monkeypatch):
 def test_a_trial_that_raises_is_lost_alone_and_named(settings, break_down):
     broken = dataclasses.replace(settings, timeout_s=1.0, make_agent=break_down)
     lost = []
-    trials = [trial for trial, _ in run_trials(broken, (3, 4, 5), workers=1, on_lost=lost.append)]
-    assert sorted(trial.seed for trial in trials) == [3, 5]
+    done = [trial for trial, _ in run_trials(broken, (3, 4, 5), workers=1, on_lost=lost.append)]
+    assert sorted(trial.seed for trial in done) == [3, 5]
     assert [(each.job, each.reason) for each in lost] == [(4, "RuntimeError: a joint came loose")]
     with pytest.raises(DeviceError, match="seed 4 was aborted: RuntimeError: a joint"):
         list(run_trials(broken, (4,), workers=1))

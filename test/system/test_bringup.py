@@ -7,6 +7,7 @@ from carp_ros.benchmarks.full_size_rig import full_size_rig
 from carp_ros.rig import load_rig
 from carp_ros.rig_devices import LONGEST_RECOVERY_S
 from carp_ros.share import share_folder
+from carp_ros.sim.tasks import TASKS
 from carp_ros.system.bringup import (
     READY_WITHIN_S,
     bundle_path,
@@ -110,6 +111,19 @@ def test_the_only_task_of_a_policy_is_what_lies_on_the_table(tiny_bundle, tmp_pa
         assert tasks["cell_node"] == tasks["policy_node"] == laid
     with pytest.raises(ValueError, match="bundle two can do cup, bowl"):
         describe("ur5e_sim", "policy", bundle=str(two))
+
+
+def test_a_policy_may_know_the_cells_task_by_its_instruction(tmp_path):
+    """As one trained on a dataset of another program, whose tasks are named in words."""
+    words = TASKS["bowl"].instruction
+    bundle = str(write_tiny_bundle(tmp_path / "words", tasks=(words,)))
+    for task in ("", "bowl", words):
+        nodes = describe("ur5e_sim", "policy", bundle=bundle, task=task)
+        tasks = {node.name: node.parameters.get("task") for node in nodes}
+        assert tasks["cell_node"] == tasks["camera_node"] == tasks["teleop_node"] == "bowl"
+        assert tasks["policy_node"] == words
+    with pytest.raises(ValueError, match="'cup'; bundle words was trained for put the bowl"):
+        describe("ur5e_sim", "policy", bundle=bundle, task="cup")
 
 
 @pytest.mark.parametrize(("task", "laid"), [("", "cup"), ("cup", "cup")])
