@@ -78,6 +78,6 @@ class DecoderGraph(nn.Module):
         self.tokenizer = network.tokenizer
 
     def forward(self, latent: Tensor, state: Tensor) -> Tensor:
-        """Return `actions` (1, H, 10) in SI units, of `latent` (G, C, L) and `state` (1, 10)."""
+        """Return `actions` (1, H, A) in SI units, of `latent` (G, C, L) and `state` (1, S)."""
         # adding zero keeps `state` as an input even where actions are absolute
-        return self.tokenizer.decode(latent[None], state) + 0.0 * state[:, None]
+        return self.tokenizer.decode(latent[None], state) + 0.0 * state.sum()

@@ -39,15 +39,24 @@ def test_a_regression_learns_from_joints_and_plans_from_python(tmp_path, capsys)
     np.testing.assert_allclose(plan.actions[:, 0], 0.25, atol=1e-3)  # as it always was
 
 
-def test_a_tokenizer_is_fitted_to_the_layout_of_the_dataset(tmp_path):
+@pytest.mark.parametrize("state", [("observation.state",), ("observation.state", "action")])
+def test_a_tokenizer_is_fitted_to_the_layout_of_the_dataset(tmp_path, state):
+    """Whether a state has as many numbers as an action, or more."""
     root = write_foreign_dataset(tmp_path / "set", JOINTS)
-    assert verb.main(TokenizerCommand(root, tmp_path / "tokens", epochs=1)) == 0
+    learn = ForeignDatasetOptions(state=state)
+    assert verb.main(TokenizerCommand(root, tmp_path / "tokens", epochs=1, learn=learn)) == 0
     command = PolicyCommand(
-        root, tmp_path / "run", tokenizer=tmp_path / "tokens", preset="state", epochs=1, batch=16
+        root,
+        tmp_path / "run",
+        tokenizer=tmp_path / "tokens",
+        preset="state",
+        epochs=1,
+        batch=16,
+        learn=learn,
     )
     assert verb.main(command) == 0
     policy = load_policy(tmp_path / "run" / "bundle", "Open the drawer.", time.monotonic_ns)
-    seen = Observation.of_numbers(time.monotonic_ns(), np.full(6, 0.25))
+    seen = Observation.of_numbers(time.monotonic_ns(), np.full(6 * len(state), 0.25))
     assert np.isfinite(policy.infer([seen]).actions).all()
 
 
