@@ -7,6 +7,8 @@ State and action are the six joints in [rad] and the gripper's closure; the acti
 those measured a frame later, as a leader arm's would be.
 """
 
+# pyright: reportMissingImports=false
+
 import json
 import os
 import sys
