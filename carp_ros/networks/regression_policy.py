@@ -4,18 +4,21 @@ Source: Pan et al., "Much Ado About Noising: Dispelling the Myths of Generative 
 (arXiv 2512.01809), the minimal iterative policy: the first pass gets zeros, the second pass gets
 the scaled result of the first. In training, the second pass gets the true actions plus noise.
 
-Shapes: B batch, H steps of a chunk, A numbers of an action, S of a state.
+Both passes go through plain layers: a residual network with normalisation, as wide, learns the same
+demonstrations and succeeds less often (bench/metaworld/README.md).
+
+Shapes: B batch, H steps of a chunk, A numbers of an action, S of a state, C of the condition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from carp_ros.networks.carp_policy import ImageEncoderConfig, condition_size, encoder_of
 from carp_ros.networks.relative_actions import absolute, relative
@@ -34,13 +37,13 @@ class RegressionConfig:
 
     Attributes:
         horizon: Steps of a chunk, H.
-        width: Of the layers.
-        depth: Residual blocks.
+        width: Of the hidden layers.
+        depth: Number of hidden layers.
         relative: Express poses relative to the measured tool, see `relative_actions`.
     """
 
     horizon: Annotated[int, Between(2, 128)] = 16
-    width: Annotated[int, Between(1, 100_000)] = 256
+    width: Annotated[int, Between(1, 100_000)] = 512
     depth: Annotated[int, Between(1, 200)] = 3
     relative: bool = True
 
@@ -72,23 +75,22 @@ class RegressionPolicyNetwork(nn.Module):
         self.state_scaling, self.action_scaling = Scaling(state_size), Scaling(action_size)
         self.task_embedding = nn.Embedding(tasks, _TASK_WIDTH) if tasks > 1 else None
         size = condition_size(cameras, encoder, state_size) + (_TASK_WIDTH if tasks > 1 else 0)
-        width, flat = config.width, config.horizon * action_size
-        self.to_condition = nn.Linear(size, width)
-        self.to_width = nn.Linear(flat + 1, width)
-        self.blocks = nn.ModuleList(_Block(width) for _ in range(config.depth))
-        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, flat))
+        flat = config.horizon * action_size
+        widths = (size + flat + 1, *(config.width for _ in range(config.depth)))
+        layers = [nn.Sequential(nn.Linear(a, b), nn.GELU()) for a, b in pairwise(widths)]
+        self.layers = nn.Sequential(*layers, nn.Linear(config.width, flat))
         self._shape = (config.horizon, action_size)
 
     def fuse(self, features: Sequence[Tensor], state: Tensor, task: Tensor | None) -> Tensor:
-        """Return the condition (B, W) from image features (B, F), states (B, S) and tasks."""
+        """Return the condition (B, C) from image features (B, F), states (B, S) and tasks."""
         parts = [*features, self.state_scaling(state)]
         if self.task_embedding is not None:
             assert task is not None
             parts.append(self.task_embedding(task))
-        return F.gelu(self.to_condition(torch.cat(parts, dim=1)))
+        return torch.cat(parts, dim=1)
 
     def condition(self, images: dict[str, Tensor], state: Tensor, task: Tensor | None) -> Tensor:
-        """Return the condition (B, W).
+        """Return the condition (B, C).
 
         Args:
             images: By camera, RGB in [-1, 1], cropped, of shape (B, 3, h, w).
@@ -103,18 +105,16 @@ class RegressionPolicyNetwork(nn.Module):
         """Run one pass: return scaled actions (B, H, A).
 
         Args:
-            condition: Of shape (B, W).
+            condition: Of shape (B, C).
             approximate: Zeros or approximate scaled actions, of shape (B, H, A).
             step: 0 for the first pass, `SECOND_STEP` for the second.
         """
         at = torch.full_like(approximate[:, :1, 0], step)
-        x = self.to_width(torch.cat((approximate.flatten(1), at), dim=1))
-        for block in self.blocks:
-            x = block(x, condition)
-        return self.head(x).unflatten(1, self._shape)
+        inputs = torch.cat((condition, approximate.flatten(1), at), dim=1)
+        return self.layers(inputs).unflatten(1, self._shape)
 
     def scaled_plan(self, condition: Tensor) -> Tensor:
-        """Return the planned scaled actions (B, H, A) for a condition (B, W)."""
+        """Return the planned scaled actions (B, H, A) for a condition (B, C)."""
         nothing = condition.new_zeros(len(condition), *self._shape)
         first = self.predict(condition, nothing, 0.0)
         return self.predict(condition, SECOND_STEP * first, SECOND_STEP)
@@ -128,15 +128,3 @@ class RegressionPolicyNetwork(nn.Module):
         """Return actions in SI units; the inverse of `scaled`."""
         actions = self.action_scaling.inverse(plan)
         return absolute(actions, states) if self.config.relative else actions
-
-
-class _Block(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.inner = nn.Linear(2 * width, 2 * width)
-        self.outer = nn.Linear(2 * width, width)
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        inner = self.inner(torch.cat((self.norm(x), condition), dim=1))
-        return x + self.outer(F.gelu(inner))
