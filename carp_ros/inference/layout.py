@@ -26,6 +26,8 @@ GRIPPER = "gripper"
 _FARTHEST = {"m": 3.0, "rad": 100.0, "1": 1.01}
 """Bounds of an arm layout's numbers, by unit: 3 m is over three times any arm's reach here."""
 
+UNKNOWN_UNIT = "?"
+
 MOST_NUMBERS = 64
 
 # control characters, unusual spaces, bidirectional marks, surrogates
@@ -47,7 +49,7 @@ class Layout:
     Attributes:
         kind: `tool`, `joints` or `free`.
         names: Of each number. `tool`: `TOOL_NAMES`; `joints`: the arm's joints, then `gripper`.
-        units: Of each number: `m`, `rad`, `1`, ...; `?` if unknown.
+        units: Of each number: `m`, `rad`, `1`, ...; `UNKNOWN_UNIT` if unknown.
     """
 
     kind: Literal["tool", "joints", "free"]

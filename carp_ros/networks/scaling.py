@@ -8,10 +8,34 @@ from torch import Tensor, nn
 LEAST_RANGE = 1e-4
 """Smallest range of a number that varies, in its unit: 0.1 mm is below any arm's accuracy."""
 
+LEAST_SHARE = 0.04
+"""Narrowest range, as a share of the widest, that `widened` leaves as it is."""
+
 
 def is_nearly_constant(low: Tensor, high: Tensor) -> Tensor:
     """Return which numbers are practically constant, given their minimum and maximum."""
     return high - low < LEAST_RANGE
+
+
+def widened(low: Tensor, high: Tensor, alike: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ranges of which none is far narrower than the widest of its kind.
+
+    A number that varied by a hundredth of what others of the same kind did tells little, but at the
+    same scale as theirs it is a good name for an episode, and a network learns demonstrations by
+    heart. Numbers that do not vary at all stay as they are.
+
+    Args:
+        low: Minimum of each number, of shape (D,).
+        high: Maximum of each number.
+        alike: Which numbers are of one kind, bool; the others are left as they are.
+    """
+    span = high - low
+    if not alike.any():
+        return low, high
+    least = LEAST_SHARE * span[alike].max()
+    narrow = alike & ~is_nearly_constant(low, high) & (span < least)
+    missing = torch.where(narrow, 0.5 * (least - span), torch.zeros_like(span))
+    return low - missing, high + missing
 
 
 class Scaling(nn.Module):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from carp_ros.inference.layout import UNKNOWN_UNIT
 from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.networks.regression_policy import (
@@ -16,6 +17,7 @@ from carp_ros.networks.regression_policy import (
     RegressionConfig,
     RegressionPolicyNetwork,
 )
+from carp_ros.networks.scaling import widened
 from carp_ros.strict import read_strictly
 from carp_ros.training.action_error import action_errors
 from carp_ros.training.augmentation import ColourJitter, StateNoise
@@ -59,7 +61,11 @@ REGRESSIONS = {
         StateNoise(position_m=0.003, rot6d=0.01),
         ColourJitter(contrast=0.1, brightness=0.1, tint=0.03),
     ),
-    "state": RegressionRecipe(RegressionConfig(), None, replace(_SMALL_LOOP, epochs=80)),
+    "state": RegressionRecipe(
+        RegressionConfig(),
+        None,
+        replace(_SMALL_LOOP, epochs=100, optimizer=OptimizerConfig(1e-3, last_rate=0.01)),
+    ),
 }
 
 
@@ -94,7 +100,9 @@ class RegressionFamily:
         )
         states, actions = torch.from_numpy(data.states), torch.from_numpy(data.actions)
         rotations = torch.tensor(data.state.is_rotation)
-        network.state_scaling.fit(states.amin(0), states.amax(0), rotations)
+        unknown = torch.tensor([unit == UNKNOWN_UNIT for unit in data.state.units])
+        low, high = widened(states.amin(0), states.amax(0), unknown)
+        network.state_scaling.fit(low, high, rotations)
         flat = network.scaled(actions, states).flatten(0, 1)  # the scaling still is the identity
         rotations = torch.tensor(data.action.is_rotation)
         network.action_scaling.fit_outputs(flat.amin(0), flat.amax(0), rotations)

@@ -12,6 +12,7 @@ from carp_ros.inference.layout import (
     MOST_NUMBERS,
     TOOL,
     TOOL_NAMES,
+    UNKNOWN_UNIT,
     Layout,
 )
 from carp_ros.refusal import in_words, printable, shortened
@@ -25,7 +26,6 @@ _NUMBERS = (
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
 )
 _PLACES = ("timestamp", "frame_index", "episode_index", "index", "task_index")
-_UNKNOWN_UNIT = "?"
 _MOST_PX = 4096
 _CHANNELS = (1, 3, 4)
 
@@ -280,6 +280,6 @@ def _units(feature: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
     if isinstance(units, list) and len(units) == len(names):
         for unit in units:
             short = isinstance(unit, str) and unit.isprintable() and 0 < len(unit.strip()) < 20
-            yield unit if short else _UNKNOWN_UNIT
+            yield unit if short else UNKNOWN_UNIT
     else:
-        yield from [_UNKNOWN_UNIT] * len(names)
+        yield from [UNKNOWN_UNIT] * len(names)

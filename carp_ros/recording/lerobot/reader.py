@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from carp_ros.geometry import rot6d_error
-from carp_ros.inference.layout import TOOL_NAMES, Layout
+from carp_ros.inference.layout import TOOL_NAMES, UNKNOWN_UNIT, Layout
 from carp_ros.inference.policy_spec import ObservationSpec
 from carp_ros.recording.demonstrations import Frames, Image, UnreadableEpisodeError
 from carp_ros.recording.lerobot.episodes import Episode, read_episodes
@@ -191,7 +191,7 @@ def _believed(
         why = f"gripper is {low[-1]:.4g} to {high[-1]:.4g}; expected 0, open, to 1, closed"
     if not why:
         return layout, []
-    free = Layout("free", layout.names, ("?",) * len(layout))
+    free = Layout("free", layout.names, (UNKNOWN_UNIT,) * len(layout))
     return free, [f"{what} as {layout.kind}: {why}. A policy of these numbers moves no arm"]
 
 
