@@ -4,8 +4,8 @@ Source: Pan et al., "Much Ado About Noising: Dispelling the Myths of Generative 
 (arXiv 2512.01809), the minimal iterative policy: the first pass gets zeros, the second pass gets
 the scaled result of the first. In training, the second pass gets the true actions plus noise.
 
-Both passes go through plain layers: residual blocks with normalisation fit demonstrations as well, but
-succeed less often (bench/kinds/README.md).
+Both passes go through plain layers: residual blocks with normalisation fit demonstrations as well,
+but succeed less often (bench/kinds/README.md).
 
 Shapes: B batch, H steps of a chunk, A numbers of an action, S of a state, C of the condition.
 """
