@@ -113,6 +113,20 @@ def test_an_image_that_was_encoded_ahead_is_not_encoded_again(tmp_path):
     assert (policy.infer([observation]).actions != at_once.actions).any()
 
 
+@pytest.mark.parametrize(("unit", "fills"), [("?", False), ("N", True)])
+def test_only_a_number_of_unknown_unit_that_hardly_varies_is_not_blown_up(unit, fills):
+    world, _ = make_world()
+    states = world.states.copy()
+    states[:, 0] = np.linspace(0.5, 0.502, len(states))
+    states[:, 1] = np.linspace(0.0, 1.0, len(states))
+    free = Layout("free", tuple(f"number_{i}" for i in range(10)), (unit,) * 10)
+    data = dataclasses.replace(world, states=states, state=free, action=free)
+    network = FAMILY.make(RECIPE, None, ("cam",), data, 0)
+    scaled = network.state_scaling(torch.from_numpy(states))
+    assert scaled[:, 1].abs().max() == pytest.approx(1.0)
+    assert scaled[:, 0].abs().max() == pytest.approx(1.0 if fills else 0.05, abs=1e-3)
+
+
 def test_numbers_of_any_layout_are_learnt_and_move_no_arm(tmp_path):
     world, _ = make_world()
     names = tuple(f"motor_{i}" for i in range(10))
