@@ -16,6 +16,7 @@ from carp_ros.refusal import in_words
 from carp_ros.strict import Between, Sized
 
 Preset = Literal["cpu-small", "paper-state", "paper-image", "state"]
+TokenizerPreset = Literal["cpu-small", "paper-state", "paper-image", "state", "paper", "tiny"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,12 @@ class TokenizerCommand:
     Attributes:
         dataset: Dataset of `carp convert`, or any dataset in LeRobot's format v2.1 or v3.0.
         out: Folder of the run: weights, and figures as JSON lines and as curves.
-        preset: The recipe; other options given here override parts of it.
-        scales: Number of tokens per scale, coarse to fine; the last is a quarter of the action
-            horizon.
-        lookup: How a code is chosen: by direction (cosine) or by distance (euclidean).
+        kind: The kind of tokenizer: carp's multi-scale VQ, or faster's residual VQ (FASTerVQ).
+        preset: The recipe; other options given here override parts of it. Of carp: cpu-small,
+            paper-state, paper-image, state; of faster: cpu-small, tiny, paper.
+        scales: Of carp: number of tokens per scale, coarse to fine; the last is a quarter of the
+            action horizon.
+        lookup: Of carp: how a code is chosen: by direction (cosine) or by distance (euclidean).
         epochs: Passes over the dataset; 0 takes the preset's.
         seed: Seed of initial weights and sample order.
         learn: Which parts of another program's dataset to learn from.
@@ -56,7 +59,8 @@ class TokenizerCommand:
 
     dataset: tyro.conf.Positional[Path]
     out: Path
-    preset: Preset = "cpu-small"
+    kind: Literal["carp", "faster"] = "carp"
+    preset: TokenizerPreset = "cpu-small"
     scales: Annotated[tuple[int, ...], Between(1, 128), Sized(0, 32)] = ()
     lookup: Literal["preset", "cosine", "euclidean"] = "preset"
     epochs: Annotated[int, ZeroOr(1, 100_000)] = 0

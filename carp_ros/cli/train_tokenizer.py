@@ -8,31 +8,34 @@ from typing import TYPE_CHECKING, Any
 from carp_ros.cli.train_dataset import open_dataset
 from carp_ros.cli.train_progress import TrainProgress
 from carp_ros.training.action_range import constant_dimensions
-from carp_ros.training.build import make_tokenizer
 from carp_ros.training.curves import draw_curves
 from carp_ros.training.loop import train
 from carp_ros.training.policy_config import checked
-from carp_ros.training.presets import TOKENIZERS, TokenizerRecipe
 from carp_ros.training.ranks import rank, rank_0_first, ranks
 from carp_ros.training.run_folder import CURVES, RunFolder
 from carp_ros.training.tokenizer import TokenizerTrainee
+from carp_ros.training.tokenizer_kinds import tokenizer_kind_named
 from carp_ros.training.windows import read_windows, split_episodes
 
 if TYPE_CHECKING:
     from carp_ros.cli.train import TokenizerCommand
+    from carp_ros.training.tokenizer_kind import TokenizerKind
 
 _HELD_OUT = 0.02
 
 
 def run(command: TokenizerCommand) -> int:
     """Train; return 0."""
-    recipe = checked(recipe_of(command), "carp train tokenizer")
+    kind = tokenizer_kind_named(command.kind, "carp train tokenizer")
+    recipe = checked(recipe_of(command, kind), "carp train tokenizer")
     dataset = open_dataset(command.dataset, command.learn, with_images=False)
     data = read_windows(dataset, recipe.network.vq.horizon)
     trained, held_out = split_episodes(data, _HELD_OUT, 0, command.seed)
-    network = make_tokenizer(recipe.network, recipe.noise, data, command.seed)
+    network = kind.make(recipe, data, command.seed)
     made = dataclasses.replace(recipe, network=network.config)  # fitted to the dataset's layouts
     config = {"kind": "tokenizer", "dataset": str(command.dataset), **dataclasses.asdict(made)}
+    if kind.kind != "carp":  # whose folders do not say so
+        config["tokenizer_kind"] = kind.kind
     with ranks():
         with rank_0_first():
             folder = RunFolder(command.out, config)
@@ -46,14 +49,27 @@ def run(command: TokenizerCommand) -> int:
     return 0
 
 
-def recipe_of(command: TokenizerCommand) -> TokenizerRecipe:
-    """Return the preset's recipe with the command's overrides."""
-    recipe = TOKENIZERS[command.preset]
-    vq = recipe.network.vq
+def recipe_of(command: TokenizerCommand, kind: TokenizerKind) -> Any:
+    """Return the preset's recipe with the command's overrides.
+
+    Raises:
+        ValueError: If this kind of tokenizer has no such preset or option.
+    """
+    if command.preset not in kind.presets:
+        raise ValueError(
+            f"--preset is {command.preset}; expected one of {kind.kind}: {', '.join(kind.presets)}"
+        )
+    recipe = kind.presets[command.preset]
+    changed: dict[str, Any] = {}
     if command.lookup != "preset":
-        vq = dataclasses.replace(vq, cosine=command.lookup == "cosine")
+        changed["cosine"] = command.lookup == "cosine"
     if command.scales:
-        vq = dataclasses.replace(vq, scales=command.scales)
+        changed["scales"] = command.scales
+    if changed and kind.kind != "carp":
+        raise ValueError(
+            f"--scales and --lookup are options of --kind carp; leave them out with {kind.kind}"
+        )
+    vq = dataclasses.replace(recipe.network.vq, **changed)
     network = dataclasses.replace(recipe.network, vq=vq)
     changes: dict[str, Any] = {"epochs": command.epochs} if command.epochs else {}
     loop = dataclasses.replace(recipe.loop, seed=command.seed, **changes)

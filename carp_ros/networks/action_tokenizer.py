@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from carp_ros.networks.carp_tokenizer import CarpTokenizer, TokenizerConfig
 from carp_ros.networks.relative_actions import absolute, relative
 from carp_ros.networks.scaling import Scaling
+
+_BATCH = 1024  # of chunks that are coded at a time
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class ActionTokenizer(nn.Module):
         self.scaling = Scaling(config.vq.dimensions)
         self.vq = CarpTokenizer(config.vq)
 
+    def names(self, action: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of the numbers that are tokenized: an action's own."""
+        return tuple(action)
+
     def fit(self, actions: Tensor, states: Tensor) -> None:
         """Fit the scaling to the range of actions (F, H, D), given measured states (F, S)."""
         flat = self._seen(actions, states).flatten(0, 1)
@@ -45,6 +52,29 @@ class ActionTokenizer(nn.Module):
     def normalised(self, actions: Tensor, states: Tensor) -> Tensor:
         """Return the VQ-VAE's input for actions (B, H, D), given measured states (B, S)."""
         return self.scaling(self._seen(actions, states))
+
+    def losses(self, normalised: Tensor) -> dict[str, Tensor]:
+        """Return the paper's loss, summed over dimensions, and its parts as means."""
+        loss = self.vq(normalised)
+        return {
+            "loss": loss.loss,
+            "reconstruction_loss": loss.reconstruction_loss.mean(),
+            "quantization_loss": loss.quantization_loss.mean(),
+        }
+
+    def errors(self, normalised: Tensor) -> dict[str, float]:
+        """Return errors of coded and decoded actions, and the mean number of codes used."""
+        tokens = torch.cat([self.vq.tokenize(part) for part in normalised.split(_BATCH)])
+        latents = [self.vq.latents_from_tokens(part)[:, -1] for part in tokens.split(_BATCH)]
+        back = torch.cat([self.vq.decode(latent) for latent in latents])
+        error = (back - normalised).abs() / self.scaling.scale
+        groups = self.vq.config.groups
+        used = [len(tokens[:, group::groups].unique()) for group in range(groups)]
+        return {
+            "position_error_m": float(error[..., :3].mean()),
+            "other_error": float(error[..., 3:].mean()),
+            "codes_used": sum(used) / groups,
+        }
 
     def tokenize(self, actions: Tensor, states: Tensor) -> Tensor:
         """Return the tokens, int64 (B, N), of actions (B, H, D), given measured states (B, S)."""

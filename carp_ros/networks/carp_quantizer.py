@@ -108,6 +108,26 @@ class MultiScaleQuantizer(nn.Module):
             latents.append(total)
         return Quantized(torch.cat(tokens, dim=1), torch.stack(latents, dim=1))
 
+    def assigned(self, latent: Tensor, quantized: Quantized) -> tuple[Tensor, Tensor]:
+        """Return what codes were chosen for, phi not included: it is trained by gradient.
+
+        Args:
+            latent: That was quantized, of shape (B, G, C, L).
+            quantized: The result.
+
+        Returns:
+            The pooled vectors of all scales, (G, M, C), and their codes, (G, M), in token order.
+        """
+        tokens, latents = quantized
+        parts = []
+        for k in range(len(self.slices)):
+            rest = latent if k == 0 else latent - latents[:, k - 1]
+            parts.append(self._scale(k).pooled(rest))  # (B, l, G, C)
+        by_group = tokens.unflatten(1, (-1, len(self.codebook)))
+        return torch.cat(parts, 1).permute(2, 0, 1, 3).flatten(1, 2), by_group.permute(
+            2, 0, 1
+        ).flatten(1)
+
     def nearest(self, vectors: Tensor) -> Tensor:
         """Return the flat tokens, (B, G l), of the codes nearest to vectors (B, l, G, C)."""
         codebook = self.codebook.detach()

@@ -128,7 +128,7 @@ class CarpTokenizer(nn.Module):
         self.upkeep = None
         if config.codebook_decay is not None or config.restart_below > 0.0:
             self.upkeep = CodebookUpkeep(
-                self.quantizer, config.codebook_decay, config.restart_below
+                self.quantizer.codebook, config.codebook_decay, config.restart_below
             )
 
     @property
@@ -193,7 +193,7 @@ class CarpTokenizer(nn.Module):
     def forward(self, actions: Tensor) -> TokenizerLoss:
         """Return the losses for actions (B, H, D); in training mode, also update the codebook."""
         latent = self.encode(actions)
-        tokens, latents = self.quantize(latent)
+        tokens, latents = quantized = self.quantize(latent)
         # straight-through estimator: the decoder gets codes, its gradient goes to the encoder
         reconstruction = self.decode(latent + (latents[:, -1] - latent).detach())
         reconstruction_loss = (reconstruction - actions).square().mean(dim=(0, 1))
@@ -201,7 +201,8 @@ class CarpTokenizer(nn.Module):
         latents_away = (latents.detach() - latent[:, None]).square().mean(dim=(0, 1, 3, 4))
         quantization_loss = codes_away + self.config.commitment * latents_away
         if self.training and self.upkeep is not None:
-            self.upkeep(self.quantizer, latent, tokens, latents)
+            codebook = self.quantizer.codebook
+            self.upkeep(codebook, *self.quantizer.assigned(latent.detach(), quantized))
         by_group = reconstruction_loss.unflatten(0, (self.config.groups, -1)).mean(dim=1)
         loss = (by_group + quantization_loss).sum()
         return TokenizerLoss(loss, reconstruction, reconstruction_loss, quantization_loss, tokens)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from carp_ros.networks.rotation_vectors import matrices_from_rot6d, rot6d_from_matrices
 
 _POSITION, _ROTATION, _REST = slice(0, 3), slice(3, 9), slice(9, None)
 
@@ -32,22 +33,8 @@ def absolute(actions: Tensor, states: Tensor) -> Tensor:
 
 
 def _joined(positions: Tensor, rotations: Tensor, actions: Tensor) -> Tensor:
-    rot6d = rotations[..., :2].transpose(-1, -2).flatten(-2)
-    return torch.cat((positions, rot6d, actions[..., _REST]), dim=-1)
+    return torch.cat((positions, rot6d_from_matrices(rotations), actions[..., _REST]), dim=-1)
 
 
 def _matrices(vectors: Tensor) -> Tensor:
-    """Return the Gram-Schmidt frames (..., 3, 3) of vectors (..., 10)."""
-    rot6d = vectors[..., _ROTATION]
-    x = F.normalize(rot6d[..., :3], dim=-1)
-    y = rot6d[..., 3:]
-    y = F.normalize(y - x * (x * y).sum(dim=-1, keepdim=True), dim=-1)
-    z = torch.stack(
-        (
-            x[..., 1] * y[..., 2] - x[..., 2] * y[..., 1],
-            x[..., 2] * y[..., 0] - x[..., 0] * y[..., 2],
-            x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0],
-        ),
-        dim=-1,
-    )
-    return torch.stack((x, y, z), dim=-1)
+    return matrices_from_rot6d(vectors[..., _ROTATION])

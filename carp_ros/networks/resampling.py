@@ -1,4 +1,4 @@
-"""Resampling of short sequences as constant matrices, so that exported graphs need not compute it.
+"""Linear maps of short sequences as constant matrices, so that exported graphs need not compute it.
 
 L is the length of a latent, l that of one scale, l <= L.
 """
@@ -46,3 +46,12 @@ def _cubic(distance: float) -> float:
     if x <= 1.0:
         return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
     return ((x - 5.0) * x + 8.0) * a * x - 4.0 * a
+
+
+def cosine_matrix(length: int) -> Tensor:
+    """Return the orthonormal discrete cosine transform (DCT-II) of shape (length, length)."""
+    step = torch.arange(length, dtype=torch.float64)
+    angle = torch.pi * step[:, None] * (step + 0.5) / length
+    matrix = angle.cos() * (2.0 / length) ** 0.5
+    matrix[0] /= 2.0**0.5
+    return matrix.float()

@@ -7,15 +7,17 @@ import torch
 
 from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.scaling import LEAST_RANGE
+from carp_ros.training.tokenizer_kind import TokenizerNetwork
 from carp_ros.training.windows import Windows
 
 _MOST = 10.0  # in the tokenizer's scaling, which maps its training range to [-1, 1]
 
 
-def constant_dimensions(network: ActionTokenizer, data: Windows) -> list[str]:
-    """Return the names of the action dimensions that never changed in the tokenizer's training."""
+def constant_dimensions(network: TokenizerNetwork, data: Windows) -> list[str]:
+    """Return the names of the numbers that never changed in the tokenizer's training."""
     still = _is_still(network).tolist()
-    return [name for name, is_still in zip(data.action.names, still) if is_still]
+    names = network.names(data.action.names)
+    return [name for name, is_still in zip(names, still, strict=True) if is_still]
 
 
 def require_range(network: ActionTokenizer, data: Windows) -> None:
@@ -37,5 +39,5 @@ def require_range(network: ActionTokenizer, data: Windows) -> None:
         )
 
 
-def _is_still(network: ActionTokenizer) -> torch.Tensor:
+def _is_still(network: TokenizerNetwork) -> torch.Tensor:
     return network.scaling.scale.cpu() > 1.9 / LEAST_RANGE

@@ -8,82 +8,51 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from carp_ros.networks.action_tokenizer import ActionConfig, ActionTokenizer
+from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.weights import network_with, require_weights
 from carp_ros.recording.demonstrations import Demonstrations
 from carp_ros.refusal import refusing
-from carp_ros.strict import read_strictly
-from carp_ros.training.augmentation import StateNoise
 from carp_ros.training.families import family_named
 from carp_ros.training.family import Family
 from carp_ros.training.policy_config import PolicyConfig, read_policy_config
 from carp_ros.training.run_folder import read_weights
+from carp_ros.training.tokenizer_kinds import tokenizer_kind_named
 from carp_ros.training.windows import Windows
 
 _TOKENIZER = "tokenizer."  # prefix of its weights' names in a policy
 
 
-def make_tokenizer(
-    config: ActionConfig, noise: StateNoise, data: Windows, seed: int
-) -> ActionTokenizer:
-    """Return an untrained tokenizer, with its scaling fitted to the actions of a dataset.
-
-    Args:
-        config: Its sizes and the representation of actions.
-        noise: Noise on the states in training.
-        data: The dataset's windows.
-        seed: Of the weights.
-    """
-    torch.manual_seed(seed)
-    network = ActionTokenizer(config_for(config, data))
-    states = noise.applied(data.states, np.random.default_rng(seed), data.state)
-    network.fit(torch.from_numpy(data.actions), torch.from_numpy(states))
-    return network
-
-
-def config_for(config: ActionConfig, data: Windows) -> ActionConfig:
-    """Adapt a tokenizer's configuration to the layout of a dataset's actions.
-
-    Actions are relative only if state and action are both tool poses; rotations are never scaled.
-    """
-    both_tools = data.state.kind == data.action.kind == "tool"
-    rotations = data.action.is_rotation
-    scaled = tuple(not rotation for rotation in rotations) if any(config.scaled) else ()
-    return dataclasses.replace(
-        config,
-        vq=dataclasses.replace(config.vq, dimensions=len(data.action)),
-        relative=config.relative and both_tools,
-        scaled=scaled if any(rotations) else (),
-    )
-
-
-def load_tokenizer(folder: Path) -> ActionTokenizer:
+def load_tokenizer(folder: Path, kind: str = "carp") -> Any:
     """Load a tokenizer from the folder of a tokenizer's or a policy's training, or from a bundle.
 
     Args:
         folder: Of the training or bundle.
+        kind: Of the tokenizer that is expected, see `tokenizer_kinds`.
 
     Raises:
-        ValueError: If the folder holds no tokenizer.
+        ValueError: If the folder holds no tokenizer, or one of another kind.
     """
     config, weights = read_weights(folder)
     key = {"tokenizer": "network", "policy": "tokenizer"}.get(str(config.get("kind")))
-    if key is None or key not in config:
+    if key is None or not isinstance(config.get(key), dict):
         raise ValueError(
             f"{folder} holds a {config.get('kind')}; expected a tokenizer's or a policy's training"
         )
+    made = config.get("tokenizer_kind", "carp")
+    if made != kind:
+        raise ValueError(f"{folder} holds a tokenizer of kind {made!r}; expected {kind!r}")
     if key == "tokenizer":
         weights = {
             name.removeprefix(_TOKENIZER): value
             for name, value in weights.items()
             if name.startswith(_TOKENIZER)
         }
+    known = tokenizer_kind_named(kind, str(folder))
     with refusing(ValueError, str(folder)):
-        size = read_strictly(ActionConfig, config[key], f"{folder}: {key}")
-        return network_with(lambda: ActionTokenizer(size), weights, str(folder)).eval()
+        where = f"{folder}: {key}"
+        return network_with(lambda: known.remake(config[key], where), weights, str(folder)).eval()
 
 
 def policy_config(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from carp_ros.training.carp import CarpFamily
 from carp_ros.training.family import Family
+from carp_ros.training.kinds import kind_named
 from carp_ros.training.regression import RegressionFamily
 
 FAMILIES: dict[str, Family] = {family.kind: family for family in (CarpFamily(), RegressionFamily())}
@@ -15,6 +16,4 @@ def family_named(kind: object, where: str) -> Family:
     Raises:
         ValueError: If there is none with that name; begins with `where`.
     """
-    if not isinstance(kind, str) or kind not in FAMILIES:
-        raise ValueError(f"{where}: policy is {kind!r}; expected {', '.join(FAMILIES)}")
-    return FAMILIES[kind]
+    return kind_named(FAMILIES, kind, "policy", where)

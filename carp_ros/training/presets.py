@@ -100,14 +100,15 @@ _STATE_ACTIONS = ActionConfig(
 )
 _STATE_VQ = replace(_SMALL_VQ, epochs=40, batch=64)
 
-# The tokenizer must be trained with at least as much noise as the policy.
-_TOKENIZER_NOISE = StateNoise(position_m=0.005, rot6d=0.01)
+TOKENIZER_NOISE = StateNoise(position_m=0.005, rot6d=0.01)
+"""Of tokenizers, which must be trained with at least as much as policies."""
+
 _POLICY_NOISE = StateNoise(position_m=0.003, rot6d=0.01)
 
 TOKENIZERS = {
     "paper-state": TokenizerRecipe(_PAPER_ACTIONS, _PAPER_VQ),
     "paper-image": TokenizerRecipe(_PAPER_ACTIONS, _PAPER_VQ),
-    "cpu-small": TokenizerRecipe(_SMALL_ACTIONS, _SMALL_VQ, _TOKENIZER_NOISE),
+    "cpu-small": TokenizerRecipe(_SMALL_ACTIONS, _SMALL_VQ, TOKENIZER_NOISE),
     "state": TokenizerRecipe(_STATE_ACTIONS, _STATE_VQ),
 }
 

@@ -19,9 +19,10 @@ def make_tokenizer(**options) -> CarpTokenizer:
 def keep_up(tokenizer: CarpTokenizer, latent: torch.Tensor, times: int) -> torch.Tensor:
     """Quantize a latent often, as training does; return the tokens of the last time."""
     for _ in range(times):
-        tokens, latents = tokenizer.quantize(latent)
-        tokenizer.upkeep(tokenizer.quantizer, latent, tokens, latents)
-    return tokens
+        quantized = tokenizer.quantize(latent)
+        quantizer = tokenizer.quantizer
+        tokenizer.upkeep(quantizer.codebook, *quantizer.assigned(latent, quantized))
+    return quantized.tokens
 
 
 def test_a_code_becomes_the_mean_of_what_it_stands_for():

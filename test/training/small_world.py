@@ -13,8 +13,8 @@ from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, ImageEncoderConfig
 from carp_ros.networks.carp_tokenizer import TokenizerConfig
 from carp_ros.training.augmentation import ColourJitter, StateNoise
-from carp_ros.training.build import make_tokenizer
 from carp_ros.training.carp import make_policy
+from carp_ros.training.carp_tokenizer import make_tokenizer
 from carp_ros.training.carp_trainee import CarpTrainee
 from carp_ros.training.device import training_device
 from carp_ros.training.family import Samples
