@@ -1,0 +1,1 @@
+"""Calibration in the simulated cell, against MuJoCo's truth."""
