@@ -1,337 +1,154 @@
-"""`carp check`: what this machine has and what it lacks, with a remedy for each."""
+"""`carp check`: what the machine and a rig's devices lack, with a remedy for each."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import shutil
-import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import Annotated, ClassVar
 
-from carp_ros.errors import DeviceError
-from carp_ros.hardware.spacemouse import SpaceMouse
-from carp_ros.inference.bundle import load_bundle
-from carp_ros.processes.ros_environment import IMAGES_PROFILE, PLAIN_PROFILE, enter, log_folder
-from carp_ros.refusal import in_words
-from carp_ros.rig import ServoConfig, TeleopConfig
-from carp_ros.runtimes import choose_runtime
-from carp_ros.share import cache_folder, share_folder
+import tyro
 
-IMAGES_SEGMENT_MB = 48  # the segment of config/fastdds_images.xml plus the other nodes' segments
-LEAST_FREE_GB = 2
-RECORDING_GB = 20
-TRY_S = 60.0
-LISTEN_S = 1.0
-_TIME_ERROR = 5  # of adjtimex(2): the clock is not synchronised
+from carp_ros.checks.probe import Check, CheckResult, Probe, line_of
+from carp_ros.checks.selection import probes_of, probes_of_the_machine
+from carp_ros.checks.system_files import SystemFiles
+from carp_ros.cli.options import Text
+from carp_ros.processes.ros_environment import enter
+from carp_ros.reports.check import CheckCode, CheckLine, CheckReport, Verdict
+from carp_ros.reports.json_report import report_to_json
+from carp_ros.rig import Rig, load_nominal_rig, load_rig
+from carp_ros.share import version
+from carp_ros.system.bringup import bundle_path, rig_path, shipped_bundle
 
-_NOT_INSTALLED = 3  # exit code of a check's process: the module is missing
-_START_ROS = f"""
-import sys
-try:
-    import rclpy
-except ImportError as error:
-    print(error, file=sys.stderr)
-    sys.exit({_NOT_INSTALLED})
-rclpy.init()
-rclpy.create_node("check")
-print("a node starts")
-"""
-_DRAW = """
-from carp_ros.sim.opengl import renderer_name
-name = renderer_name()
-import mujoco
-scene = "<geom type='box' size='1 1 1' rgba='1 0 0 1'/><light pos='0 0 5' dir='0 0 -1'/>"
-model = mujoco.MjModel.from_xml_string(f"<mujoco><worldbody>{scene}</worldbody></mujoco>")
-data = mujoco.MjData(model)
-mujoco.mj_forward(model, data)
-with mujoco.Renderer(model, 32, 32) as renderer:
-    renderer.update_scene(data)
-    red, green, _ = renderer.render()[16, 16]
-if red <= green:
-    raise SystemExit(f"{name} draws a red box in another colour")
-print(name)
-"""
-_ASK_PRIORITY = """
-from carp_ros.control.realtime import request_realtime
-grant = request_realtime({priority}, -1, required=False)
-if grant.advice:
-    raise SystemExit(grant.advice)
-print("SCHED_FIFO", grant.priority, "and locked memory")
-"""
+_COLOURS = {Verdict.GREEN: 32, Verdict.RED: 31, Verdict.UNKNOWN: 33}
+_INDENT = " " * 24
 
 
 @dataclass(frozen=True)
 class CheckCommand:
-    """Report what this machine has and lacks; exit code 1 if the simulated rig can't run on it."""
+    """Report, line by line, what this machine and a rig's devices lack, with remedies.
 
+    Exit code 1 if the rig, or without one the simulated rig, does not run like this. Not while the
+    rig runs: its cameras and ports are opened.
 
-@dataclass(frozen=True)
-class CheckResult:
-    """The result of a check: what was `found`, and the `remedy` if that is not enough."""
+    Attributes:
+        writes_nothing: The folder for episodes is only looked at.
+        rig: A rig's file, or the name of one in config/; without one only the machine is looked at.
+        named: The same, in its earlier spelling.
+        bundle: A policy's folder, or its name in models/: does it fit rig and GPU? Empty: of a
+            simulated rig the one of its task.
+        folder: Folder for episodes, whose free space is looked at.
+        json: Print a report for programs in place of lines for people.
+    """
 
-    found: str
-    remedy: str = ""
+    writes_nothing: ClassVar[bool] = True
 
-
-@dataclass(frozen=True)
-class Check:
-    """One check of the machine; `needed_for` is empty if nothing runs without it."""
-
-    name: str
-    look: Callable[[], CheckResult]
-    needed_for: str = ""
+    rig: tyro.conf.Positional[Text] = ""
+    named: Annotated[Text, tyro.conf.arg(name="rig")] = ""
+    bundle: Text = ""
+    folder: Text = "episodes"
+    json: bool = False
 
 
 def main(command: CheckCommand) -> int:
-    """Print one row per check; return 1 if something essential is missing."""
-    checks = CHECKS
+    """Look at everything, print it as it comes, and return 1 if the rig does not run like this."""
+    if command.rig and command.named and command.rig != command.named:
+        raise ValueError(
+            f"two rigs are named, {command.rig} and {command.named}; expected one: carp check <rig>"
+        )
+    name = command.rig or command.named
+    rig = _loaded(rig_path(name)) if name else None
+    report = CheckReport(
+        rig.name if rig else "",
+        rig.file.sha256 if rig else "",
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        version(),
+        tuple(_lines(_probes(command, rig), quiet=command.json)),
+    )
+    if command.json:
+        print(report_to_json(report))
+    else:
+        print(_summary(report))
+    return int(bool(report.stopping))
+
+
+def _loaded(path: Path) -> Rig:
+    """Return a rig; if its calibration is unusable, which a check tells, as its own file has it."""
+    rig = load_nominal_rig(path)
+    with suppress(ValueError):
+        rig = load_rig(path)
+    return rig
+
+
+def _probes(command: CheckCommand, rig: Rig | None) -> list[Probe]:
+    if rig is None and command.bundle:
+        raise ValueError("--bundle is given without a rig; expected carp check <rig> --bundle ...")
+    folder, files = Path(command.folder).expanduser(), SystemFiles()
+    wrong: list[Probe] = []
     try:
         enter()
     except ValueError as error:  # every verb and node would fail with this error
-        wrong = CheckResult("not usable", str(error))
-        checks = (Check("settings", lambda: wrong), *(c for c in CHECKS if c.look is not ros))
-    missing = False
-    for check in checks:
-        finding = _looked(check)
-        verdict = "ok" if not finding.remedy else "note" if check.needed_for else "MISSING"
-        missing |= verdict == "MISSING"
-        print(f"{_coloured(verdict)} {check.name:<14} {finding.found}", flush=True)
-        if finding.remedy:
-            purpose = f" (only for {check.needed_for})" if check.needed_for else ""
-            print(f"{'':23} remedy{purpose}: {finding.remedy}")
-    return int(missing)
+        found = CheckResult("not usable", str(error))
+        wrong = [Check("settings", lambda: found, code=CheckCode.SETTINGS)]
+    if rig is None:
+        probes = list(probes_of_the_machine(folder, files))
+    else:
+        bundle = bundle_path(command.bundle) if command.bundle else None
+        if rig.cell and bundle is None:
+            shipped = shipped_bundle(rig.cell.task, rig)
+            bundle = shipped.folder if shipped else None
+        probes = list(probes_of(rig, bundle, folder, files))
+    if wrong:  # those two would only tell of the same settings again
+        probes = [p for p in probes if p.code not in (CheckCode.NO_ROS, CheckCode.DDS_SETTINGS)]
+    return [*wrong, *probes]
 
 
-def python() -> CheckResult:
-    """Check the interpreter's version."""
-    found = f"{sys.version.split()[0]} in {sys.prefix}"
-    if sys.version_info < (3, 11):
-        return CheckResult(
-            found, "use Python 3.11 or 3.12: make clean; make test PYTHON=python3.12"
-        )
-    return CheckResult(found)
+def _lines(probes: Iterable[Probe], *, quiet: bool) -> Iterable[CheckLine]:
+    """Yield one line after another, printed unless `quiet`."""
+    waits = sys.stderr.isatty()
+    for probe in probes:
+        if waits:
+            print(f"\r\033[K... {probe.name}", end="", file=sys.stderr, flush=True)
+        line = line_of(probe)
+        if waits:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        if not quiet:
+            print(text_of(line), flush=True)
+        yield line
 
 
-def cores() -> CheckResult:
-    """Check the number of cores that this process may use."""
-    count = len(os.sched_getaffinity(0))
-    if count < 2:
-        return CheckResult(
-            f"{count}", "give the machine 2 cores: cameras and servo run side by side"
-        )
-    return CheckResult(f"{count}")
+def text_of(line: CheckLine) -> str:
+    """Return a line of the report as people read it."""
+    rows = [f"{_coloured(line.verdict)} {line.name:<14} {line.value}"]
+    if line.verdict is not Verdict.GREEN:
+        rows[0] += f" [{line.code.name}]"
+        if line.expected:
+            rows.append(f"{_INDENT}expected: {line.expected}")
+    if line.remedy:
+        purpose = f" (only for {line.needed_for})" if line.needed_for else ""
+        rows.append(f"{_INDENT}remedy{purpose}: {line.remedy}")
+    return "\n".join(rows)
 
 
-def environment() -> CheckResult:
-    """Check that this interpreter runs the package next to its environment."""
-    package, beside = share_folder(), Path(sys.prefix).parent
-    if (beside / "package.xml").is_file() and not beside.samefile(package):
-        return CheckResult(f"runs {package}", f"make demo in {beside}: it makes .venv anew")
-    return CheckResult(f"runs {package}")
+def _summary(report: CheckReport) -> str:
+    count = {verdict: 0 for verdict in Verdict}
+    for line in report.lines:
+        count[line.verdict] += 1
+    text = ", ".join(f"{n} {verdict.name.lower()}" for verdict, n in count.items() if n)
+    what = report.rig or "the simulated rig"
+    if report.stopping:
+        names = ", ".join(line.name for line in report.stopping)
+        return f"{text}: {what} does not run before these are green: {names}"
+    return f"{text}: {what} can run"
 
 
-def ros() -> CheckResult:
-    """Check that a ROS node starts."""
-    install = "run `make test`, which installs ROS 2, or source a ROS 2 install"
-    names = ("ROS_", "RMW_", "FASTDDS_", "FASTRTPS_", "CYCLONEDDS_")
-    given = sorted(name for name in os.environ if name.startswith(names))
-    start = (
-        f"ROS 2 is installed, but the error above keeps a node from starting: check"
-        f" {', '.join(given)}"
-    )
-    return _try(_START_ROS, start, install)
-
-
-def dds_profile() -> CheckResult:
-    """Check the settings of Fast DDS, which silently ignores a file that it can't read."""
-    path = Path(os.environ.get("FASTRTPS_DEFAULT_PROFILES_FILE", ""))
-    try:
-        ElementTree.parse(path)
-    except (OSError, ElementTree.ParseError) as error:
-        remedy = "unset FASTRTPS_DEFAULT_PROFILES_FILE and FASTDDS_DEFAULT_PROFILES_FILE, or fix it"
-        return CheckResult(f"{path}: {in_words(error)}", remedy)
-    if path.parent != share_folder() / "config":
-        return CheckResult(f"{path}: not the package's own; it decides who can reach the system")
-    others = path.name not in (PLAIN_PROFILE, IMAGES_PROFILE)
-    return CheckResult(f"{path.name}: {'other machines' if others else 'this machine alone'}")
-
-
-def folders() -> CheckResult:
-    """Check where logs and caches go, and the free space there."""
-    logs, cache = log_folder(os.environ), cache_folder()
-    free_gb = min(shutil.disk_usage(folder).free for folder in (logs, cache)) / 1e9
-    found = f"logs {logs}, cache {cache}, {free_gb:.0f} GB free"
-    if free_gb < LEAST_FREE_GB:
-        return CheckResult(found, f"free {LEAST_FREE_GB} GB: meshes, engines and logs go there")
-    return CheckResult(found)
-
-
-def recording_room() -> CheckResult:
-    """Check the free space of the current folder, where episodes go by default."""
-    free_gb = shutil.disk_usage(".").free / 1e9
-    if not os.access(".", os.W_OK):
-        return CheckResult(
-            f"{Path.cwd()} can't be written", "record in another folder, with --folder"
-        )
-    if free_gb < RECORDING_GB:
-        return CheckResult(
-            f"{free_gb:.0f} GB free here", f"two raw cameras fill {RECORDING_GB} GB in six minutes"
-        )
-    return CheckResult(f"{free_gb:.0f} GB free here")
-
-
-def models() -> CheckResult:
-    """Load every bundle that comes with the package, and verify its files' hashes."""
-    names = []
-    for folder in sorted((share_folder() / "models").glob("*/")):
-        try:
-            names.append(load_bundle(folder).folder.name)
-        except ValueError as error:
-            return CheckResult(f"{folder.name} is not whole", f"{error}; git restore models")
-    return CheckResult(", ".join(names) or "none")
-
-
-def clock() -> CheckResult:
-    """Ask the kernel whether its clock is synchronised."""
-    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))  # only queries
-    if state == _TIME_ERROR:
-        return CheckResult("not synchronised", "install chrony or enable systemd-timesyncd")
-    return CheckResult("synchronised" if state >= 0 else "can't be told")
-
-
-def one_ros() -> CheckResult:
-    """Check for a second ROS install on the search paths."""
-    prefixes = [path for path in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if path]
-    foreign = [path for path in prefixes if path != sys.prefix]
-    if sys.prefix in prefixes and foreign:
-        remedy = f"open a shell that does not source {foreign[0]}: its libraries would mix in"
-        return CheckResult(", ".join(prefixes), remedy)
-    return CheckResult(", ".join(prefixes) or "none")
-
-
-def shared_memory() -> CheckResult:
-    """Check the free shared memory, through which images are passed."""
-    room = shutil.disk_usage("/dev/shm")
-    free_mb, all_mb = room.free // 2**20, room.total // 2**20
-    found = f"{free_mb} of {all_mb} MB free in /dev/shm"
-    if not os.access("/dev/shm", os.W_OK):
-        return CheckResult(found, "let this user write there: chmod 1777 /dev/shm")
-    if free_mb < IMAGES_SEGMENT_MB:
-        return CheckResult(
-            found,
-            f"images need {IMAGES_SEGMENT_MB} MB: remove stale /dev/shm/fastrtps_* files, or start"
-            " the container with --shm-size=256m",
-        )
-    return CheckResult(found)
-
-
-def rendering() -> CheckResult:
-    """Create an OpenGL context and report its renderer."""
-    return _try(_DRAW, "run `make demo`, which installs Mesa, or apt-get install what it names")
-
-
-def realtime() -> CheckResult:
-    """Request the servo's real-time priority."""
-    return _try(_ASK_PRIORITY.format(priority=ServoConfig().priority))
-
-
-def spacemouse() -> CheckResult:
-    """Open a SpaceMouse, and listen to it for a second."""
-    mouse = SpaceMouse(TeleopConfig())
-    try:
-        mouse.open()
-    except DeviceError as error:
-        return CheckResult("none", str(error))
-    found = mouse.describe()
-    deadline_s = time.monotonic() + LISTEN_S
-    heard = False
-    while not heard and time.monotonic() < deadline_s:
-        heard = mouse.read(time.monotonic_ns()).heard
-        time.sleep(0.01)
-    if heard:
-        found = f"{mouse.describe()} speaks"
-    mouse.close()
-    if heard:
-        return CheckResult(found)
-    return CheckResult(
-        f"{found}: nothing came from it within {LISTEN_S:g} s",
-        "move it while this runs; if nothing comes then, switch a wireless one on and pair it",
-    )
-
-
-def runtime() -> CheckResult:
-    """Report the runtime that would compute a policy."""
-    try:
-        choice = choose_runtime()
-    except DeviceError as error:
-        return CheckResult("none", str(error))
-    return CheckResult(choice.name, "; ".join(choice.rejected))
-
-
-CHECKS = (
-    Check("python", python),
-    Check("cores", cores),
-    Check("environment", environment),
-    Check("ROS 2", ros),
-    Check("DDS settings", dds_profile),
-    Check("ROS prefixes", one_ros),
-    Check("shared memory", shared_memory),
-    Check("folders", folders),
-    Check("models", models),
-    Check("rendering", rendering),
-    Check("real time", realtime, needed_for="a 500 Hz servo on a busy machine, and every real arm"),
-    Check("runtime", runtime, needed_for="policies on a GPU"),
-    Check("disk", recording_room, needed_for="recording"),
-    Check("clock", clock, needed_for="cameras or nodes on other machines"),
-    Check("SpaceMouse", spacemouse, needed_for="teleoperation"),
-)
-
-
-def _looked(check: Check) -> CheckResult:
-    """Run a check; an error during the check is a finding, too."""
-    try:
-        return check.look()
-    except Exception as error:
-        return CheckResult("can't be told", in_words(error))
-
-
-def _try(code: str, remedy: str = "", install: str = "") -> CheckResult:
-    """Run Python code in a separate process, which may crash.
-
-    Args:
-        code: Prints what it found as its last line.
-        remedy: The remedy if it fails; empty: the last line of its error.
-        install: The remedy if it exits with `_NOT_INSTALLED`.
-    """
-    try:
-        run = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=TRY_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return CheckResult(
-            f"no answer within {TRY_S:.0f} s", remedy or "try again on an idle machine"
-        )
-    last_line = (run.stdout if run.returncode == 0 else run.stderr).strip().rpartition("\n")[2]
-    if run.returncode == 0:
-        return CheckResult(last_line)
-    if run.returncode == _NOT_INSTALLED and install:
-        return CheckResult(last_line, install)
-    return CheckResult("no" if not remedy else last_line, remedy or last_line)
-
-
-def _coloured(verdict: str) -> str:
+def _coloured(verdict: Verdict) -> str:
     """Return the verdict at a fixed width, coloured on a terminal."""
-    text = f"{verdict:<8}"
+    text = f"{verdict.name.lower():<8}"
     if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
         return text
-    return f"\033[{ {'ok': 32, 'note': 33, 'MISSING': 31}[verdict] }m{text}\033[0m"
+    return f"\033[{_COLOURS[verdict]}m{text}\033[0m"

@@ -16,6 +16,7 @@ class Source(Enum):
     TELEOP = "teleop"
     POLICY = "policy"
     HOME = "home"
+    HAND = "hand"
 
 
 class Fault(IntEnum):
@@ -30,6 +31,7 @@ class Fault(IntEnum):
     REFUSED = 6
     SERVO_LOST = 7  # latched in the control node, which watches the servo process
     NO_SERVO = 8  # reported but never latched: no servo process is connected to the arm yet
+    CONTACT = 9
 
 
 class Reason(Enum):

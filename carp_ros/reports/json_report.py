@@ -1,7 +1,7 @@
 """Converts a report to the JSON text of a message and back.
 
 A report is a frozen dataclass with a class variable `schema`, the version of its layout. Enums are
-written as their names.
+written as their names, and dataclasses in it as their fields.
 """
 
 from __future__ import annotations
@@ -59,4 +59,6 @@ def report_from_json(kind: type[SomeReport], text: str, topic: str) -> SomeRepor
 def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.name
-    return list(value) if isinstance(value, tuple) else value
+    if dataclasses.is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -1,20 +1,31 @@
-import shutil
-import subprocess
-import sys
+"""Tests for cli/check.py: which rows it prints, in which order, and its exit code."""
 
-import easyhid.easyhid
+import json
+
 import pytest
 
+from carp_ros.checks import installation
+from carp_ros.checks.probe import Check, CheckResult
 from carp_ros.cli import check
-from carp_ros.cli.check import Check, CheckCommand, CheckResult, main
-from carp_ros.inference.onnx_runtime import OnnxRuntime
-from carp_ros.runtimes import ChosenRuntime
-from carp_ros.share import share_folder
-from carp_ros.sim.virtual_hidapi import VirtualHidapi
+from carp_ros.cli import main as command_line
+from carp_ros.cli.check import CheckCommand, main
+from carp_ros.reports.check import CheckCode, CheckReport, Verdict
+from carp_ros.reports.json_report import report_from_json
 
 
-def looked(name: str, remedy: str = "", needed_for: str = "") -> Check:
-    return Check(name, lambda: CheckResult("found", remedy), needed_for)
+def looked(name: str, remedy: str = "", needed_for: str = "", code=CheckCode.NOT_MET) -> Check:
+    return Check(name, lambda: CheckResult("found", remedy), needed_for, code)
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """Let these checks, and no others, look at the machine."""
+
+    def replace(*checks: Check) -> None:
+        monkeypatch.setattr(check, "probes_of_the_machine", lambda folder, files: checks)
+        monkeypatch.setattr(check, "probes_of", lambda rig, *others: checks)
+
+    return replace
 
 
 @pytest.mark.parametrize(
@@ -25,150 +36,81 @@ def looked(name: str, remedy: str = "", needed_for: str = "") -> Check:
         (looked("ROS 2", "install it"), 1),
     ],
 )
-def test_only_what_nothing_runs_without_fails_the_check(made, code, monkeypatch, capsys):
-    monkeypatch.setattr(check, "CHECKS", (looked("first"), made))
+def test_only_what_nothing_runs_without_fails_the_check(made, code, found, capsys):
+    found(looked("first"), made)
     assert main(CheckCommand()) == code
     printed = capsys.readouterr().out
-    assert ("MISSING" in printed) == (code == 1)
+    assert ("does not run before these are green: ROS 2" in printed) == (code == 1)
     assert made.look().remedy in printed
 
 
-def test_two_ros_installs_on_one_path_are_named(monkeypatch):
-    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{sys.prefix}:/opt/ros/jazzy")
-    assert "/opt/ros/jazzy" in check.one_ros().remedy
-
-
-def test_an_installed_ros_alone_is_fine(monkeypatch):
-    monkeypatch.setenv("AMENT_PREFIX_PATH", "/opt/ros/jazzy")
-    assert not check.one_ros().remedy
-
-
-def test_a_full_shared_memory_is_a_finding(monkeypatch):
-    monkeypatch.setattr(check, "IMAGES_SEGMENT_MB", 10**9)
-    assert "shm-size" in check.shared_memory().remedy
-
-
-def test_the_runtime_comes_with_what_is_against_faster_ones(monkeypatch):
-    choice = ChosenRuntime("cpu", OnnxRuntime(), ("not rtx: no GPU", "not cuda: no GPU"))
-    monkeypatch.setattr(check, "choose_runtime", lambda: choice)
-    assert check.runtime() == CheckResult("cpu", "not rtx: no GPU; not cuda: no GPU")
-
-
-@pytest.mark.realtime
-def test_a_machine_that_runs_these_tests_starts_a_node():
-    assert check.ros() == CheckResult("a node starts")
-
-
-def test_a_look_that_crashes_tells_its_last_line():
-    code = "import os, sys; print('no driver', file=sys.stderr, flush=True); os.abort()"
-    assert check._try(code, "install one") == CheckResult("no driver", "install one")
-
-
-def test_a_machine_that_can_not_draw_is_told_what_to_install():
-    code = "from carp_ros.sim.opengl import renderer_name; renderer_name()"
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"MUJOCO_GL": "disable", "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"},
-        capture_output=True,
-        text=True,
-        cwd=".",
-    )
-    assert "apt-get install libegl1" in run.stderr
-
-
-def test_what_goes_wrong_in_looking_is_a_finding_and_the_others_are_looked_at(monkeypatch, capsys):
+def test_what_goes_wrong_in_looking_is_a_finding_and_the_others_are_looked_at(found, capsys):
     def crash() -> CheckResult:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(check, "CHECKS", (Check("first", crash), looked("second")))
+    found(Check("first", crash), looked("second"))
     assert main(CheckCommand()) == 1
     printed = capsys.readouterr().out
-    assert "remedy: Permission denied" in printed
+    assert "can't be told: Permission denied" in printed
+    assert "FAILED" in printed
     assert "second" in printed
 
 
-def test_a_wrong_variable_is_the_first_row_and_no_traceback(monkeypatch, capsys):
+def test_a_wrong_variable_is_the_first_row_and_no_traceback(monkeypatch, found, capsys):
     monkeypatch.setenv("ROS_DOMAIN_ID", "300")
-    monkeypatch.setattr(check, "CHECKS", (looked("python"), Check("ROS 2", check.ros)))
+    needing = [c for c in installation.CHECKS if c.name in ("ROS 2", "DDS settings")]
+    found(looked("python"), *needing)
     assert main(CheckCommand()) == 1
     rows = capsys.readouterr().out.splitlines()
     assert "settings" in rows[0]
     assert "ROS_DOMAIN_ID is '300'" in rows[1]
     assert "python" in rows[2]
+    assert len(rows) == 4
 
 
-def test_a_ros_that_is_missing_and_one_that_does_not_start_have_remedies_of_their_own():
-    missing = f"import sys; print('no rclpy', file=sys.stderr); sys.exit({check._NOT_INSTALLED})"
-    broken = "raise RuntimeError('no middleware')"
-    assert check._try(missing, "look", "install") == CheckResult("no rclpy", "install")
-    assert check._try(broken, "look", "install") == CheckResult(
-        "RuntimeError: no middleware", "look"
-    )
+def test_a_red_row_tells_code_value_expectation_and_remedy(found, capsys):
+    result = CheckResult("none", "plug one in", CheckCode.CAMERA_ABSENT, "one camera")
+    found(Check("camera", lambda: result))
+    assert main(CheckCommand()) == 1
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[0].split() == ["red", "camera", "none", "[CAMERA_ABSENT]"]
+    assert [row.strip() for row in rows[1:3]] == ["expected: one camera", "remedy: plug one in"]
 
 
-def test_settings_of_fast_dds_that_it_cannot_read_are_a_finding(tmp_path, monkeypatch):
-    for content in (None, "<dds>"):
-        path = tmp_path / "mine.xml"
-        if content:
-            path.write_text(content, encoding="utf-8")
-        monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(path))
-        assert "unset FASTRTPS_DEFAULT_PROFILES_FILE" in check.dds_profile().remedy
+def test_the_report_for_programs_is_read_back_as_its_class(found, capsys):
+    found(looked("python"), looked("disk", "free some", code=CheckCode.DISK_FULL))
+    assert main(CheckCommand("ur5e_sim", json=True)) == 1
+    text = capsys.readouterr().out
+    report = report_from_json(CheckReport, text, "carp check")
+    assert (report.rig, len(report.rig_sha256)) == ("ur5e_sim", 64)
+    assert [(line.verdict, line.code) for line in report.lines] == [
+        (Verdict.GREEN, CheckCode.OK),
+        (Verdict.RED, CheckCode.DISK_FULL),
+    ]
+    assert json.loads(text)["schema"] == CheckReport.schema
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
-    [("fastdds.xml", "this machine alone"), ("fastdds_network.xml", "other machines")],
+    "typed", [("ur5e_sim",), ("--rig", "ur5e_sim"), ("ur5e_sim", "--rig", "ur5e_sim")]
 )
-def test_who_may_reach_the_system_is_said(name, said, monkeypatch):
-    path = share_folder() / "config" / name
-    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(path))
-    assert check.dds_profile() == CheckResult(f"{name}: {said}")
+def test_a_rig_is_named_after_the_verb_or_in_the_earlier_spelling(typed, monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(check, "probes_of", lambda rig, *others: looked_at.append(rig.name) or ())
+    assert command_line.run(["check", *typed]) == 0
+    assert looked_at == ["ur5e_sim"]
 
 
-def test_a_bundle_with_another_file_than_its_manifest_names_is_a_finding(tmp_path, monkeypatch):
-    models = tmp_path / "models"
-    shutil.copytree(share_folder() / "models" / "carp_cup_sim", models / "carp_cup_sim")
-    monkeypatch.setattr(check, "share_folder", lambda: tmp_path)
-    assert check.models() == CheckResult("carp_cup_sim")
-    (weights,) = models.glob("*/*weights*")
-    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    assert "is not whole" in check.models().found
+def test_two_different_rigs_are_refused():
+    with pytest.raises(ValueError, match="expected one"):
+        main(CheckCommand("ur5e", named="fr3"))
 
 
-def test_the_package_of_another_checkout_is_a_finding(tmp_path, monkeypatch):
-    (tmp_path / "package.xml").touch()
-    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
-    assert "makes .venv anew" in check.environment().remedy
+def test_a_bundle_without_a_rig_is_refused():
+    with pytest.raises(ValueError, match="without a rig"):
+        main(CheckCommand(bundle="carp_cup_sim"))
 
 
-def test_a_full_disk_is_a_finding(monkeypatch):
-    monkeypatch.setattr(check, "LEAST_FREE_GB", 10**9)
-    monkeypatch.setattr(check, "RECORDING_GB", 10**9)
-    assert check.folders().remedy
-    assert check.recording_room().remedy
-
-
-def test_a_mouse_that_says_nothing_is_not_simply_found(monkeypatch):
-    monkeypatch.setattr(check, "LISTEN_S", 0.05)
-    monkeypatch.setattr(easyhid.easyhid, "hidapi", None)  # restored after the test
-    plugged = VirtualHidapi(0x256F, 0xC652, "Universal Receiver", ((0, 0),) * 5, 1)
-    plugged.install()
-    finding = check.spacemouse()
-    assert "nothing came from it" in finding.found
-    assert "move it while this runs" in finding.remedy
-
-
-def test_a_mouse_that_speaks_is_found_with_its_device_file(monkeypatch):
-    monkeypatch.setattr(easyhid.easyhid, "hidapi", None)
-
-    class Speaking(VirtualHidapi):
-        def hid_read(self, handle, buffer, length):
-            self.send(b"\x03\x01\x00")
-            return super().hid_read(handle, buffer, length)
-
-    Speaking(0x256F, 0xC652, "Universal Receiver", ((0, 0),) * 5, 1).install()
-    assert check.spacemouse() == CheckResult("UniversalReceiver at /dev/hidraw-virtual1 speaks")
-
-
-def test_a_machine_that_draws_draws_the_right_colour():
-    assert not check.rendering().remedy
+def test_a_check_writes_nothing_and_looks_also_from_where_nothing_can_be_written(found, tmp_path):
+    (tmp_path / "episodes").touch()
+    found(looked("python"))
+    assert command_line.run(["check", "--folder", str(tmp_path / "episodes")]) == 0

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carp_ros.errors import MessageError
+from carp_ros.reports.check import CheckCode, CheckLine, CheckReport, Verdict
 from carp_ros.reports.control import ChunkStart, ControlStatus, Fault, Reason, Source
+from carp_ros.reports.first_motion import (
+    Figure,
+    FirstMotionReport,
+    Outcome,
+    StepName,
+    StepReport,
+)
 from carp_ros.reports.json_report import report_from_json, report_to_json
 from carp_ros.reports.recorder import Phase, RecorderStatus
 
@@ -52,6 +60,48 @@ def test_a_followed_chunk_comes_back_as_it_was_told(followed):
 )
 def test_what_a_recorder_tells_comes_back_as_it_was_told(said):
     assert report_from_json(RecorderStatus, report_to_json(said), "recorder/quality") == said
+
+
+@given(
+    st.builds(
+        CheckReport,
+        lines=st.lists(
+            st.builds(CheckLine, verdict=st.sampled_from(Verdict), code=st.sampled_from(CheckCode))
+        ).map(tuple),
+    )
+)
+def test_the_lines_of_a_check_come_back_as_they_were_told(report):
+    assert report_from_json(CheckReport, report_to_json(report), "carp check") == report
+
+
+BOUNDS = st.none() | st.floats(-1e6, 1e6)
+FIGURES = st.builds(Figure, value=st.floats(-1e6, 1e6), at_least=BOUNDS, at_most=BOUNDS)
+
+
+@given(
+    st.builds(
+        FirstMotionReport,
+        steps=st.lists(
+            st.builds(
+                StepReport,
+                step=st.sampled_from(StepName),
+                outcome=st.sampled_from(Outcome),
+                figures=st.lists(FIGURES).map(tuple),
+            )
+        ).map(tuple),
+    )
+)
+def test_a_first_motion_comes_back_as_it_was_told(report):
+    assert report_from_json(FirstMotionReport, report_to_json(report), "first motion") == report
+    passed = {step.step for step in report.steps if step.outcome is Outcome.PASSED}
+    assert set(report.missing) == set(StepName) - passed
+
+
+@given(FIGURES)
+def test_a_figure_is_expected_within_its_bounds_alone(figure):
+    below = figure.at_least is not None and figure.value < figure.at_least
+    above = figure.at_most is not None and figure.value > figure.at_most
+    assert figure.is_expected == (not below and not above)
 
 
 def test_codes_cross_as_names_and_the_schema_is_told():
