@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Mapping
@@ -9,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from carp_ros.inference.bundle import load_bundle
+from carp_ros.hardware.ros2_control_link import ARM_LINK
+from carp_ros.inference.bundle import Bundle, load_bundle
 from carp_ros.recording.episode import task_name
 from carp_ros.rig import CELL_ADDRESS, Rig, load_rig
-from carp_ros.rig_devices import LONGEST_RECOVERY_S
+from carp_ros.rig_devices import LONGEST_RECOVERY_S, Ros2ControlArmConfig
 from carp_ros.share import share_folder
 
 if TYPE_CHECKING:
@@ -100,6 +102,9 @@ def describe(
     environment = content.file.environment
     if content.cell:
         environment[CELL_ADDRESS] = content.arm.host
+    bridged = isinstance(content.arm, Ros2ControlArmConfig)
+    if bridged:
+        environment[ARM_LINK] = namespace.replace("/", ".")
     common = {"rig": str(content.file.path), "rig_sha256": content.file.sha256}
 
     def node(name: str, **parameters: str) -> NodeProcess:
@@ -116,6 +121,7 @@ def describe(
         task = _cell_task(task).name
     staged = {"task": task} if task and content.cell else {}
     cell = (node("cell_node", **staged),) if content.cell else ()
+    bridge = (node("arm_bridge_node"),) if bridged else ()
     driven = [name for name, camera in content.cameras.items() if camera.driver != "external"]
     camera_nodes = (node("camera_node", **staged, cameras=" ".join(driven)),) if driven else ()
     recorded = _recorded_task(task) | _recorder(mode, folder)
@@ -124,6 +130,7 @@ def describe(
     return (
         *cell,
         *camera_nodes,
+        *bridge,
         node("control_node", cameras=cameras),
         *thinker,
         node("teleop_node", **staged, device=operator),
@@ -190,9 +197,20 @@ def simulated_rig(path: Path) -> Rig:
     return rig
 
 
-def shipped_bundle(task: str) -> Path:
-    """Return the folder of the policy shipped for a task; it may not exist."""
-    return share_folder() / "models" / f"carp_{task}_sim"
+def shipped_bundle(task: str, rig: Rig) -> Bundle | None:
+    """Return the package's own policy for a task on this rig; None without one.
+
+    The rig's own comes first: it is known to fit without the file of another rig.
+    """
+    found: list[Bundle] = []
+    for folder in sorted((share_folder() / "models").glob(f"carp_{task}_*")):
+        with contextlib.suppress(ValueError):
+            found.append(load_bundle(folder))
+    for bundle in sorted(found, key=lambda bundle: bundle.manifest.rig != rig.name):
+        with contextlib.suppress(ValueError):
+            bundle.require_rig(rig)
+            return bundle
+    return None
 
 
 def _absolute(path: str) -> Path:
@@ -217,17 +235,17 @@ def _policy(bundle: str, task: str, rig: Rig) -> tuple[dict[str, str], str]:
         ValueError: If the bundle is missing, invalid, or not for this rig and task.
     """
     if bundle:
-        folder = bundle_path(bundle)
+        loaded = load_bundle(bundle_path(bundle))
+        loaded.require_rig(rig)
     else:
         task = task or (rig.cell.task if rig.cell else "")
-        folder = shipped_bundle(task)
-        if not folder.is_dir():
+        shipped = shipped_bundle(task, rig) if task else None
+        if shipped is None:
             raise ValueError(
                 "mode is policy, but bundle is empty; expected a policy's folder: this version has"
-                f" none {f'for the task {task}' if task else 'where no task is named'}"
+                f" none {f'for {task} on {rig.name}' if task else 'where no task is named'}"
             )
-    loaded = load_bundle(folder)
-    loaded.require_rig(rig)
+        loaded = shipped
     cameras = " ".join(loaded.manifest.cameras)
     instruction = _cell_task(task).instruction if rig.cell and task else ""
     task = loaded.spec.task_named(task, instruction)
@@ -283,15 +301,15 @@ def _recorder(mode: str, folder: str) -> dict[str, str]:
 
 
 def _operator(mode: str, bundle: str, rig: Rig) -> str:
-    """Return the pointer that `teleop_node` reads in this mode."""
+    """Return whom `teleop_node` listens to in this mode: a person's pointer or the demonstrator."""
     if mode not in get_args(SystemMode):
         raise ValueError(f"mode is {mode!r}; expected one of {', '.join(get_args(SystemMode))}")
     if mode == "policy":
-        return "spacemouse"  # a person can take over
+        return "pointer"  # a person can take over
     if bundle:
         raise ValueError(f"bundle is {bundle!r}, but mode is {mode}; it belongs to mode policy")
     if mode == "teleop":
-        return "spacemouse"
+        return "pointer"
     if rig.cell is None:
         raise ValueError(
             f"mode is demonstrate, but {rig.file.path} has no simulated cell, and only there"

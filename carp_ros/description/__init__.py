@@ -1,0 +1,1 @@
+"""The rig as a robot description, for viewers."""
