@@ -1,4 +1,4 @@
-"""Decides which source may move the arm: none (hold), teleoperation, the policy, or homing.
+"""Decides which source may move the arm: none, teleoperation, a policy, homing, a person's hand.
 
 Each motion begins with an operator's explicit enable for one source. A fault, the loss of that
 source, a change of source or a stop ends it, and only a new enable begins the next. The reason why
@@ -22,7 +22,9 @@ _MODES = {
     Source.TELEOP: ServoMode.TWIST,
     Source.POLICY: ServoMode.CHUNK,
     Source.HOME: ServoMode.JOINTS,
+    Source.HAND: ServoMode.GUIDE,
 }
+_HELD_BY_BUTTON = (Source.TELEOP, Source.HAND)
 _STANDSTILL = Twist(np.zeros(3), np.zeros(3))
 _DEADMAN_TIMEOUT_S = 0.25
 _REFUSALS_UNTIL_STOP = 5
@@ -116,7 +118,7 @@ class Arbiter:
             return Why(Reason.RESETTING, "the servo is still resetting: enable again in a moment")
         if self._source is Source.HOLD:
             return Why(
-                Reason.NO_SOURCE, "no source is selected: select teleop, policy or home first"
+                Reason.NO_SOURCE, "no source is selected: select teleop, policy, hand or home first"
             )
         if self._source is Source.POLICY:
             hindrance = self._stale_camera(now_ns) or self._no_take_over(now_ns)
@@ -201,7 +203,7 @@ class Arbiter:
         if is_reset and not self._reset_failed and state.fault is Fault.NONE:
             self._lost = ""
         self._take_refusals(state)
-        self._gripper = state.gripper if self._source is not Source.TELEOP else self._gripper
+        self._gripper = state.gripper if self._source not in _HELD_BY_BUTTON else self._gripper
         begun = self._enabled and state.now_ns - self._enabled_ns > _BEGUN_NS
         if begun and self._source is Source.HOME:
             if not state.moving and state.mode is ServoMode.HOLD:
@@ -222,7 +224,7 @@ class Arbiter:
         if self._enabled:
             self._check_source(now_ns)
         mode = _MODES[self._source] if self._enabled else ServoMode.HOLD
-        if mode is ServoMode.TWIST and not self._deadman:
+        if mode in (ServoMode.TWIST, ServoMode.GUIDE) and not self._deadman:
             mode = ServoMode.HOLD
         return Command(
             heartbeat_ns=now_ns,
@@ -237,7 +239,7 @@ class Arbiter:
 
     def _check_source(self, now_ns: int) -> None:
         """Disable motion if the active source has gone silent."""
-        if self._source is Source.TELEOP:
+        if self._source in _HELD_BY_BUTTON:
             since_ns = max(self._deadman_ns or 0, self._enabled_ns)
             silent_s = (now_ns - since_ns) * 1e-9
             if silent_s > _DEADMAN_TIMEOUT_S:
@@ -246,8 +248,7 @@ class Arbiter:
                     Why(
                         Reason.DEADMAN_SILENT,
                         f"no dead-man heartbeat for {silent_s:.2f} s (limit {_DEADMAN_TIMEOUT_S}"
-                        " s): is the SpaceMouse plugged in and teleop_node running? then enable"
-                        " again",
+                        " s): is the pointer plugged in and teleop_node running? then enable again",
                     )
                 )
         elif self._source is Source.POLICY:
@@ -289,7 +290,7 @@ class Arbiter:
             silence = f"for {silent_s:.2f} s (limit {_TAKE_OVER_TIMEOUT_S} s)"
         return Why(
             Reason.NO_TAKE_OVER,
-            f"nobody could take over: no dead-man heartbeat {silence}; is the SpaceMouse plugged in"
+            f"nobody could take over: no dead-man heartbeat {silence}; is the pointer plugged in"
             " and teleop_node running? then enable again (teleop.watch_during_policy)",
         )
 

@@ -7,6 +7,7 @@ one machine share.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,7 @@ STATE_DTYPE = np.dtype(
         ("refusal", _TEXT),
         ("priority", np.int64),
         ("speed_scaling", np.float64),
+        ("wrench", np.float64, 6),
     ]
 )
 LATENESS_DTYPE = np.dtype(
@@ -201,6 +203,7 @@ class ServoState:
         chunks_accepted, chunks_refused, refusal: Counts, and why the last refused chunk was.
         priority: The loop's SCHED_FIFO priority, 0 for none.
         speed_scaling: The share of commanded speed that the arm executes, 0 to 1.
+        wrench: As in `ArmState`.
     """
 
     now_ns: int
@@ -227,6 +230,7 @@ class ServoState:
     refusal: str
     priority: int
     speed_scaling: float = 1.0
+    wrench: Array | None = None
 
     def to_record(self) -> Record:
         """Return this as a `STATE_DTYPE` record."""
@@ -240,6 +244,7 @@ class ServoState:
             record[name][:3], record[name][3:] = pose.position, pose.quaternion
         for name in ("fault_text", "refusal"):
             record[name] = getattr(self, name).encode()[:320]
+        record["wrench"] = _NOT_MEASURED if self.wrench is None else self.wrench
         for name in _PLAIN_STATE:
             record[name] = getattr(self, name)
         return record
@@ -270,6 +275,8 @@ class ServoState:
         values |= {
             name: record[name].item().decode(errors="replace") for name in ("fault_text", "refusal")
         }
+        wrench = record["wrench"].copy()
+        values["wrench"] = None if np.isnan(wrench).all() else wrench
         values["mode"] = ServoMode(values["mode"])
         values["safety"] = SafetyState(values["safety"])
         values["fault"] = Fault(values["fault"])
@@ -320,5 +327,7 @@ _PLAIN_STATE = tuple(
         "target_pose",
         "fault_text",
         "refusal",
+        "wrench",
     )
 )
+_NOT_MEASURED = math.nan

@@ -12,8 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from carp_ros.rig import TeleopConfig
-from carp_ros.types import PointerState
+from carp_ros.types import DEADMAN, GRIPPER, PointerState
 
 Gesture = Literal["toggle", "discard"]
 """Start or stop recording (both buttons pressed and released); discard (both held)."""
@@ -23,15 +22,9 @@ HELD_NS = 1_500_000_000
 
 
 class Gestures:
-    """Distinguishes gestures from ordinary button presses.
+    """Distinguishes gestures from ordinary button presses."""
 
-    Args:
-        config: Which button is which.
-    """
-
-    def __init__(self, config: TeleopConfig) -> None:
-        self._deadman = config.deadman_button
-        self._gripper = config.gripper_button
+    def __init__(self) -> None:
         self._deadman_ns: int | None = None
         self._gripper_ns: int | None = None
         self._both_ns: int | None = None
@@ -46,7 +39,7 @@ class Gestures:
             state: The pointer's state, read at `now_ns`.
             now_ns: Must not decrease between calls.
         """
-        deadman, gripper = self._is_down(state, self._deadman), self._is_down(state, self._gripper)
+        deadman, gripper = _is_down(state, DEADMAN), _is_down(state, GRIPPER)
         self._deadman_ns = _since(self._deadman_ns, deadman, now_ns)
         self._gripper_ns = _since(self._gripper_ns, gripper, now_ns)
         if self._both_ns is not None:
@@ -92,19 +85,20 @@ class Gestures:
         self._let_through = not self._withheld
         return self._with_gripper(state, down=not self._withheld), None
 
-    def _is_down(self, state: PointerState, button: int) -> bool:
-        return state.connected and button < len(state.buttons) and state.buttons[button]
-
     def _with_gripper(self, state: PointerState, *, down: bool) -> PointerState:
-        return self._with_buttons(state, deadman=self._is_down(state, self._deadman), gripper=down)
+        return self._with_buttons(state, deadman=_is_down(state, DEADMAN), gripper=down)
 
     def _with_buttons(self, state: PointerState, *, deadman: bool, gripper: bool) -> PointerState:
         pressed = list(state.buttons)
-        for button, down in ((self._deadman, deadman), (self._gripper, gripper)):
+        for button, down in ((DEADMAN, deadman), (GRIPPER, gripper)):
             if button < len(pressed):
                 pressed[button] = down
         deflections = state.deflections if self._both_ns is None else np.zeros(6)
         return replace(state, buttons=tuple(pressed), deflections=deflections)
+
+
+def _is_down(state: PointerState, button: int) -> bool:
+    return state.connected and button < len(state.buttons) and state.buttons[button]
 
 
 def _since(since_ns: int | None, down: bool, now_ns: int) -> int | None:

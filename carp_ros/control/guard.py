@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from carp_ros.control.command import Command
+from carp_ros.control.servo import ServoMode
 from carp_ros.geometry import pose_difference
 from carp_ros.reports.control import Fault
 from carp_ros.rig import LimitsConfig
@@ -44,6 +45,7 @@ class Guard:
         self._if_silent = _IF_SIMULATED if simulated else _IF_REAL
         self._robot_time_s = math.nan
         self._robot_alive_ns = 0
+        self._contact_since_ns: int | None = None
         self._spent_enables: int | None = None  # enables up to this count are no longer valid
         self._resets_done = 0
         self.fault = Fault.NONE
@@ -107,6 +109,7 @@ class Guard:
             self._robot(now_ns, arm)
             or self._heartbeat(now_ns, command)
             or self._tracking(tool, target)
+            or self._contact(now_ns, arm, command)
         )
         if finding:
             self.latch(*finding, command)
@@ -138,6 +141,27 @@ class Guard:
             f" {self._heartbeat_timeout_s} s): it died or is overloaded"
         )
 
+    def _contact(self, now_ns: int, arm: ArmState, command: Command) -> tuple[Fault, str] | None:
+        """Return a fault if the tool was pressed too hard for 10 ms while a policy moves the arm.
+
+        A single peak, of an accelerated load say, is no contact.
+        """
+        if command.mode is not ServoMode.CHUNK or arm.wrench is None or not self.may_move(command):
+            self._contact_since_ns = None
+            return None
+        force_n = math.hypot(*arm.wrench[:3].tolist())
+        if force_n <= self.limits.max_contact_force_n:  # false for NaN
+            self._contact_since_ns = None
+            return None
+        since_ns = self._contact_since_ns = self._contact_since_ns or now_ns
+        if now_ns - since_ns < _CONTACT_NS:
+            return None
+        return Fault.CONTACT, (
+            f"{force_n:.0f} N push the tool (limit {self.limits.max_contact_force_n:g} N,"
+            " limits.max_contact_force_n): look what it touches, move the arm away by hand or"
+            " pointer, then reset"
+        )
+
     def _tracking(self, tool: Pose, target: Pose) -> tuple[Fault, str] | None:
         error = pose_difference(tool, target)
         error_m, error_rad = math.hypot(*error[:3].tolist()), math.hypot(*error[3:].tolist())
@@ -151,6 +175,7 @@ class Guard:
         )
 
 
+_CONTACT_NS = 10_000_000
 _RESET_FAILED = "; reset failed: "
 _IF_REAL = "check the network cable and the controller"
 _IF_SIMULATED = "the simulated controller got no CPU time on this busy machine; reduce its load"

@@ -2,7 +2,8 @@
 
 Damped least squares on the singular values of the Jacobian (Nakamura and Hanafusa, 1986): exact
 away from singularities. Limits are applied elsewhere: `limits.py` scales the result, which keeps
-the tool on its path, where a bounded QP would leave it.
+the tool on its path, where a bounded QP would leave it. The self-motion of an arm with seven joints
+is chosen in `posture.py`.
 """
 
 from __future__ import annotations
@@ -22,10 +23,18 @@ _LOOK_AHEAD_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class JointVelocities:
-    """Result of an IK step: `velocities` (J,) in [rad/s], and the Jacobian's `condition` number."""
+    """Result of an IK step.
+
+    Attributes:
+        velocities: The smallest that move the tool as wanted, of shape (J,) in [rad/s].
+        condition: Condition number of the Jacobian.
+        self_motion: Direction in which a redundant arm moves without moving its tool, a unit vector
+            of shape (J,); None for an arm of six joints.
+    """
 
     velocities: Array
     condition: float
+    self_motion: Array | None = None
 
 
 class DifferentialIk:
@@ -47,7 +56,9 @@ class DifferentialIk:
             joints: Of shape (J,) in [rad].
             jacobian: At `joints`, of shape (6, J).
         """
-        left, singular, right = np.linalg.svd(jacobian, full_matrices=False)
+        redundant = jacobian.shape[1] > 6
+        left, singular, rows = np.linalg.svd(jacobian, full_matrices=redundant)
+        right = rows[:6]
         smallest = float(singular[-1])
         condition = float(singular[0]) / max(smallest, 1e-9)
         damping = 0.0
@@ -58,7 +69,7 @@ class DifferentialIk:
         if condition > self._slow and self._approaches(velocities, joints, condition):
             fraction = (self._stop - condition) / (self._stop - self._slow)
             velocities = velocities * max(0.0, fraction)
-        return JointVelocities(velocities, condition)
+        return JointVelocities(velocities, condition, rows[6] if redundant else None)
 
     def _approaches(self, velocities: Array, joints: Array, condition: float) -> bool:
         ahead = joints + velocities * _LOOK_AHEAD_S

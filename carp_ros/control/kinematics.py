@@ -35,6 +35,9 @@ class IkError(CarpError):
         )
 
 
+_INSIDE_RAD = 0.05  # of its limits, where self-motion brings a joint
+
+
 class Kinematics:
     """Forward and inverse kinematics of one arm and its tool.
 
@@ -58,6 +61,8 @@ class Kinematics:
         self.robot = robot
         self.lower_rad = np.array(robot.lower_rad)
         self.upper_rad = np.array(robot.upper_rad)
+        self._inner_lower = self.lower_rad + _INSIDE_RAD
+        self._inner_upper = self.upper_rad - _INSIDE_RAD
 
     def tcp_pose(self, joints: Array) -> Pose:
         """Return `base_from_tcp` for joint positions of shape (J,) in [rad]."""
@@ -88,6 +93,7 @@ class Kinematics:
         """Return joint positions that put the TCP at `pose`, on the branch of `seed`.
 
         Levenberg-Marquardt on the pose error; for a distant pose, use a seed on the wanted branch.
+        The self-motion of a redundant arm brings joints back that steps carry beyond their limits.
 
         Args:
             pose: Wanted `base_from_tcp`.
@@ -104,11 +110,16 @@ class Kinematics:
             error[:3] = pose.position - here.position
             error[3:] = rotation_between(here.quaternion, pose.quaternion)
             if np.abs(error).max() < tolerance:
-                if (joints < self.lower_rad).any() or (joints > self.upper_rad).any():
+                if not ((joints < self.lower_rad).any() or (joints > self.upper_rad).any()):
+                    return joints
+                if len(joints) == 6:
                     break
-                return joints
             damping = 1e-9 + 1e-3 * float(error @ error)
-            step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + damping * np.eye(6), error)
+            square = jacobian @ jacobian.T + damping * np.eye(6)
+            step = jacobian.T @ np.linalg.solve(square, error)
+            if len(joints) > 6:
+                back = np.clip(joints, self._inner_lower, self._inner_upper) - joints
+                step += back - jacobian.T @ np.linalg.solve(square, jacobian @ back)
             joints += step * min(1.0, 0.3 / float(np.abs(step).max()))
         raise IkError(self.robot, pose, joints, error)
 

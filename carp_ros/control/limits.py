@@ -231,6 +231,32 @@ class JointLimits:
                 scale = min(scale, min(allowed, joint.speed) / abs(speed))
         return wanted * scale
 
+    def ranges(self, joints: Array) -> list[tuple[float, float]]:
+        """Return, per joint, the lowest and highest velocity that can still stop before its stops.
+
+        Args:
+            joints: Joint positions of shape (J,) in [rad].
+        """
+        ranges: list[tuple[float, float]] = []
+        for joint, at in zip(self._joints, joints.tolist()):
+            braking = _BRAKING_SHARE * joint.acceleration
+            down = braking_speed(at - joint.lower, braking, self._dt_s)
+            up = braking_speed(joint.upper - at, braking, self._dt_s)
+            ranges.append((-min(down, joint.speed), min(up, joint.speed)))
+        return ranges
+
+    def braked(self, velocities: Array, last: Array, joints: Array) -> Array:
+        """Return `velocities` with each joint as slow as it must be to stop before its stops.
+
+        Args:
+            velocities: For the next tick, of shape (J,) in [rad/s].
+            last: Those of the last tick; no joint changes faster than its acceleration allows.
+            joints: Joint positions of shape (J,) in [rad].
+        """
+        most = self.acceleration * self._dt_s
+        lowest, highest = np.array(self.ranges(joints)).T
+        return np.clip(np.clip(velocities, lowest, highest), last - most, last + most)
+
     def reachable(self, change: Array) -> float:
         """Return the largest share of `change` in [rad/s], 0 to 1, allowed in one tick."""
         used = max(

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from carp_ros.geometry import matrix_from_quaternion
 from carp_ros.rig import TeleopConfig
-from carp_ros.types import Array, PointerState, Twist
+from carp_ros.types import DEADMAN, GRIPPER, Array, PointerState, Twist
+
+_NO_ROTATION = np.eye(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,51 +33,65 @@ class TeleopCommand:
 class TeleopMapping:
     """Turns pointer readings into commands; its only state is the gripper command.
 
-    Pushing the pointer along an axis of the base frame moves the tool along that axis, and
+    Pushing the pointer along an axis of `config.frame` moves the tool along that axis, and
     turning it rotates the tool about that axis through the TCP.
 
     Args:
-        config: Speeds, response curve and buttons.
-
-    Raises:
-        ValueError: If a value in `config` is out of range.
+        config: Speeds, response curve and frame, in the section's ranges.
     """
 
     def __init__(self, config: TeleopConfig) -> None:
-        _check(config)
         self._config = config
-        self._signs = np.array(config.signs)
+        self._scale = np.array(config.axis_scale)
         self._gripper = 0.0
         # Ignore a button that is already down at start-up until it is released.
         self._gripper_button_was_down = True
 
-    def map(self, state: PointerState, now_ns: int) -> TeleopCommand:
+    def map(
+        self, state: PointerState, now_ns: int, tool_quaternion: Array | None = None
+    ) -> TeleopCommand:
         """Return the command for a reading taken at `now_ns`.
 
         Each press of the gripper button toggles the gripper once, however long it is held.
+        Deflections that are no numbers from -1 to 1 count as a pointer that is not connected.
+
+        Args:
+            state: The reading.
+            now_ns: Time of the command.
+            tool_quaternion: Measured orientation of the TCP in the base frame, xyzw. Without it,
+                nothing moves if `config.frame` is `tool`.
         """
-        deadman = state.connected and _is_down(state, self._config.deadman_button)
-        down = not state.connected or _is_down(state, self._config.gripper_button)
-        if down and not self._gripper_button_was_down and state.connected:
+        sound = state.connected and bool((np.abs(state.deflections) <= 1.0).all())
+        deadman = sound and _is_down(state, DEADMAN)
+        down = not sound or _is_down(state, GRIPPER)
+        if down and not self._gripper_button_was_down and sound:
             self._gripper = 1.0 - self._gripper
         self._gripper_button_was_down = down
+        rotation = self._base_from_frame(tool_quaternion)
+        moves = deadman and rotation is not None
         return TeleopCommand(
             stamp_ns=now_ns,
-            twist=self._twist(state.deflections if deadman else np.zeros(6)),
+            twist=self._twist(state.deflections if moves else np.zeros(6), rotation),
             deadman=deadman,
             gripper=self._gripper,
         )
 
-    def _twist(self, deflections: Array) -> Twist:
+    def _base_from_frame(self, tool_quaternion: Array | None) -> Array | None:
+        if self._config.frame == "base":
+            return _NO_ROTATION
+        return None if tool_quaternion is None else matrix_from_quaternion(tool_quaternion)
+
+    def _twist(self, deflections: Array, rotation: Array | None) -> Twist:
         config = self._config
         # Measured from the edge of the dead zone, so that motion starts without a step.
         beyond = (np.abs(deflections) - config.dead_zone) / (1.0 - config.dead_zone)
         strength = np.clip(beyond, 0.0, 1.0) ** config.exponent
-        shaped = self._signs * np.sign(deflections) * strength
-        return Twist(
-            linear=config.linear_speed_m_s * _into_unit_ball(shaped[:3]),
-            angular=config.angular_speed_rad_s * _into_unit_ball(shaped[3:]),
-        )
+        shaped = self._scale * np.sign(deflections) * strength
+        linear = config.linear_speed_m_s * _into_unit_ball(shaped[:3])
+        angular = config.angular_speed_rad_s * _into_unit_ball(shaped[3:])
+        if rotation is None or rotation is _NO_ROTATION:
+            return Twist(linear, angular)
+        return Twist(rotation @ linear, rotation @ angular)
 
 
 def _into_unit_ball(vector: Array) -> Array:
@@ -84,20 +101,3 @@ def _into_unit_ball(vector: Array) -> Array:
 
 def _is_down(state: PointerState, button: int) -> bool:
     return button < len(state.buttons) and state.buttons[button]
-
-
-def _check(config: TeleopConfig) -> None:
-    for name in ("linear_speed_m_s", "angular_speed_rad_s", "exponent"):
-        value = getattr(config, name)
-        if not 0.0 < value < np.inf:
-            raise ValueError(f"teleop.{name} is {value}; expected a number above 0")
-    if not 0.0 <= config.dead_zone < 1.0:
-        raise ValueError(f"teleop.dead_zone is {config.dead_zone}; expected 0 to below 1")
-    if any(sign not in (1.0, -1.0) for sign in config.signs):
-        raise ValueError(f"teleop.signs is {list(config.signs)}; expected 1 or -1 for each axis")
-    buttons = (config.deadman_button, config.gripper_button)
-    if min(buttons) < 0 or buttons[0] == buttons[1]:
-        raise ValueError(
-            f"teleop.deadman_button is {buttons[0]} and gripper_button is {buttons[1]};"
-            " expected two different buttons, counted from 0"
-        )

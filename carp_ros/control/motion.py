@@ -15,6 +15,7 @@ from carp_ros.control.ik import DifferentialIk
 from carp_ros.control.kinematics import Kinematics
 from carp_ros.control.limits import JointLimits, ToolLimits
 from carp_ros.control.plan_clock import PlanClock
+from carp_ros.control.posture import Posture
 from carp_ros.control.schedule import Schedule
 from carp_ros.geometry import pose_difference
 from carp_ros.rig import LimitsConfig
@@ -56,17 +57,32 @@ class Motion(Protocol):
 class Drive:
     """The limits and the inverse kinematics that every motion goes through.
 
+    Args:
+        kinematics: Of the arm and its tool.
+        config: The rig's limits.
+        period_s: Time between two ticks.
+        posture: Joint positions that a redundant arm is drawn to, of shape (J,) in [rad]; the
+            middle of its joints' ranges if None. An arm of six joints has no choice.
+
     Attributes:
         clock: Tracks the robot's speed scaling; motions are slowed by the same factor.
     """
 
-    def __init__(self, kinematics: Kinematics, config: LimitsConfig, period_s: float) -> None:
+    def __init__(
+        self,
+        kinematics: Kinematics,
+        config: LimitsConfig,
+        period_s: float,
+        posture: Array | None = None,
+    ) -> None:
         self.kinematics = kinematics
         self.tool_limits = ToolLimits(config, period_s)
         self.joints = JointLimits(config, kinematics.robot, period_s)
         self.period_s = period_s
         self.clock = PlanClock()
         self._ik = DifferentialIk(kinematics, config)
+        rest = 0.5 * (kinematics.lower_rad + kinematics.upper_rad) if posture is None else posture
+        self._posture = Posture(kinematics.robot, self.joints, rest, period_s)
 
     def follow(self, wanted: Array, reference: Reference) -> Array:
         """Return joint velocities for a wanted tool velocity of shape (6,), within all limits.
@@ -80,7 +96,12 @@ class Drive:
             last = self.tool_limits.clamp_speed(last / scaling)
         allowed = self.tool_limits.limit(wanted, last, reference.pose.position)
         step = self._ik.solve(allowed, reference.joints, reference.jacobian)
-        velocities = self.joints.slow(step.velocities, reference.joints)
+        velocities = step.velocities
+        if step.self_motion is not None:
+            velocities = self._posture.add(
+                velocities, step.self_motion, reference.joints, reference.velocities, wanted
+            )
+        velocities = self.joints.slow(velocities, reference.joints)
         return velocities if scaling == 1.0 else velocities * scaling
 
 

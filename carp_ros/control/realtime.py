@@ -23,6 +23,7 @@ from carp_ros.errors import DeviceError
 _LOCK_CURRENT_AND_FUTURE = 3  # MCL_CURRENT | MCL_FUTURE
 _SET_TIMER_SLACK = 29  # PR_SET_TIMERSLACK: sleeps end up to 50 us late without it
 _LEAST_SLACK_NS = 1
+_PATH_PRIORITY = 10  # below the servo's, above everything that is not in real time
 _POLL_SLACK_NS = 700_000  # a third of the time between two messages of a robot at 500 Hz
 
 
@@ -73,7 +74,7 @@ def request_realtime(priority: int, cpu: int, *, required: bool) -> RealtimeGran
             granted = priority
         except PermissionError:
             advice = (
-                f"no permission for SCHED_FIFO priority {priority}: put '@realtime - rtprio 95' and"
+                f"no permission for SCHED_FIFO priority {priority}: put '@realtime - rtprio 99' and"
                 " '@realtime - memlock unlimited' into /etc/security/limits.d/realtime.conf, add"
                 " this user to the group realtime and log in again (doc/hardware_setup.md)"
             )
@@ -120,6 +121,21 @@ def prefer_process(niceness: int = -10) -> bool:
     try:
         os.setpriority(os.PRIO_PROCESS, 0, niceness)
     except PermissionError:
+        return False
+    return True
+
+
+def prefer_path_of_commands() -> bool:
+    """Give this process a low real-time priority if permitted, and return whether it was.
+
+    For a node through which every command to the arm passes: it must run whenever the servo does.
+    It needs little of the time that Linux grants to real-time work. Threads started afterwards
+    inherit the priority. Without permission, it is preferred as other nodes are.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PATH_PRIORITY))
+    except PermissionError:
+        prefer_process()
         return False
     return True
 

@@ -19,6 +19,7 @@ from carp_ros.geometry import (
     quaternion_multiply,
     rotation_between,
 )
+from carp_ros.rig_sections import NO_LEAD, Lead
 from carp_ros.types import Array, Chunk, Pose, Twist
 
 
@@ -119,13 +120,23 @@ class Schedule:
         pose: The tool's pose at that time.
         twist: The tool's velocity at that time.
         over_s: Length of the fade in [s].
+        lead: How much earlier than planned commands are due.
     """
 
-    def __init__(self, chunk: Chunk, now_ns: int, pose: Pose, twist: Twist, over_s: float) -> None:
+    def __init__(
+        self,
+        chunk: Chunk,
+        now_ns: int,
+        pose: Pose,
+        twist: Twist,
+        over_s: float,
+        lead: Lead = NO_LEAD,
+    ) -> None:
         self._path = PosePath(chunk)
-        self.end_ns = self._path.end_ns
-        due, _ = self._path.sample(now_ns)
-        soon, _ = self._path.sample(now_ns + _PROBE_NS)
+        self._lead = lead
+        self.end_ns = self._path.end_ns - min(lead.action_ns, lead.gripper_ns)
+        due = self._due(now_ns)
+        soon = self._due(now_ns + _PROBE_NS)
         due_rate = pose_difference(due, soon) / (_PROBE_NS * 1e-9)
         tool_rate = np.concatenate([twist.linear, twist.angular])
         offset = pose_difference(due, pose)
@@ -139,12 +150,18 @@ class Schedule:
 
     def sample(self, now_ns: int) -> tuple[Pose, float]:
         """Return the pose and the gripper closure due at `now_ns`."""
-        due, gripper = self._path.sample(now_ns)
+        due, gripper = self._path.sample(now_ns + self._lead.action_ns)
+        if self._lead.gripper_ns != self._lead.action_ns:
+            _, gripper = self._path.sample(now_ns + self._lead.gripper_ns)
         offset = self._fade.sample(now_ns)
         if offset is None:
             return due, gripper
         turn = quaternion_from_rotvec(offset[3:])
         return Pose(due.position + offset[:3], quaternion_multiply(turn, due.quaternion)), gripper
+
+    def _due(self, now_ns: int) -> Pose:
+        pose, _ = self._path.sample(now_ns + self._lead.action_ns)
+        return pose
 
 
 _PROBE_NS = 1_000

@@ -27,6 +27,7 @@ from carp_ros.control.schedule import PosePath, Schedule
 from carp_ros.errors import ChunkError
 from carp_ros.geometry import pose_difference
 from carp_ros.rig import LimitsConfig
+from carp_ros.rig_sections import NO_LEAD, Lead
 from carp_ros.types import Array, Chunk, Pose, Twist
 
 
@@ -37,6 +38,8 @@ class ServoMode(IntEnum):
     TWIST = 1
     CHUNK = 2
     JOINTS = 3
+    GUIDE = 4
+    """None of the servo's: a person moves the arm by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,9 @@ class Servo:
         blend_s: How long a new chunk fades in.
         joints: Initial joint positions, of shape (J,) in [rad].
         gripper: Initial gripper closure, 0 open to 1 closed.
+        posture: Joint positions that a redundant arm is drawn to while its tool moves, of shape
+            (J,) in [rad]; the middle of its joints' ranges if None.
+        lead: How much earlier than planned a chunk's commands are sent.
     """
 
     def __init__(
@@ -78,10 +84,13 @@ class Servo:
         blend_s: float,
         joints: Array,
         gripper: float,
+        posture: Array | None = None,
+        lead: Lead = NO_LEAD,
     ) -> None:
         self._limits = limits
-        self._drive = Drive(kinematics, limits, period_s)
+        self._drive = Drive(kinematics, limits, period_s, posture)
         self._blend_s = blend_s
+        self._lead = lead
         self.seed(joints, gripper)
 
     def seed(self, joints: Array, gripper: float) -> None:
@@ -138,7 +147,7 @@ class Servo:
         rate = rate if clock.scaling == 1.0 else self._drive.tool_limits.clamp_speed(rate)
         before_ns = plan_ns - round(self._drive.period_s * 1e9)
         twist = Twist(rate[:3], rate[3:])
-        schedule = Schedule(chunk, before_ns, here.pose, twist, self._blend_s)
+        schedule = Schedule(chunk, before_ns, here.pose, twist, self._blend_s, self._lead)
         timeout_s = self._limits.chunk_timeout_s
         self._motion = ChunkMotion(self._drive, schedule, before_ns, lag_ns, timeout_s)
         self._mode = ServoMode.CHUNK
@@ -175,7 +184,11 @@ class Servo:
         return Target(now.joints, self._gripper, now.pose, self._mode, bool(velocities.any()))
 
     def _one_tick_towards(self, wanted: Array) -> Array:
-        """Return the velocities nearest to `wanted` that can be reached in one tick."""
+        """Return the velocities nearest to `wanted` that can be reached in one tick.
+
+        All joints change by the same share of what they want, which keeps the tool on its path,
+        but for one that would then no longer stop before its stop: it leaves the path first.
+        """
         here = self._reference
         change = wanted - here.velocities
         unchanged = here.jacobian @ here.velocities - here.twist
@@ -183,7 +196,10 @@ class Servo:
             self._drive.joints.reachable(change),
             self._drive.tool_limits.reachable(unchanged, here.jacobian @ change),
         )
-        return here.velocities + share * change
+        reached = here.velocities + share * change
+        if share == 1.0:
+            return reached
+        return self._drive.joints.braked(reached, here.velocities, here.joints)
 
     def _advance(self, velocities: Array) -> None:
         """Advance the reference by one tick."""
@@ -209,12 +225,13 @@ class Servo:
                 f"chunk is from an observation {age_s:.3f} s old; expected at most"
                 f" {limits.chunk_timeout_s} s (limits.chunk_timeout_s)"
             )
-        if chunk.times_ns[-1] <= plan_ns:
+        due_ns = plan_ns + self._lead.action_ns
+        if chunk.times_ns[-1] <= due_ns:
             raise ChunkError(
-                f"chunk ended {(plan_ns - int(chunk.times_ns[-1])) * 1e-9:.3f} s ago; expected at"
+                f"chunk ended {(due_ns - int(chunk.times_ns[-1])) * 1e-9:.3f} s ago; expected at"
                 " least one step to come"
             )
-        to_come = chunk.positions[chunk.times_ns > plan_ns]
+        to_come = chunk.positions[chunk.times_ns > due_ns]
         inside = np.clip(to_come, limits.workspace_min_m, limits.workspace_max_m)
         outside_m = np.linalg.norm(to_come - inside, axis=1)
         if outside_m.max() > limits.max_jump_m:
@@ -224,7 +241,7 @@ class Servo:
                 f" {list(limits.workspace_min_m)} to {list(limits.workspace_max_m)} m; expected"
                 f" at most {limits.max_jump_m} m outside, where it slides along the wall"
             )
-        first, _ = PosePath(chunk).sample(plan_ns)
+        first, _ = PosePath(chunk).sample(due_ns)
         jump = pose_difference(self._reference.pose, first)
         jump_m, jump_rad = float(np.linalg.norm(jump[:3])), float(np.linalg.norm(jump[3:]))
         if jump_m > limits.max_jump_m or jump_rad > limits.max_jump_rad:

@@ -38,6 +38,35 @@ class Arm(Protocol):
         """
         ...
 
+    def start_guiding(self) -> None:
+        """Let a person move the arm by hand, which carries its own weight.
+
+        From now on `keep_guiding` is called in place of `servo`. If those calls cease, the arm
+        holds its pose.
+
+        Raises:
+            DeviceError: If the arm refuses; it may be free nonetheless, until `end_guiding`.
+        """
+        ...
+
+    def keep_guiding(self) -> None:
+        """Tell the arm that a person may go on, or that `servo` will follow soon.
+
+        Raises:
+            DeviceError: If the link is gone, or the arm does not accept it.
+        """
+        ...
+
+    def end_guiding(self) -> None:
+        """Hold the arm where it is. `keep_guiding` goes on until it stands, then `servo`.
+
+        Does nothing if the arm is not guided.
+
+        Raises:
+            DeviceError: If the arm did not confirm it; only `recover` leads on.
+        """
+        ...
+
     def recover(self) -> None:
         """Clear a stop raised by the arm's own safety system and make it ready, without moving it.
 

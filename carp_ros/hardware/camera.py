@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from carp_ros.types import Intrinsics
+
+RosTimeAt = Callable[[int], int]
+"""Converts a time in [ns] of this machine's monotonic clock to ROS time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +23,14 @@ class CameraFrame:
         stamp_ns: Exposure time, in ROS time.
         image: RGB of shape (height, width, 3). The driver may reuse its memory at the next `read`.
         sequence: Frame number of the sensor, increasing by one; a gap is a dropped frame.
+        depth: Distance along the optical axis in [mm] for each pixel of `image`, of shape (height,
+            width); 0 where it is unknown. None if the camera measures none, or none came in time.
     """
 
     stamp_ns: int
     image: npt.NDArray[np.uint8]
     sequence: int
+    depth: npt.NDArray[np.uint16] | None = None
 
 
 class Camera(Protocol):
@@ -41,6 +48,19 @@ class Camera(Protocol):
     @property
     def info(self) -> Intrinsics:
         """The camera's intrinsics; valid once it is open."""
+        ...
+
+    @property
+    def serial_number(self) -> str:
+        """The device's serial number; empty if it is not known; valid once it is open."""
+        ...
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """How the camera differs from what was asked for, a sentence each; valid once open.
+
+        Such as an option that the device did not accept, or intrinsics that are only a guess.
+        """
         ...
 
     def read(self, timeout_s: float) -> CameraFrame | None:

@@ -6,6 +6,9 @@ from typing import Protocol
 
 from carp_ros.types import PointerState
 
+REOPEN_PERIOD_NS = 1_000_000_000
+"""Time between attempts to open a device that was unplugged."""
+
 
 class Pointer(Protocol):
     """A six-axis input device with buttons."""
@@ -16,6 +19,10 @@ class Pointer(Protocol):
         Raises:
             DeviceError: If none is found; says what to check.
         """
+        ...
+
+    def describe(self) -> str:
+        """Return the model and device file being read; `none` if none is."""
         ...
 
     def read(self, now_ns: int) -> PointerState:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from carp_ros.errors import DeviceError
-from carp_ros.hardware.spacemouse_interfaces import Interface, open_interfaces
-from carp_ros.rig import TeleopConfig
-from carp_ros.types import PointerState
-
-if TYPE_CHECKING:
-    from pyspacemouse import SpaceMouseState
-
-_REOPEN_PERIOD_NS = 1_000_000_000
+from carp_ros.hardware.pointer import REOPEN_PERIOD_NS
+from carp_ros.hardware.pointer_trust import PointerTrust
+from carp_ros.hardware.spacemouse_interfaces import Interface, Report, open_interfaces
+from carp_ros.rig_pointers import SpaceMouseConfig
+from carp_ros.types import PointerFault, PointerState
 
 
 class SpaceMouse:
@@ -24,32 +19,31 @@ class SpaceMouse:
 
     The mouse reports deflections many times a second while it is off centre, but each button only
     when it changes. So deflections that are not renewed count as zero, while a button keeps its
-    state. When a change may have been missed (the mouse was unplugged, or its queue overflowed),
-    the mouse counts as untouched until it has really been untouched for `report_timeout_s`.
+    state for `deadman_timeout_s`. `PointerTrust` has when nothing counts.
 
     Args:
-        config: Device path, button numbers, dead zone and report timeout.
+        config: Device path, model, buttons and timeouts.
+        dead_zone: Deflections up to this count as untouched.
     """
 
-    def __init__(self, config: TeleopConfig) -> None:
+    def __init__(self, config: SpaceMouseConfig, dead_zone: float = 0.1) -> None:
         self._config = config
         self._timeout_ns = round(config.report_timeout_s * 1e9)
+        self._trust = PointerTrust(dead_zone, config.deadman_timeout_s)
         self._interfaces: list[Interface] = []
         self._reopen_at_ns: int | None = None  # None: closed on purpose
         self._axes_at_ns = 0
-        self._trusted = True
-        self._untouched_since_ns: int | None = None
 
     def open(self) -> None:
         """Find and open the mouse.
 
         Raises:
             DeviceError: If pyspacemouse or the hidapi library is not installed, no SpaceMouse is
-                plugged in, this user may not read it, or it has too few buttons.
+                plugged in, this user may not read it, or it lacks a button of the configuration.
         """
         self.close()
-        last = max(self._config.deadman_button, self._config.gripper_button)
-        self._interfaces = open_interfaces(self._config.hid_path, last + 1)
+        self._interfaces = open_interfaces(self._config)
+        self._trust.distrust()
 
     def describe(self) -> str:
         """Return the model and device path being read."""
@@ -63,21 +57,13 @@ class SpaceMouse:
         """
         if not self._interfaces:
             self._reopen_when_due(now_ns)
-        state = self._drain(now_ns) if self._interfaces else None
-        if state is None:
-            return PointerState(np.zeros(6), (), connected=False)
-        interface = self._interfaces[0]
-        if interface.axes_came:
-            self._axes_at_ns, interface.axes_came = now_ns, False
-        axes = np.array([state.x, state.y, state.z, state.roll, state.pitch, state.yaw])
+        report = self._drain(now_ns) if self._interfaces else None
+        if report is None:
+            return PointerState(np.zeros(6), (False, False), connected=False)
+        if report.axes_came:
+            self._axes_at_ns = now_ns
         stale = now_ns - self._axes_at_ns > self._timeout_ns
-        deflections = np.zeros(6) if stale else np.clip(axes, -1.0, 1.0)
-        buttons = tuple(bool(pressed) for pressed in state.buttons)
-        touched = any(buttons) or bool((np.abs(deflections) > self._config.dead_zone).any())
-        heard = interface.spoke
-        if not self._is_trusted(touched, now_ns):
-            return PointerState(np.zeros(6), (False,) * len(buttons), connected=True, heard=heard)
-        return PointerState(deflections, buttons, connected=True, heard=heard)
+        return self._trust.judge(report.state(axes_count=not stale), now_ns)
 
     def close(self) -> None:
         """Close the mouse; `read` then reports it as not connected."""
@@ -92,11 +78,9 @@ class SpaceMouse:
         try:
             self.open()
         except DeviceError:
-            self._reopen_at_ns = now_ns + _REOPEN_PERIOD_NS
-        else:
-            self._distrust()
+            self._reopen_at_ns = now_ns + REOPEN_PERIOD_NS
 
-    def _drain(self, now_ns: int) -> SpaceMouseState | None:
+    def _drain(self, now_ns: int) -> Report | None:
         """Process waiting reports and return the newest state, or None if the mouse is gone.
 
         Once an interface has reported something, it becomes the only one in `_interfaces`.
@@ -106,34 +90,20 @@ class SpaceMouse:
         silent = None
         for interface in list(self._interfaces):
             try:
-                state, lost = interface.drain()
+                report = interface.drain()
             except HIDException:
                 interface.close()
                 self._interfaces.remove(interface)
                 continue
-            if interface.spoke:
+            if report.heard:
                 for other in self._interfaces:
                     if other is not interface:
                         other.close()
                 self._interfaces = [interface]
-                if lost:
-                    self._distrust()
-                return state
-            silent = silent or state
+                if report.lost:
+                    self._trust.distrust(PointerFault.REPORTS_LOST)
+                return report
+            silent = silent or report
         if not self._interfaces:
-            self._reopen_at_ns = now_ns + _REOPEN_PERIOD_NS
+            self._reopen_at_ns = now_ns + REOPEN_PERIOD_NS
         return silent
-
-    def _distrust(self) -> None:
-        self._trusted = False
-        self._untouched_since_ns = None
-
-    def _is_trusted(self, touched: bool, now_ns: int) -> bool:
-        """Return whether the state is valid: not after a missed change, until untouched a while."""
-        if touched:
-            self._untouched_since_ns = None
-        elif self._untouched_since_ns is None:
-            self._untouched_since_ns = now_ns
-        elif now_ns - self._untouched_since_ns >= self._timeout_ns:
-            self._trusted = True
-        return self._trusted

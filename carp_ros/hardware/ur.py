@@ -24,6 +24,7 @@ from rtde_receive import RTDEReceiveInterface
 from carp_ros.errors import DeviceError
 from carp_ros.hardware import ur_dashboard
 from carp_ros.hardware.ur_dashboard import Dashboard, wait_for
+from carp_ros.hardware.ur_freedrive import Freedrive
 from carp_ros.hardware.ur_ports import REAL_TIME, RTDE, closed_port
 from carp_ros.hardware.ur_safety import safety_of
 from carp_ros.rig_devices import UrArmConfig
@@ -40,6 +41,7 @@ _VARIABLES = [
     "runtime_state",
     "speed_scaling",
     "target_speed_fraction",
+    "actual_TCP_force",
 ]
 _NO_LINK = "connect first; after a lost link, from a new process"
 _PLAYING = 2  # RTDE runtime_state
@@ -73,9 +75,11 @@ class UrArm:
         if not 0.03 <= config.lookahead_s <= 0.2:
             raise ValueError(f"arm.lookahead_s is {config.lookahead_s:g}; servoJ takes 0.03 to 0.2")
         self._config = config
+        self._freedrive = Freedrive(config)
         self._period_s = 1.0 / rate_hz
         self._control: RTDEControlInterface | None = None
         self._receive: RTDEReceiveInterface | None = None
+        self._guided = False  # or may be, if the controller did not answer
 
     def connect(self) -> None:
         """Open the link and start ur-rtde's program on the controller, without moving the arm.
@@ -85,6 +89,7 @@ class UrArm:
         """
         with Dashboard(self._config.host) as dashboard:
             dashboard.require_remote_control()
+            self._freedrive.require_support(dashboard)
             dashboard.require_operational()
         self._open()
 
@@ -92,7 +97,7 @@ class UrArm:
         """Return the newest state, without waiting for a new one.
 
         Raises:
-            DeviceError: If the link is gone, or the joint values received are not finite.
+            DeviceError: If the link is gone, or the numbers received are not finite.
         """
         receive = self._receive
         if receive is None or not receive.isConnected():
@@ -102,6 +107,12 @@ class UrArm:
             raise DeviceError(
                 f"the arm at {self._config.host} reports joints {joints} rad, {velocities} rad/s;"
                 " expected finite numbers"
+            )
+        wrench = _in_base_link(receive.getActualTCPForce())
+        if not math.isfinite(sum(wrench)):
+            raise DeviceError(
+                f"the arm at {self._config.host} reports the wrench {wrench} N, Nm; expected finite"
+                " numbers"
             )
         safety, explanation = safety_of(receive.getSafetyMode())
         playing = receive.getRuntimeState() == _PLAYING
@@ -115,6 +126,7 @@ class UrArm:
             ready=playing and safety.may_move,
             speed_scaling=receive.getSpeedScaling() * receive.getTargetSpeedFraction(),
             explanation=explanation,
+            wrench=np.array(wrench),
         )
 
     def servo(self, joints: Array) -> None:
@@ -124,9 +136,7 @@ class UrArm:
             DeviceError: If it is not finite, the link is gone, or the controller's program does
                 not run.
         """
-        control, receive = self._control, self._receive
-        if control is None or receive is None or not receive.isConnected():
-            raise DeviceError(f"no link to the arm at {self._config.host}; {_NO_LINK}")
+        control, _ = self._linked()
         if joints.shape != (6,) or not np.isfinite(joints).all():
             raise DeviceError(f"joint target is {joints.tolist()}; expected 6 finite numbers")
         c = self._config
@@ -140,6 +150,44 @@ class UrArm:
                 " what stopped it, then reset the fault"
             )
 
+    def start_guiding(self) -> None:
+        """Enter UR's freedrive, which relies on the payload set at the pendant.
+
+        The axes of the tool's frame stay those that it has now.
+
+        Raises:
+            DeviceError: If the link is gone, or the controller's program does not run.
+        """
+        control, receive = self._linked()
+        self._guided = True
+        # In ur-rtde's program servoJ runs in a thread of its own; only one may control the arm.
+        free = control.servoStop() and self._freedrive.begin(control, receive)
+        self._accept(free, "did not enter freedrive")
+
+    def keep_guiding(self) -> None:
+        """Feed the controller's watchdog.
+
+        Raises:
+            DeviceError: If the link is gone, or the controller's program does not run.
+        """
+        control, _ = self._linked()
+        self._accept(control.kickWatchdog(), "ended freedrive")
+
+    def end_guiding(self) -> None:
+        """Leave freedrive.
+
+        Raises:
+            DeviceError: If the link is gone, or the controller's program does not run; then its
+                freedrive has ended, too.
+        """
+        if not self._guided:
+            return
+        control, _ = self._linked()
+        if not self._alive():  # ur-rtde would wait for minutes
+            raise DeviceError(f"the arm at {self._config.host} sends no state; {_NO_LINK}")
+        self._accept(self._freedrive.end(control), "did not confirm the end of its freedrive")
+        self._guided = False
+
     def recover(self) -> None:
         """Unlock a protective stop, power the arm, release its brakes and restart the program.
 
@@ -150,13 +198,14 @@ class UrArm:
         """
         with Dashboard(self._config.host) as dashboard:
             dashboard.require_remote_control()
+            self._freedrive.require_support(dashboard)
             dashboard.clear_safety()
             dashboard.power_up()
         if self._control is None:
             self._open()
         elif not self._alive():
             raise DeviceError(f"the arm at {self._config.host} sends no state; {_NO_LINK}")
-        elif self.read().ready and self._control.isProgramRunning():
+        elif self.read().ready and self._control.isProgramRunning() and not self._guided:
             self._start_watchdog(self._control)  # ur-rtde may have restarted the program without it
         else:
             self._restart_program(self._control)
@@ -167,6 +216,8 @@ class UrArm:
         # On a dead link the stop commands would never return; the watchdog stops the arm instead.
         if control is not None and self._alive():
             try:
+                if self._guided:
+                    self._freedrive.end(control)
                 control.servoStop()
                 control.stopScript()
             except RuntimeError as error:
@@ -177,8 +228,11 @@ class UrArm:
     def _open(self) -> None:
         host = self._config.host
         try:
-            self._receive = RTDEReceiveInterface(host, 1.0 / _CYCLE_S, _VARIABLES)
+            self._receive = RTDEReceiveInterface(
+                host, 1.0 / _CYCLE_S, [*_VARIABLES, *self._freedrive.variables]
+            )
             self._control = RTDEControlInterface(host)
+            self._guided = False
         except RuntimeError as error:
             self._receive = None
             if "already in use" in str(error):
@@ -197,7 +251,21 @@ class UrArm:
         if not control.reuploadScript():
             raise DeviceError(f"the arm at {self._config.host} accepted no program; connect again")
         wait_for(control.isProgramRunning, _PROGRAM_TIMEOUT_S, "its program did not start")
+        self._guided = False
         self._start_watchdog(control)
+
+    def _linked(self) -> tuple[RTDEControlInterface, RTDEReceiveInterface]:
+        control, receive = self._control, self._receive
+        if control is None or receive is None or not receive.isConnected():
+            raise DeviceError(f"no link to the arm at {self._config.host}; {_NO_LINK}")
+        return control, receive
+
+    def _accept(self, done: bool, problem: str) -> None:
+        if not done:
+            raise DeviceError(
+                f"the arm at {self._config.host} {problem}: {_NOT_PLAYING}; clear what stopped it,"
+                " then reset the fault"
+            )
 
     def _start_watchdog(self, control: RTDEControlInterface) -> None:
         if not control.setWatchdog(self._config.watchdog_hz):
@@ -217,3 +285,13 @@ class UrArm:
                 return False
             time.sleep(_CYCLE_S)
         return True
+
+
+def _in_base_link(numbers: list[float]) -> tuple[float, ...]:
+    """Return an e-Series `actual_TCP_force` in the axes of `base_link`.
+
+    Whatever its name says, it is about the flange, not the TCP, and in the axes of UR's own `base`,
+    which is `base_link` turned by pi about z. Source: Universal_Robots_ROS2_Driver.
+    """
+    fx, fy, fz, tx, ty, tz = numbers
+    return -fx, -fy, fz, -tx, -ty, tz

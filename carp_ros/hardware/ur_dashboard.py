@@ -48,6 +48,17 @@ class Dashboard:
         if isinstance(error, RuntimeError):  # what ur-rtde raises for a refusal and a lost link
             raise DeviceError(f"dashboard of the arm at {self._host}: {error}") from error
 
+    @property
+    def polyscope_version(self) -> tuple[int, ...]:
+        """The controller's software version, as (5, 12, 4, 1101661); raises if it tells none."""
+        answer = self._client.polyscopeVersion()
+        parts = answer.split(".")
+        if len(parts) < 2 or not all(part.isdecimal() for part in parts):
+            raise DeviceError(
+                f"the arm at {self._host} calls its software {answer[:60]!r}; expected a version"
+            )
+        return tuple(int(part) for part in parts)
+
     def require_remote_control(self) -> None:
         """Raise if the controller is in local control."""
         if not self._client.isInRemoteControl():

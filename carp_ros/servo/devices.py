@@ -9,6 +9,13 @@ from carp_ros.control.kinematics import Kinematics
 from carp_ros.hardware.arm import Arm
 from carp_ros.hardware.gripper import Gripper
 from carp_ros.rig import Rig
+from carp_ros.rig_devices import (
+    Fr3ArmConfig,
+    FrankaHandConfig,
+    RobotiqConfig,
+    Ros2ControlArmConfig,
+    UrArmConfig,
+)
 
 
 def make_arm(rig: Rig) -> Arm:
@@ -17,11 +24,19 @@ def make_arm(rig: Rig) -> Arm:
     Raises:
         ValueError: If there is no such driver.
     """
-    if rig.arm.driver == "ur":
+    if isinstance(rig.arm, UrArmConfig):
         from carp_ros.hardware.ur import UrArm  # ur-rtde is needed only on a UR cell
 
         return UrArm(rig.arm, rig.servo.rate_hz)
-    raise ValueError(f"arm.driver is {rig.arm.driver!r}; expected ur")
+    if isinstance(rig.arm, Fr3ArmConfig):
+        from carp_ros.hardware.franka import FrankaArm
+
+        return FrankaArm(rig.arm, rig.robot, rig.servo.rate_hz)
+    if isinstance(rig.arm, Ros2ControlArmConfig):
+        from carp_ros.hardware.ros2_control import Ros2ControlArm
+
+        return Ros2ControlArm(rig.arm, rig.robot, rig.servo.rate_hz)
+    raise ValueError(f"arm.driver is {rig.arm.driver!r}; expected ur, fr3 or ros2_control")
 
 
 def make_gripper(rig: Rig) -> Gripper:
@@ -30,11 +45,15 @@ def make_gripper(rig: Rig) -> Gripper:
     Raises:
         ValueError: If there is no such driver.
     """
-    if rig.gripper.driver == "robotiq":
+    if isinstance(rig.gripper, RobotiqConfig):
         from carp_ros.hardware.robotiq import RobotiqGripper
 
         return RobotiqGripper(rig.gripper)
-    raise ValueError(f"gripper.driver is {rig.gripper.driver!r}; expected robotiq")
+    if isinstance(rig.gripper, FrankaHandConfig):
+        from carp_ros.hardware.franka_hand import FrankaHand
+
+        return FrankaHand(rig.gripper)
+    raise ValueError(f"gripper.driver is {rig.gripper.driver!r}; expected robotiq or franka_hand")
 
 
 def make_kinematics(rig: Rig) -> Kinematics:

@@ -18,6 +18,7 @@ from carp_ros.errors import ChunkError
 from carp_ros.geometry import pose_difference
 from carp_ros.reports.control import Fault
 from carp_ros.rig import LimitsConfig
+from carp_ros.servo.hand_guiding import Hand, HandGuiding, is_at_rest, why_not_free
 from carp_ros.types import ArmState, Array, Chunk, Pose
 
 
@@ -35,10 +36,17 @@ class _Counts:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Result of a tick: the `target` to send (None: send nothing) and the measured `tcp_pose`."""
+    """Result of a tick.
+
+    Attributes:
+        target: To be sent to the arm; None: send nothing.
+        tcp_pose: Measured.
+        hand: What to ask of the arm if there is no target.
+    """
 
     target: Target | None
     tcp_pose: Pose
+    hand: Hand = Hand.NONE
 
 
 @dataclass
@@ -72,12 +80,13 @@ class ServoLoop:
     _twist_ns: int = 0
     _homing: int = -1
     _sends: bool = False  # whether the arm executes the targets that `tick` returns
+    _guiding: HandGuiding = field(default_factory=HandGuiding)
     _yield: _Yield | None = None  # set while a fault is latched and the arm executes targets
 
     @property
     def moving(self) -> bool:
-        """Whether the commanded joints are moving."""
-        return self._target is not None and self._target.moving
+        """Whether the commanded joints are moving, or a person may move the arm."""
+        return self._guiding.active or (self._target is not None and self._target.moving)
 
     def tick(
         self, now_ns: int, arm: ArmState, command: Command | None, chunk: Chunk | None
@@ -94,6 +103,9 @@ class ServoLoop:
         target_pose = self._target.pose if self._target else tcp_pose
         self._counts.ticks += 1
         self.guard.watch(now_ns, arm, tcp_pose, target_pose, command)
+        hand = self._guide(now_ns, arm, command)
+        if hand is not Hand.NONE:
+            return Tick(None, tcp_pose, hand)
         if command is not None and self.guard.may_move(command):
             self._obey(command, chunk, now_ns)
         elif self.servo.mode is not ServoMode.HOLD and not (self._yield and self._yield.under_way):
@@ -109,6 +121,29 @@ class ServoLoop:
             self.servo.seed(arm.joints, self.servo.gripper)
         self._target = self.servo.step(now_ns, _scaling(arm))
         return Tick(self._target if self._sends else None, tcp_pose)
+
+    def _guide(self, now_ns: int, arm: ArmState, command: Command | None) -> Hand:
+        """Return what to ask of the arm for hand guiding; NONE if it is not guided now."""
+        wanted = command is not None and command.mode is ServoMode.GUIDE
+        if not (wanted or self._guiding.active):
+            return Hand.NONE
+        wanted = wanted and self.guard.may_move(command)
+        if self._guiding.active:
+            hand = self._guiding.step(now_ns, arm, wanted=wanted)
+            if problem := self._guiding.problem(now_ns):
+                self.guard.latch(Fault.NOT_READY, problem, command)
+        elif not (wanted and self._sends and not self.moving and is_at_rest(arm)):
+            return Hand.NONE
+        elif why := why_not_free(arm):
+            self.guard.latch(Fault.CONTACT, why, command)
+            return Hand.NONE
+        else:
+            hand = self._guiding.begin()
+        # whenever joint targets begin again, they begin where the arm is
+        gripper = command.gripper if wanted and command is not None else self.servo.gripper
+        self.servo.seed(arm.joints, gripper)
+        self._target = None
+        return hand
 
     def reset_due(self, command: Command | None) -> bool:
         """Return whether to reset now: it was requested and the commanded joints are at rest.
@@ -148,7 +183,7 @@ class ServoLoop:
         if not (arm.ready and arm.safety.may_move):
             why = f": {arm.explanation}" if arm.explanation else ""
             return f"the robot is in {arm.safety.name} and follows no joint targets{why}"
-        if not _is_at_rest(arm):
+        if not is_at_rest(arm):
             fastest = float(np.abs(arm.velocities).max())
             return f"the arm still moves at {fastest:.2f} rad/s; wait until it stands"
         if self._sends and self._target is not None:
@@ -177,7 +212,7 @@ class ServoLoop:
         state.waited_s = 0.0 if state.asked_ns is None else (now_ns - state.asked_ns) * 1e-9
         if state.under_way:
             state.under_way = self.servo.mode is not ServoMode.HOLD
-        elif not state.done and not self.moving and self._target is not None and _is_at_rest(arm):
+        elif not state.done and not self.moving and self._target is not None and is_at_rest(arm):
             off = _tracking_error_ratio(
                 self.kinematics.tcp_pose(arm.joints), self._target.pose, self.guard.limits
             )
@@ -202,8 +237,8 @@ class ServoLoop:
             tcp_pose=tick.tcp_pose,
             target_pose=target.pose if target else tick.tcp_pose,
             gripper=self.servo.gripper,
-            mode=self.servo.mode,
-            moving=target.moving if target else False,
+            mode=ServoMode.GUIDE if self._guiding.free else self.servo.mode,
+            moving=self.moving,
             ready=arm.ready,
             busy=busy,
             safety=arm.safety,
@@ -217,6 +252,7 @@ class ServoLoop:
             refusal=self._counts.refusal,
             priority=priority,
             speed_scaling=arm.speed_scaling,
+            wrench=arm.wrench,
         )
 
     def _obey(self, command: Command, chunk: Chunk | None, now_ns: int) -> None:
@@ -242,12 +278,7 @@ class ServoLoop:
 
 
 _YIELD_SHARE = 0.1  # share of the tracking limits; within it the arm counts as on target
-_RESTING_RAD_S = 0.02
 _MOST_WAITED_S = 3.0  # longest wait for the arm to come to rest
-
-
-def _is_at_rest(arm: ArmState) -> bool:
-    return float(np.abs(arm.velocities).max()) <= _RESTING_RAD_S
 
 
 def _tracking_error_ratio(tcp_pose: Pose, target: Pose, limits: LimitsConfig) -> float:

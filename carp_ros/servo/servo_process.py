@@ -27,12 +27,15 @@ from carp_ros.control.realtime import Metronome, request_realtime, starting_poll
 from carp_ros.control.servo import Servo
 from carp_ros.errors import CarpError, ChunkError, DeviceError, MessageError
 from carp_ros.hardware.arm import Arm
+from carp_ros.processes.cores import settle_threads
 from carp_ros.processes.mailbox import remove_leftovers
 from carp_ros.processes.parent import end_with_parent
 from carp_ros.reports.control import Fault
 from carp_ros.rig import Rig, load_rig
+from carp_ros.rig_devices import Fr3ArmConfig
 from carp_ros.servo.devices import make_arm, make_kinematics
-from carp_ros.servo.servo_loop import ServoLoop
+from carp_ros.servo.hand_guiding import Hand
+from carp_ros.servo.servo_loop import ServoLoop, Tick
 from carp_ros.types import ArmState, Chunk
 
 EXIT_DEVICE = 3
@@ -70,6 +73,8 @@ class ServoProcess:
         signal.alarm(self._hung_s)
         with starting_pollers():
             self._arm.connect()
+        if self._sleeps_beside_controller():
+            settle_threads()
         # from here on the robot's watchdog expects targets: lose no time
         arm = self._arm.read()
         loop = self._make_loop(kinematics, arm)
@@ -89,6 +94,8 @@ class ServoProcess:
                     self._arm.servo(tick.target.joints)
                 except DeviceError as error:
                     loop.guard.latch(Fault.REFUSED, str(error), command)
+            elif tick.hand is not Hand.NONE:
+                self._guide(loop, tick, command, arm, now_ns, grant.priority)
             state = loop.state(now_ns, arm, tick, grant.priority)
             self._link.state.write(state.to_record())
             if tick_number % _LATENESS_EVERY == 0:
@@ -104,7 +111,16 @@ class ServoProcess:
         # a replacement process keeps the last commanded gripper closure
         command = self._newest_command()
         gripper = command.gripper if command else 0.0
-        servo = Servo(kinematics, rig.limits, period_s, rig.servo.blend_s, arm.joints, gripper)
+        servo = Servo(
+            kinematics,
+            rig.limits,
+            period_s,
+            rig.servo.blend_s,
+            arm.joints,
+            gripper,
+            np.array(rig.home_joints_rad),
+            rig.latency.lead,
+        )
         guard = Guard(
             rig.limits,
             rig.arm.state_timeout_s,
@@ -147,6 +163,37 @@ class ServoProcess:
         except DeviceError as error:
             problem = str(error)
         loop.try_reset(command, self._arm.read(), problem)
+
+    def _guide(
+        self,
+        loop: ServoLoop,
+        tick: Tick,
+        command: Command | None,
+        arm: ArmState,
+        now_ns: int,
+        priority: int,
+    ) -> None:
+        """Let the arm be guided by hand, or hold it again; either may take tenths of a second."""
+        try:
+            if tick.hand is Hand.KEEP:
+                self._arm.keep_guiding()
+                return
+            self._link.state.write(loop.state(now_ns, arm, tick, priority, busy=True).to_record())
+            if tick.hand is Hand.FREE:
+                self._arm.start_guiding()
+            else:
+                self._arm.end_guiding()
+        except DeviceError as error:
+            loop.guard.latch(Fault.REFUSED, str(error), command)
+
+    def _sleeps_beside_controller(self) -> bool:
+        """Whether to share a core with an emulated controller.
+
+        ur-rtde waits for its robot without sleeping: there it would keep it from answering.
+        """
+        rig = self._rig
+        simulated = rig.cell is not None and rig.servo.cpu < 0
+        return simulated and isinstance(rig.arm, Fr3ArmConfig)
 
     def _is_over(self, command: Command, now_ns: int, loop: ServoLoop) -> bool:
         """Whether to exit: on command or without heartbeats, but never while the arm moves."""

@@ -90,7 +90,7 @@ def test_at_first_nothing_is_enabled_and_the_status_says_what_to_do(arbiter):
 def test_nothing_is_enabled_before_a_source_is_selected(arbiter):
     refusal = arbiter.enable(NOW_NS)
     assert refusal.code is Reason.NO_SOURCE
-    assert "select teleop, policy or home first" in refusal.text
+    assert "select teleop, policy, hand or home first" in refusal.text
     assert not arbiter.status.enabled
     assert arbiter.decide(NOW_NS).enables == 0
 
@@ -152,7 +152,7 @@ def test_a_silent_dead_man_ends_teleoperation_until_a_new_enable(teleop):
     assert not teleop.status.enabled
     assert teleop.status.why.code is Reason.DEADMAN_SILENT
     assert "no dead-man heartbeat for 0.26 s (limit 0.25 s)" in teleop.status.why.text
-    assert "SpaceMouse" in teleop.status.why.text
+    assert "is the pointer plugged in" in teleop.status.why.text
     teleop.take_deadman(True, NOW_NS + 270 * MS)
     assert teleop.decide(NOW_NS + 270 * MS).mode is ServoMode.HOLD
     assert teleop.enable(NOW_NS + 280 * MS) is None
@@ -467,3 +467,42 @@ def test_the_gripper_keeps_what_it_holds_when_the_hand_takes_over(arbiter, sourc
     assert arbiter.decide(NOW_NS).gripper == 0.8
     arbiter.take_gripper(0.2)
     assert arbiter.decide(NOW_NS).gripper == 0.2
+
+
+def by_hand(arbiter, pressed=True, now_ns=NOW_NS):
+    arbiter.take_deadman(pressed, now_ns)
+    return arbiter.decide(now_ns).mode
+
+
+def test_a_hand_moves_the_arm_only_while_enabled_and_the_button_is_held():
+    arbiter = Arbiter(LIMITS, ())
+    arbiter.select(Source.HAND)
+    assert by_hand(arbiter) is ServoMode.HOLD
+    assert arbiter.enable(NOW_NS) is None
+    assert arbiter.decide(NOW_NS).mode is ServoMode.HOLD  # pressed before the enable
+    assert by_hand(arbiter) is ServoMode.GUIDE
+    assert by_hand(arbiter, pressed=False) is ServoMode.HOLD
+    assert by_hand(arbiter) is ServoMode.GUIDE
+    arbiter.disable(Why(Reason.STOPPED, "stopped"))
+    assert by_hand(arbiter) is ServoMode.HOLD
+
+
+def test_silence_of_the_button_ends_hand_guiding_until_an_enable():
+    arbiter = Arbiter(LIMITS, ())
+    arbiter.select(Source.HAND)
+    arbiter.enable(NOW_NS)
+    assert by_hand(arbiter) is ServoMode.GUIDE
+    assert arbiter.decide(NOW_NS + 251 * MS).mode is ServoMode.HOLD
+    assert arbiter.status.why
+    assert arbiter.status.why.code is Reason.DEADMAN_SILENT
+    assert by_hand(arbiter, now_ns=NOW_NS + 260 * MS) is ServoMode.HOLD
+
+
+def test_the_operator_s_gripper_goes_on_while_a_hand_guides_the_arm():
+    arbiter = Arbiter(LIMITS, ())
+    arbiter.select(Source.HAND)
+    arbiter.enable(NOW_NS)
+    by_hand(arbiter)
+    arbiter.take_gripper(0.8)
+    arbiter.take_state(servo_state(mode=ServoMode.GUIDE, gripper=0.0))
+    assert arbiter.decide(NOW_NS).gripper == 0.8

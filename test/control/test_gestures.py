@@ -19,7 +19,7 @@ class Hand:
     """Presses buttons of a pointer that is read at 100 Hz."""
 
     def __init__(self) -> None:
-        self._gestures = Gestures(TeleopConfig())
+        self._gestures = Gestures()
         self.now_ns = 0
         self.seen: list[PointerState] = []
         self.gestures: list[str] = []

@@ -287,3 +287,59 @@ def test_a_safety_stop_takes_the_place_of_its_first_sign_and_of_nothing_else(wat
     assert (watched.guard.fault, watched.guard.text[-15:]) == (Fault.SAFETY_STOP, "PROTECTIVE_STOP")
     watched.guard.latch(sign, "the target was not accepted", watched.command)
     assert watched.guard.fault is Fault.SAFETY_STOP
+
+
+PUSHED_N = LIMITS.max_contact_force_n + 1.0
+
+
+def push(watched, force_n, mode=ServoMode.CHUNK):
+    wrench = np.array([0.0, 0.6 * force_n, -0.8 * force_n, 0.0, 0.0, 0.0])
+    watched.arm = dataclasses.replace(watched.arm, wrench=wrench)
+    watched.command = dataclasses.replace(watched.command, mode=mode)
+
+
+def test_contact_stops_a_policy_until_a_reset_and_an_enable(watched):
+    push(watched, PUSHED_N)
+    watched.pass_ms(14)
+    assert watched.guard.fault is Fault.CONTACT
+    said = f"{PUSHED_N:.0f} N push the tool (limit {LIMITS.max_contact_force_n:.0f} N, "
+    assert watched.guard.text.startswith(said)
+    push(watched, 0.0)
+    watched.pass_ms(1000)
+    assert watched.guard.fault is Fault.CONTACT
+    watched.command = dataclasses.replace(watched.command, resets=watched.command.resets + 1)
+    watched.guard.reset(watched.command)
+    watched.pass_ms(100)
+    assert (watched.guard.fault, watched.may_move) == (Fault.NONE, False)
+    watched.enable()
+    watched.pass_ms(100)
+    assert watched.may_move
+
+
+@pytest.mark.parametrize("mode", [ServoMode.HOLD, ServoMode.TWIST, ServoMode.JOINTS])
+def test_an_operator_may_push_as_hard_as_the_robot_itself_allows(watched, mode):
+    push(watched, 3.0 * PUSHED_N, mode)
+    watched.pass_ms(100)
+    assert watched.guard.fault is Fault.NONE
+
+
+def test_neither_a_peak_nor_a_push_below_the_limit_is_a_contact(watched):
+    for _ in range(20):
+        push(watched, PUSHED_N)
+        watched.pass_ms(8)
+        push(watched, PUSHED_N - 2.0)
+        watched.pass_ms(8)
+    assert watched.guard.fault is Fault.NONE
+
+
+def test_a_force_that_is_no_number_counts_as_a_contact(watched):
+    push(watched, np.nan)
+    watched.pass_ms(14)
+    assert watched.guard.fault is Fault.CONTACT
+
+
+def test_an_arm_that_measures_no_force_is_not_stopped(watched):
+    watched.arm = dataclasses.replace(watched.arm, wrench=None)
+    watched.command = dataclasses.replace(watched.command, mode=ServoMode.CHUNK)
+    watched.pass_ms(100)
+    assert watched.guard.fault is Fault.NONE

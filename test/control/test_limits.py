@@ -305,3 +305,19 @@ def test_approaching_a_joint_goal_ends_on_it_in_step(error):
         if not last.any():
             break
     assert np.abs(left).max() < 1e-9
+
+
+@fast
+@given(joints_within, st.lists(st.tuples(speeds, st.integers(1, 60)), min_size=1, max_size=12))
+def test_no_joint_passes_its_stop_and_none_changes_faster_than_it_can(joints, wishes):
+    last, most = np.zeros(6), JOINTS.acceleration * DT_S
+
+    for wanted, ticks in wishes:
+        for _ in range(ticks):
+            # what the servo hands over: any share of the way from the last velocities to the wanted
+            velocities = JOINTS.braked(last + 0.3 * (wanted - last), last, joints)
+
+            assert (np.abs(velocities - last) <= most * ROUNDING + 1e-12).all()
+            joints, last = joints + velocities * DT_S, velocities
+            assert (joints >= LOWEST - 1e-9).all()
+            assert (joints <= HIGHEST + 1e-9).all()

@@ -1,14 +1,14 @@
 """Tests for control/mapping.py."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from carp_ros.control.mapping import TeleopMapping
+from carp_ros.geometry import matrix_from_quaternion
 from carp_ros.rig import TeleopConfig
+from carp_ros.types import DEADMAN as DEADMAN_BUTTON
 from carp_ros.types import PointerState
 
 CONFIG = TeleopConfig()
@@ -23,7 +23,7 @@ configs = st.builds(
     angular_speed_rad_s=st.floats(0.01, 3.0),
     dead_zone=st.floats(0.0, 0.5),
     exponent=st.floats(0.5, 3.0),
-    signs=st.tuples(*[st.sampled_from([1.0, -1.0])] * 6),
+    axis_scale=st.tuples(*[st.floats(-1.0, 1.0)] * 6),
 )
 
 
@@ -49,7 +49,7 @@ def test_full_deflection_of_one_axis_asks_for_its_full_speed_along_that_axis(con
     speeds = twist(np.eye(6)[axis], config)
 
     full = config.linear_speed_m_s if axis < 3 else config.angular_speed_rad_s
-    np.testing.assert_allclose(speeds, np.eye(6)[axis] * full * config.signs[axis])
+    np.testing.assert_allclose(speeds, np.eye(6)[axis] * full * config.axis_scale[axis])
 
 
 @given(configs, st.lists(st.floats(-1.0, 1.0), min_size=6, max_size=6).map(np.array))
@@ -86,7 +86,7 @@ def test_motion_needs_a_connected_pointer_and_a_held_deadman(states):
     for state in states:
         command = mapping.map(state, now_ns=0)
 
-        assert command.deadman == (state.connected and state.buttons[CONFIG.deadman_button])
+        assert command.deadman == (state.connected and state.buttons[DEADMAN_BUTTON])
         if not command.deadman:
             assert not command.twist.linear.any()
             assert not command.twist.angular.any()
@@ -129,17 +129,53 @@ def test_the_command_carries_the_time_of_the_reading():
     assert TeleopMapping(CONFIG).map(reading(), now_ns=123).stamp_ns == 123
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"dead_zone": 1.0}, "dead_zone is 1.0; expected 0 to below 1"),
-        ({"exponent": 0.0}, "exponent is 0.0; expected a number above 0"),
-        ({"linear_speed_m_s": float("nan")}, "linear_speed_m_s is nan"),
-        ({"signs": (1.0, 1.0, 0.5, 1.0, 1.0, 1.0)}, "expected 1 or -1 for each axis"),
-        ({"gripper_button": 0}, "expected two different buttons"),
-        ({"deadman_button": -1}, "expected two different buttons"),
-    ],
+quaternions = (
+    st.lists(st.floats(-1.0, 1.0), min_size=4, max_size=4)
+    .map(np.array)
+    .filter(lambda q: np.linalg.norm(q) > 0.1)
+    .map(lambda q: q / np.linalg.norm(q))
 )
-def test_numbers_that_make_no_mapping_are_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        TeleopMapping(dataclasses.replace(CONFIG, **change))
+IN_TOOL = TeleopConfig(frame="tool")
+
+
+@given(deflections, quaternions)
+def test_in_the_tool_frame_the_twist_is_turned_with_the_tool(values, quaternion):
+    in_base = TeleopMapping(CONFIG).map(reading(values), 0).twist
+    turned = TeleopMapping(IN_TOOL).map(reading(values), 0, quaternion).twist
+    base_from_tool = matrix_from_quaternion(quaternion)
+    np.testing.assert_allclose(turned.linear, base_from_tool @ in_base.linear, atol=1e-12)
+    np.testing.assert_allclose(turned.angular, base_from_tool @ in_base.angular, atol=1e-12)
+
+
+def test_a_tool_that_points_down_and_is_pushed_along_its_own_z_goes_down():
+    upside_down = np.array([1.0, 0.0, 0.0, 0.0])
+    twist = TeleopMapping(IN_TOOL).map(reading(np.eye(6)[2]), 0, upside_down).twist
+    np.testing.assert_allclose(twist.linear, [0, 0, -IN_TOOL.linear_speed_m_s], atol=1e-12)
+
+
+def test_in_the_tool_frame_nothing_moves_while_the_tool_is_unknown():
+    command = TeleopMapping(IN_TOOL).map(reading(np.ones(6)), 0)
+    assert command.deadman
+    assert not command.twist.linear.any()
+    assert not command.twist.angular.any()
+
+
+@given(quaternions, deflections)
+def test_in_the_base_frame_the_tool_does_not_matter(quaternion, values):
+    with_tool = TeleopMapping(CONFIG).map(reading(values), 0, quaternion).twist
+    without = TeleopMapping(CONFIG).map(reading(values), 0).twist
+    np.testing.assert_array_equal(with_tool.linear, without.linear)
+    np.testing.assert_array_equal(with_tool.angular, without.angular)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1.0001, -3.0])
+def test_deflections_that_are_none_release_the_dead_man(value):
+    values = np.array([0.5, 0.0, value, 0.0, 0.0, 0.0])
+    command = TeleopMapping(CONFIG).map(reading(values), 0)
+    assert not command.deadman
+    assert not command.twist.linear.any()
+
+
+def test_a_locked_axis_moves_nothing():
+    locked = TeleopConfig(axis_scale=(1.0, 1.0, 1.0, 0.0, 0.0, 1.0))
+    assert not twist(np.array([0, 0, 0, 1.0, 1.0, 0]), locked).any()

@@ -12,6 +12,7 @@ from carp_ros.geometry import (
     quaternion_multiply,
     rotation_between,
 )
+from carp_ros.rig_sections import Lead
 from carp_ros.types import Chunk, Pose, Twist
 
 START_NS = 7_000_000_000
@@ -228,3 +229,24 @@ def test_the_fade_itself_ends_at_rest(chunk, turn, angular):
 
     over_ns = end_ns + round(OVER_S * 1e9)
     np.testing.assert_allclose(velocity_before(schedule, over_ns), np.zeros(6), atol=1e-3)
+
+
+@fast
+@given(long_chunks, st.integers(-100, 200), st.integers(-100, 200), st.integers(0, 10**9))
+def test_commands_that_lead_are_the_path_s_earlier_by_that_much(
+    chunk, action_ms, gripper_ms, later_ns
+):
+    lead = Lead(action_ms * 1_000_000, gripper_ms * 1_000_000)
+    path = PosePath(chunk)
+    tool, _ = path.sample(START_NS + lead.action_ns)
+    still = Twist(np.zeros(3), np.zeros(3))
+    schedule = Schedule(chunk, START_NS, tool, still, OVER_S, lead)
+
+    now_ns = START_NS + round(OVER_S * 1e9) + later_ns
+    pose, closure = schedule.sample(now_ns)
+
+    expected, _ = path.sample(now_ns + lead.action_ns)
+    np.testing.assert_array_equal(pose.position, expected.position)
+    np.testing.assert_array_equal(pose.quaternion, expected.quaternion)
+    assert closure == path.sample(now_ns + lead.gripper_ns)[1]
+    assert schedule.end_ns == path.end_ns - min(lead.action_ns, lead.gripper_ns)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carp_ros.control.kinematics import Kinematics
+from carp_ros.control.schedule import PosePath
 from carp_ros.control.servo import Servo, ServoMode
 from carp_ros.errors import ChunkError
 from carp_ros.geometry import (
@@ -18,6 +19,7 @@ from carp_ros.geometry import (
     rotation_between,
 )
 from carp_ros.rig import load_rig
+from carp_ros.rig_sections import Lead
 from carp_ros.types import Chunk, Pose, Twist
 
 RIG = load_rig(Path(__file__).parents[2] / "config" / "ur5e_sim.yaml")
@@ -348,3 +350,32 @@ def test_no_sequence_of_twists_exceeds_a_limit(twists):
         for i, v in enumerate(np.array(twists))
     ]
     assert_within_limits(run(servo, 0.1 * len(twists) + 0.5, inputs=inputs))
+
+
+@pytest.mark.parametrize("late_s", [0.03, 0.08])
+def test_an_arm_that_is_late_is_where_the_plan_says_when_commands_lead_by_its_latency(late_s):
+    poses = smooth_poses(14)
+    chunk = make_chunk(poses)
+    path, late_ns = PosePath(chunk), round(late_s * 1e9)
+
+    def worst_m(lead):
+        servo = Servo(KINEMATICS, LIMITS, PERIOD_NS * 1e-9, RIG.servo.blend_s, HOME, 0.0, lead=lead)
+        follow = (START_NS, lambda now_ns: servo.follow_chunk(chunk, now_ns))
+        done = run(servo, 1.2, inputs=[follow])
+        caught_up = done.times_ns > START_NS + 500_000_000
+        # where the arm is: what was commanded `late_ns` ago
+        reached = zip(done.times_ns[caught_up] + late_ns, done.positions[caught_up])
+        return max(
+            float(np.linalg.norm(path.sample(at_ns)[0].position - position))
+            for at_ns, position in reached
+        )
+
+    assert worst_m(Lead(late_ns, late_ns)) < 0.001
+    assert worst_m(Lead()) > 0.002
+
+
+def test_a_plan_is_over_for_an_arm_whose_commands_lead_beyond_its_end():
+    chunk = make_chunk(smooth_poses(3))
+    servo = Servo(KINEMATICS, LIMITS, 0.002, RIG.servo.blend_s, HOME, 0.0, lead=Lead(60_000_000, 0))
+    with pytest.raises(ChunkError, match=r"chunk ended 0\.010 s ago"):
+        servo.follow_chunk(chunk, START_NS + 150_000_000)

@@ -1,5 +1,6 @@
 """Tests for hardware/spacemouse.py: the real pyspacemouse and easyhid over a virtual hidapi."""
 
+import gc
 import sys
 from dataclasses import replace
 
@@ -10,11 +11,11 @@ from easyhid.easyhid import ffi
 
 from carp_ros.errors import DeviceError
 from carp_ros.hardware.spacemouse import SpaceMouse
-from carp_ros.rig import TeleopConfig
+from carp_ros.rig_pointers import SpaceMouseConfig
 from carp_ros.sim.virtual_hidapi import VirtualHidapi
 from carp_ros.sim.virtual_spacemouse import VirtualSpaceMouse
 
-CONFIG = TeleopConfig(report_timeout_s=0.2)
+CONFIG = SpaceMouseConfig(report_timeout_s=0.2)
 MS = 1_000_000
 PUSHED = np.array([0.5, 0.0, 0.0, 0.0, 0.0, 0.0])
 DEADMAN, RELEASED = (True, False), (False, False)
@@ -33,6 +34,8 @@ def hidapi(monkeypatch):
     no_device = VirtualHidapi(0, 0, "")
     no_device.unplug()
     monkeypatch.setattr(easyhid.easyhid, "hidapi", no_device)
+    yield
+    gc.collect()  # devices that a test left open: the real library could not close them
 
 
 @pytest.fixture
@@ -42,10 +45,18 @@ def hand():
     return mouse
 
 
+def opened(config=CONFIG):
+    """Return a mouse that was opened half a second before time 0 and at rest since."""
+    mouse = SpaceMouse(config)
+    mouse.open()
+    for t in range(-500, 0, 10):
+        mouse.read(t * MS)
+    return mouse
+
+
 @pytest.fixture
 def mouse(hand):
-    mouse = SpaceMouse(CONFIG)
-    mouse.open()
+    mouse = opened()
     yield mouse
     mouse.close()
 
@@ -216,8 +227,7 @@ def receiver(speaks: int, usages=((0, 0),) * 5) -> VirtualHidapi:
 @pytest.mark.parametrize("speaks", range(5))
 def test_of_several_interfaces_the_one_that_speaks_is_read_and_the_others_are_closed(speaks):
     plugged = receiver(speaks)
-    mouse = SpaceMouse(CONFIG)
-    mouse.open()
+    mouse = opened()
     silent = mouse.read(0)
     assert silent.connected
     assert not silent.heard
@@ -236,8 +246,7 @@ def test_of_several_interfaces_the_one_that_speaks_is_read_and_the_others_are_cl
 
 def test_what_is_no_report_of_a_mouse_does_not_choose_an_interface():
     plugged = receiver(speaks=1)
-    mouse = SpaceMouse(CONFIG)
-    mouse.open()
+    mouse = opened()
     plugged.send(b"\x17\x40\x00", interface=3)  # the state of a battery
     assert not mouse.read(0).heard
 
@@ -253,8 +262,7 @@ def test_where_hidapi_tells_what_an_interface_is_for_a_keyboard_is_not_opened():
 
 def test_after_replugging_all_interfaces_are_listened_to_again():
     plugged = receiver(speaks=1)
-    mouse = SpaceMouse(CONFIG)
-    mouse.open()
+    mouse = opened()
     plugged.send(AXES)
     assert mouse.read(0).heard
     plugged.unplug()
@@ -275,7 +283,7 @@ def test_an_interface_can_be_named():
 def test_a_named_interface_that_is_not_there_is_refused_with_those_that_are():
     receiver(speaks=1, usages=((0, 0),) * 2)
     message = refusal(replace(CONFIG, hid_path="/dev/hidraw7"))
-    assert "teleop.hid_path is /dev/hidraw7, but there is no SpaceMouse" in message
+    assert "teleop.pointer.hid_path is /dev/hidraw7, but there is no SpaceMouse" in message
     assert "/dev/hidraw-virtual0 (UniversalReceiver), /dev/hidraw-virtual1" in message
 
 
@@ -286,8 +294,7 @@ def test_interfaces_without_permission_do_not_hide_one_with():
 
     plugged = PartlyLocked(*RECEIVER, ((0, 0),) * 2, 1)
     plugged.install()
-    mouse = SpaceMouse(CONFIG)
-    mouse.open()
+    mouse = opened()
     plugged.send(AXES)
     assert mouse.read(0).heard
 
@@ -349,3 +356,30 @@ def test_missing_pyspacemouse_is_refused_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyspacemouse", None)
 
     assert "pip install pyspacemouse" in refusal()
+
+
+def test_a_hidapi_library_that_cannot_be_loaded_is_refused_with_its_reason(tmp_path, monkeypatch):
+    broken = tmp_path / "pyspacemouse.py"
+    broken.write_text("raise OSError('libudev.so.1: cannot open shared object file')")
+    monkeypatch.delitem(sys.modules, "pyspacemouse")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(DeviceError, match=r"libudev\.so\.1.*libhidapi-hidraw0"):
+        SpaceMouse(CONFIG).open()
+
+
+def test_devices_that_cannot_be_listed_are_refused_and_looked_for_again(hand, mouse):
+    class Garbled(VirtualHidapi):
+        def hid_enumerate(self, vendor_id, product_id):
+            raise ValueError("character out of range for a product's name")
+
+    hand.unplug()
+    mouse.read(0)
+    Garbled(0, 0, "").install()
+    assert not mouse.read(1_100 * MS).connected
+    with pytest.raises(DeviceError, match="HID devices can't be listed"):
+        mouse.open()
+
+
+def test_a_device_s_own_words_do_not_control_the_terminal():
+    VirtualHidapi(1, 2, "Keyboard\x1b[2J").install()
+    assert refusal().isprintable()

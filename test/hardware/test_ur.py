@@ -7,14 +7,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from carp_ros.errors import DeviceError
+from carp_ros.geometry import matrix_from_quaternion, quaternion_from_rotvec
 from carp_ros.hardware.ur import LONGEST_RECOVERY_S, UrArm
-from carp_ros.rig_devices import UrArmConfig
+from carp_ros.rig_devices import UrArmConfig, UrAxis
+from carp_ros.robots import UR5E
+from carp_ros.sim.ur.kinematics import UrKinematics
 from carp_ros.types import ArmState, Array, SafetyState
 
 pytestmark = pytest.mark.realtime
@@ -28,7 +33,7 @@ MOVE_FOR_EVER = """
 import sys, time
 import numpy as np
 from carp_ros.hardware.ur import UrArm
-from carp_ros.rig_devices import UrArmConfig
+from carp_ros.rig_devices import (UrArmConfig, UrAxis)
 arm = UrArm(UrArmConfig(host=sys.argv[1], watchdog_hz=float(sys.argv[2])))
 arm.connect()
 target, due_s = arm.read().joints, time.monotonic()
@@ -45,7 +50,7 @@ while True:
 CLOSE_WHEN_TOLD = """
 import sys
 from carp_ros.hardware.ur import UrArm
-from carp_ros.rig_devices import UrArmConfig
+from carp_ros.rig_devices import (UrArmConfig, UrAxis)
 arm = UrArm(UrArmConfig(host=sys.argv[1]))
 arm.connect()
 sys.stdout.write(".")
@@ -381,3 +386,208 @@ def test_closing_on_a_dead_link_does_not_wait_for_answers_that_never_come(ur_con
         process.kill()
     assert process.returncode == 0
     assert ur_controller.faults.state()["runtime"] == "STOPPED"
+
+
+def test_the_wrench_is_read_in_the_axes_of_base_link(ur_controller, arm):
+    assert not np.asarray(arm.read().wrench).any()
+    ur_controller.faults.push(12.0, -3.0, 4.0, 0.5, -0.6, 0.7)
+    Stream(arm).run(0.05)
+    np.testing.assert_allclose(arm.read().wrench, [12.0, -3.0, 4.0, 0.5, -0.6, 0.7])
+    with pytest.raises(DeviceError, match="expected six finite numbers"):
+        ur_controller.faults.push(float("nan"), 0.0, 0.0)
+
+
+ASIDE_N = (0.0, 15.0, 0.0)
+
+
+def guide(arm: UrArm, duration_s: float) -> np.ndarray:
+    """Let a hand guide the arm for a while; return its joints, of shape (N, 6)."""
+    joints, due_s = [], time.monotonic()
+    for _ in range(round(duration_s / PERIOD_S)):
+        arm.keep_guiding()
+        joints.append(arm.read().joints)
+        due_s += PERIOD_S
+        time.sleep(max(0.0, due_s - time.monotonic()))
+    return np.array(joints)
+
+
+def settle(arm: UrArm) -> None:
+    """Wait until the arm stands, by the robot's own clock."""
+    begin_s = arm.read().robot_time_s
+    while arm.read().robot_time_s < begin_s + 0.05 or arm.read().velocities.any():
+        guide(arm, PERIOD_S)
+
+
+def push_away(ur_controller, arm: UrArm) -> None:
+    """Push the arm with a hand until it has moved a little."""
+    start = arm.read().joints
+    ur_controller.faults.push(*ASIDE_N)
+    while np.abs(arm.read().joints - start).max() < 0.01:
+        guide(arm, PERIOD_S)
+
+
+def await_held(ur_controller) -> None:
+    """Wait until the arm no longer yields to a hand, and has come to rest."""
+    deadline_s = time.monotonic() + 5.0
+    while ur_controller.faults.state()["guided"] or any(ur_controller.faults.state()["velocities"]):
+        assert time.monotonic() < deadline_s
+        time.sleep(PERIOD_S)
+
+
+UPRIGHT = {"guided_axes": ("x", "y", "z")}
+
+
+@pytest.fixture(params=[{}, UPRIGHT], ids=["all axes", "x, y, z"])
+def guided_arm(ur_controller, request) -> Iterator[UrArm]:
+    connected = UrArm(dataclasses.replace(config(ur_controller), **request.param))
+    connected.connect()
+    yield connected
+    connected.close()
+
+
+def test_a_hand_moves_the_arm_in_freedrive_and_the_servo_goes_on_where_it_stands(
+    ur_controller, guided_arm
+):
+    arm = guided_arm
+    Stream(arm).run(0.05)
+    arm.start_guiding()
+    assert ur_controller.faults.state()["guided"]
+    assert_still(guide(arm, 0.2))  # nobody pushes
+    push_away(ur_controller, arm)
+    ur_controller.faults.push(0.0, 0.0, 0.0)
+    arm.end_guiding()
+    settle(arm)
+    assert not ur_controller.faults.state()["guided"]
+    after = Stream(arm).run(0.3)
+    assert_still(after.joints)  # no jump
+    moving = Stream(arm).run(0.3, amplitude_rad=0.05)
+    assert np.abs(moving.joints - moving.joints[0]).max() > 0.01
+
+
+def test_a_hand_that_still_pushes_at_the_end_moves_nothing_any_more(ur_controller, guided_arm):
+    arm = guided_arm
+    arm.start_guiding()
+    push_away(ur_controller, arm)
+    arm.end_guiding()
+    settle(arm)
+    assert_still(Stream(arm).run(0.3).joints)
+
+
+def test_silence_ends_freedrive_and_only_a_recovery_leads_on(ur_controller, guided_arm):
+    arm = guided_arm
+    arm.start_guiding()
+    push_away(ur_controller, arm)
+    time.sleep(WATCHDOG_S)  # as if this process hung
+    await_held(ur_controller)
+    assert_still(watch(ur_controller, 0.2))
+    with pytest.raises(DeviceError, match="ended freedrive"):
+        guide(arm, 0.05)
+    with pytest.raises(DeviceError, match="did not confirm the end"):
+        arm.end_guiding()
+    arm.recover()
+    assert not ur_controller.faults.state()["guided"]
+    assert_still(Stream(arm).run(0.2).joints)
+
+
+def test_a_protective_stop_ends_freedrive(ur_controller, guided_arm):
+    arm = guided_arm
+    arm.start_guiding()
+    push_away(ur_controller, arm)
+    ur_controller.faults.protective_stop()
+    wait_for_stop_of_program(arm)
+    with pytest.raises(DeviceError):
+        arm.end_guiding()
+    await_held(ur_controller)
+    assert_still(watch(ur_controller, 0.2))
+    wait_for_unlock(ur_controller)
+    arm.recover()
+    assert not ur_controller.faults.state()["guided"]
+    assert_still(Stream(arm).run(0.2).joints)
+
+
+def test_a_recovery_never_leaves_the_arm_free(ur_controller, guided_arm):
+    arm = guided_arm
+    arm.start_guiding()
+    push_away(ur_controller, arm)
+    arm.recover()  # its program runs, and would go on being in freedrive
+    assert not ur_controller.faults.state()["guided"]
+    assert_still(Stream(arm).run(0.2).joints)
+
+
+def test_ending_what_never_began_does_nothing(arm):
+    arm.end_guiding()
+    assert_still(Stream(arm).run(0.05).joints)
+
+
+def test_an_arm_that_is_closed_while_guided_stands(ur_controller):
+    arm = UrArm(config(ur_controller))
+    arm.connect()
+    arm.start_guiding()
+    push_away(ur_controller, arm)
+    arm.close()
+    await_held(ur_controller)
+    assert_still(watch(ur_controller, 0.2))
+
+
+HELD_M, HELD_RAD = 2e-4, 2e-4
+TILTED = np.array([-0.3, -1.7, 1.7, -1.3, -1.2, -1.5])
+KINEMATICS = UrKinematics(UR5E)
+
+
+@contextmanager
+def freed_along(ur_controller, axes: tuple[UrAxis, ...], frame: Any) -> Iterator[UrArm]:
+    """Return an arm that was freed with its tool tilted."""
+    arm = UrArm(dataclasses.replace(config(ur_controller), guided_axes=axes, guided_frame=frame))
+    arm.connect()
+    try:
+        start = arm.read().joints
+        for share in np.linspace(0.0, 1.0, 400):
+            arm.servo(start + share * (TILTED - start))
+            time.sleep(PERIOD_S)
+        Stream(arm).run(0.2)
+        arm.start_guiding()
+        yield arm
+    finally:
+        arm.close()
+
+
+def tool_of(ur_controller) -> tuple[Array, Array]:
+    """Return where the controller itself sees the tool in UR's base, and the tool's axes."""
+    pose = KINEMATICS.forward(np.array(ur_controller.faults.state()["joints"]))
+    return pose[:3], matrix_from_quaternion(quaternion_from_rotvec(pose[3:]))
+
+
+def guide_under(ur_controller, arm: UrArm, force_n: Array, torque_nm: Array) -> None:
+    """Let a hand push for a while, by a wrench in UR's base, and let it go."""
+    assert_still(guide(arm, 0.1))  # nobody pushes yet
+    ur_controller.faults.push(*(force_n * [-1, -1, 1]), *(torque_nm * [-1, -1, 1]))
+    guide(arm, 0.5)
+    arm.end_guiding()
+    settle(arm)
+
+
+@pytest.mark.parametrize("frame", ["base", "tool"])
+@pytest.mark.parametrize("axes", [("z",), ("x", "y")])
+def test_a_hand_moves_the_tool_along_the_free_axes_and_along_no_other(ur_controller, frame, axes):
+    with freed_along(ur_controller, axes, frame) as arm:
+        before, rotation = tool_of(ur_controller)
+        assert (np.abs(np.diag(rotation)) < 0.98).all()  # or tool and base had an axis in common
+        in_frame = rotation.T if frame == "tool" else np.eye(3)
+        force_n = in_frame.T @ np.array([8.0, 8.0, 8.0])
+        guide_under(ur_controller, arm, force_n, np.array([0.3, -0.3, 0.3]))
+        after, turned = tool_of(ur_controller)
+    moved = in_frame @ (after - before)
+    free = np.isin(["x", "y", "z"], axes)
+    assert (moved[free] > 0.002).all(), moved
+    assert (np.abs(moved[~free]) < HELD_M).all(), moved
+    np.testing.assert_allclose(turned, rotation, atol=HELD_RAD)
+
+
+def test_a_hand_turns_the_tool_about_its_free_axis_only_and_it_stays_in_its_place(ur_controller):
+    with freed_along(ur_controller, ("rz",), "tool") as arm:
+        before, rotation = tool_of(ur_controller)
+        guide_under(ur_controller, arm, np.full(3, 8.0), 2.0 * rotation[:, 2])
+        after, turned = tool_of(ur_controller)
+    np.testing.assert_allclose(after, before, atol=HELD_M)
+    np.testing.assert_allclose(turned[:, 2], rotation[:, 2], atol=HELD_RAD)
+    assert (turned[:, 0] - rotation[:, 0]) @ rotation[:, 1] > 0.005

@@ -17,7 +17,7 @@ from carp_ros.control.command import ServoLink
 from carp_ros.servo import servo_process
 from carp_ros.system.bringup import rig_path
 from carp_ros.rig import load_rig
-from carp_ros.rig_devices import UrArmConfig
+from carp_ros.rig_devices import (UrArmConfig)
 
 UrArmConfig.recovery_s, servo_process._HUNG_MARGIN_S = 0.5, 0
 
