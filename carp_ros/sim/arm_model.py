@@ -18,6 +18,8 @@ GRIPPER_PREFIX = "gripper/"
 TCP_SITE = "tcp"
 DRIVER_JOINT = f"{GRIPPER_PREFIX}right_driver_joint"
 DRIVER_CLOSED_RAD = 0.8
+CTRL_CLOSED = 255.0
+STROKE_S = 0.6  # from open to closed at full speed, Robotiq 2F-85 manual
 
 # Gains of the joints' position servos [Nm/rad], [Nm s/rad]: shoulder and elbow, then wrist. The
 # Menagerie's (2000, 400 and 500, 100) make the arm lag by 0.2 s, while a real UR5e tracks to well
@@ -50,9 +52,9 @@ def build_arm(tool: ToolConfig, *, visuals: bool) -> mujoco.MjSpec:
     _strip_gripper_meshes(gripper)
     for spec, model in ((arm, assets.ARM), (gripper, assets.GRIPPER)):
         if visuals:
-            _use_light_meshes(spec, model)
+            use_light_meshes(spec, model)
         else:
-            _strip_visuals(spec)
+            strip_meshes(spec)
         for body in spec.bodies:
             body.gravcomp = 1.0  # the real controller compensates for arm and payload
     for key in list(arm.keys):
@@ -112,14 +114,16 @@ def _strip_gripper_meshes(gripper: mujoco.MjSpec) -> None:
         )
 
 
-def _use_light_meshes(spec: mujoco.MjSpec, model: str) -> None:
+def use_light_meshes(spec: mujoco.MjSpec, model: str) -> None:
+    """Let a model draw its simplified meshes, which weigh nothing."""
     spec.meshdir = str(assets.mesh_folder(model))
     for geom in spec.geoms:
         if geom.meshname:
             geom.mass = 0.0
 
 
-def _strip_visuals(spec: mujoco.MjSpec) -> None:
+def strip_meshes(spec: mujoco.MjSpec) -> None:
+    """Remove every mesh of a model that is not drawn."""
     for geom in list(spec.geoms):
         if geom.meshname:
             spec.delete(geom)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from carp_ros.geometry import quaternion_from_matrix
-from carp_ros.rig_devices import optical_frame
+from carp_ros.rig_cameras import optical_frame
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.opengl import DEBIAN_PACKAGES
 from carp_ros.types import Intrinsics, Pose

@@ -11,30 +11,27 @@ import mujoco
 import numpy as np
 import numpy.typing as npt
 
-from carp_ros.geometry import quaternion_from_matrix
+from carp_ros.geometry import invert, quaternion_from_matrix
 from carp_ros.rig import Rig
 from carp_ros.sim.appearance import Appearance
-from carp_ros.sim.arm_model import (
-    DAMPING,
-    DRIVER_CLOSED_RAD,
-    DRIVER_JOINT,
-    STIFFNESS,
-    TCP_SITE,
-)
+from carp_ros.sim.arm_model import TCP_SITE
+from carp_ros.sim.cell_arm import cell_arm
 from carp_ros.sim.levels import LEVELS, level_named
 from carp_ros.sim.scene import TIMESTEP_S, build_scene
 from carp_ros.sim.tasks import Task, TaskResult
 from carp_ros.types import Array, Pose
 
 STEP_NS = round(TIMESTEP_S * 1e9)
-_GRIPPER_CTRL_CLOSED = 255.0
-_GRIPPER_STROKE_S = 0.6  # from open to closed at full speed, Robotiq 2F-85 manual
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 _LEVEL_NAMES = tuple(LEVELS)
+_SMOOTHING = TIMESTEP_S / 0.02  # time constant 20 ms; a rigid contact rings
 
 
 class Cell:
     """Arm, gripper and the objects of one task.
+
+    Attributes:
+        measures_wrench: Whether `advance` also computes `wrench`: about 35 us more.
 
     Args:
         rig: The simulated rig.
@@ -53,11 +50,16 @@ class Cell:
         joints = [self.model.joint(name) for name in rig.robot.joint_names]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
         self._qvel = np.array([joint.dofadr[0] for joint in joints])
-        self._driver = int(self.model.joint(DRIVER_JOINT).qposadr[0])
+        self._arm = arm = cell_arm(rig.robot)
+        self._fingers = [int(self.model.joint(name).qposadr[0]) for name in arm.finger_joints]
         self._tcp = self.model.site(TCP_SITE).id
         # Feed-forward, so that the servo's damping does not make the joint lag in motion.
-        self._lead_s = np.array(DAMPING) / np.array(STIFFNESS)
+        self._lead_s = np.array(arm.damping) / np.array(arm.stiffness)
         self._max_speed = np.array(rig.robot.max_speed_rad_s)
+        self._flange = int(self.model.site(TCP_SITE).bodyid[0])
+        self._tool_bodies = _subtree(self.model, self._flange)
+        self._tcp_to_flange_m = invert(rig.tool.flange_from_tcp).position
+        self.measures_wrench = False
         self._appearance = Appearance(self.model)
         self.snapshot_dtype = np.dtype(
             [
@@ -82,14 +84,15 @@ class Cell:
 
         Raises:
             ValueError: If there is no such level.
-            ValueError: If there is no such level.
         """
         mujoco.mj_resetData(self.model, self.data)
         self.time_ns = 0
         home = np.array(self.rig.home_joints_rad)
         self.data.qpos[self._qpos] = home
+        self.data.qpos[self._fingers] = self._arm.finger_open
         self._targets, self._previous, self._gripper = home, home, 0.0
         self._gripper_ctrl = 0.0
+        self._wrench = np.zeros(6)
         self.scatter(seed, level)
 
     def scatter(self, seed: int, level: str) -> None:
@@ -112,6 +115,13 @@ class Cell:
         self._appearance.randomise(appearance, amounts)
         mujoco.mj_forward(self.model, self.data)
 
+    def place_arm(self, joints: Array) -> None:
+        """Put the arm at joint positions of shape (J,) in [rad], at rest, without moving there."""
+        self.data.qpos[self._qpos] = joints
+        self.data.qvel[self._qvel] = 0.0
+        self._targets = self._previous = np.array(joints, dtype=float)
+        mujoco.mj_forward(self.model, self.data)
+
     def drive(self, joints: Array, gripper: float) -> None:
         """Set the targets of arm and gripper, towards which `advance` moves them.
 
@@ -124,14 +134,18 @@ class Cell:
     def advance(self) -> None:
         """Advance the simulation by 2 ms."""
         speed = (self._targets - self._previous) / TIMESTEP_S
-        speed = np.clip(speed, -self._max_speed, self._max_speed)
+        speed = np.minimum(np.maximum(speed, -self._max_speed), self._max_speed)
         self._previous = self._targets
-        stroke = TIMESTEP_S / _GRIPPER_STROKE_S
-        self._gripper_ctrl += float(np.clip(self._gripper - self._gripper_ctrl, -stroke, stroke))
+        arm = self._arm
+        stroke = TIMESTEP_S / arm.stroke_s
+        self._gripper_ctrl += min(max(self._gripper - self._gripper_ctrl, -stroke), stroke)
         self.data.ctrl[:-1] = self._targets + self._lead_s * speed
-        self.data.ctrl[-1] = _GRIPPER_CTRL_CLOSED * self._gripper_ctrl
+        self.data.ctrl[-1] = arm.ctrl_open + (arm.ctrl_closed - arm.ctrl_open) * self._gripper_ctrl
         # Second half of the step first: positions, contacts and speeds then have the new time.
         mujoco.mj_step2(self.model, self.data)
+        if self.measures_wrench:
+            change = self._contact_wrench() - self._wrench
+            self._wrench = self._wrench + _SMOOTHING * change
         mujoco.mj_step1(self.model, self.data)
         self.time_ns += STEP_NS
 
@@ -139,6 +153,11 @@ class Cell:
     def joints(self) -> Array:
         """Joint positions of shape (J,) in [rad]."""
         return self.data.qpos[self._qpos]
+
+    @property
+    def palm_m(self) -> float:
+        """Distance from the gripper's palm to the tool centre point in [m]."""
+        return self._arm.palm_m
 
     @property
     def target_joints(self) -> Array:
@@ -153,13 +172,38 @@ class Cell:
     @property
     def gripper_closure(self) -> float:
         """Measured closure of the fingers: 0 open to 1 closed."""
-        return float(np.clip(self.data.qpos[self._driver] / DRIVER_CLOSED_RAD, 0.0, 1.0))
+        arm = self._arm
+        moved = float(self.data.qpos[self._fingers[0]]) - arm.finger_open
+        return min(max(moved / (arm.finger_closed - arm.finger_open), 0.0), 1.0)
 
     @property
     def tcp_pose(self) -> Pose:
         """`base_from_tcp`; the fingers close along the tool's y axis."""
         rotation = self.data.site_xmat[self._tcp].reshape(3, 3)
         return Pose(self.data.site_xpos[self._tcp].copy(), quaternion_from_matrix(rotation))
+
+    @property
+    def wrench(self) -> Array:
+        """Contact forces on hand and fingers, of shape (6,): see `carp_ros.types.ArmState`.
+
+        Of the steps with `measures_wrench`, smoothed as by a real controller; zero before.
+        """
+        return self._wrench
+
+    def _contact_wrench(self) -> Array:
+        """Return `wrench` between the halves of a step, while contacts and their forces agree."""
+        data = self.data
+        mujoco.mj_rnePostConstraint(self.model, data)
+        # torque then force, about the centre of mass of the whole arm
+        pushes = data.cfrc_ext[self._tool_bodies].sum(axis=0)
+        centre = data.subtree_com[self.model.body_rootid[self._flange]]
+        turn = data.site_xmat[self._tcp].reshape(3, 3)
+        flange = data.site_xpos[self._tcp] + turn @ self._tcp_to_flange_m
+        x, y, z = (centre - flange).tolist()
+        tx, ty, tz, fx, fy, fz = pushes.tolist()
+        return np.array(
+            (fx, fy, fz, tx + y * fz - z * fy, ty + z * fx - x * fz, tz + x * fy - y * fx)
+        )
 
     def object_pose(self, name: str) -> Pose:
         """Return `base_from_object`; an object's origin is the centre of its underside."""
@@ -197,3 +241,12 @@ class Cell:
         self._gripper = self._gripper_ctrl = float(record["targets"][-1])
         mujoco.mj_setState(self.model, self.data, record["state"], _STATE)
         mujoco.mj_step1(self.model, self.data)
+
+
+def _subtree(model: mujoco.MjModel, root: int) -> list[int]:
+    """Return the bodies of a subtree, `root` included; a body's parent comes before it."""
+    bodies = [root]
+    for body in range(root + 1, model.nbody):
+        if int(model.body_parentid[body]) in bodies:
+            bodies.append(body)
+    return bodies

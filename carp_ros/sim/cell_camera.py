@@ -11,8 +11,10 @@ from collections.abc import Iterator
 
 from carp_ros.control.realtime import Metronome
 from carp_ros.hardware.camera import CameraFrame
+from carp_ros.processes.cores import leave_realtime_core
 from carp_ros.rig import Rig
 from carp_ros.sim.cameras import Cameras
+from carp_ros.sim.drawing_pace import DrawingPace
 from carp_ros.sim.live_cell import LiveCell
 from carp_ros.sim.tasks import Task
 from carp_ros.types import Intrinsics
@@ -45,6 +47,16 @@ class CellCamera:
     def info(self) -> Intrinsics:
         """The intrinsics."""
         return self._view.cameras.intrinsics(self._name)
+
+    @property
+    def serial_number(self) -> str:
+        """Nothing."""
+        return ""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """How far the renderer stays behind the wanted rate."""
+        return self._view.remarks
 
     def read(self, timeout_s: float) -> CameraFrame | None:
         """Render the next moment; None if the physics does not advance within the timeout.
@@ -82,7 +94,9 @@ class CellView:
         self._still = still
         self._live: LiveCell | None = None
         self._cameras: Cameras | None = None
-        self._pace: Iterator[int] = iter(())
+        self._pace = DrawingPace(1.0)
+        self._ticks: Iterator[int] = iter(())
+        self._drawing_since_s: float | None = None
         self.number = 0
         self._shown_ns = 0
         self.stamp_ns = 0
@@ -92,7 +106,7 @@ class CellView:
         return CellCamera(self, name)
 
     def open(self) -> None:
-        """Connect to the running cell, unless already connected.
+        """Connect to the running cell, unless already connected, in the thread that draws.
 
         Raises:
             DeviceError: If none is running.
@@ -100,9 +114,11 @@ class CellView:
         """
         if self._live is not None:
             return
+        leave_realtime_core()
         live = LiveCell(self._rig, self._task, visuals=True)
         self._cameras = Cameras(live.cell, still=self._still)
-        self._pace = iter(Metronome(1.0 / self._cameras.rate_hz))
+        self._pace = DrawingPace(self._cameras.rate_hz)
+        self._ticks = iter(Metronome(1.0 / self._pace.rate_hz))
         self._live = live
 
     def close(self) -> None:
@@ -126,12 +142,33 @@ class CellView:
         while self.number <= number:
             if time.monotonic() >= deadline_s:
                 return None
-            next(self._pace)
+            self._rest()
+            begun_s = time.monotonic()
             cell = self._live.update()
             if cell.time_ns != self._shown_ns:
                 self._shown_ns, self.stamp_ns = cell.time_ns, self._live.wall_ns
                 self.number += 1
+                self._drawing_since_s = begun_s
         return self.number
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """That this machine draws more slowly than wanted, if it does."""
+        if self._cameras is None or self._pace.rate_hz >= self._cameras.rate_hz:
+            return ()
+        return (
+            f"drawn {self._pace.rate_hz:.0f} times a second, not {self._cameras.rate_hz:.0f}: this"
+            " machine is too slow or too busy",
+        )
+
+    def _rest(self) -> None:
+        """Wait until the next moment is due; all cameras have drawn the last one."""
+        if self._drawing_since_s is not None:
+            busy_s = time.monotonic() - self._drawing_since_s
+            self._drawing_since_s = None
+            if self._pace.drawn(busy_s):
+                self._ticks = iter(Metronome(1.0 / self._pace.rate_hz))
+        next(self._ticks)
 
     @property
     def cameras(self) -> Cameras:

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from carp_ros.control.kinematics import Kinematics
-from carp_ros.geometry import pose_difference
+from carp_ros.geometry import matrix_from_quaternion, pose_difference
 from carp_ros.rig import Rig, TeleopConfig
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.scripts import SCRIPTS, Grip, Look, Move, Script, go_home
@@ -74,7 +74,9 @@ class Demonstrator:
         wanted = np.zeros(6)
         if not self._done and now_ns >= self._resume_ns:
             if isinstance(self._step, Move):
-                wanted = self._steer(cell.tcp_pose, self._step, dt_s)
+                wanted = self._in_its_frame(
+                    self._steer(cell.tcp_pose, self._step, dt_s), cell.tcp_pose
+                )
                 if self._arrived(cell.tcp_pose, self._step, now_ns):
                     self._next(now_ns)
             else:
@@ -82,11 +84,7 @@ class Demonstrator:
         self._hand += (deflections_for(wanted, self._teleop) - self._hand) * min(
             1.0, dt_s / _HAND_S
         )
-        pressed = {
-            self._teleop.deadman_button: not self._done,
-            self._teleop.gripper_button: not self._done and now_ns < self._release_ns,
-        }
-        buttons = tuple(pressed.get(button, False) for button in range(max(pressed) + 1))
+        buttons = (not self._done, not self._done and now_ns < self._release_ns)
         deflections = np.zeros(6) if self._done else self._hand.copy()
         return PointerState(deflections, buttons, connected=True)
 
@@ -134,6 +132,13 @@ class Demonstrator:
             wanted[part] = speed * (direction + _UNSTEADY * self._tremor[part])
         return wanted
 
+    def _in_its_frame(self, velocity: Array, tool: Pose) -> Array:
+        """Return a velocity of the base frame in the frame that the mapping assumes."""
+        if self._teleop.frame == "base":
+            return velocity
+        tool_from_base = matrix_from_quaternion(tool.quaternion).T
+        return np.concatenate([tool_from_base @ velocity[:3], tool_from_base @ velocity[3:]])
+
     def _arrived(self, tool: Pose, move: Move, now_ns: int) -> bool:
         gap = pose_difference(tool, move.pose)
         near_m, near_rad = (_AT_M, _AT_RAD) if move.precise else (_NEAR_M, _NEAR_RAD)
@@ -157,12 +162,13 @@ def deflections_for(velocity: Array, teleop: TeleopConfig) -> Array:
     """Return the deflections that the teleoperation mapping turns into a tool velocity.
 
     Args:
-        velocity: In the base frame, (6,) in [m/s] and [rad/s]; clipped to full speed.
+        velocity: In the mapping's frame, (6,) in [m/s] and [rad/s]; clipped to full speed.
         teleop: The mapping's parameters.
     """
-    full = np.repeat([teleop.linear_speed_m_s, teleop.angular_speed_rad_s], 3)
-    shaped = np.clip(np.abs(velocity) / full, 0.0, 1.0)
+    scale = np.array(teleop.axis_scale)
+    full = np.repeat([teleop.linear_speed_m_s, teleop.angular_speed_rad_s], 3) * np.abs(scale)
+    shaped = np.clip(np.abs(velocity) / np.maximum(full, 1e-9), 0.0, 1.0)
     reach = teleop.dead_zone + (1.0 - teleop.dead_zone) * shaped ** (1.0 / teleop.exponent)
     # Below a hundredth of full speed the hand rests, to avoid jumping across the dead zone.
     held = np.where(shaped > 0.01, reach, 0.0)
-    return np.array(teleop.signs) * np.sign(velocity) * held
+    return np.sign(scale) * np.sign(velocity) * held

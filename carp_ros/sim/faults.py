@@ -27,7 +27,7 @@ class FaultClient:
         except OSError as error:
             raise DeviceError(
                 f"no simulated controller at {host}:{port} ({error}); start"
-                " `python -m carp_ros.sim.ur` first"
+                " `python -m carp_ros.sim.ur` or `carp_ros.sim.franka` first"
             ) from error
         self._file = self._socket.makefile("rb")
 
@@ -56,7 +56,7 @@ class FaultClient:
         self.request("protective_stop")
 
     def emergency_stop(self) -> None:
-        """Press the emergency stop."""
+        """Press the emergency stop; the user stop of an FR3."""
         self.request("emergency_stop")
 
     def release_emergency_stop(self) -> None:
@@ -75,6 +75,14 @@ class FaultClient:
         """Close every RTDE connection."""
         self.request("drop_rtde")
 
+    def drop_link(self) -> None:
+        """Close every connection of an FR3 and its hand."""
+        self.request("drop_link")
+
+    def lose_commands(self, duration_s: float) -> None:
+        """Lose the commands to an FR3 for a while, but not its states."""
+        self.request("lose_commands", s=duration_s)
+
     def silence(self, duration_s: float) -> None:
         """Block all traffic on the robot's ports for a while; connections stay open."""
         self.request("silence", s=duration_s)
@@ -90,6 +98,14 @@ class FaultClient:
     def release_arm(self) -> None:
         """Undo `block_arm`."""
         self.request("release_arm")
+
+    def push(self, *wrench: float) -> None:
+        """Push the flange like a hand from now on, until pushed otherwise.
+
+        Args:
+            wrench: Three forces [N], and perhaps three torques [Nm], in the axes of `base_link`.
+        """
+        self.request("push", wrench=[*wrench, *[0.0] * (6 - len(wrench))])
 
     def block_gripper(self, closure: float) -> None:
         """Keep the fingers from closing beyond `closure`, 0 open to 1 closed."""

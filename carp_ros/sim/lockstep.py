@@ -1,6 +1,6 @@
 """Episodes without ROS or sockets, in simulated time, as fast as the machine allows.
 
-It runs the same servo, servoJ response and physics as in real time, in one thread, so that each
+It runs the same servo, response of the arm and physics as in real time, in one thread, so that each
 tick depends only on the one before.
 """
 
@@ -10,13 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from carp_ros.control.kinematics import Kinematics
 from carp_ros.control.mapping import TeleopCommand, TeleopMapping
 from carp_ros.control.servo import Servo, Target
 from carp_ros.rig import Rig
 from carp_ros.sim.cell import STEP_NS, Cell
 from carp_ros.sim.demonstrator import Demonstrator
-from carp_ros.sim.servoj import ServoJ
+from carp_ros.sim.followers import make_follower
 from carp_ros.sim.tasks import TaskResult
 
 _SETTLE_NS = 2_000_000_000
@@ -65,7 +67,8 @@ class Operator:
 
     def act(self, servo: Servo, now_ns: int) -> None:
         """Read the pointer and command the servo accordingly."""
-        self.command = command = self._mapping.map(self._demonstrator.read(now_ns), now_ns)
+        reading = self._demonstrator.read(now_ns)
+        self.command = command = self._mapping.map(reading, now_ns, servo.pose.quaternion)
         if command.deadman:
             servo.follow_twist(command.twist, command.gripper, now_ns)
         else:
@@ -117,7 +120,7 @@ def run_episode(
 
 
 class _Arm:
-    """Servo, servoJ response and cell, advanced one servo tick at a time."""
+    """Servo, response of the arm and cell, advanced one servo tick at a time."""
 
     def __init__(self, cell: Cell) -> None:
         rig = cell.rig
@@ -130,10 +133,11 @@ class _Arm:
             rig.servo.blend_s,
             cell.joints,
             cell.gripper_closure,
+            np.array(rig.home_joints_rad),
+            rig.latency.lead,
         )
-        self._follower = ServoJ(rig.robot, cell.joints, STEP_NS * 1e-9)
+        self._follower = make_follower(rig, cell.joints, STEP_NS * 1e-9)
         self._cell = cell
-        self._config = rig.arm
 
     def aim(self) -> Target:
         """Return the servo's current command."""
@@ -142,6 +146,5 @@ class _Arm:
     def move(self, target: Target) -> None:
         """Advance by one servo period with this command."""
         for _ in range(self._steps):
-            joints = self._follower.step(target.joints, self._config.gain, self._config.lookahead_s)
-            self._cell.drive(joints, target.gripper)
+            self._cell.drive(self._follower.step(target.joints), target.gripper)
             self._cell.advance()

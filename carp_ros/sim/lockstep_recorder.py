@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from carp_ros.control.mapping import TeleopCommand
 from carp_ros.control.servo import Target
+from carp_ros.control.wrench import WrenchAtTcp
 from carp_ros.recording import messages
 from carp_ros.reports.control import ControlStatus, Fault, Reason, Source
 from carp_ros.reports.json_report import report_to_json
@@ -45,6 +46,8 @@ class LockstepRecorder:
         self._began_ns = began_ns
         self._write = write
         self._frame = cell.rig.robot.base_frame
+        cell.measures_wrench = True
+        self._at_tcp = WrenchAtTcp(cell.rig.tool.flange_from_tcp)
         self._image_counts = dict.fromkeys(cameras.names, 0)
         self._commands = 0
         self._last_command: TeleopCommand | None = None
@@ -88,6 +91,8 @@ class LockstepRecorder:
         joints = messages.encode_joints(names, cell.joints, cell.velocities, stamp_ns, frame)
         self._write("/joint_states", stamp_ns, joints)
         self._write("/tool_pose", stamp_ns, messages.encode_pose(cell.tcp_pose, stamp_ns, frame))
+        wrench = self._at_tcp.of(cell.wrench, cell.tcp_pose)
+        self._write("/wrench", stamp_ns, messages.encode_wrench(wrench, stamp_ns))
         self._write("/target_pose", stamp_ns, messages.encode_pose(target.pose, stamp_ns, frame))
         status = report_to_json(
             ControlStatus(

@@ -16,7 +16,9 @@ def choose_backend() -> str:
     """Set MUJOCO_GL, unless already set, to a backend that this machine has; return it.
 
     EGL needs no display and uses a GPU if there is one; OSMesa renders on the CPU. With neither, it
-    is `disable`: the physics works, and cameras raise an error that says what to install.
+    is `disable`: the physics works, and cameras raise an error that says what to install. On a CPU,
+    Mesa draws in the calling thread: such small images gain nothing by more threads, and would wait
+    for each of them on a busy machine.
 
     Raises:
         ValueError: If it is already set to a value that MuJoCo does not know.
@@ -34,6 +36,7 @@ def choose_backend() -> str:
         except OSError:
             continue
         os.environ["MUJOCO_GL"] = backend
+    os.environ.setdefault("LP_NUM_THREADS", "0")
     return os.environ.setdefault("MUJOCO_GL", "disable")
 
 

@@ -6,8 +6,7 @@ import mujoco
 import numpy as np
 
 from carp_ros.rig import Rig
-from carp_ros.robots import UR5E
-from carp_ros.sim.arm_model import GRIPPER_PREFIX, build_arm
+from carp_ros.sim.cell_arm import CameraMount, cell_arm
 from carp_ros.sim.tasks import Task
 from carp_ros.types import Array
 
@@ -30,9 +29,8 @@ def build_scene(rig: Rig, task: Task, *, visuals: bool) -> mujoco.MjSpec:
     Raises:
         ValueError: If the cell has no model of the rig's arm.
     """
-    if rig.robot != UR5E:
-        raise ValueError(f"the cell has no {rig.robot.name}; expected robot: {UR5E.name}")
-    spec = build_arm(rig.tool, visuals=visuals)
+    arm = cell_arm(rig.robot)
+    spec = arm.build(rig.tool, visuals=visuals)
     spec.modelname = f"{rig.name}_{task.name}"
     spec.option.timestep = TIMESTEP_S
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
@@ -40,7 +38,7 @@ def build_scene(rig: Rig, task: Task, *, visuals: bool) -> mujoco.MjSpec:
     spec.option.enableflags |= int(getattr(mujoco.mjtEnableBit, "mjENBL_MULTICCD", 0))
     _add_table(spec)
     _add_lamp(spec)
-    _add_cameras(spec)
+    _add_cameras(spec, arm.camera)
     task.add_props(spec, visuals=visuals)
     images = rig.cameras.values()
     spec.visual.global_.offwidth = max((camera.width_px for camera in images), default=320)
@@ -94,7 +92,7 @@ def _add_lamp(spec: mujoco.MjSpec) -> None:
     )
 
 
-def _add_cameras(spec: mujoco.MjSpec) -> None:
+def _add_cameras(spec: mujoco.MjSpec, mount: CameraMount) -> None:
     _add_camera(
         spec.worldbody,
         THIRD_CAMERA,
@@ -103,13 +101,12 @@ def _add_cameras(spec: mujoco.MjSpec) -> None:
         up=np.array([0.0, 0.0, 1.0]),
         fovy_deg=38.0,
     )
-    # On the gripper's mount, looking between the fingers, and towards the arm's base at home.
     _add_camera(
-        spec.body(f"{GRIPPER_PREFIX}base_mount"),
+        spec.body(mount.body),
         WRIST_CAMERA,
-        position=np.array([0.0, 0.105, -0.005]),
-        target=np.array([0.0, 0.012, 0.17]),
-        up=np.array([0.0, -1.0, 0.0]),
+        position=np.array(mount.position),
+        target=np.array(mount.target),
+        up=np.array(mount.up),
         fovy_deg=62.0,
     )
 

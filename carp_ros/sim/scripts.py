@@ -15,7 +15,7 @@ import numpy as np
 from carp_ros.geometry import matrix_from_quaternion, quaternion_from_matrix
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.tasks import Cup
-from carp_ros.sim.vessels import BOWL, FLOOR_M
+from carp_ros.sim.vessels import BOWL, CUP, FLOOR_M
 from carp_ros.types import Array, Pose
 
 HURRY_M_S = 0.22
@@ -23,6 +23,7 @@ CARE_M_S = 0.10
 _ATTEMPTS = 3
 # Allowed angle between a cup's handle and the normal to the line on which the fingers close.
 _HANDLE_SLACK_RAD = 0.6
+_CLEARANCE_M = 0.004  # of the palm above a rim
 
 
 # Deliberate errors of the first aim and of its correction, and the tolerance of each. A policy that
@@ -61,12 +62,14 @@ Script = Iterator[Move | Grip]
 
 def put_cup_in_field(look: Look, rng: np.random.Generator) -> Script:
     """Pick the cup up by its body and put it down in the field."""
+    lowest = CUP.height_m - look().palm_m + _CLEARANCE_M
 
     def grasp() -> Pose:
         cup = look().object_pose("cup")
         yaw = _nearest_turn(_yaw(cup.quaternion), _HANDLE_SLACK_RAD) + rng.normal(0.0, 0.05)
         x, y = cup.position[:2] + rng.normal(0.0, 0.002, 2)
-        return tool_down(x, y, rng.uniform(0.056, 0.070), yaw)
+        height = rng.uniform(0.056, 0.070)
+        return tool_down(x, y, max(height, lowest), yaw)
 
     grasped = yield from _pick_up(look, rng, "cup", grasp)
     if grasped is not None:

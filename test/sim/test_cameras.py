@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from carp_ros.geometry import compose, invert, matrix_from_quaternion
-from carp_ros.rig_devices import CellCameraConfig, ExternalCameraConfig
+from carp_ros.rig_cameras import CellCameraConfig, ExternalCameraConfig
 from carp_ros.sim import cameras
 from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cell import Cell

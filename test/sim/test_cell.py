@@ -5,7 +5,6 @@ import pytest
 
 from carp_ros.control.kinematics import Kinematics
 from carp_ros.geometry import rotation_between
-from carp_ros.robots import FR3
 from carp_ros.sim.arm_model import GRIPPER_PREFIX
 from carp_ros.sim.cell import STEP_NS, Cell
 from carp_ros.sim.tasks import TASKS, task_named
@@ -134,8 +133,9 @@ def test_the_gripper_closes_and_opens_in_about_the_time_of_a_real_one(cell):
 
 
 def test_an_arm_that_the_cell_does_not_have_is_refused(rig):
-    with pytest.raises(ValueError, match="the cell has no fr3"):
-        Cell(dataclasses.replace(rig, robot=FR3), task_named("cup"), visuals=False)
+    other = dataclasses.replace(rig.robot, name="ur10e")
+    with pytest.raises(ValueError, match="the cell has no ur10e; expected robot: ur5e or fr3"):
+        Cell(dataclasses.replace(rig, robot=other), task_named("cup"), visuals=False)
 
 
 def test_an_unknown_task_or_level_is_refused_by_name(cell):
@@ -143,3 +143,40 @@ def test_an_unknown_task_or_level_is_refused_by_name(cell):
         task_named("tea")
     with pytest.raises(ValueError, match="level is 'wild'; expected one of none, normal, hard"):
         cell.scatter(0, "wild")
+
+
+def test_measuring_the_wrench_changes_nothing_else(rig):
+    cells = [Cell(rig, task_named("cup"), visuals=False) for _ in range(2)]
+    cells[1].measures_wrench = True
+    arm, joints = kinematics(rig), np.array(rig.home_joints_rad)
+    pose = arm.tcp_pose(joints)
+    for tick in range(600):  # down onto the table
+        lower = Pose(pose.position - [0.0, 0.0, 0.0006 * tick], pose.quaternion)
+        joints = arm.solve(lower, joints)
+        for cell in cells:
+            cell.drive(joints, 0.5)
+            cell.advance()
+        np.testing.assert_array_equal(cells[0].data.qpos, cells[1].data.qpos)
+    assert np.abs(cells[1].wrench).max() > 5.0
+
+
+def test_the_wrench_is_zero_in_the_air_and_points_up_on_the_table(cell, rig):
+    cell.measures_wrench = True
+    arm, joints = kinematics(rig), np.array(rig.home_joints_rad)
+    cell.drive(joints, 1.0)
+    for _ in range(500):  # the fingers close on nothing but each other
+        cell.advance()
+    assert np.abs(cell.wrench).max() < 0.5
+    pose = arm.tcp_pose(joints)
+    for depth_m in np.linspace(0.0, pose.position[2] - 0.016, 1500):  # they reach below the TCP
+        lower = Pose(pose.position - [0.0, 0.0, depth_m], pose.quaternion)
+        joints = arm.solve(lower, joints)
+        cell.drive(joints, 1.0)
+        cell.advance()
+    for _ in range(200):
+        cell.advance()
+    force, torque = cell.wrench[:3], cell.wrench[3:]
+    assert force[2] > 5.0
+    assert np.abs(force[:2]).max() < 0.5 * force[2]
+    # an upward force about below the flange has hardly any lever
+    assert np.abs(torque).max() < 0.2 * force[2]

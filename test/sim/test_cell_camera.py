@@ -9,9 +9,9 @@ import pytest
 from carp_ros.errors import DeviceError
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.cell_camera import CellView
+from carp_ros.sim.cell_plant import CellPlant
 from carp_ros.sim.controllers import snapshot_name
 from carp_ros.sim.tasks import task_named
-from carp_ros.sim.ur.cell_plant import CellPlant
 
 TASK = task_named("cup")
 

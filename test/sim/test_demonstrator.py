@@ -10,7 +10,7 @@ from carp_ros.sim.cell import Cell
 from carp_ros.sim.demonstrator import Demonstrator, deflections_for
 from carp_ros.sim.lockstep import Operator, run_episode
 from carp_ros.sim.tasks import task_named
-from carp_ros.types import PointerState
+from carp_ros.types import DEADMAN, PointerState
 
 READ_NS = 10_000_000
 
@@ -56,7 +56,7 @@ def demonstrate(cell, rig, seed, level="normal", hand_seed=0):
 
 @given(hnp.arrays(float, 6, elements=st.floats(-0.14, 0.14)))
 def test_deflections_are_what_the_mapping_turns_into_the_wanted_velocity(wanted):
-    teleop = TeleopConfig(signs=(1.0, -1.0, 1.0, -1.0, 1.0, 1.0))
+    teleop = TeleopConfig(axis_scale=(1.0, -1.0, 0.9, -1.0, -0.6, 1.0))
     state = PointerState(deflections_for(wanted, teleop), (True, False), connected=True)
     twist = TeleopMapping(teleop).map(state, 0).twist
     mapped = np.concatenate([twist.linear, twist.angular])
@@ -75,7 +75,7 @@ def test_the_hand_moves_smoothly_and_holds_the_deadman_until_the_end(cell, rig):
     deflections = np.array([reading.deflections for reading in readings])
     assert np.abs(deflections).max() <= 1.0
     assert np.abs(np.diff(deflections, axis=0)[:-1]).max() < 0.25, "a jerk within 10 ms"
-    deadman = [reading.buttons[rig.teleop.deadman_button] for reading in readings]
+    deadman = [reading.buttons[DEADMAN] for reading in readings]
     assert all(deadman[:-1])
     assert not deadman[-1]
 

@@ -7,8 +7,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carp_ros.hardware.spacemouse import SpaceMouse
-from carp_ros.rig import TeleopConfig
+from carp_ros.rig_pointers import SpaceMouseConfig
 from carp_ros.sim.virtual_spacemouse import VirtualSpaceMouse
+from carp_ros.types import PointerFault
+
+NOW_NS = 0
+
+
+def at_rest(mouse):
+    """Let half a second pass in which nobody touches the mouse."""
+    for t in range(-500, 0, 10):
+        mouse.read(NOW_NS + t * 1_000_000)
+
 
 deflections = st.lists(st.floats(-1.0, 1.0), min_size=6, max_size=6).map(np.array)
 
@@ -23,8 +33,9 @@ def hand(monkeypatch):
 
 @pytest.fixture
 def mouse(hand):
-    mouse = SpaceMouse(TeleopConfig())
+    mouse = SpaceMouse(SpaceMouseConfig())
     mouse.open()
+    at_rest(mouse)
     yield mouse
     mouse.close()
 
@@ -69,4 +80,6 @@ def test_a_button_that_is_held_while_the_mouse_is_plugged_in_is_reported(hand, m
     mouse.open()
     hand.move(np.zeros(6), (True, False))
 
-    assert mouse.read(0).buttons == (True, False)
+    refusal = mouse.read(0).refusal  # a button that was held all along moves nothing
+    assert refusal is not None
+    assert refusal.code is PointerFault.BUTTON_HELD

@@ -7,9 +7,9 @@ from enum import IntEnum
 import numpy as np
 
 from carp_ros.robots import Robot
+from carp_ros.sim.plant import CYCLE_S, Plant
 from carp_ros.sim.ur.kinematics import UrKinematics
 from carp_ros.sim.ur.motion import SetPoint, StopMotion
-from carp_ros.sim.ur.plant import CYCLE_S, Plant
 from carp_ros.sim.ur.program import ControlProgram, ProgramError
 from carp_ros.sim.ur.registers import Registers
 from carp_ros.sim.ur.robotiq import RobotiqFingers
@@ -46,6 +46,8 @@ class Controller:
         messages: RTDE text messages not yet sent.
         fastest_rad_s: Highest joint speed since the last reset to zero.
         blocked_at: Where the arm is held, of shape (J,) in [rad]; None if it is free.
+        push: How a hand pushes the flange: force [N] and torque [Nm] in the axes of `base_link`, of
+            shape (6,). Only an arm in freedrive yields to it.
     """
 
     version = (5, 12, 0, 1101319)
@@ -74,11 +76,24 @@ class Controller:
         self.messages: list[bytes] = []
         self.fastest_rad_s = 0.0
         self.blocked_at: Array | None = None
+        self.push = np.zeros(6)
+
+    @property
+    def tcp_force(self) -> tuple[float, ...]:
+        """RTDE `actual_TCP_force` of an e-Series: about the flange, in the axes of UR's `base`."""
+        fx, fy, fz, tx, ty, tz = (self.plant.wrench + self.push).tolist()
+        return -fx, -fy, fz, -tx, -ty, tz
 
     @property
     def time_s(self) -> float:
         """The controller's clock: simulated time since its start."""
         return self._cycles * CYCLE_S
+
+    @property
+    def guided(self) -> bool:
+        """Whether the arm yields to a hand."""
+        playing = self.runtime is RuntimeState.PLAYING
+        return self._program is not None and playing and self._program.guided
 
     def upload(self, text: str) -> None:
         """Load ur-rtde's program, which starts a moment later; reject any other."""
@@ -115,6 +130,7 @@ class Controller:
         self.stop_program()
         self.safety.restore()
         self.fingers.blocked_at = self.blocked_at = None
+        self.push = np.zeros(6)
         self.remote_control = True
         self.point.speed_fraction = 1.0
 
@@ -160,7 +176,12 @@ class Controller:
         self._starts_at_s = None
         if self.safety.may_move:
             self._program = ControlProgram(
-                self._robot, self.registers, self.kinematics, self.point, self.protective_stop
+                self._robot,
+                self.registers,
+                self.kinematics,
+                self.point,
+                self.protective_stop,
+                lambda: self.push,
             )
             self.runtime = RuntimeState.PLAYING
 

@@ -8,6 +8,7 @@ from carp_ros.control.kinematics import Kinematics
 from carp_ros.geometry import (
     compose,
     invert,
+    matrix_from_quaternion,
     quaternion_from_rotvec,
     rotvec_from_quaternion,
     slerp,
@@ -32,6 +33,38 @@ class UrKinematics:
         offset = self.tcp_offset if tcp_offset is None else tcp_offset
         flange = compose(_BASE_FROM_LINK, self._flange.tcp_pose(joints))
         return _numbers(compose(flange, _pose(offset)))
+
+    def torques(self, joints: Array, push: Array) -> Array:
+        """Return the joint torques of a push on the flange, of shape (J,) in [Nm].
+
+        Args:
+            joints: In [rad].
+            push: Force [N] and torque [Nm] in the axes of `base_link`, of shape (6,).
+        """
+        return self._flange.jacobian(joints).T @ push
+
+    def axes_of(self, feature: Array) -> Array:
+        """Return the axes of a pose in UR's base as rows in `base_link`, of shape (3, 3)."""
+        axes = compose(invert(_pose(feature)), _BASE_FROM_LINK)
+        return matrix_from_quaternion(axes.quaternion)
+
+    def jacobian(self, joints: Array, axes: Array) -> Array:
+        """Return how joint speeds move the tool's centre point along, and turn it about, some axes.
+
+        Args:
+            joints: In [rad].
+            axes: Of `axes_of`.
+
+        Returns:
+            Of shape (6, J): velocity [m/s], then angular velocity [rad/s].
+        """
+        flange = self._flange.jacobian(joints)
+        if self.tcp_offset[:3].any():
+            turn = matrix_from_quaternion(self._flange.tcp_pose(joints).quaternion)
+            x, y, z = turn @ self.tcp_offset[:3]
+            arm = np.array([[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]])  # arm @ w is w x offset
+            flange[:3] += arm @ flange[3:]
+        return (axes @ flange.reshape(2, 3, -1)).reshape(6, -1)
 
     def inverse(self, pose: Array, near: Array) -> Array:
         """Return joints in [rad] that bring the tool to `pose`, on the same branch as `near`.

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
+from carp_ros.sim.plant import CYCLE_S
 from carp_ros.sim.servoj import ServoJ
-from carp_ros.sim.ur.plant import CYCLE_S
 from carp_ros.types import Array
 
 
@@ -105,6 +105,40 @@ class ServoMotion:
             self._target, self._gain, self._lookahead_s, point.speed_fraction
         )
         point.velocities = self._follower.velocity
+        return False
+
+
+class FreeMotion:
+    """Yield to a hand (teach mode, freedrive) until replaced.
+
+    Args:
+        torques: Returns how the hand turns the joints there, of shape (J,) in [Nm].
+        locked: Returns how joint speeds move the tool there along what does not yield, of shape
+            (K, J).
+    """
+
+    _DRAG = 25.0  # [Nm s/rad]
+    _LAG_S = 0.05
+    _SINGULAR = 1e-10  # added, so that a singular arm has a solution, too
+
+    def __init__(
+        self,
+        torques: Callable[[Array], Array],
+        locked: Callable[[Array], Array] | None = None,
+    ) -> None:
+        self._torques = torques
+        self._locked = locked
+
+    def step(self, point: SetPoint) -> bool:
+        """Approach the speeds at which drag balances the hand."""
+        wanted = self._torques(point.joints) / self._DRAG
+        velocities = point.velocities + (wanted - point.velocities) * (CYCLE_S / self._LAG_S)
+        if self._locked is not None:
+            # As half-way through the cycle, or the tool would drift off along what is locked.
+            locked = self._locked(point.joints + 0.5 * CYCLE_S * point.velocities)
+            along = locked @ locked.T + self._SINGULAR * np.eye(len(locked))
+            velocities = velocities - locked.T @ np.linalg.solve(along, locked @ velocities)
+        point.follow(velocities)
         return False
 
 

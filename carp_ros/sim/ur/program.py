@@ -15,9 +15,11 @@ import numpy as np
 
 from carp_ros.errors import CarpError
 from carp_ros.robots import Robot
+from carp_ros.sim.plant import CYCLE_S
 from carp_ros.sim.servoj import ServoJ
 from carp_ros.sim.ur.kinematics import UrKinematics
 from carp_ros.sim.ur.motion import (
+    FreeMotion,
     PathMotion,
     ProgramMotion,
     ServoMotion,
@@ -25,7 +27,6 @@ from carp_ros.sim.ur.motion import (
     SpeedMotion,
     StopMotion,
 )
-from carp_ros.sim.ur.plant import CYCLE_S
 from carp_ros.sim.ur.registers import Registers
 from carp_ros.types import Array
 
@@ -36,7 +37,11 @@ MOVE_J, MOVE_L, SPEED_J, SERVO_J = 1, 3, 9, 11
 SPEED_STOP, SERVO_STOP, STEP_TIME, SET_TCP = 15, 16, 26, 29
 INVERSE_NEAR, PROTECTIVE_STOP, STOP_J, WATCHDOG = 30, 31, 34, 35
 TCP_OFFSET, FORWARD, FORWARD_OF, INVERSE, STEADY = 40, 43, 44, 46, 47
+TEACH, END_TEACH = 18, 19
+FREEDRIVE, END_FREEDRIVE, FREEDRIVE_STATUS = 52, 53, 54
 STOP_SCRIPT = 255
+_FREEDRIVE_DECELERATION_RAD_S2 = 10.0
+_NEAR_SINGULAR, _TOO_SINGULAR = 0.1, 0.03  # smallest singular values; UR's are not known
 _STREAMED = (SPEED_J, SERVO_J, STEP_TIME)
 
 
@@ -53,6 +58,7 @@ class ControlProgram:
         kinematics: Of the arm.
         point: The set-point, which motions start from.
         protective_stop: Called when the client requests one.
+        push: Returns how a hand pushes the flange, as `Controller.push`.
 
     Attributes:
         motion: The current motion of the set-point; None holds it.
@@ -67,13 +73,16 @@ class ControlProgram:
         kinematics: UrKinematics,
         point: SetPoint,
         protective_stop: Callable[[], None],
+        push: Callable[[], Array] = lambda: np.zeros(6),
     ) -> None:
         self._robot = robot
         self._registers = registers
         self._kinematics = kinematics
         self._point = point
+        self._push = push
         self._executing = False
         self._blocked = False
+        self._freed_by = 0
         self.motion: ProgramMotion | None = None
         self.watchdog_s: float | None = None
         self.ended = False
@@ -90,6 +99,11 @@ class ControlProgram:
             SET_TCP: self._set_tcp,
             PROTECTIVE_STOP: protective_stop,
             WATCHDOG: self._set_watchdog,
+            TEACH: lambda: self._free(FreeMotion(self._torques)),
+            END_TEACH: lambda: self._end_free(TEACH),
+            FREEDRIVE: self._freedrive,
+            END_FREEDRIVE: lambda: self._end_free(FREEDRIVE),
+            FREEDRIVE_STATUS: self._freedrive_status,
             STEP_TIME: lambda: self._return([CYCLE_S]),
             TCP_OFFSET: lambda: self._return(kinematics.tcp_offset),
             FORWARD: lambda: self._return(kinematics.forward(point.joints)),
@@ -119,6 +133,11 @@ class ControlProgram:
         elif not self._executing:
             self._executing = True
             self._run_once(command)
+
+    @property
+    def guided(self) -> bool:
+        """Whether the arm yields to a hand."""
+        return isinstance(self.motion, FreeMotion)
 
     def move(self) -> None:
         """Move the set-point by one cycle of the current motion."""
@@ -173,6 +192,32 @@ class ControlProgram:
     def _stop(self) -> None:
         self.motion = StopMotion(self._registers.input_double[0])
         self._blocked = True
+
+    def _freedrive(self) -> None:
+        axes = self._kinematics.axes_of(self._arguments(0))
+        locked = np.array(self._registers.input_int[1:7]) == 0
+        self._free(FreeMotion(self._torques, lambda q: self._kinematics.jacobian(q, axes)[locked]))
+
+    def _free(self, motion: FreeMotion) -> None:
+        self._refuse_second_motion(FreeMotion)
+        self.motion = motion
+        self._freed_by = int(self._registers.input_int[0])
+
+    def _end_free(self, command: int) -> None:
+        # Answers at once, and a motion that begins before the arm stands is a second one. Nothing
+        # tells whether the end of the one mode would also end the other.
+        if isinstance(self.motion, FreeMotion) and self._freed_by == command:
+            self.motion = StopMotion(_FREEDRIVE_DECELERATION_RAD_S2)
+
+    def _freedrive_status(self) -> None:
+        jacobian = self._kinematics.jacobian(self._point.joints, np.eye(3))
+        smallest = float(np.linalg.svd(jacobian, compute_uv=False)[-1])
+        self._registers.output_int[1] = int(smallest < _NEAR_SINGULAR) + int(
+            smallest < _TOO_SINGULAR
+        )
+
+    def _torques(self, joints: Array) -> Array:
+        return self._kinematics.torques(joints, self._push())
 
     def _refuse_second_motion(self, kind: type[ProgramMotion]) -> None:
         if self.motion is not None and not isinstance(self.motion, kind):

@@ -6,7 +6,7 @@ line per request, `GET VAR` answered by `VAR value`, `SET VAR value ...` by `ack
 
 from __future__ import annotations
 
-from carp_ros.sim.ur.plant import CYCLE_S
+from carp_ros.sim.plant import CYCLE_S
 
 _OPEN_COUNTS, _CLOSED_COUNTS = 3, 230
 _SPAN = _CLOSED_COUNTS - _OPEN_COUNTS

@@ -1,4 +1,4 @@
-"""The controller's ports and clock; the only module with sockets.
+"""The controller's ports and clock; the only module of this emulator with sockets.
 
 All input is received at the beginning of a cycle and all output is sent at its end, so that the
 process wakes 500 times a second however many clients there are.
@@ -13,16 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from carp_ros.errors import DeviceError
+from carp_ros.sim.fault_port import LinkFaults
+from carp_ros.sim.plant import CYCLE_S
+from carp_ros.sim.ports import accepted, listening
+from carp_ros.sim.tick_statistics import TickStatistics
 from carp_ros.sim.ur.controller import MOST_PAUSE_S, Controller
 from carp_ros.sim.ur.dashboard import GREETING, DashboardConnection
-from carp_ros.sim.ur.fault_port import FaultConnection, LinkFaults
-from carp_ros.sim.ur.plant import CYCLE_S
+from carp_ros.sim.ur.fault_port import FaultConnection
 from carp_ros.sim.ur.robotiq import RobotiqConnection
 from carp_ros.sim.ur.rtde import RtdeConnection, RtdeError
 from carp_ros.sim.ur.script import ScriptConnection
 from carp_ros.sim.ur.state import output_variables
-from carp_ros.sim.ur.statistics import TickStatistics
 
 RTDE_PORT, SCRIPT_PORT, DASHBOARD_PORT, GRIPPER_PORT = 30004, 30003, 29999, 63352
 _PUBLISH_EVERY = 2  # cycles: 250 Hz, well above any camera
@@ -161,26 +162,15 @@ class Server:
         self._link.drop = False
 
     def _listen(self, host: str, port: int, connect: Callable[[], Connection]) -> None:
-        try:
-            listener = socket.create_server((host, port))
-        except OSError as error:
-            raise DeviceError(
-                f"the emulated controller can not listen at {host}:{port}: {error.strerror}. Does"
-                " another simulated rig run there? Stop it, or give this one another loopback"
-                " address: arm.host and gripper.host of the rig"
-            ) from error
-        listener.setblocking(False)
+        listener = listening(host, port)
         self._poll.register(listener, select.POLLIN)
         self._listeners[listener.fileno()] = (listener, connect)
 
     def _accept(self, descriptor: int) -> None:
         listener, connect = self._listeners[descriptor]
-        try:
-            peer, _ = listener.accept()
-        except OSError:  # the client has already disconnected
+        peer = accepted(listener)
+        if peer is None:
             return
-        peer.setblocking(False)
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client = _Client(peer, connect())
         self._clients[peer.fileno()] = client
         self._poll.register(peer, select.POLLIN)

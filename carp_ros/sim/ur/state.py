@@ -22,8 +22,8 @@ _ZERO = {
     "VECTOR3D": "actual_tool_accelerometer payload_cog",
     "VECTOR6D": (
         "target_qdd target_current target_moment actual_current joint_control_output"
-        " actual_TCP_speed target_TCP_speed actual_TCP_force joint_temperatures"
-        " actual_joint_voltage ft_raw_wrench payload_inertia"
+        " actual_TCP_speed target_TCP_speed joint_temperatures actual_joint_voltage ft_raw_wrench"
+        " payload_inertia"
     ),
     "VECTOR6INT32": "joint_mode",
 }
@@ -45,6 +45,7 @@ def output_variables(controller: Controller) -> dict[str, Output]:
         "target_TCP_pose": Output(
             "VECTOR6D", lambda: c.kinematics.forward(c.point.joints).tolist()
         ),
+        "actual_TCP_force": Output("VECTOR6D", lambda: c.tcp_force),
         "robot_mode": Output("INT32", lambda: (c.safety.robot_mode,)),
         "safety_mode": Output("INT32", lambda: (c.safety.safety_mode,)),
         "safety_status_bits": Output("UINT32", lambda: (c.safety.status_bits,)),

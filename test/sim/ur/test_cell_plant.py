@@ -8,11 +8,11 @@ import pytest
 from carp_ros.errors import DeviceError
 from carp_ros.processes.mailbox import Mailbox
 from carp_ros.sim.cell import Cell
+from carp_ros.sim.cell_plant import CellPlant
+from carp_ros.sim.plant import CYCLE_S
 from carp_ros.sim.tasks import task_named
 from carp_ros.sim.ur import program, robotiq
-from carp_ros.sim.ur.cell_plant import CellPlant
 from carp_ros.sim.ur.controller import Controller, RuntimeState
-from carp_ros.sim.ur.plant import CYCLE_S
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carp_ros.geometry import matrix_from_quaternion, quaternion_from_rotvec
 from carp_ros.hardware.ur_safety import UrSafetyMode
 from carp_ros.robots import UR5E
+from carp_ros.sim.plant import CYCLE_S, KinematicPlant
 from carp_ros.sim.ur import program
 from carp_ros.sim.ur.controller import Controller, RuntimeState
-from carp_ros.sim.ur.plant import CYCLE_S, KinematicPlant
 from carp_ros.sim.ur.safety import RobotMode
 
 HOME = np.array([-0.3, -1.7, 1.7, -1.6, -1.57, -1.9])
@@ -297,3 +298,192 @@ def test_commands_that_a_paused_machine_missed_do_not_move_the_arm(slept_s, play
     moved = cell.run(0.03)
     assert (cell.controller.runtime is RuntimeState.PLAYING) is plays
     assert steps(moved).any() == plays
+
+
+def test_a_hands_push_is_reported_at_the_flange_in_the_axes_of_ur_s_base():
+    cell = Cell().start()
+    cell.controller.push = np.array([1.0, 2.0, 3.0, 0.1, 0.2, 0.3])
+    assert cell.controller.tcp_force == (-1.0, -2.0, 3.0, -0.1, -0.2, 0.3)
+    assert not steps(cell.run(0.1)).any()  # a stiff arm does not yield
+    cell.controller.restore()
+    assert not any(cell.controller.tcp_force)
+
+
+SIDEWAYS = np.array([0.0, 20.0, 0.0, 0.0, 0.0, 0.0])
+
+
+def taught(cell: Cell) -> Cell:
+    cell.send(program.TEACH)
+    cell.run(0.02)
+    assert cell.answer == program.DONE
+    cell.send(0)
+    cell.run(0.02)
+    assert cell.controller.guided
+    return cell
+
+
+def test_in_teach_mode_the_arm_stands_until_a_hand_pushes_it_and_then_yields():
+    cell = taught(Cell().start())
+    assert not steps(cell.run(0.1)).any()
+    cell.controller.push = SIDEWAYS
+    flange = cell.controller.kinematics.forward(cell.plant.joints)
+    cell.run(0.5)
+    moved = cell.controller.kinematics.forward(cell.plant.joints) - flange
+    assert moved[1] < -0.02  # UR's base is turned
+
+
+def test_the_end_of_teach_mode_brakes_the_arm_and_a_motion_before_it_stands_is_a_second_one():
+    cell = taught(Cell().start())
+    cell.controller.push = SIDEWAYS
+    cell.run(0.5)
+    cell.send(program.END_TEACH)
+    braking = steps(cell.run(0.02))
+    assert not cell.controller.guided
+    assert (np.diff(braking) <= 1e-12).all()
+    assert cell.answer == program.DONE
+    cell.send(0)
+    cell.run(0.004)
+    assert cell.plant.velocities.any()
+    cell.servo(cell.plant.joints)
+    cell.run(0.02)
+    assert cell.controller.runtime is RuntimeState.STOPPED
+
+
+def test_teach_mode_while_a_thread_still_controls_the_arm_ends_the_program():
+    cell = Cell().start()
+    cell.servo(HOME)
+    cell.run(0.02)
+    cell.send(program.TEACH)
+    cell.run(0.02)
+    assert cell.controller.runtime is RuntimeState.STOPPED
+
+
+@pytest.mark.parametrize("free", [lambda cell: taught(cell), lambda cell: freed(cell, XY)])
+@pytest.mark.parametrize("cause", ["watchdog", "protective_stop", "stop_program", "emergency_stop"])
+def test_whatever_ends_the_program_ends_its_freedrive(cause, free):
+    cell = Cell().start()
+    cell.send(program.WATCHDOG, 20.0)
+    cell.run(0.02)
+    cell.send(0)
+    cell.run(0.004)
+    free(cell)
+    cell.controller.push = SIDEWAYS
+    cell.run(0.03)
+    if cause != "watchdog":
+        getattr(cell.controller, cause)()
+    cell.run(0.3)
+    assert not cell.controller.guided
+    assert not steps(cell.run(0.1)).any()
+
+
+XY = (1, 1, 0, 0, 0, 0)
+IN_BASE = np.zeros(6)
+HELD_M, HELD_RAD = 1e-5, 1e-5
+wrenches = st.tuples(*[st.floats(-15.0, 15.0)] * 3, *[st.floats(-1.0, 1.0)] * 3).map(np.array)
+poses = st.tuples(*[st.floats(-1.0, 1.0)] * 6).map(np.array)
+
+
+def freed(cell: Cell, free: tuple[int, ...], feature: np.ndarray = IN_BASE) -> Cell:
+    cell.controller.registers.input_int[1:7] = list(free)
+    cell.send(program.FREEDRIVE, *feature)
+    cell.run(0.02)
+    assert cell.answer == program.DONE
+    cell.send(0)
+    cell.run(0.02)
+    assert cell.controller.guided
+    return cell
+
+
+def rotation(pose: np.ndarray) -> np.ndarray:
+    return matrix_from_quaternion(quaternion_from_rotvec(pose[3:]))
+
+
+def moved_in(feature: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return how far a tool moved along the feature's axes [m], and turned about them [rad]."""
+    axes = rotation(feature).T
+    turned = axes @ rotation(after) @ rotation(before).T @ axes.T
+    about = 0.5 * (turned - turned.T)[[2, 0, 1], [1, 2, 0]]
+    return np.concatenate([axes @ (after - before)[:3], about])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.tuples(*[st.integers(0, 1)] * 3, *[st.just(0)] * 3),
+    st.sampled_from([None, 3, 4, 5]),
+    poses,
+    poses,
+    wrenches,
+)
+def test_however_a_hand_pushes_the_tool_stays_where_it_is_along_locked_axes(
+    along, about, feature, tool, push
+):
+    free = np.array(along)
+    if about is not None:  # about two of three axes, turns one after the other make the third
+        free[about] = 1
+    cell = Cell().start()
+    kinematics = cell.controller.kinematics
+    kinematics.tcp_offset = 0.2 * tool
+    before = kinematics.forward(cell.plant.joints)
+    freed(cell, tuple(free), feature)
+    cell.controller.push = push
+    cell.run(0.4)
+    moved = np.abs(moved_in(feature, before, kinematics.forward(cell.plant.joints)))
+    held = np.repeat([HELD_M, HELD_RAD], 3)
+    assert (moved[free == 0] < held[free == 0]).all()
+
+
+def test_long_guiding_does_not_make_the_tool_drift_off_along_locked_axes():
+    cell = Cell().start()
+    before = cell.controller.kinematics.forward(cell.plant.joints)
+    freed(cell, XY)
+    for angle in np.arange(0.0, 20.0, 0.3):
+        cell.controller.push = np.array([15 * np.cos(angle), 15 * np.sin(angle), 5, 0.5, -0.5, 0.5])
+        cell.run(0.1)
+    after = cell.controller.kinematics.forward(cell.plant.joints)
+    moved = np.abs(moved_in(IN_BASE, before, after))
+    assert moved[:2].max() > 0.01
+    assert (moved[2:] < 1e-7).all()
+
+
+@pytest.mark.parametrize("axis", range(6))
+def test_along_and_about_the_only_free_axis_the_arm_yields(axis):
+    cell = Cell().start()
+    feature = np.array([0.0, 0.0, 0.0, 0.4, -0.3, 0.8])
+    before = cell.controller.kinematics.forward(cell.plant.joints)
+    freed(cell, tuple(int(i == axis) for i in range(6)), feature)
+    assert not steps(cell.run(0.1)).any()  # nobody pushes
+    along = rotation(feature)[:, axis % 3] * [-1.0, -1.0, 1.0]  # UR's base is turned
+    cell.controller.push[:3] = 15.0 * along * (axis < 3)
+    cell.controller.push[3:] = 3.0 * along * (axis > 2)
+    cell.run(0.5)
+    after = cell.controller.kinematics.forward(cell.plant.joints)
+    assert moved_in(feature, before, after)[axis] > 0.01
+
+
+def test_freedrive_along_all_axes_yields_as_teach_mode_does():
+    cells = [taught(Cell().start()), freed(Cell().start(), (1,) * 6)]
+    for cell in cells:
+        cell.controller.push = SIDEWAYS
+    np.testing.assert_allclose(cells[0].run(0.3), cells[1].run(0.3), atol=1e-12)
+
+
+def test_each_mode_is_ended_by_its_own_command_only():
+    free = [taught(Cell().start()), freed(Cell().start(), XY)]
+    ends = [program.END_TEACH, program.END_FREEDRIVE]
+    for cell, other, own in zip(free, reversed(ends), ends, strict=True):
+        for end, guided in ((other, True), (own, False)):
+            cell.send(end)
+            cell.run(0.02)
+            assert cell.answer == program.DONE
+            assert cell.controller.guided is guided
+            cell.send(0)
+            cell.run(0.02)
+
+
+@pytest.mark.parametrize(("wrist_rad", "status"), [(-1.57, 0), (-0.3, 1), (-0.05, 2)])
+def test_freedrive_tells_how_close_a_singularity_is(wrist_rad, status):
+    cell = Cell()
+    cell.controller.point.joints[4] = wrist_rad
+    cell.start().send(program.FREEDRIVE_STATUS)
+    cell.run(0.02)
+    assert cell.controller.registers.output_int[1] == status

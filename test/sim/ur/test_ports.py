@@ -9,14 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carp_ros.robots import UR5E
+from carp_ros.sim.fault_port import LinkFaults
+from carp_ros.sim.plant import CYCLE_S, KinematicPlant
+from carp_ros.sim.tick_statistics import TickStatistics
 from carp_ros.sim.ur import robotiq
 from carp_ros.sim.ur.controller import Controller
 from carp_ros.sim.ur.dashboard import DashboardConnection
-from carp_ros.sim.ur.fault_port import FaultConnection, LinkFaults
-from carp_ros.sim.ur.plant import CYCLE_S, KinematicPlant
+from carp_ros.sim.ur.fault_port import FaultConnection
 from carp_ros.sim.ur.robotiq import RobotiqConnection, RobotiqFingers
 from carp_ros.sim.ur.script import ScriptConnection
-from carp_ros.sim.ur.statistics import TickStatistics
 
 cuts = st.lists(st.integers(0, 500), max_size=8)
 

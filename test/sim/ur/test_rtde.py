@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carp_ros.robots import UR5E
+from carp_ros.sim.plant import KinematicPlant
 from carp_ros.sim.ur import rtde
 from carp_ros.sim.ur.controller import Controller
-from carp_ros.sim.ur.plant import KinematicPlant
 from carp_ros.sim.ur.registers import Registers
 from carp_ros.sim.ur.rtde import Output, RtdeConnection, RtdeError, RtdeMessageReader, encode
 from carp_ros.sim.ur.state import output_variables

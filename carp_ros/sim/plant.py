@@ -10,11 +10,17 @@ from carp_ros.errors import DeviceError
 from carp_ros.types import Array
 
 CYCLE_S = 0.002
-"""The controller's cycle and the physics' step: 500 Hz."""
+"""The physics' step, and the cycle of a UR controller: 500 Hz."""
 
 
 class Plant(Protocol):
-    """A simulated arm with a gripper."""
+    """A simulated arm with a gripper.
+
+    Attributes:
+        period_s: Time that one `advance` takes.
+    """
+
+    period_s: float
 
     @property
     def joints(self) -> Array:
@@ -29,6 +35,11 @@ class Plant(Protocol):
     @property
     def gripper_closure(self) -> float:
         """Measured closure of the fingers, 0 open to 1 closed."""
+        ...
+
+    @property
+    def wrench(self) -> Array:
+        """What pushes the tool: see `carp_ros.types.ArmState`."""
         ...
 
     def drive(self, joints: Array, gripper: float) -> None:
@@ -69,12 +80,15 @@ class KinematicPlant:
 
     Args:
         joints: Initial positions, of shape (J,) in [rad].
+        period_s: Time that one `advance` takes.
     """
 
-    def __init__(self, joints: Array) -> None:
+    def __init__(self, joints: Array, period_s: float = CYCLE_S) -> None:
+        self.period_s = period_s
         self.joints = np.array(joints, dtype=float)
         self.velocities = np.zeros_like(self.joints)
         self.gripper_closure = 0.0
+        self.wrench = np.zeros(6)
         self._target = self.joints
 
     def drive(self, joints: Array, gripper: float) -> None:
@@ -84,7 +98,7 @@ class KinematicPlant:
 
     def advance(self) -> None:
         """Move to the set positions."""
-        self.velocities = (self._target - self.joints) / CYCLE_S
+        self.velocities = (self._target - self.joints) / self.period_s
         self.joints = self._target
 
     def publish(self, wall_ns: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from carp_ros.errors import DeviceError
 from carp_ros.processes.mailbox import Mailbox
 from carp_ros.sim.cell import Cell
+from carp_ros.sim.plant import CYCLE_S
 from carp_ros.types import Array
 
 
@@ -14,12 +15,15 @@ class CellPlant:
     """Arm, gripper and objects with physics.
 
     Args:
-        cell: The simulated cell; its time step must be the controller's cycle.
+        cell: The simulated cell.
         snapshot: Name of the mailbox for the cell's state; None for none.
     """
 
+    period_s = CYCLE_S
+
     def __init__(self, cell: Cell, snapshot: str | None) -> None:
         self._cell = cell
+        cell.measures_wrench = True
         self._mailbox = Mailbox(snapshot, cell.snapshot_dtype, create=True) if snapshot else None
 
     @property
@@ -36,6 +40,11 @@ class CellPlant:
     def gripper_closure(self) -> float:
         """Measured closure of the fingers, 0 open to 1 closed."""
         return self._cell.gripper_closure
+
+    @property
+    def wrench(self) -> Array:
+        """Contact forces on the tool: see `carp_ros.types.ArmState`."""
+        return self._cell.wrench
 
     def drive(self, joints: Array, gripper: float) -> None:
         """Set the motors' set-points: joints of shape (J,) in [rad], fingers 0 to 1."""
