@@ -1,31 +1,35 @@
 #!/bin/sh
 # Makes a bundle of models/ anew: demonstrations, dataset, tokenizer, policy.
-#   models/train.sh cup|bowl|both [folder for all that is made on the way; default out/bundles]
-# A policy of one task begins as what models/carp_both_sim does for it, with that one's tokenizer.
+#   models/train.sh cup|bowl|both|cup_fr3 [folder for all that is made on the way; default out/bundles]
+# A policy of one task begins as what models/carp_both_sim does for it, with that one's tokenizer; the
+# FR3's begins as what models/carp_cup_sim does for the UR5e.
 # Stop it at any time and run it again: stages that are done are kept, a training goes on.
 set -eu
-task=${1:?"expected cup, bowl or both"}
+task=${1:?"expected cup, bowl, both or cup_fr3"}
 out=${2:-out/bundles}
 case $task in
-cup | bowl | both) ;;
-*) echo "task is $task; expected cup, bowl or both" >&2; exit 1 ;;
+cup | bowl | both | cup_fr3) ;;
+*) echo "task is $task; expected cup, bowl, both or cup_fr3" >&2; exit 1 ;;
 esac
 carp=".venv/bin/python -m carp_ros.cli.main"  # a list of words
 
-# dataset NAME TASK...: 200 demonstrations of each task
+rig=ur5e_sim
+
+# dataset NAME TASK...: 200 demonstrations of each task, on $rig
 dataset() {
     name=$1
     shift
     if [ ! -f "$out/${name}_dataset/meta/info.json" ]; then
         episodes=
         for one in "$@"; do
-            if [ ! -f "$out/$one.recorded" ]; then
-                rm -rf "${out:?}/$one"
+            into="$out/${one}_$rig"
+            if [ ! -f "$into.recorded" ]; then
+                rm -rf "${into:?}"
                 $carp record --agent demonstrator --task "$one" --episodes 200 --lockstep \
-                    --camera-rate-hz 10 --out "$out/$one"
-                touch "$out/$one.recorded"
+                    --camera-rate-hz 10 --rig "$rig" --out "$into"
+                touch "$into.recorded"
             fi
-            episodes="$episodes $out/$one"
+            episodes="$episodes $into"
         done
         # shellcheck disable=SC2086 - a list of folders without spaces
         $carp convert $episodes --out "$out/${name}_dataset"
@@ -37,6 +41,12 @@ if [ "$task" = both ]; then
     $carp train tokenizer "$out/both_dataset" --out "$out/both_tokenizer"
     $carp train policy "$out/both_dataset" --tokenizer "$out/both_tokenizer" \
         --out "$out/both_policy" --compile --epochs 30
+elif [ "$task" = cup_fr3 ]; then
+    rig=fr3_sim
+    dataset cup_fr3 cup
+    $carp train policy "$out/cup_fr3_dataset" --tokenizer models/carp_cup_sim \
+        --out "$out/cup_fr3_policy" --compile --start-from models/carp_cup_sim \
+        --epochs 8 --learning-rate 3e-4
 else
     dataset "$task" "$task"
     $carp train policy "$out/${task}_dataset" --tokenizer models/carp_both_sim \

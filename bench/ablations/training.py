@@ -31,8 +31,9 @@ from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.recording.dataset_reader import DatasetReader
 from carp_ros.share import version
 from carp_ros.training.action_error import action_errors
-from carp_ros.training.build import load_tokenizer, make_tokenizer, policy_config
+from carp_ros.training.build import load_tokenizer, policy_config
 from carp_ros.training.carp import CarpFamily
+from carp_ros.training.carp_tokenizer import make_tokenizer
 from carp_ros.training.device import training_device
 from carp_ros.training.example import encoder_example, write_example
 from carp_ros.training.family import Samples

@@ -14,6 +14,7 @@ RESULTS = _HERE / "results"
 
 What = Literal[
     "rig",
+    "rig_fr3",
     "bundle",
     "bag",
     "dataset",

@@ -308,8 +308,9 @@ def small_training() -> tuple[Any, dict[str, Any], Any]:
     from carp_ros.networks.carp_policy import ImageEncoderConfig
     from carp_ros.networks.carp_tokenizer import TokenizerConfig
     from carp_ros.training.augmentation import StateNoise
-    from carp_ros.training.build import make_tokenizer, policy_config
+    from carp_ros.training.build import policy_config
     from carp_ros.training.carp import CarpFamily
+    from carp_ros.training.carp_tokenizer import make_tokenizer
     from carp_ros.training.device import training_device
     from carp_ros.training.family import Samples
     from carp_ros.training.image_store import ImageStore

@@ -55,6 +55,10 @@ def _like(pattern: str) -> Check:
     return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
+def _none_or(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -65,17 +69,24 @@ _NAME = r"[A-Za-z][A-Za-z0-9_]{0,60}"
 SANE: dict[str, Check] = {
     "name": lambda value: isinstance(value, str) and bool(value),
     r"home_joints_rad\.\d": _within(-6.3, 6.3),
-    "arm.driver": _one_of("ur"),
+    "arm.driver": _one_of("ur", "fr3"),
     "arm.host": _like(_HOST),
     "arm.gain": _within(100, 2000),
     "arm.lookahead_s": _within(0.03, 0.2),
     "arm.watchdog_hz": _within(1, 500),
     "arm.state_timeout_s": _above(0, 1),
-    "gripper.driver": _one_of("robotiq"),
+    r"arm.stiffness_nm_rad\.\d": _within(1, 2000),
+    r"arm.damping_nm_s_rad\.\d": _within(1, 200),
+    "arm.collision_torque_nm": _within(1, 100),
+    "arm.collision_force_n": _within(1, 100),
+    "arm.enforce_realtime": lambda value: isinstance(value, bool),
+    "gripper.driver": _one_of("robotiq", "franka_hand"),
     "gripper.host": _like(_HOST),
     "gripper.port": _whole(1, 65535),
     "gripper.speed": _within(0, 1),
     "gripper.force": _within(0, 1),
+    "gripper.speed_m_s": _within(0.001, 0.2),
+    "gripper.force_n": _within(0.01, 70),
     r"tool.position_m\.\d": _within(-1, 1),
     r"tool.quaternion\.\d": _within(-1, 1),
     r"limits.workspace_(min|max)_m\.\d": _within(-3, 3),
@@ -102,18 +113,38 @@ SANE: dict[str, Check] = {
     "servo.require_realtime": lambda value: isinstance(value, bool),
     "servo.cpu": _whole(-1, 4096),
     "servo.heartbeat_timeout_s": _above(0, 2),
-    "teleop.device": _one_of("spacemouse", "demonstrator"),
+    "teleop.device": _one_of("pointer", "demonstrator"),
     "teleop.rate_hz": _within(5, 1000),
     "teleop.linear_speed_m_s": _above(0, 1),
     "teleop.angular_speed_rad_s": _above(0, 3.2),
     "teleop.dead_zone": lambda value: _within(0, 1)(value) and value < 1,
     "teleop.exponent": _within(0.1, 10),
-    "teleop.(deadman|gripper)_button": _whole(0, 63),
-    r"teleop.signs\.\d": lambda value: value in (1, -1),
-    "teleop.report_timeout_s": _above(0, 2),
-    rf"cameras\.{_NAME}\.driver": _one_of("cell"),
+    rf"cameras\.{_NAME}\.driver": _one_of("cell", "opencv", "realsense", "external"),
+    rf"cameras\.{_NAME}\.(device|serial|playback_file|fourcc)": lambda value: type(value) is str,
+    rf"cameras\.{_NAME}\.buffers": _whole(1, 10),
+    rf"cameras\.{_NAME}\.depth": lambda value: isinstance(value, bool),
+    rf"cameras\.{_NAME}\.exposure_us": _none_or(_within(1, 1e6)),
+    rf"cameras\.{_NAME}\.(gain|focus)": _none_or(_within(0, 1e4)),
+    rf"cameras\.{_NAME}\.white_balance_k": _none_or(_within(1000, 12000)),
+    "teleop.frame": _one_of("base", "tool"),
+    r"teleop.axis_scale\.\d": _within(-1, 1),
+    "teleop.pointer.driver": _one_of("spacemouse", "gamepad"),
+    "teleop.pointer.hand": _one_of("left", "right"),
+    r"teleop.pointer.(deadman_button|gripper_button|episode_buttons\.\w+)": _like("[A-Z0-9_]*"),
+    "teleop.pointer.both_buttons": lambda value: isinstance(value, bool),
+    "teleop.pointer.deadman_timeout_s": _above(0, 30),
+    "teleop.pointer.report_timeout_s": _above(0, 2),
+    "teleop.pointer.(hid_path|device)": _like(r"(/dev/[\w./:-]+)?"),
+    "teleop.pointer.model": _like(r"\w*"),
+    r"teleop.pointer.axes\.\d": _like("-?ABS_[A-Z0-9]+|ABS_[A-Z0-9]+-ABS_[A-Z0-9]+"),
     rf"cameras\.{_NAME}\.(width|height)_px": _whole(8, 8192),
     rf"cameras\.{_NAME}\.rate_hz": _above(0, 240),
+    rf"cameras\.{_NAME}\.latency_s": _within(-0.1, 1),
+    r"latency\.(demonstrated_)?(action|gripper)_s": _none_or(_within(-0.1, 1)),
+    "calibration.max_age_days": _whole(1, 3650),
+    r"calibration\.required\.\d+": lambda value: type(value) is str,
+    "calibration.max_tool_change_m": _within(0, 0.2),
+    "limits.max_contact_force_n": _above(0, 300),
     "cell.task": _one_of("cup", "bowl"),
     "cell.level": _one_of("none", "normal", "hard"),
     "cell.seed": _whole(0, 2**63 - 1),
@@ -125,15 +156,28 @@ _USUAL_M_S, _USUAL_RAD_S = 0.25, 0.6
 _ARM_LENGTH_M = {"ur5e": 0.425 + 0.3922 + 0.0997 + 0.0996, "fr3": 0.855}
 
 
+_DEVICES = """
+wrist_cam: {driver: realsense, serial: "123456789012", width_px: 640, height_px: 480, rate_hz: 30.0,
+            exposure_us: 8000.0, gain: 64.0, white_balance_k: 4600.0, depth: true}
+third_cam: {driver: opencv, device: /dev/video0, width_px: 640, height_px: 480, rate_hz: 30.0,
+            exposure_us: 8000.0, white_balance_k: 4600.0, focus: 30.0}
+"""
+
+
 class RigCampaign:
-    """Through `load_rig` and `describe`, as every program that moves the arm begins."""
+    """Through `load_rig` and `describe`, as every program that moves the arm begins.
 
-    name = "rig"
+    Args:
+        robot: Whose shipped rigs are spoilt: ur5e or fr3.
+    """
 
-    def __init__(self) -> None:
-        self._shipped = (share_folder() / "config" / "ur5e_sim.yaml").read_text()
-        self._real = (share_folder() / "config" / "ur5e.yaml").read_text()
-        self._full = full_rig(share_folder() / "config" / "ur5e_sim.yaml")
+    def __init__(self, robot: str = "ur5e") -> None:
+        self.name = "rig" if robot == "ur5e" else f"rig_{robot}"
+        config = share_folder() / "config"
+        self._shipped = (config / f"{robot}_sim.yaml").read_text()
+        self._full = full_rig(config / f"{robot}_sim.yaml")
+        real = yaml.safe_load((config / f"{robot}.yaml").read_text())
+        self._real = real | {"cameras": yaml.safe_load(_DEVICES)}
 
     @property
     def mutations(self) -> Sequence[Mutation]:
@@ -187,7 +231,7 @@ class RigCampaign:
 
     def real_value(self, chance: Chance, folder: Path) -> Spoilt:
         """Spoil a value of the file for a real arm."""
-        return self._value(chance, folder, yaml.safe_load(self._real))
+        return self._value(chance, folder, self._real)
 
     def full_value(self, chance: Chance, folder: Path) -> Spoilt:
         """Spoil a value of a file that has every key."""
@@ -304,6 +348,9 @@ def _leaves(tree: Any, before: str = "") -> list[tuple[str, Any]]:
 def contradictions(rig: Any) -> list[str]:
     """Return what is wrong with values that are right one by one."""
     found = []
+    drivers = {"ur5e": ("ur", "robotiq"), "fr3": ("fr3", "franka_hand")}[rig.robot.name]
+    if (rig.arm.driver, rig.gripper.driver) != drivers:
+        found.append(f"a {rig.robot.name} has the drivers {rig.arm.driver}, {rig.gripper.driver}")
     joints = np.array(rig.home_joints_rad, float)
     margin = rig.limits.joint_margin_rad
     lower, upper = np.array(rig.robot.lower_rad), np.array(rig.robot.upper_rad)
@@ -334,7 +381,8 @@ def contradictions(rig: Any) -> list[str]:
             found.append(f"speeds {speeds}, and no second key that allows them")
     if rig.limits.condition_slow >= rig.limits.condition_stop:
         found.append("slowing begins after the stop")
-    if rig.teleop.deadman_button == rig.teleop.gripper_button:
+    pointer = rig.teleop.pointer
+    if pointer.deadman == pointer.gripper:
         found.append("one button holds the arm and moves the gripper")
     return found
 

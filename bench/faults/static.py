@@ -20,15 +20,15 @@ from bench.faults.campaign import GOOD, VERDICTS, Campaign, Case
 from carp_ros.evaluation.report import heading, write_report
 from carp_ros.share import version
 
-KINDS = ("rig", "bundle", "bag", "dataset", "checkpoint")
+KINDS = ("rig", "rig_fr3", "bundle", "bag", "dataset", "checkpoint")
 
 
 def campaign_of(kind: str) -> Campaign:
     """Return the campaign of a kind of files."""
-    if kind == "rig":
+    if kind in ("rig", "rig_fr3"):
         from bench.faults.rig import RigCampaign
 
-        return RigCampaign()
+        return RigCampaign("fr3" if kind == "rig_fr3" else "ur5e")
     if kind == "bundle":
         from bench.faults.bundle import BundleCampaign
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from carp_ros.errors import CarpError, DeviceError
 from carp_ros.inference.bundle import load_bundle
-from carp_ros.inference.layout import tcp_pose_from_vector
+from carp_ros.inference.layout import TOOL, tcp_pose_from_vector
 from carp_ros.inference.policy_spec import PolicySpec
 from carp_ros.policies.load import load_policy
 from carp_ros.processes.parent import end_worker_with_parent
@@ -262,14 +262,15 @@ def _observation(spec: PolicySpec, state: Array, rng: np.random.Generator) -> Ob
     images = {c: rng.integers(0, 256, (*_CAMERA_PX, 3), np.uint8) for c in spec.cameras}
     stamps_ns = dict.fromkeys(images, 0)
     tool, gripper, joints = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])), 0.0, np.zeros(6)
-    numbers = None
+    numbers = wrench = None
     if spec.state.kind == "tool":
         tool, gripper = tcp_pose_from_vector(state)
+        wrench = state[len(TOOL) :] if spec.state.has_wrench else None
     elif spec.state.kind == "joints":
         joints, gripper = state[:-1], float(state[-1])
     else:
         numbers = state
-    return Observation(0, images, stamps_ns, tool, gripper, joints, numbers)
+    return Observation(0, images, stamps_ns, tool, gripper, joints, numbers, wrench)
 
 
 def _gflop(made: Mapping[str, Any]) -> float | None:

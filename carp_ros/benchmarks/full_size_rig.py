@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
-from carp_ros.files.plain_yaml import load_mapping
+from carp_ros.files.plain_yaml import load_mapping, yaml_from_mapping
 from carp_ros.system.bringup import simulated_rig
 
 WIDTH_PX, HEIGHT_PX, RATE_HZ = 640, 480, 30.0
@@ -28,5 +26,5 @@ def full_size_rig(path: Path, folder: Path) -> Path:
     for camera in content.get("cameras", {}).values():
         camera |= {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "rate_hz": RATE_HZ}
     copy = folder / path.name
-    copy.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    copy.write_text(yaml_from_mapping(content), encoding="utf-8")
     return copy

@@ -15,6 +15,7 @@ import numpy as np
 from carp_ros.control.realtime import request_realtime
 from carp_ros.hardware.ur import UrArm
 from carp_ros.rig import load_rig
+from carp_ros.rig_devices import UrArmConfig
 
 _SAMPLES = 300
 _STEP_RAD = 1e-4
@@ -26,6 +27,8 @@ def main() -> None:
     from rtde_receive import RTDEReceiveInterface
 
     rig = load_rig(Path(sys.argv[1]))
+    if not isinstance(rig.arm, UrArmConfig):
+        raise ValueError(f"arm.driver is {rig.arm.driver}; expected ur: this measures servoJ")
     request_realtime(rig.servo.priority, rig.servo.cpu, required=False)
     receive = RTDEReceiveInterface(rig.arm.host, 500.0, ["timestamp", "target_q"])
     arm = UrArm(rig.arm)

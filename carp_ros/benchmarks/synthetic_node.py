@@ -21,7 +21,7 @@ from std_msgs.msg import Float64
 
 from carp_ros.control.realtime import prefer_process
 from carp_ros.processes.ros_environment import IMAGES_PROFILE
-from carp_ros.rig_devices import CameraConfig, optical_frame
+from carp_ros.rig_cameras import CameraConfig, optical_frame
 from carp_ros.ros.guarded_node import GuardedNode
 from carp_ros.ros.messages import (
     camera_info_to_msg,

@@ -161,6 +161,7 @@ def test_what_was_found_is_in_the_table(tmp_path):
     ("kind", "seeds"),
     [
         ("rig", range(3, 8)),
+        ("rig_fr3", range(3, 8)),
         ("bundle", range(3)),
         ("bag", range(3)),
         ("dataset", range(3)),
