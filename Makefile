@@ -54,7 +54,7 @@ help:
 	@echo 'make lint    check format, style and types'
 	@echo 'make bench   measure the servo and the cameras'
 	@echo 'make metaworld   train CARP and a regression on Meta-World, and compare (hours; JOBS=2)'
-	@echo 'make bundle  train the policy of TASK=cup, bowl or both in models/ anew (hours)'
+	@echo 'make bundle  train the policy of TASK=cup, bowl, both or cup_fr3 in models/ anew (hours)'
 	@echo 'make lerobot-check   read our datasets with the public lerobot library (installs it apart)'
 	@echo 'make clean   remove .venv and what was built'
 
@@ -98,14 +98,15 @@ lint: $(DEV)
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m basedpyright
+	.venv/bin/hadolint docker/Dockerfile
 
 clean:
 	rm -rf .venv build install log dist carp_ros.egg-info .pytest_cache .ruff_cache .hypothesis
 
 IS_INSTALLED := import sys; from importlib.util import find_spec; \
     sys.exit(not all(map(find_spec, ("carp_ros", "rclpy"))))
-$(RUN): EXTRAS := ros,sim
-$(DEV): EXTRAS := ros,sim,train,rtx,test,lint
+$(RUN): EXTRAS := ros,sim,fr3
+$(DEV): EXTRAS := ros,sim,fr3,train,realsense,gamepad,rtx,test,lint
 $(RUN) $(DEV): $(SOURCES) | system
 	@if [ -e .venv ] || [ -L .venv ]; then \
 	    [ -e .venv/python-$(VERSION) ] && $(VENV_PYTHON) -I -c '$(FITS)' 2>/dev/null || { \

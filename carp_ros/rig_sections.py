@@ -1,19 +1,21 @@
 """The sections of a rig file, one frozen dataclass each, with the meaning and range of each value.
 
 The range of a value is given in its annotation; conditions between values of one section are in its
-`contradictions`. The sections of arms, grippers and cameras, which depend on the driver, are in
-`rig_devices.py`; conditions between sections are in `rig.py`.
+`contradictions`. The sections that depend on a driver are elsewhere: arms and grippers in
+`rig_devices.py`, cameras in `rig_cameras.py`, pointers in `rig_pointers.py`; conditions between
+sections are in `rig.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 
 import numpy as np
 
-from carp_ros.strict import Among, Between, Matching, Unit
+from carp_ros.rig_pointers import PointerConfig, SpaceMouseConfig
+from carp_ros.strict import Between, Matching, Name, Sized, Unit
 from carp_ros.types import Pose
 
 Vector3 = tuple[float, float, float]
@@ -31,6 +33,17 @@ RigName = Annotated[
     Matching(r"\w[\w .()+-]{0,62}", "a file name of letters, digits, spaces and _ - . + ( )"),
 ]
 Seed = Annotated[int, Between(0, 2**31 - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """How much earlier than planned commands are sent to the arm and to the gripper, in [ns]."""
+
+    action_ns: int = 0
+    gripper_ns: int = 0
+
+
+NO_LEAD = Lead()
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,8 @@ class LimitsConfig:
         chunk_timeout_s: A chunk whose observation is older than this is refused; the last pose of a
             chunk is held for this long.
         camera_timeout_s: An image older than this stops the policy.
+        max_contact_force_n: A stronger measured force on the tool while a policy moves the arm is a
+            fault.
     """
 
     workspace_min_m: Annotated[Vector3, Between(-3.0, 3.0)]
@@ -89,6 +104,7 @@ class LimitsConfig:
     twist_timeout_s: Annotated[float, Between(0.02, 0.5)] = 0.1
     chunk_timeout_s: Annotated[float, Between(0.05, 2.0)] = 0.5
     camera_timeout_s: Annotated[float, Between(0.05, 5.0)] = 0.25
+    max_contact_force_n: Annotated[float, Between(5.0, 500.0)] = 100.0
 
     def contradictions(self) -> Iterator[str]:
         """Yield what these numbers may not be together."""
@@ -130,7 +146,8 @@ class ServoConfig:
         blend_s: Duration of the blend from the current motion to a new chunk.
         priority: SCHED_FIFO priority; 0 for none.
         require_realtime: Refuse to start without that priority, instead of warning.
-        cpu: Core to pin the loop to; -1 leaves it to the scheduler.
+        cpu: Core to pin the loop to; -1 leaves it to the scheduler. In the simulated cell of an
+            FR3 on two or three cores, -1 shares the last one with the emulated controller.
         heartbeat_timeout_s: Silence of the control node after which the servo stops the arm.
     """
 
@@ -144,47 +161,80 @@ class ServoConfig:
 
 @dataclass(frozen=True)
 class TeleopConfig:
-    """The SpaceMouse and how its deflections become a twist.
+    """The operator's pointer, and how its deflections become a twist.
 
     Attributes:
-        device: `spacemouse`, or `demonstrator` for the simulated operator.
-        hid_path: Device file of the mouse, or a udev link to it; empty: the first connected mouse
-            that reports.
+        device: `pointer`, or `demonstrator` for the simulated operator.
+        pointer: The device, and what its buttons do.
         rate_hz: Reading and publishing rate.
         linear_speed_m_s, angular_speed_rad_s: Speed at full deflection; `limits` apply as well.
         dead_zone: Deflections below this fraction count as zero.
         exponent: Response curve: 1 is linear; above 1 gives finer control near the centre.
-        deadman_button, gripper_button: Index of the dead-man button, and of the one that toggles
-            the gripper.
-        signs: Direction of each of the six axes, 1 or -1, for a mouse in another orientation.
-        report_timeout_s: Deflections older than this count as zero.
-        watch_during_policy: Stop a policy when no operator could take over, because the SpaceMouse
-            is unplugged or its node silent. False lets it move anyway.
+        frame: Frame whose axes the deflections move along and turn about: `base`, or `tool`, as
+            seen from a camera on the wrist.
+        axis_scale: Share of the speed for each of x, y, z, roll, pitch and yaw: negative reverses
+            an axis, for a pointer in another orientation, and 0 locks it.
+        watch_during_policy: Stop a policy when no operator could take over, because the pointer is
+            unplugged or its node silent. False lets it move anyway.
     """
 
-    device: Literal["spacemouse", "demonstrator"] = "spacemouse"
-    hid_path: Annotated[
-        str,
-        Matching(r"(/dev/[\w./:-]+)?", "a device file, as /dev/hidraw3, or nothing"),
-    ] = ""
+    device: Literal["pointer", "demonstrator"] = "pointer"
+    pointer: PointerConfig = field(default_factory=SpaceMouseConfig)
     rate_hz: Annotated[float, Between(20.0, 250.0)] = 100.0
     linear_speed_m_s: Annotated[float, Between(0.001, 1.0)] = 0.25
     angular_speed_rad_s: Annotated[float, Between(0.01, 2.5)] = 0.6
     dead_zone: Annotated[float, Between(0.0, 0.9)] = 0.1
     exponent: Annotated[float, Between(0.5, 4.0)] = 1.5
-    deadman_button: Annotated[int, Between(0, 63)] = 0
-    gripper_button: Annotated[int, Between(0, 63)] = 1
-    signs: Annotated[SixNumbers, Among((1.0, -1.0))] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-    report_timeout_s: Annotated[float, Between(0.05, 1.0)] = 0.2
+    frame: Literal["base", "tool"] = "base"
+    axis_scale: Annotated[SixNumbers, Between(-1.0, 1.0)] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
     watch_during_policy: bool = True
 
-    def contradictions(self) -> Iterator[str]:
-        """Yield what these numbers may not be together."""
-        if self.deadman_button == self.gripper_button:
-            yield (
-                f"deadman_button and gripper_button are both {self.gripper_button}; expected two"
-                " buttons"
-            )
+
+@dataclass(frozen=True)
+class LatencyConfig:
+    """How late arm and gripper follow their commands; `carp calibrate latency` measures both.
+
+    A plan's steps are commands, as they were recorded in demonstrations, and the demonstrated
+    motion followed them by the latency of the rig then. So what is compensated is the difference
+    between this rig's latency and that one's.
+
+    Attributes:
+        action_s: From a joint target to the arm being there. A result in `calibration/` replaces
+            it.
+        gripper_s: The same of the gripper.
+        demonstrated_action_s, demonstrated_gripper_s: The latency that a plan's commands allow for:
+            that of the rig on which they were demonstrated, and 0 for plans of poses to be reached
+            instead of commanded. None: this rig's, so that nothing is compensated.
+    """
+
+    action_s: Annotated[float, Between(-0.02, 0.3)] = 0.0
+    gripper_s: Annotated[float, Between(-0.02, 1.0)] = 0.0
+    demonstrated_action_s: Annotated[float, Between(-0.02, 0.3)] | None = None
+    demonstrated_gripper_s: Annotated[float, Between(-0.02, 1.0)] | None = None
+
+    @property
+    def lead(self) -> Lead:
+        """How much earlier than planned commands are sent."""
+        return Lead(
+            _difference_ns(self.action_s, self.demonstrated_action_s),
+            _difference_ns(self.gripper_s, self.demonstrated_gripper_s),
+        )
+
+
+@dataclass(frozen=True)
+class CalibrationConfig:
+    """Which results in `calibration/<rig>/` the rig runs on; doc/calibrate.md.
+
+    Attributes:
+        max_age_days: Older ones are refused.
+        required: Names of files, without .yaml, without which the rig does not start.
+        max_tool_change_m: Furthest that a measured tool may be from `tool.position_m`: another
+            tool is hardly a calibration.
+    """
+
+    max_age_days: Annotated[int, Between(1, 3650)] = 180
+    required: Annotated[tuple[Name, ...], Sized(0, 64)] = ()
+    max_tool_change_m: Annotated[float, Between(0.0, 0.2)] = 0.03
 
 
 @dataclass(frozen=True)
@@ -202,3 +252,7 @@ class CellConfig:
     level: LevelName = "normal"
     seed: Seed = 0
     fault_port: Annotated[int, Between(1024, 65535)] = 30999
+
+
+def _difference_ns(here_s: float, demonstrated_s: float | None) -> int:
+    return 0 if demonstrated_s is None else round((here_s - demonstrated_s) * 1e9)

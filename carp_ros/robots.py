@@ -29,14 +29,18 @@ class Robot:
         base_frame: The frame in which poses are given (REP-103: x forward, z up).
         joint_names: In the order of every joint array.
         origins: `parent_from_joint` at angle zero, one per joint, the first from `base_frame`.
+        flange_frame: Name of the flange's frame in the vendor's description of the robot.
         flange: `last_joint_from_flange`, the frame that tools are mounted in (z out of the flange).
         lower_rad, upper_rad: Joint position limits.
         max_speed_rad_s: Joint speed limits.
         max_acceleration_rad_s2: Joint accelerations that the controller follows without a fault.
+        screen_from_base_yaw_rad: Turn about z of `base_frame` in the frame of the base that the
+            robot's own screen shows.
     """
 
     name: str
     base_frame: str
+    flange_frame: str
     joint_names: tuple[str, ...]
     origins: tuple[Origin, ...]
     flange: Origin
@@ -44,6 +48,7 @@ class Robot:
     upper_rad: tuple[float, ...]
     max_speed_rad_s: tuple[float, ...]
     max_acceleration_rad_s2: tuple[float, ...]
+    screen_from_base_yaw_rad: float = 0.0
 
     def joints_text(self, joints: Array) -> str:
         """Return joint positions as text: names and degrees."""
@@ -58,6 +63,7 @@ _HALF_PI = math.pi / 2
 UR5E = Robot(
     name="ur5e",
     base_frame="base_link",
+    flange_frame="tool0",
     joint_names=(
         "shoulder_pan_joint",
         "shoulder_lift_joint",
@@ -79,12 +85,14 @@ UR5E = Robot(
     upper_rad=(2 * math.pi, 2 * math.pi, math.pi, 2 * math.pi, 2 * math.pi, 2 * math.pi),
     max_speed_rad_s=(math.pi,) * 6,
     max_acceleration_rad_s2=(13.9,) * 6,  # 800 deg/s2, the controller's default joint limit
+    screen_from_base_yaw_rad=math.pi,
 )
 
 # Franka Robotics, FCI documentation: FR3 kinematics (Craig DH) and limits.
 FR3 = Robot(
     name="fr3",
     base_frame="fr3_link0",
+    flange_frame="fr3_link8",
     joint_names=tuple(f"fr3_joint{i}" for i in range(1, 8)),
     origins=(
         Origin((0.0, 0.0, 0.333), (0.0, 0.0, 0.0)),

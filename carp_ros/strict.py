@@ -62,20 +62,6 @@ class Between:
 
 
 @dataclass(frozen=True)
-class Among:
-    """One of a few numbers; for a tuple, each of its numbers."""
-
-    known: tuple[float, ...]
-
-    def expectation(self, value: Any) -> str:
-        """Return the allowed numbers; empty if the number is one of them."""
-        numbers = value if isinstance(value, tuple) else (value,)
-        if all(number in self.known for number in numbers):
-            return ""
-        return " or ".join(_digits(number) for number in self.known)
-
-
-@dataclass(frozen=True)
 class Matching:
     """A text that matches a regular expression as a whole; for a tuple, each of its texts.
 
@@ -127,6 +113,17 @@ class Unit:
         length = math.hypot(*value)
         inside = abs(length - 1.0) <= self.within
         return "" if inside else f"a length of 1, not {length:.4g}: divide each number by that"
+
+
+@dataclass(frozen=True)
+class Otherwise:
+    """The dataclass of a union that a mapping is read as if it names none.
+
+    Attributes:
+        name: What the mapping would name.
+    """
+
+    name: str
 
 
 def read_strictly(kind: type[Read], value: Any, where: str, named: Named | None = None) -> Read:
@@ -184,6 +181,10 @@ class _Reader:
 
     def _ruled(self, arguments: tuple[Any, ...], value: Any, where: str) -> Any:
         """Read a value and check it against its field's rules."""
+        for rule in arguments[1:]:
+            if isinstance(rule, Otherwise) and isinstance(value, dict):
+                tag, _ = _tagged(list(typing.get_args(arguments[0])))
+                value = {tag: rule.name, **value}
         read = self.read(arguments[0], value, where)
         expected = broken_rule(Annotated[arguments], read)
         if expected:

@@ -8,7 +8,8 @@ nodes use ROS time, the servo process `time.monotonic_ns`, the lockstep cell its
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,8 @@ _KINDS_OF_CHUNK = (
     ("quaternions", np.dtype(np.float64)),
     ("gripper", np.dtype(np.float64)),
 )
+MOST_FORCE_N = 5000.0  # beyond what any arm here withstands
+MOST_TORQUE_NM = 2000.0
 MOST_TIME_NS = 2**61  # any ROS stamp, with room for a conversion to another clock
 
 
@@ -201,6 +204,9 @@ class ArmState:
         speed_scaling: The fraction of commanded speed that the arm executes, 0 to 1.
         explanation: If not ready: why, and the operator's remedy, in the manufacturer's terms;
             empty otherwise.
+        wrench: What pushes the tool from outside, its weight excluded: force [N] and torque [Nm]
+            about the flange's origin, both in the axes of the base frame, of shape (6,); None if
+            the arm does not measure it.
     """
 
     robot_time_s: float
@@ -210,6 +216,7 @@ class ArmState:
     ready: bool
     speed_scaling: float
     explanation: str = ""
+    wrench: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,21 +245,52 @@ class GripperState:
     holding: bool
 
 
+Wish = Literal["start", "stop", "toggle", "keep", "discard", "success", "failure"]
+"""What an operator may ask about the episode. `toggle` starts or stops, depending on the recorder's
+state, which a button does not know."""
+
+
+class PointerFault(Enum):
+    """Why a pointer moves nothing although it is connected."""
+
+    OFF_CENTRE = "off_centre"
+    BUTTON_HELD = "button_held"
+    OUT_OF_RANGE = "out_of_range"
+    SILENT = "silent"
+    REPORTS_LOST = "reports_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class PointerRefusal:
+    """Why a pointer moves nothing: a code for programs, and a text with the remedy for people."""
+
+    code: PointerFault
+    text: str
+
+
+DEADMAN, GRIPPER = 0, 1
+"""Indices of the buttons in `PointerState.buttons`."""
+
+
 @dataclass(frozen=True, slots=True)
 class PointerState:
     """One reading of a six-axis pointer such as a SpaceMouse.
 
     Attributes:
         deflections: x, y, z, roll, pitch, yaw, each -1 to 1, in ROS axes (x forward, y left, z up).
-        buttons: Whether each button is pressed.
+        buttons: Whether the dead-man and the gripper button are pressed.
         connected: False once the device is unplugged; deflections are then zero.
         heard: Whether the device has reported anything since it was opened.
+        wishes: The wishes whose buttons are pressed.
+        refusal: Why deflections are zero and buttons released whatever the device reports.
     """
 
     deflections: Array
     buttons: tuple[bool, ...]
     connected: bool
     heard: bool = True
+    wishes: frozenset[Wish] = frozenset()
+    refusal: PointerRefusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +305,8 @@ class Observation:
         gripper: Measured closure at `stamp_ns`, 0 open to 1 closed.
         joints: Measured, interpolated to `stamp_ns`, of shape (J,) in [rad].
         numbers: State vector of a custom layout, for policies that use one; else None.
+        wrench: Measured force [N] and torque [Nm] on the tool, about the TCP and in its axes,
+            interpolated to `stamp_ns`, of shape (6,), for policies that use it; else None.
     """
 
     stamp_ns: int
@@ -276,6 +316,7 @@ class Observation:
     gripper: float
     joints: Array
     numbers: Array | None = None
+    wrench: Array | None = None
 
     @classmethod
     def of_numbers(

@@ -1,6 +1,6 @@
 """Every test, and every process that a test starts, runs in the package's ROS environment.
 
-Tests of several parts share one simulated UR controller a test process.
+Tests of several parts share one simulated controller of each arm a test process.
 """
 
 import itertools
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,9 @@ settings.register_profile("carp", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("carp")
 
 RIG = Path(__file__).parent.parent / "config" / "ur5e_sim.yaml"
+FR3_RIG = RIG.with_name("fr3_sim.yaml")
 FAULT_PORT = 30999
+FR3_FAULT_PORT = 30998
 UNLOCK_DELAY_S = 0.5
 
 
@@ -85,7 +88,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass
-class UrController:
+class RunningController:
     """A running controller: where it listens and how to make it fail."""
 
     host: str
@@ -93,32 +96,61 @@ class UrController:
     unlock_delay_s: float = UNLOCK_DELAY_S
 
 
-@pytest.fixture(scope="session")
-def ur_controller_process() -> Iterator[UrController]:
-    # ur-rtde's ports are fixed, so every test process needs a loopback address of its own.
+@contextmanager
+def running_controller(
+    module: str, rig: Path, fault_port: int, *options: str, ends_within_s: float
+) -> Iterator[RunningController]:
+    """Run an emulated controller without physics, for as long as this context lasts."""
+    # The libraries' ports are fixed, so every test process needs a loopback address of its own.
     pid = os.getpid()
     host = f"127.{100 + (pid >> 16) % 100}.{(pid >> 8) % 256}.{pid % 254 + 1}"
-    command = [sys.executable, "-m", "carp_ros.sim.ur", "--rig", str(RIG), "--host", host]
-    command += ["--physics", "kinematic", "--fault-port", str(FAULT_PORT)]
-    command += ["--unlock-delay", str(UNLOCK_DELAY_S)]
+    command = [sys.executable, "-m", module, "--rig", str(rig), "--host", host]
+    command += ["--physics", "kinematic", "--fault-port", str(fault_port), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "READY\n"
-            faults = FaultClient(host, FAULT_PORT)
-            yield UrController(host, faults)
+            faults = FaultClient(host, fault_port)
+            yield RunningController(host, faults)
             faults.close()
         finally:
             process.terminate()
-        assert process.wait(5.0) == 0
+        assert process.wait(ends_within_s) == 0
+
+
+@pytest.fixture(scope="session")
+def ur_controller_process() -> Iterator[RunningController]:
+    options = ("--unlock-delay", str(UNLOCK_DELAY_S))
+    with running_controller(
+        "carp_ros.sim.ur", RIG, FAULT_PORT, *options, ends_within_s=5.0
+    ) as controller:
+        yield controller
 
 
 @pytest.fixture
-def ur_controller(ur_controller_process: UrController) -> UrController:
+def ur_controller(ur_controller_process: RunningController) -> RunningController:
     """Return the controller with every fault undone; the arm stands where a test left it."""
     ur_controller_process.faults.restore()
     ur_controller_process.faults.reset_statistics()
     return ur_controller_process
+
+
+@pytest.fixture(scope="session")
+def fr3_controller_process() -> Iterator[RunningController]:
+    # this process may be late for the robot on a busy machine; 20 on a real one
+    options = ("--lost-commands", "300")
+    with running_controller(
+        "carp_ros.sim.franka", FR3_RIG, FR3_FAULT_PORT, *options, ends_within_s=10.0
+    ) as controller:
+        yield controller
+
+
+@pytest.fixture
+def fr3_controller(fr3_controller_process: RunningController) -> RunningController:
+    """Return an FR3's controller with every fault undone; the arm stands where a test left it."""
+    fr3_controller_process.faults.restore()
+    fr3_controller_process.faults.reset_statistics()
+    return fr3_controller_process
 
 
 @pytest.fixture

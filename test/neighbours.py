@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from carp_ros.strict import Among, Between
+from carp_ros.strict import Between
 
 OF_ANOTHER_KIND = (None, "x", True, [1], {"a": 1}, math.nan, math.inf, -math.inf)
 
@@ -52,7 +52,7 @@ def _fields(kind: Any, path: tuple[str, ...]) -> Iterator[Field]:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         for rule in arguments[1:]:
-            if isinstance(rule, (Between, Among)):
+            if isinstance(rule, Between):
                 yield _ruled(arguments[0], rule, path)
         yield from _fields(arguments[0], path)
     elif dataclasses.is_dataclass(kind):
@@ -66,11 +66,8 @@ def _fields(kind: Any, path: tuple[str, ...]) -> Iterator[Field]:
         yield from _fields(arguments[1], (*path, "any"))
 
 
-def _ruled(kind: Any, rule: Between | Among, path: tuple[str, ...]) -> Field:
-    if isinstance(rule, Among):
-        inside, outside = rule.known, (0.0, 0.5, 2.0, -1.0001)
-    else:
-        inside, outside = (rule.low, rule.high), tuple(_beyond(kind, rule))
+def _ruled(kind: Any, rule: Between, path: tuple[str, ...]) -> Field:
+    inside, outside = (rule.low, rule.high), tuple(_beyond(kind, rule))
     arguments = typing.get_args(kind)
     if typing.get_origin(kind) is tuple and arguments[-1] is not Ellipsis:
         count = len(arguments)
@@ -82,9 +79,9 @@ def _ruled(kind: Any, rule: Between | Among, path: tuple[str, ...]) -> Field:
     return Field(path, inside, (*outside, *others))
 
 
-def rule_middle(rule: Between | Among) -> float:
+def rule_middle(rule: Between) -> float:
     """Return a value that is right."""
-    return rule.known[0] if isinstance(rule, Among) else 0.5 * (rule.low + rule.high)
+    return 0.5 * (rule.low + rule.high)
 
 
 def _beyond(kind: Any, rule: Between) -> Iterator[Any]:

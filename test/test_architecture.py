@@ -14,19 +14,22 @@ LAYERS = (
     ("console", "errors"),
     ("refusal", "types"),
     ("files", "geometry", "robots", "share", "strict"),
-    ("chain", "processes", "reports", "rig_devices", "rig_file", "rig_sections"),
+    ("chain", "processes", "reports", "rig_cameras", "rig_devices", "rig_file", "rig_pointers"),
+    ("rig_sections",),
+    ("calibrated",),
     ("rig",),
     ("inference",),
     ("calibration", "control", "hardware", "networks", "policies", "recording"),
-    ("servo", "sim", "training"),
+    ("description", "servo", "sim", "training"),
     ("export",),
     ("runtimes",),
-    ("evaluation",),
+    ("commissioning", "evaluation"),
     ("system",),
     ("ros",),
     ("nodes",),
     ("clients",),
     ("benchmarks",),
+    ("checks",),
     ("cli", "__init__"),  # __init__ names what the library offers
 )
 LAYER_OF = {part: number for number, row in enumerate(LAYERS) for part in row}
@@ -42,7 +45,7 @@ HOMES = {
 }
 LAUNCH_FILES_MAY_IMPORT = (
     r"os|pathlib|runpy|sys|time|launch|launch_ros"
-    r"|carp_ros\.(system\.(bringup|identity)|processes\.(parent|restarts))"
+    r"|carp_ros\.(system\.(bringup|identity|view)|processes\.(parent|restarts))"
 )
 MAX_LINES = 400
 

@@ -150,7 +150,7 @@ FULL = {
     "cameras": {"any": {"driver": "external"}},
     "cell": {},
 }
-FIELDS = [field for field in fields_of(Rig) if field.path[0] not in ("name", "file")]
+FIELDS = [field for field in fields_of(Rig) if field.path[0] not in ("name", "file", "calibrated")]
 
 
 def read(content: object) -> Rig:
@@ -171,7 +171,7 @@ def refusal_of(content: object) -> str:
 
 
 def test_every_number_and_every_text_of_a_rig_has_a_rule():
-    named = ["file", "robot"]  # ours, and read by its name
+    named = ["calibrated", "file", "robot"]  # ours, of other files, and read by its name
     assert [path for path in unruled(Rig) if path.split(".")[0] not in named] == []
 
 
@@ -255,10 +255,12 @@ BOX = FULL["limits"]
     [
         ({"arm": {"driver": "kuka"}}, "arm: driver is 'kuka'; expected one of ur"),
         ({"gripper": {"driver": "robot)q"}}, r"driver is 'robot\)q'; expected one of robotiq"),
-        ({"cameras": {"wrist_cam": {"driver": "realsense"}}}, "expected one of cell, external"),
+        ({"cameras": {"wrist_cam": {"driver": "usb"}}}, "expected one of cell, external"),
         ({"cell": {"level": "norial"}}, "level is 'norial'; expected one of none, normal, hard"),
         ({"cell": {"task": "teapot"}}, "task is 'teapot'; expected one of cup, bowl"),
-        ({"teleop": {"device": "joystick"}}, "expected one of spacemouse, demonstrator"),
+        ({"teleop": {"dead_zone": 0.95}}, "teleop: dead_zone is 0.95; expected 0 to 0.9"),
+        ({"teleop": {"axis_scale": [1, 1, 1.5, 1, 1, 1]}}, "axis_scale is .*; expected -1 to 1"),
+        ({"teleop": {"device": "joystick"}}, "expected one of pointer, demonstrator"),
         ({"robot": "fr3"}, "robot is fr3, but arm.driver is ur, which supports only ur5e"),
         ({"servo": {"rate_hz": 1000}}, "servo.rate_hz is 1000; arm.driver ur takes at most 500"),
         ({"tool": {"quaternion": [0, 0, 0, 0]}}, "quaternion .* expected a length of 1, not 0"),
@@ -273,9 +275,34 @@ BOX = FULL["limits"]
             "cameras.any has 0.2 s between images",
         ),
         ({"limits": BOX | {"twist_timeout_s": 0.02}, "teleop": {"rate_hz": 50}}, "two periods"),
+        (
+            {"arm": {"guided_axes": ["x", "w"]}},
+            r"\[1\] is 'w'; expected one of x, y, z, rx, ry, rz",
+        ),
+        ({"arm": {"guided_axes": ["z", "x", "z"]}}, "has z more than once; expected each axis"),
+        ({"arm": {"guided_axes": []}}, "guided_axes is .* expected 1 to 6 of them"),
+        ({"arm": {"guided_axes": "xyz"}}, "guided_axes is 'xyz'; expected a list"),
+        ({"arm": {"guided_axes": [0, 1, 1]}}, "guided_axes.0. is 0; expected one of x, y"),
+        ({"arm": {"guided_frame": "flange"}}, "'flange'; expected one of base, tool"),
+        ({"arm": {"driver": "fr3", "guided_axes": ["x"]}}, "unknown key 'guided_axes'"),
         ({"servo": {"rate_hz": 100}, "arm": {"watchdog_hz": 50}}, "watchdog_hz is 50 Hz; expected"),
         ({"servo": {"rate_hz": 100}, "arm": {"state_timeout_s": 0.02}}, "1 / arm.state_timeout_s"),
-        ({"teleop": {"deadman_button": 1}}, "deadman_button and gripper_button are both 1"),
+        (
+            {"teleop": {"pointer": {"deadman_button": "LARGE_RIGHT"}}},
+            "deadman_button and gripper_button are both LARGE_RIGHT",
+        ),
+        ({"teleop": {"pointer": {"deadman_button": "left"}}}, "expected the name of a button"),
+        ({"teleop": {"pointer": {"driver": "mouse"}}}, "expected one of spacemouse, gamepad"),
+        ({"teleop": {"pointer": {"model": "SpaceBall"}}}, "'SpaceBall'; expected one of"),
+        ({"teleop": {"pointer": {"episode_buttons": {"sucess": "A"}}}}, "expected one of start"),
+        (
+            {"teleop": {"pointer": {"driver": "gamepad", "axes": ["ABS_X"] * 5}}},
+            "axes has 5 numbers; expected 6",
+        ),
+        (
+            {"teleop": {"pointer": {"driver": "gamepad", "axes": ["ABS_X+ABS_Y"] * 6}}},
+            "expected an axis, as -ABS_Y",
+        ),
         ({"cameras": {"wrist cam": {}}}, "cameras: key is 'wrist cam'; expected a name"),
         ({"cameras": {"a/b": {}}}, "cameras: key is 'a/b'; expected a name"),
         ({"cameras": {"a.b": {}}}, "cameras: key is 'a.b'; expected a name"),
@@ -288,10 +315,19 @@ BOX = FULL["limits"]
         ),
         (
             {"cameras": {"wrist_cam": {"driver": "cell"}}, "cell": None},
-            "expected external, and a ROS driver",
+            "expected opencv, realsense, or external and a ROS driver",
         ),
-        ({"teleop": {"device": "demonstrator"}, "cell": None}, "expected spacemouse"),
+        ({"teleop": {"device": "demonstrator"}, "cell": None}, "expected pointer"),
         ({"arm": {"host": "192.168.1.10"}}, "arm.host is 192.168.1.10, but there is a cell"),
+        ({"arm": {"driver": "ros2_control"}}, "emulates the controllers of ur and fr3 only"),
+        (
+            {"arm": {"driver": "ros2_control", "host": "127.0.0.2"}},
+            "unknown key 'host'",
+        ),
+        (
+            {"arm": {"driver": "ros2_control", "joint_states_topic": "joint_states"}},
+            "an absolute name in ROS's graph",
+        ),
         ({"gripper": {"host": "192.168.1.10"}}, "expected 127.0.0.2"),
         ({"cell": {"fault_port": 30004}}, "fault_port is 30004, which another service has"),
         ({"name": "other"}, "unknown key 'name'; remove it"),

@@ -3,7 +3,7 @@ from typing import ClassVar
 
 import pytest
 
-from carp_ros.rig_devices import LONGEST_RECOVERY_S, ArmSection, UrArmConfig
+from carp_ros.rig_devices import LONGEST_RECOVERY_S, ArmSection, Ros2ControlArmConfig, UrArmConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +36,7 @@ def test_an_arm_that_fits_its_robot_and_rate_has_nothing_to_say():
         (UrArmConfig(watchdog_hz=50.0), "ur5e", 200.0, "arm.watchdog_hz is 50 Hz"),
         (UrArmConfig(state_timeout_s=0.02), "ur5e", 200.0, "arm.state_timeout_s is 50 Hz"),
         (OtherArm(state_timeout_s=0.02), "fr3", 200.0, "arm.state_timeout_s is 50 Hz"),
+        (Ros2ControlArmConfig(), "panda", 500.0, "arm.driver is ros2_control"),
     ],
 )
 def test_what_an_arm_can_not_do_is_told_with_its_keys(arm, robot, rate_hz, said):

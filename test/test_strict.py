@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import pytest
 
-from carp_ros.strict import Between, Unit, broken_rule, read_strictly
+from carp_ros.strict import Between, Otherwise, Unit, broken_rule, read_strictly
 
 
 @dataclass(frozen=True)
@@ -86,3 +86,18 @@ def test_what_breaks_a_rule_is_refused_with_key_value_and_expectation(content, m
 def test_a_rule_is_asked_of_values_that_were_read_elsewhere():
     kind = Annotated[float, Between(0.0, 1.0)] | None
     assert [broken_rule(kind, value) for value in (None, 0.5, 2.0)] == ["", "", "0 to 1"]
+
+
+@dataclass(frozen=True)
+class Outline:
+    part: Annotated[Circle | Square, Otherwise("circle")]
+
+
+def test_a_mapping_that_names_no_member_of_a_union_is_read_as_the_given_one():
+    assert read_strictly(Outline, {"part": {"radius_m": 1}}, "file").part == Circle("circle", 1.0)
+    square = {"part": {"shape": "square", "width_m": 1, "height_m": 1}}
+    assert isinstance(read_strictly(Outline, square, "file").part, Square)
+    with pytest.raises(ValueError, match="unknown key 'width_m'"):
+        read_strictly(Outline, {"part": {"width_m": 1}}, "file")
+    with pytest.raises(ValueError, match="part is 3; expected keys, shape among them"):
+        read_strictly(Outline, {"part": 3}, "file")

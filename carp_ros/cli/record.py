@@ -17,12 +17,12 @@ class RecordCommand:
     simulated time, on every core; a seed always gives the same episode, and existing episodes are
     skipped. Otherwise the rig is started with its recorder, and either the scripted operator does
     one episode after another, or a person starts and stops episodes with both buttons of the
-    SpaceMouse or with the keyboard.
+    pointer or with the keyboard.
 
     Attributes:
         out: Folder for the episodes.
         agent: Who demonstrates: demonstrator, the scripted operator of the simulated cell, or
-            person, with the SpaceMouse.
+            person, with the pointer.
         task: The task. On a real rig in your own words, such as "put the mug on the shelf": they
             become the episodes' instruction and name. In the simulated cell cup (put it in the
             field on the right) or bowl (put it into the pot); empty takes that of the rig's file.

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from carp_ros.clients.recorder_client import RecorderClient
 
 HELP = """\
-  e      enable the SpaceMouse                h      go home      r   reset a fault
-  space  start, stop    (or press both buttons of the SpaceMouse and let go)
+  e      enable the pointer                   h      go home      r   reset a fault
+  space  start, stop    (or press both buttons of the pointer and let go)
   d      discard        (or hold both)        s, f   it succeeded, failed
   q      quit; a running episode is kept
 Quits by itself once the requested number of episodes is labelled."""

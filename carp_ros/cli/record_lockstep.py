@@ -92,7 +92,7 @@ def _with_rate(rig: Rig, rate_hz: float) -> Rig:
 
 def _as_recorded(rig: Rig) -> dict[str, Any]:
     """Return the content of a rig's file with the cameras' rates of this recording."""
-    rig_file = copy.deepcopy(dict(rig.file.content))
+    rig_file = copy.deepcopy(rig.file.recorded)
     for name, camera in rig.cameras.items():
         rig_file["cameras"][name]["rate_hz"] = camera.rate_hz
     return rig_file

@@ -28,7 +28,7 @@ class UpCommand:
             the policy's only task.
         bundle: For --mode policy: the compiled policy's folder, or its name in models/; empty: the
             package's own bundle for the task.
-        record: Also start the recorder: both buttons of the SpaceMouse start and stop an episode.
+        record: Also start the recorder: both buttons of the pointer start and stop an episode.
         folder: Folder for the recorder's episodes.
         namespace: Namespace of all ROS names, for a second rig in the same ROS domain.
     """

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from carp_ros.control.servo import Servo
+from carp_ros.control.wrench import WrenchAtTcp
 from carp_ros.errors import ChunkError
 from carp_ros.policies.inference_scheduler import (
     InferenceRequest,
@@ -25,18 +26,26 @@ _DONE_NS = 1_000_000_000  # of uninterrupted success
 _REFUSALS_UNTIL_STOP = 5  # in a row, as in control/arbiter.py
 
 
-def observe(cell: Cell, cameras: Cameras, names: tuple[str, ...]) -> Observation:
+def observe(
+    cell: Cell, cameras: Cameras, names: tuple[str, ...], *, wrench: bool = False
+) -> Observation:
     """Return the cell's current state and camera images as an observation stamped now.
 
     Args:
         cell: The cell.
         cameras: The cell's cameras.
         names: Names of the cameras to render.
+        wrench: Whether the observation has the wrench, which the cell must measure.
     """
     images = {name: cameras.render(name) for name in names}
     stamps_ns = dict.fromkeys(names, cell.time_ns)
     closure = cell.gripper_closure
-    return Observation(cell.time_ns, images, stamps_ns, cell.tcp_pose, closure, cell.joints)
+    felt = None
+    if wrench:
+        felt = WrenchAtTcp(cell.rig.tool.flange_from_tcp).of(cell.wrench, cell.tcp_pose)
+    return Observation(
+        cell.time_ns, images, stamps_ns, cell.tcp_pose, closure, cell.joints, wrench=felt
+    )
 
 
 @dataclass(frozen=True)

@@ -130,10 +130,12 @@ class PolicyAgentFactory:
         )
         policy = self.load(cell.rig)
         policy.reset(self.task)
+        feels = policy.spec.state.has_wrench
+        cell.measures_wrench = cell.measures_wrench or feels
         return PolicyAgent(
             policy,
             cell.rig.limits,
-            lambda: observe(cell, cameras, tuple(policy.spec.cameras)),
+            lambda: observe(cell, cameras, tuple(policy.spec.cameras), wrench=feels),
             lambda: cell.judge().success,
             PolicyTiming(self.replan_s, self.latency_s),
         )

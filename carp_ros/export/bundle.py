@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor, nn
 
 from carp_ros.export.families import EXPORTS
@@ -19,6 +18,7 @@ from carp_ros.export.family import ExportFamily
 from carp_ros.export.int8 import quantize_products
 from carp_ros.export.onnx_export import export_onnx
 from carp_ros.export.shared_weights import share_weights
+from carp_ros.files.plain_yaml import yaml_from_mapping
 from carp_ros.files.whole_file import remove_folder, whole_folder
 from carp_ros.inference.bundle import (
     FORMAT,
@@ -116,9 +116,7 @@ def write_bundle(
         manifest["made"]["precision"] = precision
         manifest["made"]["flops"] = flops
         manifest["made"]["parameters"] = sum(x.numel() for x in network.parameters())
-        (draft / MANIFEST).write_text(
-            yaml.safe_dump(manifest, sort_keys=False, width=100), encoding="utf-8"
-        )
+        (draft / MANIFEST).write_text(yaml_from_mapping(manifest), encoding="utf-8")
         remove_folder(folder)  # only once the new one is complete
 
 

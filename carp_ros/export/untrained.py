@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from carp_ros.export.training_run import export_network
-from carp_ros.files.plain_yaml import load_mapping
+from carp_ros.files.plain_yaml import load_mapping, yaml_from_mapping
 from carp_ros.inference.bundle import MANIFEST, WeightPrecision, load_bundle, sha256_of
 from carp_ros.inference.layout import TOOL
 from carp_ros.inference.onnx_runtime import OnnxRuntime
@@ -98,4 +97,4 @@ def _agree_with_itself(folder: Path) -> None:
     np.savez(archive, **golden)
     content = load_mapping(folder / MANIFEST)
     content["golden"]["sha256"] = sha256_of(archive)
-    (folder / MANIFEST).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    (folder / MANIFEST).write_text(yaml_from_mapping(content), encoding="utf-8")

@@ -7,6 +7,7 @@ last of two equal keys wins silently; and nine lines of references expand to a b
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,14 @@ _Loader.add_constructor(_INT_TAG, _whole_number)
 _Loader.add_constructor(_FLOAT_TAG, _number)
 
 
+class _Dumper(yaml.SafeDumper):
+    """A safe dumper that also quotes the texts that `_Loader` would take for numbers."""
+
+
+_Dumper.add_implicit_resolver(_INT_TAG, _INT, list("-+0123456789"))
+_Dumper.add_implicit_resolver(_FLOAT_TAG, _FLOAT, list("-+.0123456789"))
+
+
 def _at(mark: yaml.Mark, problem: str) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
@@ -109,6 +118,15 @@ def mapping_from_yaml(text: str, where: str) -> dict[str, Any]:
             deep or expands too far. The message begins with `where` and names the line.
     """
     return _mapping(text, where, _Loader)
+
+
+def yaml_from_mapping(content: Mapping[str, Any]) -> str:
+    """Return plain data as YAML that `mapping_from_yaml` reads as it was, in the same order.
+
+    PyYAML leaves a text such as the serial number `12E4` without quotes: in YAML 1.1 it is none of
+    its numbers.
+    """
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def texts_from_yaml(text: str, where: str) -> dict[str, Any]:

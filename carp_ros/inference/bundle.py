@@ -264,6 +264,11 @@ class Bundle:
                 f"bundle {self.name} has the {what} {list(layout.names)}; expected a tool's or an"
                 " arm's joints: it can be run from Python and evaluated, but moves no arm"
             )
+        if what == "action" and layout.has_wrench:
+            raise ValueError(
+                f"bundle {self.name} has the action {list(layout.names)}; expected a pose and a"
+                " gripper, as the servo follows no wrench"
+            )
         joints = (*rig.robot.joint_names, GRIPPER)
         if layout.kind == "joints" and layout.names != joints:
             raise ValueError(

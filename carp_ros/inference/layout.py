@@ -20,6 +20,8 @@ from carp_ros.types import Array, Pose
 
 TOOL_NAMES = ("x", "y", "z", *(f"rot6d_{i}" for i in range(6)), "gripper")
 TOOL_UNITS = ("m", "m", "m", "1", "1", "1", "1", "1", "1", "1")
+WRENCH_NAMES = ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z")
+WRENCH_UNITS = ("N", "N", "N", "Nm", "Nm", "Nm")
 GRIPPER = "gripper"
 """The last number of an arm's state or action: 0 open to 1 closed."""
 
@@ -48,7 +50,8 @@ class Layout:
 
     Attributes:
         kind: `tool`, `joints` or `free`.
-        names: Of each number. `tool`: `TOOL_NAMES`; `joints`: the arm's joints, then `gripper`.
+        names: Of each number. `tool`: `TOOL_NAMES`, and in a state perhaps `WRENCH_NAMES` after
+            them; `joints`: the arm's joints, then `gripper`.
         units: Of each number: `m`, `rad`, `1`, ...; `UNKNOWN_UNIT` if unknown.
     """
 
@@ -61,10 +64,12 @@ class Layout:
 
     def contradictions(self) -> Iterator[str]:
         """Yield contradictions between these values."""
-        if self.kind == "tool" and (self.names, self.units) != (TOOL_NAMES, TOOL_UNITS):
+        both = (self.names, self.units)
+        if self.kind == "tool" and both not in (_TOOL, _TOOL_AND_WRENCH):
             yield (
                 f"a tool's layout is {list(self.names)} in {list(self.units)}; expected"
-                f" {list(TOOL_NAMES)} in {list(TOOL_UNITS)}"
+                f" {list(TOOL_NAMES)} in {list(TOOL_UNITS)}, and in a state perhaps"
+                f" {list(WRENCH_NAMES)} in {list(WRENCH_UNITS)} after them"
             )
         wanted = (*["rad"] * (len(self.names) - 1), "1")
         if self.kind == "joints" and (self.names[-1] != GRIPPER or self.units != wanted):
@@ -80,6 +85,11 @@ class Layout:
     def spanning(self, low: Sequence[float], high: Sequence[float]) -> VectorLayout:
         """Return the same layout with ranges of training."""
         return VectorLayout(self.kind, self.names, self.units, tuple(low), tuple(high))
+
+    @property
+    def has_wrench(self) -> bool:
+        """Whether a tool's numbers end with the measured wrench, which only a state may have."""
+        return self.kind == "tool" and len(self.names) > len(TOOL_NAMES)
 
     @property
     def is_rotation(self) -> tuple[bool, ...]:
@@ -116,7 +126,11 @@ class VectorLayout(Layout):
                 yield f"{name} spans {low:g} to {high:g}; expected {-most:g} to {most:g} {unit}"
 
 
-TOOL = Layout("tool", TOOL_NAMES, TOOL_UNITS)
+_TOOL = (TOOL_NAMES, TOOL_UNITS)
+_TOOL_AND_WRENCH = (TOOL_NAMES + WRENCH_NAMES, TOOL_UNITS + WRENCH_UNITS)
+TOOL = Layout("tool", *_TOOL)
+TOOL_AND_WRENCH = Layout("tool", *_TOOL_AND_WRENCH)
+"""A state with the force [N] and torque [Nm] on the tool, about the TCP and in its axes."""
 
 
 def vector_from_tcp_pose(tcp_pose: Pose, gripper: float) -> Array:

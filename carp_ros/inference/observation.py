@@ -33,6 +33,7 @@ class ObservationBuffer:
         reference: The camera whose capture times define the observations' times.
         skew_s: Largest difference between an observation's time and an image's capture.
         history_s: How far back from a stream's newest value observations can be made.
+        wrench: Whether observations have the measured wrench.
     """
 
     def __init__(
@@ -41,6 +42,8 @@ class ObservationBuffer:
         reference: str,
         skew_s: float = SKEW_S,
         history_s: float = 1.0,
+        *,
+        wrench: bool = False,
     ) -> None:
         if reference not in cameras:
             raise ValueError(f"reference camera is {reference!r}; cameras are {', '.join(cameras)}")
@@ -51,8 +54,11 @@ class ObservationBuffer:
         self._tcp_poses = Track[Pose]("tool pose", history_s, STATE_GAP_S)
         self._joints = Track[Array]("joint state", history_s, STATE_GAP_S)
         self._gripper = Track[float]("gripper closure", history_s, STATE_GAP_S)
+        self._wrenches = Track[Array]("wrench", history_s, STATE_GAP_S) if wrench else None
         # an observation waits for each of these, but not for the gripper
         self._awaited = (*self._images.values(), self._tcp_poses, self._joints)
+        if self._wrenches is not None:
+            self._awaited = (*self._awaited, self._wrenches)
 
     def take_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Add an image, RGB of shape (H, W, 3). It is not copied, so it must not be changed."""
@@ -65,6 +71,11 @@ class ObservationBuffer:
     def take_joints(self, stamp_ns: int, joints: Array) -> None:
         """Add measured joint positions, of shape (J,) in [rad]."""
         self._joints.take(stamp_ns, joints)
+
+    def take_wrench(self, stamp_ns: int, wrench: Array) -> None:
+        """Add a measured wrench, of shape (6,) in [N] and [Nm]; ignored if it is not asked for."""
+        if self._wrenches is not None:
+            self._wrenches.take(stamp_ns, wrench)
 
     def take_gripper(self, stamp_ns: int, closure: float) -> None:
         """Add a measured closure, 0 open to 1 closed, stamped on arrival."""
@@ -143,7 +154,14 @@ class ObservationBuffer:
         gripper = self._gripper.before(stamp_ns)
         if isinstance(gripper, str):
             return gripper
-        return Observation(stamp_ns, images, image_stamps_ns, tcp_pose, gripper, joints)
+        wrench = None
+        if self._wrenches is not None:
+            wrench = self._wrenches.between(stamp_ns, array_between)
+            if isinstance(wrench, str):
+                return wrench
+        return Observation(
+            stamp_ns, images, image_stamps_ns, tcp_pose, gripper, joints, wrench=wrench
+        )
 
 
 def pose_between(start: Pose, end: Pose, fraction: float) -> Pose:

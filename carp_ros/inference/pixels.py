@@ -1,4 +1,4 @@
-"""Converts a camera message's bytes to RGB, the same for live and recorded images."""
+"""Converts a camera message's bytes to RGB and back, the same for live and recorded images."""
 
 from __future__ import annotations
 
@@ -37,6 +37,17 @@ _ENCODINGS: dict[str, tuple[int, Callable[[_Pixels], _Pixels]]] = {
     "bgra8": (4, lambda pixels: pixels[:, :, 2::-1]),
     "yuv422_yuy2": (2, _rgb_from_yuy2),
 }
+
+
+JPEG_FORMAT = "rgb8; jpeg compressed bgr8"
+"""The format of a compressed image of `jpeg_from_rgb`, in image_transport's notation."""
+
+
+def jpeg_from_rgb(image: _Pixels, quality: int) -> bytes:
+    """Return an RGB image of shape (H, W, 3) as a JPEG file, of a quality from 0 to 100."""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    return data.tobytes()
 
 
 def rgb_from_msg(msg: Any) -> _Pixels:

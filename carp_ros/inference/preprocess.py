@@ -13,7 +13,7 @@ import numpy as np
 
 from carp_ros.errors import PolicyError
 from carp_ros.inference.bundle import Tensor, image_name
-from carp_ros.inference.layout import VectorLayout, vector_from_tcp_pose
+from carp_ros.inference.layout import Layout, vector_from_tcp_pose
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import CameraInput, ImageSize, PolicySpec
 from carp_ros.types import Array, Observation
@@ -44,7 +44,7 @@ def image_input(image: Image, camera: CameraInput) -> Tensor:
     return resized(image, camera.size)[None]
 
 
-def state_vector(observation: Observation, layout: VectorLayout) -> Array:
+def state_vector(observation: Observation, layout: Layout) -> Array:
     """Return the state vector, of shape (S,).
 
     Raises:
@@ -59,6 +59,10 @@ def state_vector(observation: Observation, layout: VectorLayout) -> Array:
     else:
         vector = vector_from_tcp_pose(observation.tcp_pose, observation.gripper)
         what = "a tool and a gripper"
+        if layout.has_wrench:
+            what = "a tool, a gripper and a wrench"
+            if observation.wrench is not None:
+                vector = np.concatenate([vector, observation.wrench])
     if vector is None or len(vector) != len(layout):
         count = "none" if vector is None else f"{len(vector)} numbers"
         raise PolicyError(

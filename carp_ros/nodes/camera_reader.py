@@ -47,6 +47,8 @@ class CameraReader:
 
     Attributes:
         counts: Frame counts by camera name.
+        remarks: By camera name, how it differs from what the rig's file asks for; each is logged
+            when it is first made.
         problem: The current problem; empty if there is none.
     """
 
@@ -65,6 +67,7 @@ class CameraReader:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.counts = {name: CameraCounts() for name in cameras}
+        self.remarks: dict[str, tuple[str, ...]] = dict.fromkeys(cameras, ())
         self.problem = "not open yet"
 
     def start(self) -> None:
@@ -123,7 +126,17 @@ class CameraReader:
             frames[name] = frame
         for name, frame in frames.items():
             self._take_info(name, frame, infos[name])
+        for name, camera in self._cameras.items():
+            self._tell_remarks(name, camera.remarks)
         self._tell(f"no frame of {', '.join(silent)} for {_READ_S} s" if silent else "")
+
+    def _tell_remarks(self, name: str, remarks: tuple[str, ...]) -> None:
+        known = self.remarks[name]
+        if remarks != known:
+            self.remarks[name] = remarks
+            for remark in remarks:
+                if remark not in known:
+                    self._log(f"{name}: {remark}")
 
     def _tell(self, problem: str) -> None:
         if problem != self.problem:

@@ -6,15 +6,21 @@ Subscribes:
         stamp, in either order.
     <camera>/camera_info (CameraInfo): to check that the policy's images are recent.
 Publishes:
-    joint_states (JointState), tool_pose (PoseStamped): measured.
-    target_pose (PoseStamped), gripper_command (Float64): commanded, 0 open to 1 closed.
+    joint_states (JointState): measured; the gripper's joint last, with the velocity 0.
+    tool_pose (PoseStamped): measured.
+    target_pose (PoseStamped), gripper_command (Float64): commanded, 0 open to 1 closed. While the
+        arm is guided by hand, target_pose is the measured pose, stamped 0.1 s earlier.
+    wrench (WrenchStamped): measured, from outside on the tool: force [N] and torque [Nm] about the
+        TCP, in its axes (frame `tcp`).
     gripper_state (Float64): measured, 0 open to 1 closed.
-    markers (MarkerArray): the workspace box, latched.
+    markers (MarkerArray): the workspace box, latched, and each chunk while somebody looks.
+    /tf_static (TFMessage): the calibrated cameras' frames, if ROS has tf2_msgs.
     control/status (String): JSON of `ControlStatus`; on every change.
     control/followed (String): JSON of `ChunkStart`, once per chunk.
     /diagnostics (DiagnosticArray): why the arm does not move; 1 Hz and on every change.
 Services:
-    control/select_teleop, control/select_policy (Trigger): choose which source may move the arm.
+    control/select_teleop, control/select_policy, control/select_hand (Trigger): choose which source
+        may move the arm; hand: a person who guides it, while the dead-man button is held.
     control/enable (SetBool): enable or stop motion. control/home (Trigger): go home now.
     control/reset_fault (Trigger): reset a fault whose cause is gone; then enable again. It may
         power the arm up and release its brakes, and answers once that succeeded or failed.
@@ -178,6 +184,7 @@ class ControlNode(ManagedNode):
         for name, callback in (
             ("select_teleop", lambda: self._select(Source.TELEOP)),
             ("select_policy", lambda: self._select(Source.POLICY)),
+            ("select_hand", lambda: self._select(Source.HAND)),
             ("home", self._go_home),
         ):
             self.offer(Trigger, f"control/{name}", _trigger(callback))
@@ -248,6 +255,7 @@ class ControlNode(ManagedNode):
         by_ns = self._monotonic_minus_ros_ns()
         self._link.chunk.write(chunk_to_record(chunk, by_ns))
         self._chunk_stamps_ns = (chunk.stamp_ns + by_ns, chunk.stamp_ns)
+        self._outputs.show(chunk)
 
     def _refuse_chunk(self, error: CarpError) -> None:
         self._refuse("chunk", error)

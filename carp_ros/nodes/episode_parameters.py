@@ -63,7 +63,7 @@ class EpisodeParameters:
             seed=seed if seed >= 0 else None,
             software=version(),
             started_ns=now_ns,
-            rig_file=dict(self._rig.file.content),
+            rig_file=self._rig.file.recorded,
         )
 
     def new_folder(self, info: EpisodeInfo) -> Path:

@@ -24,7 +24,7 @@ def first_steps(mode: SystemMode, namespace: str) -> str:
         steps.append(f"ros2 service call {prefix}/cell/scatter {_TRIGGER}")
     text = f"the arm stands still until you let {who} move it: {', then '.join(steps)}"
     if mode == "teleop":
-        text += ", then hold the SpaceMouse's dead-man button"
+        text += ", then hold the pointer's dead-man button"
     if mode == "demonstrate":
         text += ", because the scripted operator begins once the objects are laid out afresh"
     return f"{text}; enable with false stops it"

@@ -2,8 +2,8 @@
 
 Subscribes:
     <camera>/image_raw (Image), for each camera that the policy uses; joint_states (JointState),
-        tool_pose (PoseStamped), gripper_state (Float64); target_pose and gripper_command if the
-        policy uses the commands sent to the arm.
+        tool_pose (PoseStamped), gripper_state (Float64); wrench (WrenchStamped) if its state has
+        it; target_pose and gripper_command if the policy uses the commands sent to the arm.
 Publishes:
     gripper_chunk (JointTrajectory), then chunk (MultiDOFJointTrajectory): the plan; both stamped
         with the observation's capture time.
@@ -32,7 +32,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, WrenchStamped
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64, String
@@ -61,6 +61,7 @@ from carp_ros.ros.messages import (
     joints_from_msg,
     pose_from_msg,
     recent_stamp_ns,
+    wrench_from_msg,
 )
 from carp_ros.ros.parameter_rules import NOT_EMPTY, OneOf
 from carp_ros.ros.params import fixed_parameter, rig_parameter
@@ -129,7 +130,9 @@ class PolicyNode(ManagedNode):
         # older bundles name no reference: their frames were captured with the rig's first camera
         reference = shown.reference or next(name for name in self._rig.cameras if name in cameras)
         history_s = _HISTORY_S + (shown.history - 1) * shown.history_step_s
-        self._buffer = ObservationBuffer(cameras, reference, shown.skew_s, history_s)
+        self._buffer = ObservationBuffer(
+            cameras, reference, shown.skew_s, history_s, wrench=spec.state.has_wrench
+        )
         self._shown = shown
         self._scheduler = InferenceScheduler(
             policy,
@@ -145,7 +148,7 @@ class PolicyNode(ManagedNode):
         self._confidence = self.create_publisher(Float64, "policy/confidence", SENSOR)
         self._inference = self.create_publisher(String, "policy/inference", SENSOR)
         self._diagnostics = DiagnosticsPublisher(self)
-        self._subscribe(cameras)
+        self._subscribe(cameras, wrench=spec.state.has_wrench)
         self.create_timer(_TICK_S, self._on_tick)
         self.create_timer(1.0, self._on_second)
         self._was_configured = True
@@ -213,13 +216,15 @@ class PolicyNode(ManagedNode):
         )
         return policy
 
-    def _subscribe(self, cameras: tuple[str, ...]) -> None:
+    def _subscribe(self, cameras: tuple[str, ...], *, wrench: bool) -> None:
         subscribe = self.create_subscription
         for name in cameras:
             subscribe(Image, f"{name}/image_raw", self._image_taker(name), SENSOR)
         subscribe(JointState, "joint_states", self._take_joints, SENSOR)
         subscribe(PoseStamped, "tool_pose", self._take_tcp_pose, SENSOR)
         subscribe(Float64, "gripper_state", self._take_gripper, SENSOR)
+        if wrench:
+            subscribe(WrenchStamped, "wrench", self._take_wrench, SENSOR)
         if self._scheduler.executed:
             subscribe(PoseStamped, "target_pose", self._take_target, SENSOR)
             subscribe(Float64, "gripper_command", self._take_command, SENSOR)
@@ -248,6 +253,11 @@ class PolicyNode(ManagedNode):
     def _take_tcp_pose(self, msg: PoseStamped) -> None:
         tool = pose_from_msg(msg, self._rig.robot.base_frame)
         self._buffer.take_tcp_pose(recent_stamp_ns(msg.header.stamp, self._now_ns()), tool)
+        self._infer_if_due()
+
+    def _take_wrench(self, msg: WrenchStamped) -> None:
+        wrench = wrench_from_msg(msg)
+        self._buffer.take_wrench(recent_stamp_ns(msg.header.stamp, self._now_ns()), wrench)
         self._infer_if_due()
 
     def _take_gripper(self, msg: Float64) -> None:

@@ -32,6 +32,7 @@ from std_srvs.srv import SetBool, Trigger
 from carp_ros.control.realtime import prefer_process
 from carp_ros.errors import CarpError
 from carp_ros.nodes.episode_parameters import EpisodeParameters
+from carp_ros.recording.depth_messages import DEPTH
 from carp_ros.recording.event import event_from_json
 from carp_ros.recording.live_episode import sources
 from carp_ros.recording.messages import decode_text
@@ -72,6 +73,9 @@ class RecorderNode(ManagedNode):
         )
         self._next = EpisodeParameters(self, self._rig)
         self._topics = sources(self._rig)
+        self._minor = {
+            number for number, topic in enumerate(self._topics) if topic.name.endswith(f"/{DEPTH}")
+        }
         self._numbers = {topic.name: number for number, topic in enumerate(self._topics)}
         self._recording = False
         self._folder = ""
@@ -213,7 +217,8 @@ class RecorderNode(ManagedNode):
         return take
 
     def _put(self, number: int, cdr: bytes) -> None:
-        if not self._writer.put(number, self._now_ns(), cdr):
+        minor = number in self._minor  # a slow disk loses depth before it loses a colour image
+        if not self._writer.put(number, self._now_ns(), cdr, minor=minor):
             now_s = time.monotonic()
             if now_s - self._lost_said_s >= 1.0:
                 self._lost_said_s = now_s

@@ -7,6 +7,7 @@ itself.
 Subscribes:
     <camera>/camera_info, joint_states: to measure their rates.
 Publishes:
+    robot_description (String): the rig's URDF, for viewers, latched.
     /diagnostics (DiagnosticArray): `supervisor: ...`, 1 Hz.
 Services:
     supervisor/check (Trigger): the pre-flight check; the message lists every problem.
@@ -24,8 +25,10 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, JointState
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from carp_ros.description.urdf import robot_description
 from carp_ros.nodes.first_steps import first_steps
 from carp_ros.nodes.wall_clock import WallClock
 from carp_ros.processes.ready import announce_ready
@@ -35,7 +38,7 @@ from carp_ros.ros.guarded_node import GuardedNode
 from carp_ros.ros.messages import time_from_msg
 from carp_ros.ros.params import fixed_parameter, rig_parameter
 from carp_ros.ros.process import run_node
-from carp_ros.ros.qos import SENSOR
+from carp_ros.ros.qos import LATCHED, SENSOR
 from carp_ros.strict import Matching
 
 _JOINT_RATE_HZ = 100.0
@@ -79,6 +82,7 @@ class SupervisorNode(GuardedNode):
         for name, camera in self._rig.cameras.items():
             stream = self._streams[name] = _Stream(camera.rate_hz)
             self.create_subscription(CameraInfo, f"{name}/camera_info", stream.take, SENSOR)
+        self._describe()
         self._diagnostics = DiagnosticsPublisher(self)
         self._ready = False
         self._said: tuple[str, ...] = ()
@@ -87,6 +91,11 @@ class SupervisorNode(GuardedNode):
         self.create_service(Trigger, "supervisor/check", self._on_check)
         self.create_timer(0.25, self._on_step)
         self.create_timer(1.0, self._on_second)
+
+    def _describe(self) -> None:
+        """Publish the robot description."""
+        self._description = self.create_publisher(String, "robot_description", LATCHED)
+        self._description.publish(String(data=robot_description(self._rig)))
 
     def _on_step(self) -> None:
         for node in self._managed.values():

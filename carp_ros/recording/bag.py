@@ -22,7 +22,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from carp_ros.errors import DeviceError, MessageError
 from carp_ros.files.given_file import given_text
-from carp_ros.files.plain_yaml import texts_from_yaml
+from carp_ros.files.plain_yaml import texts_from_yaml, yaml_from_mapping
 from carp_ros.recording.bag_metadata import METADATA, SECTION, metadata_section
 from carp_ros.recording.episode import EpisodeInfo, Topic
 from carp_ros.recording.mcap_scan import McapScan, Message
@@ -280,9 +280,7 @@ def _new_writer(folder: Path) -> FlushableWriter:
 def _replace(path: Path, content: Any) -> None:
     """Atomically replace a YAML file."""
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(
-        yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
+    temporary.write_text(yaml_from_mapping(content), encoding="utf-8")
     sync(temporary)
     os.replace(temporary, path)
     sync(path.parent)

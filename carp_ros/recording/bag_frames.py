@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import cv2
 
 from carp_ros.errors import EpisodeError
+from carp_ros.inference.layout import TOOL_AND_WRENCH
 from carp_ros.inference.observation import SKEW_S
 from carp_ros.recording.clock_watch import ClockWatch
 from carp_ros.recording.dataset_spec import DatasetSpec, cameras_of, robot_of
@@ -29,6 +30,7 @@ class FrameSettings:
         reference: The camera whose capture times become the frames' times; empty: the rig's first.
         image_size_px: Width and height to resize images to; None keeps their size.
         topics: The topic map for bags that carp did not record.
+        wrench: Whether the state has the measured wrench.
     """
 
     rate_hz: int = 10
@@ -36,11 +38,13 @@ class FrameSettings:
     reference: str = ""
     image_size_px: tuple[int, int] | None = None
     topics: TopicMap | None = None
+    wrench: bool = False
 
     def __str__(self) -> str:
         """Return the settings as text that is valid in a file name."""
         size = "x".join(map(str, self.image_size_px)) if self.image_size_px else "whole"
         text = f"{self.rate_hz}hz-{self.skew_s}s-{self.reference or 'first'}-{size}"
+        text += "-wrench" if self.wrench else ""
         return f"{text}-{self.topics.fingerprint}" if self.topics else text
 
 
@@ -59,7 +63,15 @@ def episode_frames(
     robot, cameras = robot_of(info), cameras_of(info)
     reference = settings.reference or cameras[0]
     reader = episode.reader()
-    maker = FrameMaker(robot, cameras, reference, settings.rate_hz, settings.skew_s, reader)
+    maker = FrameMaker(
+        robot,
+        cameras,
+        reference,
+        settings.rate_hz,
+        settings.skew_s,
+        reader,
+        wrench=settings.wrench,
+    )
     frames = maker.frames(_stamped_messages(episode, reader, maker))
     if settings.image_size_px:
         frames = _resized(frames, settings.image_size_px)
@@ -68,6 +80,8 @@ def episode_frames(
     spec = DatasetSpec(
         info.rig, robot.name, robot.joint_names, sizes, reference, settings.rate_hz, settings.skew_s
     )
+    if settings.wrench:
+        spec = replace(spec, state=TOOL_AND_WRENCH)
     return spec, itertools.chain([first], frames)
 
 

@@ -56,6 +56,8 @@ class DatasetSpec:
                 f"{where}: reference is {spec.reference!r}; expected one of"
                 f" {', '.join(spec.cameras)}"
             )
+        if spec.action.has_wrench:
+            raise ValueError(f"{where}: action has a wrench; expected one in the state only")
         return spec
 
     def difference(self, other: DatasetSpec) -> str:

@@ -61,7 +61,8 @@ class EpisodeInfo:
         success: Whether the task succeeded; None without a label.
         verdict: The recording quality.
         reasons: The faults behind the verdict.
-        rig_file: The rig's file at the time, parsed from YAML, with limits and calibration.
+        rig_file: The rig's file at the time, parsed from YAML, and under `calibration_files` what
+            was calibrated of it.
     """
 
     rig: str
@@ -105,13 +106,21 @@ class EpisodeInfo:
 _PLAIN = ("rig", "task", "instruction", "operator", "software", "verdict")
 
 
-def topics(cameras: tuple[str, ...], *, compressed: bool) -> tuple[Topic, ...]:
+def topics(
+    cameras: tuple[str, ...], *, compressed: bool, depths: tuple[str, ...] = ()
+) -> tuple[Topic, ...]:
     """Return the topics that are recorded for a rig with these cameras.
 
     Args:
         cameras: Their names.
-        compressed: Whether images are recorded as JPEG.
+        compressed: Whether images are recorded as JPEG, and depth as PNG.
+        depths: Names of the cameras with depth.
     """
+    depth = (
+        ("depth/image_raw/compressedDepth", "sensor_msgs/msg/CompressedImage")
+        if compressed
+        else ("depth/image_raw", "sensor_msgs/msg/Image")
+    )
     image = (
         ("image_raw/compressed", "sensor_msgs/msg/CompressedImage")
         if compressed
@@ -120,9 +129,11 @@ def topics(cameras: tuple[str, ...], *, compressed: bool) -> tuple[Topic, ...]:
     per_camera = (image, ("camera_info", "sensor_msgs/msg/CameraInfo"))
     return (
         *(Topic(f"/{camera}/{name}", kind) for camera in cameras for name, kind in per_camera),
+        *(Topic(f"/{camera}/{depth[0]}", depth[1]) for camera in depths),
         Topic("/joint_states", "sensor_msgs/msg/JointState"),
         Topic("/tool_pose", "geometry_msgs/msg/PoseStamped"),
         Topic("/target_pose", "geometry_msgs/msg/PoseStamped"),
+        Topic("/wrench", "geometry_msgs/msg/WrenchStamped"),
         Topic("/gripper_state", "std_msgs/msg/Float64"),
         Topic("/gripper_command", "std_msgs/msg/Float64"),
         Topic("/teleop/twist", "geometry_msgs/msg/TwistStamped"),

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from carp_ros.errors import MessageError
-
-Wish = Literal["start", "stop", "toggle", "keep", "discard", "success", "failure"]
-"""`toggle` starts or stops, depending on the recorder's state, which a button does not know."""
+from carp_ros.types import Wish
 
 _SCHEMA = 1
 
 
 @dataclass(frozen=True)
 class EpisodeEvent:
-    """One request, and its source `by`: spacemouse, keyboard or service."""
+    """One request, and its source `by`: spacemouse, gamepad, keyboard or service."""
 
     wish: Wish
     by: str

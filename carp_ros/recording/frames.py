@@ -52,6 +52,7 @@ class FrameMaker:
         rate_hz: Frames per second.
         skew_s: The furthest that an image's capture may be from its frame's time.
         reader: Decodes the messages; None reads those of `carp record`.
+        wrench: Whether observations have the measured wrench.
     """
 
     def __init__(
@@ -62,9 +63,11 @@ class FrameMaker:
         rate_hz: float,
         skew_s: float,
         reader: Reader | None = None,
+        *,
+        wrench: bool = False,
     ) -> None:
         self._reader = reader or MessageReader(robot, cameras)
-        self._buffer = ObservationBuffer(cameras, reference, skew_s, _HISTORY_S)
+        self._buffer = ObservationBuffer(cameras, reference, skew_s, _HISTORY_S, wrench=wrench)
         self._targets = Track[Pose]("target pose", _HISTORY_S, STATE_GAP_S)
         self._closures = Track[float]("gripper command", _HISTORY_S, STATE_GAP_S)
         self._grid = FrameGrid(rate_hz, skew_s, self._frame_at)
@@ -78,6 +81,9 @@ class FrameMaker:
         for camera in cameras:
             self._takers[f"/{camera}/image_raw"] = self._image_taker(camera, camera == reference)
         self._missing = set(self._takers)
+        self._takers["/wrench"] = self._buffer.take_wrench
+        if wrench:  # episodes recorded earlier, or of an arm that does not measure it, have none
+            self._missing.add("/wrench")
         self._newest_ns = self._made = 0
 
     def __contains__(self, topic: str) -> bool:

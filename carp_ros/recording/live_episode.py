@@ -9,12 +9,14 @@ from typing import Literal
 
 from carp_ros.errors import MessageError
 from carp_ros.recording.bag import BagWriter
+from carp_ros.recording.depth_messages import DEPTH, compress_depth
 from carp_ros.recording.episode import EpisodeInfo, Topic, topics
 from carp_ros.recording.message_judge import MessageJudge
 from carp_ros.recording.messages import IMAGE, Image, decode, decode_image, encode_jpeg, stamp_ns
 from carp_ros.recording.quality import Quality
 from carp_ros.refusal import refusing
 from carp_ros.rig import Rig
+from carp_ros.rig_cameras import cameras_with_depth
 
 ImageFormat = Literal["jpeg", "raw"]
 
@@ -24,7 +26,7 @@ _FARTHEST_NS = 60_000_000_000
 
 def sources(rig: Rig) -> tuple[Topic, ...]:
     """Return the topics to subscribe to, from which `LiveEpisode` makes those it writes."""
-    return topics(tuple(rig.cameras), compressed=False)
+    return topics(tuple(rig.cameras), compressed=False, depths=cameras_with_depth(rig.cameras))
 
 
 class LiveEpisode:
@@ -47,7 +49,10 @@ class LiveEpisode:
         self._compress = images == "jpeg"
         self._kinds = {topic.name: topic.type for topic in sources(rig)}
         self._judge = MessageJudge(rig, info.started_ns)
-        written = topics(tuple(rig.cameras), compressed=self._compress)
+        self._depths = {f"/{name}/{DEPTH}": name for name in cameras_with_depth(rig.cameras)}
+        written = topics(
+            tuple(rig.cameras), compressed=self._compress, depths=cameras_with_depth(rig.cameras)
+        )
         self._writer = BagWriter(folder, written, info)
 
     def write(self, topic: str, received_ns: int, cdr: bytes) -> None:
@@ -67,6 +72,10 @@ class LiveEpisode:
                     f"stamped {(at_ns - received_ns) * 1e-9:+.0f} s from its arrival; expected at"
                     f" most {_FARTHEST_NS * 1e-9:.0f} s: is its clock set, and the stamp filled in?"
                 )
+            if topic in self._depths:
+                self._judge.take_depth(self._depths[topic], at_ns, received_ns)
+                self._write_depth(topic, at_ns, cdr)
+                return
             value = self._judge.take(topic, at_ns, received_ns, cdr)
             if not (kind == IMAGE and self._compress):
                 self._writer.write(topic, at_ns, cdr)
@@ -82,6 +91,14 @@ class LiveEpisode:
         with refusing(MessageError, topic):
             jpeg = encode_jpeg(image, at_ns, decode(IMAGE, cdr).header.frame_id)
         self._writer.write(f"{topic}/compressed", at_ns, jpeg)
+
+    def _write_depth(self, topic: str, at_ns: int, cdr: bytes) -> None:
+        """Write depth without loss: as it came, or as PNG."""
+        if self._compress:
+            with refusing(MessageError, topic):
+                self._writer.write(f"{topic}/compressedDepth", at_ns, compress_depth(cdr))
+        else:
+            self._writer.write(topic, at_ns, cdr)
 
     def take_loss(self, messages: int) -> None:
         """Count messages that could not be written."""

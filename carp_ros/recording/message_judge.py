@@ -79,6 +79,10 @@ class MessageJudge:
             self._make_frames(topic, stamp_ns, value)
         return value
 
+    def take_depth(self, camera: str, stamp_ns: int, received_ns: int) -> None:
+        """Judge when a camera's depth came; no dataset has it."""
+        self._monitor.take_depth(camera, stamp_ns, received_ns)
+
     def take_unreadable(self, topic: str, reason: str) -> None:
         """Count a message that is invalid for its topic."""
         self._monitor.take_unreadable(topic, reason)

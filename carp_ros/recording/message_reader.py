@@ -22,10 +22,11 @@ from carp_ros.recording.messages import (
     decode_joints,
     decode_number,
     decode_pose,
+    decode_wrench,
 )
 from carp_ros.refusal import in_words
 from carp_ros.robots import Robot
-from carp_ros.types import Array, Pose
+from carp_ros.types import MOST_FORCE_N, MOST_TORQUE_NM, Array, Pose
 
 _FARTHEST_M, _FARTHEST_RAD = 10.0, 100.0  # beyond any arm: such a number has the wrong unit
 _UNIT_WITHIN = 1e-3  # the same tolerance as for a chunk's quaternions
@@ -33,7 +34,8 @@ _MEASURED_WITHIN = 0.1  # how far a gripper's measured closure may exceed 0 to 1
 
 
 Reading = tuple[str, int, Any]
-"""Our name of the topic, stamp in [ns], and the value: joints, a pose, a closure or an image."""
+"""Our name of the topic, stamp in [ns], and the value: joints, a pose, a wrench, a closure or an
+image."""
 
 
 class Reader(Protocol):
@@ -79,6 +81,7 @@ class MessageReader:
             "/joint_states": lambda cdr: require_joints(decode_joints(cdr, robot.joint_names)),
             "/tool_pose": lambda cdr: read_pose(cdr, robot.base_frame),
             "/target_pose": lambda cdr: read_pose(cdr, robot.base_frame),
+            "/wrench": lambda cdr: require_wrench(decode_wrench(cdr)),
             "/gripper_state": lambda cdr: require_closure(decode_number(cdr)),
             "/gripper_command": lambda cdr: require_command(decode_number(cdr)),
         }
@@ -108,7 +111,7 @@ class MessageReader:
         return ((topic.removesuffix("/compressed"), stamp_ns, self.read(topic, cdr)),)
 
     def read(self, topic: str, cdr: bytes) -> Any:
-        """Return a message's value: joints, a pose, a closure or an image.
+        """Return a message's value: joints, a pose, a wrench, a closure or an image.
 
         Raises:
             MessageError: If the message is invalid for its topic.
@@ -191,6 +194,21 @@ def require_joints(joints: Array) -> Array:
             " these degrees?"
         )
     return joints
+
+
+def require_wrench(wrench: Array) -> Array:
+    """Return a measured wrench of shape (6,) in [N] and [Nm] if it is plausible.
+
+    Raises:
+        MessageError: If a number is not finite, or beyond what any arm withstands.
+    """
+    force_n, torque_nm = float(np.abs(wrench[:3]).max()), float(np.abs(wrench[3:]).max())
+    if not (force_n <= MOST_FORCE_N and torque_nm <= MOST_TORQUE_NM):  # also false for NaN
+        raise MessageError(
+            f"wrench is {wrench.tolist()} N, Nm; expected finite numbers of at most"
+            f" {MOST_FORCE_N:g} N and {MOST_TORQUE_NM:g} Nm"
+        )
+    return wrench
 
 
 def require_closure(closure: float) -> float:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rosbags.typesys import Stores, get_typestore
 
 from carp_ros.errors import MessageError
-from carp_ros.inference.pixels import rgb_from_msg
+from carp_ros.inference.pixels import JPEG_FORMAT, jpeg_from_rgb, rgb_from_msg
 from carp_ros.recording.image_header import not_an_image, require_image
 from carp_ros.types import Array, Chunk, Intrinsics, Pose, Twist
 
@@ -23,6 +23,7 @@ CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 JOINTS = "sensor_msgs/msg/JointState"
 POSE = "geometry_msgs/msg/PoseStamped"
 TWIST = "geometry_msgs/msg/TwistStamped"
+WRENCH = "geometry_msgs/msg/WrenchStamped"
 NUMBER = "std_msgs/msg/Float64"
 FLAG = "std_msgs/msg/Bool"
 TEXT = "std_msgs/msg/String"
@@ -31,6 +32,8 @@ GRIPPER_CHUNK = "trajectory_msgs/msg/JointTrajectory"
 
 _STORE = get_typestore(Stores.ROS2_JAZZY)
 _JPEG_QUALITY = 95
+TCP_FRAME = "tcp"
+"""Frame of a wrench: at the tool centre point, with the tool's axes."""
 
 Image = npt.NDArray[np.uint8]
 
@@ -38,7 +41,7 @@ Image = npt.NDArray[np.uint8]
 def encode_image(image: Image, stamp_ns: int, frame: str) -> bytes:
     """Serialize an RGB image of shape (H, W, 3), uncompressed."""
     height, width, _ = image.shape
-    return _encode(
+    return encode(
         IMAGE,
         header=_header(stamp_ns, frame),
         height=height,
@@ -52,13 +55,11 @@ def encode_image(image: Image, stamp_ns: int, frame: str) -> bytes:
 
 def encode_jpeg(image: Image, stamp_ns: int, frame: str) -> bytes:
     """Serialize an RGB image of shape (H, W, 3) as JPEG."""
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
-    return _encode(
+    return encode(
         JPEG,
         header=_header(stamp_ns, frame),
-        format="rgb8; jpeg compressed bgr8",  # image_transport's notation
-        data=np.asarray(data, dtype=np.uint8).reshape(-1),
+        format=JPEG_FORMAT,
+        data=np.frombuffer(jpeg_from_rgb(image, _JPEG_QUALITY), np.uint8),
     )
 
 
@@ -90,7 +91,7 @@ def encode_camera_info(intrinsics: Intrinsics, stamp_ns: int) -> bytes:
     """Serialize the intrinsics of a camera whose images are recorded unrectified."""
     projection = np.zeros((3, 4))
     projection[:, :3] = intrinsics.matrix
-    return _encode(
+    return encode(
         CAMERA_INFO,
         header=_header(stamp_ns, intrinsics.frame),
         height=intrinsics.height_px,
@@ -117,7 +118,7 @@ def encode_joints(
     names: tuple[str, ...], joints: Array, velocities: Array, stamp_ns: int, frame: str
 ) -> bytes:
     """Serialize measured joints in [rad] and [rad/s]."""
-    return _encode(
+    return encode(
         JOINTS,
         header=_header(stamp_ns, frame),
         name=list(names),
@@ -159,7 +160,7 @@ def encode_pose(pose: Pose, stamp_ns: int, frame: str) -> bytes:
         position=_make("geometry_msgs/msg/Point", **_xyz(pose.position)),
         orientation=_quaternion(pose.quaternion),
     )
-    return _encode(POSE, header=_header(stamp_ns, frame), pose=value)
+    return encode(POSE, header=_header(stamp_ns, frame), pose=value)
 
 
 def decode_pose(cdr: bytes, frame: str) -> Pose:
@@ -186,7 +187,7 @@ def encode_twist(twist: Twist, stamp_ns: int, frame: str) -> bytes:
         linear=_vector(twist.linear),
         angular=_vector(twist.angular),
     )
-    return _encode(TWIST, header=_header(stamp_ns, frame), twist=value)
+    return encode(TWIST, header=_header(stamp_ns, frame), twist=value)
 
 
 def decode_twist(cdr: bytes, frame: str) -> Twist:
@@ -204,9 +205,27 @@ def decode_twist(cdr: bytes, frame: str) -> Twist:
     )
 
 
+def encode_wrench(wrench: Array, stamp_ns: int) -> bytes:
+    """Serialize a wrench about the TCP in the TCP's axes, of shape (6,) in [N] and [Nm]."""
+    value = _make("geometry_msgs/msg/Wrench", force=_vector(wrench[:3]), torque=_vector(wrench[3:]))
+    return encode(WRENCH, header=_header(stamp_ns, TCP_FRAME), wrench=value)
+
+
+def decode_wrench(cdr: bytes) -> Array:
+    """Deserialize a wrench about the TCP in the TCP's axes, of shape (6,) in [N] and [Nm].
+
+    Raises:
+        MessageError: If it is in another frame.
+    """
+    msg = decode(WRENCH, cdr)
+    _require_frame(msg, TCP_FRAME, "wrench")
+    f, t = msg.wrench.force, msg.wrench.torque
+    return np.array([f.x, f.y, f.z, t.x, t.y, t.z])
+
+
 def encode_number(number: float) -> bytes:
     """Serialize a number."""
-    return _encode(NUMBER, data=number)
+    return encode(NUMBER, data=number)
 
 
 def decode_number(cdr: bytes) -> float:
@@ -216,7 +235,7 @@ def decode_number(cdr: bytes) -> float:
 
 def encode_flag(flag: bool) -> bytes:
     """Serialize a Boolean."""
-    return _encode(FLAG, data=flag)
+    return encode(FLAG, data=flag)
 
 
 def decode_flag(cdr: bytes) -> bool:
@@ -226,7 +245,7 @@ def decode_flag(cdr: bytes) -> bool:
 
 def encode_text(text: str) -> bytes:
     """Serialize a string."""
-    return _encode(TEXT, data=text)
+    return encode(TEXT, data=text)
 
 
 def decode_text(cdr: bytes) -> str:
@@ -270,8 +289,8 @@ def encode_chunk(chunk: Chunk, frame: str) -> tuple[bytes, bytes]:
     ]
     header = _header(chunk.stamp_ns, frame)
     return (
-        _encode(POSE_CHUNK, header=header, joint_names=["tcp"], points=pose_points),
-        _encode(GRIPPER_CHUNK, header=header, joint_names=["gripper"], points=gripper_points),
+        encode(POSE_CHUNK, header=header, joint_names=["tcp"], points=pose_points),
+        encode(GRIPPER_CHUNK, header=header, joint_names=["gripper"], points=gripper_points),
     )
 
 
@@ -306,7 +325,8 @@ def stamp_ns(kind: str, cdr: bytes) -> int | None:
     return seconds * 1_000_000_000 + int.from_bytes(cdr[8:12], order)
 
 
-def _encode(kind: str, **fields: Any) -> bytes:
+def encode(kind: str, **fields: Any) -> bytes:
+    """Serialize a message of any recorded type from its fields, as `decode` returns them."""
     return bytes(_STORE.serialize_cdr(_make(kind, **fields), kind))
 
 

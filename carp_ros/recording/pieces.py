@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from carp_ros.files.whole_file import whole_folder
-from carp_ros.inference.layout import vector_from_tcp_pose
+from carp_ros.inference.preprocess import state_vector
 from carp_ros.recording.dataset_spec import DatasetSpec, video_key
 from carp_ros.recording.episode import EpisodeInfo
 from carp_ros.recording.frames import Frame
@@ -81,7 +81,7 @@ def write_piece(
                 stack.callback(videos[camera].close)
             for index, frame in enumerate(frames):
                 start_ns = start_ns or frame.observation.stamp_ns
-                rows.append(_row(frame, start_ns, index, spec.rate_hz))
+                rows.append(_row(frame, start_ns, index, spec))
                 for camera, image in frame.observation.images.items():
                     videos[camera].add(image)
                     images[video_key(camera)].add(image)
@@ -107,16 +107,16 @@ def read_piece(folder: Path) -> Piece:
     return Piece(folder, spec, content["instruction"], content["facts"], images)
 
 
-def _row(frame: Frame, start_ns: int, index: int, rate_hz: int) -> dict[str, Any]:
+def _row(frame: Frame, start_ns: int, index: int, spec: DatasetSpec) -> dict[str, Any]:
     seen = frame.observation
     stamps_ns = seen.image_stamps_ns.items()
     return {
-        "observation.state": vector_from_tcp_pose(seen.tcp_pose, seen.gripper),
+        "observation.state": state_vector(seen, spec.state),
         "observation.joints": seen.joints,
         "action": frame.action,
         "stamp_ns": [seen.stamp_ns - start_ns],
         **{f"stamp_ns.{camera}": [stamp_ns - start_ns] for camera, stamp_ns in stamps_ns},
-        "timestamp": [index / rate_hz],
+        "timestamp": [index / spec.rate_hz],
         "frame_index": [index],
     }
 

@@ -16,6 +16,7 @@ from carp_ros.recording.findings import Finding, Thresholds, judge
 from carp_ros.recording.motion_quality import MotionQuality
 from carp_ros.recording.stream_quality import FrozenImage, StreamQuality, skew_findings
 from carp_ros.rig import Rig
+from carp_ros.rig_cameras import cameras_with_depth
 from carp_ros.types import Pose, Twist
 
 STATE_RATE_HZ = 100.0
@@ -58,6 +59,10 @@ class QualityMonitor:
             for name, camera in rig.cameras.items()
         }
         self._frozen = {name: FrozenImage(name, self._thresholds) for name in rig.cameras}
+        self._depths = {
+            name: StreamQuality(f"{name} depth", rig.cameras[name].rate_hz, self._thresholds)
+            for name in cameras_with_depth(rig.cameras)
+        }
         self._states = {
             name: StreamQuality(name, STATE_RATE_HZ, self._thresholds)
             for name in ("joint_states", "tool_pose", "target_pose")
@@ -72,6 +77,10 @@ class QualityMonitor:
         """Add a camera's image; equal fingerprints mean equal images."""
         self._cameras[name].take(stamp_ns, received_ns)
         self._frozen[name].take(stamp_ns, fingerprint, self._motion.motions)
+
+    def take_depth(self, name: str, stamp_ns: int, received_ns: int) -> None:
+        """Add a camera's depth image."""
+        self._depths[name].take(stamp_ns, received_ns)
 
     def take_joints(self, stamp_ns: int, received_ns: int) -> None:
         """Add a joint state."""
@@ -136,6 +145,9 @@ class QualityMonitor:
             )
         for stream in (*self._cameras.values(), *self._states.values()):
             yield from stream.findings(began_ns, now_ns)
+        for depth in self._depths.values():  # colour is usable without it
+            for finding in depth.findings(began_ns, now_ns):
+                yield Finding("amber", finding.reason)
         for frozen in self._frozen.values():
             yield from frozen.findings()
         for (one, its), (other, others) in pairwise(self._cameras.items()):

@@ -62,16 +62,18 @@ class WriterLink:
         if self.command(now_ns, "tick", lost=self.lost - self._told):
             self._told = self.lost
 
-    def put(self, topic: int, received_ns: int, cdr: bytes) -> bool:
-        """Send a message; if the ring is full, count it as lost and return False.
+    def put(self, topic: int, received_ns: int, cdr: bytes, *, minor: bool = False) -> bool:
+        """Send a message; if there is no room for it, count it as lost and return False.
 
         Args:
             topic: Index of its topic among the sources.
             received_ns: When it was received (ROS time).
             cdr: The serialized message.
+            minor: Whether the second half of the buffer is kept free of it, for other messages.
         """
         head = ITEM.pack(topic, received_ns)
-        if not self._ring.put(head, cdr, reserve_bytes=_COMMANDS_BYTES):
+        reserve_bytes = self._ring.capacity // 2 if minor else _COMMANDS_BYTES
+        if not self._ring.put(head, cdr, reserve_bytes=reserve_bytes):
             self.lost += 1
             return False
         self.most_backlog_bytes = max(self.most_backlog_bytes, self._ring.backlog_bytes)

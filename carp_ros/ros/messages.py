@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Duration, Time
-from geometry_msgs.msg import PoseStamped, Transform, TwistStamped
-from sensor_msgs.msg import CameraInfo, Image, JointState
+from geometry_msgs.msg import PoseStamped, Transform, TwistStamped, WrenchStamped
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Header
 from trajectory_msgs.msg import (
     JointTrajectory,
@@ -20,6 +20,8 @@ from trajectory_msgs.msg import (
 
 from carp_ros.control.command import MAX_STEPS
 from carp_ros.errors import ChunkError, MessageError
+from carp_ros.inference.pixels import JPEG_FORMAT, jpeg_from_rgb
+from carp_ros.recording.message_reader import require_wrench
 from carp_ros.types import Array, Chunk, Intrinsics, Pose, Twist
 
 TCP = "tcp"
@@ -28,6 +30,7 @@ _PAST_NS = 10_000_000_000
 _FUTURE_NS = 100_000_000
 _FARTHEST_M = 1e9  # far beyond any arm, but safe for arithmetic
 _FARTHEST_RAD = 1e9
+_JPEG_QUALITY = 90  # for looking at; recordings have their own
 
 
 def time_to_msg(time_ns: int) -> Time:
@@ -227,6 +230,26 @@ def joints_from_msg(msg: JointState, names: tuple[str, ...]) -> Array:
     return joints
 
 
+def wrench_to_msg(wrench: Array, stamp_ns: int) -> WrenchStamped:
+    """Return a wrench about the TCP in the TCP's axes, of shape (6,) in [N] and [Nm]."""
+    msg = WrenchStamped(header=header(stamp_ns, TCP))
+    force, torque = msg.wrench.force, msg.wrench.torque
+    force.x, force.y, force.z, torque.x, torque.y, torque.z = wrench.tolist()
+    return msg
+
+
+def wrench_from_msg(msg: WrenchStamped) -> Array:
+    """Return a wrench about the TCP in the TCP's axes, of shape (6,) in [N] and [Nm].
+
+    Raises:
+        MessageError: If it is in another frame, or a number is not finite or far too large.
+    """
+    _require_frame(msg.header, TCP, "wrench")
+    force, torque = msg.wrench.force, msg.wrench.torque
+    numbers = (force.x, force.y, force.z, torque.x, torque.y, torque.z)
+    return require_wrench(np.array(numbers))
+
+
 def image_to_msg(image: npt.NDArray[np.uint8], stamp_ns: int, frame: str) -> Image:
     """Return an RGB image of shape (H, W, 3)."""
     height, width, _ = image.shape
@@ -239,6 +262,28 @@ def image_to_msg(image: npt.NDArray[np.uint8], stamp_ns: int, frame: str) -> Ima
         step=3 * width,
     )
     msg.data = image.tobytes()
+    return msg
+
+
+def jpeg_to_msg(image: npt.NDArray[np.uint8], stamp_ns: int, frame: str) -> CompressedImage:
+    """Return an RGB image of shape (H, W, 3) as JPEG."""
+    msg = CompressedImage(header=header(stamp_ns, frame), format=JPEG_FORMAT)
+    msg.data = jpeg_from_rgb(image, _JPEG_QUALITY)
+    return msg
+
+
+def depth_to_msg(depth: npt.NDArray[np.uint16], stamp_ns: int, frame: str) -> Image:
+    """Return depth in [mm] of shape (H, W), 0 where it is unknown (REP 118)."""
+    height, width = depth.shape
+    msg = Image(
+        header=header(stamp_ns, frame),
+        height=height,
+        width=width,
+        encoding="16UC1",
+        is_bigendian=0,
+        step=2 * width,
+    )
+    msg.data = depth.astype("<u2", copy=False).tobytes()
     return msg
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from carp_ros.cli.demo import DemoCommand, _conduct, chosen_bundle
@@ -6,40 +8,42 @@ from carp_ros.clients.trial_agents import ChunkFigures
 from carp_ros.clients.trial_node import LiveTrial, NotStartedError, StreamCount
 from carp_ros.errors import DeviceError
 from carp_ros.reports.control import Reason
+from carp_ros.rig import load_rig
 
 STAGES = ("image_age", "preprocess", "vision", "decode", "schedule", "total")
 
 
-@pytest.fixture
-def nowhere(tmp_path):
-    return tmp_path / "nowhere"
+CONFIG = Path(__file__).parents[2] / "config"
+RIG, OTHER_RIG = load_rig(CONFIG / "ur5e_sim.yaml"), load_rig(CONFIG / "fr3_sim.yaml")
 
 
-def test_the_policy_that_comes_with_the_package_acts_unless_told_otherwise(tiny_bundle, nowhere):
-    assert chosen_bundle(DemoCommand(), tiny_bundle).name == "tiny"
-    assert chosen_bundle(DemoCommand(agent="demonstrator"), tiny_bundle) is None
-    assert chosen_bundle(DemoCommand(), nowhere) is None
+def test_the_packages_own_policy_acts_unless_another_agent_is_named():
+    assert chosen_bundle(DemoCommand(), RIG).name == "carp_cup_sim"
+    assert chosen_bundle(DemoCommand(task="bowl"), RIG).name == "carp_bowl_sim"
+    assert chosen_bundle(DemoCommand(), OTHER_RIG).name == "carp_cup_fr3_sim"
+    assert chosen_bundle(DemoCommand(agent="demonstrator"), RIG) is None
 
 
-def test_a_task_that_it_can_not_do_is_the_demonstrators(tiny_bundle):
-    assert chosen_bundle(DemoCommand(task="bowl"), tiny_bundle) is None
+def test_a_task_that_no_policy_of_the_rig_does_is_the_demonstrators():
+    assert chosen_bundle(DemoCommand(task="bowl"), OTHER_RIG) is None
+    with pytest.raises(ValueError, match="needs --bundle: no policy for bowl on fr3_sim"):
+        chosen_bundle(DemoCommand(task="bowl", agent="policy"), OTHER_RIG)
 
 
-def test_a_bundle_that_is_named_acts(tiny_bundle, nowhere):
-    assert chosen_bundle(DemoCommand(bundle=str(tiny_bundle)), nowhere).folder == tiny_bundle
+def test_a_bundle_that_is_named_acts(tiny_bundle):
+    assert chosen_bundle(DemoCommand(bundle=str(tiny_bundle)), RIG).folder == tiny_bundle
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({"agent": "demonstrator", "bundle": "x"}, "exclude each other"),
-        ({"agent": "policy"}, "--agent policy needs --bundle: no policy for cup"),
         ({"bundle": "nothing_of_that_name"}, r"no policy\.yaml in .*nothing_of_that_name"),
     ],
 )
-def test_what_contradicts_itself_is_refused(nowhere, options, reason):
+def test_what_contradicts_itself_is_refused(options, reason):
     with pytest.raises(ValueError, match=reason):
-        chosen_bundle(DemoCommand(**options), nowhere)
+        chosen_bundle(DemoCommand(**options), RIG)
 
 
 def trial(policy=None):

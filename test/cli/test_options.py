@@ -52,12 +52,14 @@ CASES = [
     ("train", "--learning-rate", "2", "0, or 1e-09 to 1"),
     ("bench", "--seconds", "0", "0.1 to 86400"),
     ("bench", "--chunks", "-5", "1 to 1000000"),
+    ("calibrate", "--square-m", "30", "0.004 to 0.5"),
     ("compile", "--capabilities", "8.6; x", "compute capabilities, as 8.6"),
     ("up", "--task", "a\x1bb", "one line"),
 ]
 NEEDED = {
     "convert": ["x", "--out", "y"],
     "train": ["policy", "x", "--tokenizer", "y", "--out", "z"],
+    "calibrate": ["board", "--out", "x.pdf"],
     "compile": ["x"],
 }
 

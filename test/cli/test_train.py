@@ -10,6 +10,7 @@ from carp_ros.cli import train as verb
 from carp_ros.cli.main import EXIT_INTERRUPTED
 from carp_ros.cli.train import PolicyCommand, TokenizerCommand
 from carp_ros.training import run_folder
+from carp_ros.training.build import load_tokenizer
 
 from ..small_dataset import write_small_dataset
 
@@ -26,6 +27,36 @@ def test_a_tokenizer_learns_and_every_line_of_its_figures_is_json(dataset, tmp_p
     rows = [json.loads(line, parse_constant=lambda text: pytest.fail(text)) for line in lines]
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert "steps_skipped" not in rows[-1]
+
+
+def test_so_does_one_of_another_kind_and_only_that_kind_takes_it(dataset, tmp_path):
+    command = TokenizerCommand(dataset, tmp_path / "run", kind="faster", preset="tiny", epochs=6)
+    assert verb.main(command) == 0
+    lines = (tmp_path / "run" / run_folder.METRICS).read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert {"held_out_error", "held_out_position_error_m", "changes_kept"} <= rows[-1].keys()
+    loaded = load_tokenizer(tmp_path / "run", "faster")
+    assert loaded.config.gripper == "rule"
+    with pytest.raises(ValueError, match=r"run holds a tokenizer of kind 'faster'; .* 'carp'"):
+        load_tokenizer(tmp_path / "run")
+    policy = PolicyCommand(dataset, tmp_path / "policy", tokenizer=tmp_path / "run")
+    with pytest.raises(ValueError, match=r"of kind 'faster'; expected 'carp'"):
+        verb.main(policy)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"preset": "paper-image"}, r"--preset is paper-image; .* faster: paper, cpu-small, tiny"),
+        ({"scales": (1, 4)}, r"--scales and --lookup are options of --kind carp"),
+        ({"lookup": "cosine"}, r"--scales and --lookup are options of --kind carp"),
+    ],
+)
+def test_options_of_the_other_kind_are_refused(dataset, tmp_path, options, reason):
+    with pytest.raises(ValueError, match=reason):
+        verb.main(TokenizerCommand(dataset, tmp_path / "run", kind="faster", **options))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carp_ros.files.plain_yaml import mapping_from_yaml
+from carp_ros.files.plain_yaml import mapping_from_yaml, yaml_from_mapping
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False)
@@ -18,8 +18,15 @@ PLAIN = st.recursive(
 
 
 @given(content=st.dictionaries(st.text("abcdefg", min_size=1), PLAIN, max_size=4))
-def test_what_yaml_writes_is_read_as_it_was(content):
-    assert mapping_from_yaml(yaml.safe_dump(content, allow_unicode=True), "file") == content
+def test_what_is_written_is_read_as_it_was(content):
+    assert mapping_from_yaml(yaml_from_mapping(content), "file") == content
+
+
+@given(text=st.from_regex(r"\A[-+.0-9eE_:]{1,6}\Z"))
+def test_a_text_that_looks_like_a_number_stays_a_text_for_every_reader(text):
+    written = yaml_from_mapping({"serial": text})
+    assert mapping_from_yaml(written, "file") == {"serial": text}
+    assert yaml.safe_load(written) == {"serial": text}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,17 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from carp_ros.geometry import rotation_between
-from carp_ros.inference.layout import TOOL, tcp_pose_from_vector, vector_from_tcp_pose
+from carp_ros.inference.layout import (
+    TOOL,
+    TOOL_AND_WRENCH,
+    Layout,
+    tcp_pose_from_vector,
+    vector_from_tcp_pose,
+)
+from carp_ros.strict import read_strictly
 from carp_ros.types import Pose
 
 metres = st.floats(-2.0, 2.0)
@@ -38,3 +46,15 @@ def test_what_a_network_says_in_single_precision_is_taken_too():
     assert tool.position.dtype == tool.quaternion.dtype == np.float64
     np.testing.assert_allclose(tool.quaternion, [0.0, 0.0, 0.0, 1.0], atol=1e-12)
     assert gripper == 0.25
+
+
+def test_a_tool_s_numbers_may_end_with_its_wrench_and_with_nothing_else():
+    assert (TOOL.has_wrench, TOOL_AND_WRENCH.has_wrench) == (False, True)
+    assert TOOL_AND_WRENCH.names[:10] == TOOL.names
+    assert not any(TOOL_AND_WRENCH.is_rotation[10:])
+    content = {"kind": "tool", "names": [*TOOL_AND_WRENCH.names], "units": [*TOOL_AND_WRENCH.units]}
+    assert read_strictly(Layout, content, "state") == TOOL_AND_WRENCH
+    for cut in range(11, 16):
+        half = {**content, "names": content["names"][:cut], "units": content["units"][:cut]}
+        with pytest.raises(ValueError, match="in a state perhaps"):
+            read_strictly(Layout, half, "state")

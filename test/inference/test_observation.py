@@ -247,3 +247,24 @@ def test_a_clock_that_was_set_back_begins_every_stream_anew():
 def test_a_reference_that_is_no_camera_is_refused():
     with pytest.raises(ValueError, match="'side_cam'; cameras are wrist_cam, third_cam"):
         ObservationBuffer(CAMERAS, "side_cam")
+
+
+def test_a_wrench_that_is_asked_for_is_interpolated_and_waited_for():
+    buffer = ObservationBuffer(CAMERAS, "wrist_cam", SKEW_S, 5.0, wrench=True)
+    Stage().play(buffer, 1000 * MS)
+    assert buffer.at(990 * MS) == "no wrench yet"
+    for stamp_ns in range(0, 1000 * MS, 20 * MS):
+        buffer.take_wrench(stamp_ns, np.full(6, stamp_ns * 1e-9))
+    found = buffer.at(495 * MS)
+    assert isinstance(found, Observation)
+    np.testing.assert_allclose(found.wrench, np.full(6, 0.495))
+    assert isinstance(buffer.at(985 * MS), str)
+
+
+def test_a_wrench_that_nobody_asked_for_costs_nothing():
+    buffer = make_buffer()
+    Stage().play(buffer, 1000 * MS)
+    buffer.take_wrench(0, np.zeros(6))
+    found = buffer.at(990 * MS)
+    assert isinstance(found, Observation)
+    assert found.wrench is None

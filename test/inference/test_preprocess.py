@@ -5,7 +5,7 @@ import pytest
 
 from carp_ros.errors import PolicyError
 from carp_ros.inference.bundle import load_bundle
-from carp_ros.inference.layout import VectorLayout, vector_from_tcp_pose
+from carp_ros.inference.layout import TOOL_AND_WRENCH, VectorLayout, vector_from_tcp_pose
 from carp_ros.inference.policy_spec import ImageSize
 from carp_ros.inference.preprocess import image_input, policy_inputs, resized, state_vector
 from carp_ros.types import Observation, Pose
@@ -101,3 +101,11 @@ def test_a_state_is_what_its_layout_says():
         state_vector(seen, free)
     with pytest.raises(PolicyError, match="observation has 4 numbers for joints and a gripper"):
         state_vector(dataclasses.replace(seen, joints=np.zeros(3)), joints)
+
+
+def test_a_state_with_a_wrench_ends_with_it_and_one_without_is_refused():
+    felt = dataclasses.replace(observation(), wrench=np.arange(6.0))
+    state = state_vector(felt, TOOL_AND_WRENCH)
+    np.testing.assert_array_equal(state, [*vector_from_tcp_pose(UPRIGHT, 0.5), *np.arange(6.0)])
+    with pytest.raises(PolicyError, match="10 numbers for a tool, a gripper and a wrench"):
+        state_vector(observation(), TOOL_AND_WRENCH)

@@ -218,3 +218,18 @@ def test_a_task_is_the_system_with_arguments_fixed_and_those_are_not_offered(fil
         assert launched.parameters("cell_node")["task"] == fixed["task"]
         assert launched.defaults["mode"] == "policy"
     assert any(node["name"] == "recorder_node" for node in launched.nodes) == ("record" in fixed)
+
+
+def test_a_viewer_is_started_with_the_description_of_the_rig():
+    launched = Launched("view", rig="fr3_sim")
+    publisher, rviz = launched.nodes
+    (parameters,) = publisher["parameters"]
+    assert '<robot name="fr3">' in parameters["robot_description"]
+    option, config = rviz["arguments"]
+    assert option == "-d"
+    assert Path(config).is_file()
+
+
+def test_a_viewer_of_a_rig_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="no rig file"):
+        Launched("view", rig="ur6e")

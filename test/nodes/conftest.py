@@ -1,8 +1,8 @@
 """A workstation whose every part is real but the hands, the cameras and the steel.
 
-The control node and its servo process run as they would, with the real ur-rtde, against the
-emulated controller with the cell's physics behind it. The tests are the operator, the policy and
-the cameras, and see where the simulated arm really is.
+The control node and its servo process run as they would, with the real ur-rtde or franky-control,
+against the emulated controller with the cell's physics behind it. The tests are the operator, the
+policy and the cameras, and see where the simulated arm really is.
 """
 
 import contextlib
@@ -33,8 +33,9 @@ from carp_ros.ros.executor import CachedWaitSetExecutor
 from carp_ros.ros.messages import chunk_to_msgs, header, twist_to_msg
 from carp_ros.ros.qos import COMMAND, LATCHED, SENSOR
 from carp_ros.servo.devices import make_kinematics
+from carp_ros.sim.controllers import controller_command, snapshot_name
 from carp_ros.sim.faults import FaultClient
-from carp_ros.sim.live_cell import LiveCell, snapshot_name
+from carp_ros.sim.live_cell import LiveCell
 from carp_ros.sim.tasks import task_named
 from carp_ros.types import Chunk, Twist
 
@@ -44,6 +45,7 @@ from ..patience import await_true
 REPOSITORY = Path(__file__).parents[2]
 FAULT_PORT = 30998
 STILL = Twist(np.zeros(3), np.zeros(3))
+_QUICKER = {"ur": ("--unlock-delay", "0.5")}
 
 
 class Trace:
@@ -159,9 +161,8 @@ class Workstation:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "carp_ros.sim.ur", "--rig", str(self.rig_path)]
-        command += ["--fault-port", str(FAULT_PORT), "--unlock-delay", "0.5"]
-        command += ["--snapshot", snapshot_name(self.rig), "--priority", "40"]
+        command = [*controller_command(self.rig), *_QUICKER.get(self.rig.arm.driver, ())]
+        command += ["--fault-port", str(FAULT_PORT), "--snapshot", snapshot_name(self.rig)]
         self.controller = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.controller.stdout.readline() == "READY\n"
         self.faults = FaultClient(self.rig.arm.host, FAULT_PORT)
@@ -294,10 +295,22 @@ class Workstation:
 
 @pytest.fixture(scope="module")
 def running_workstation(tmp_path_factory) -> Iterator[Workstation]:
+    with _running(write_rig(tmp_path_factory.mktemp("rig"))) as station:
+        yield station
+
+
+@pytest.fixture(scope="module")
+def running_fr3_workstation(tmp_path_factory) -> Iterator[Workstation]:
+    with _running(write_rig(tmp_path_factory.mktemp("rig"), "fr3_sim")) as station:
+        yield station
+
+
+@contextlib.contextmanager
+def _running(rig_path: Path) -> Iterator[Workstation]:
     import rclpy
 
     rclpy.init()
-    station = Workstation(write_rig(tmp_path_factory.mktemp("rig")))
+    station = Workstation(rig_path)
     try:
         station.start()
         yield station
@@ -311,3 +324,10 @@ def workstation(running_workstation: Workstation) -> Workstation:
     """A workstation without a fault, the arm at home, nothing enabled."""
     running_workstation.reset()
     return running_workstation
+
+
+@pytest.fixture
+def fr3_workstation(running_fr3_workstation: Workstation) -> Workstation:
+    """A workstation with an FR3, as `workstation`."""
+    running_fr3_workstation.reset()
+    return running_fr3_workstation

@@ -23,6 +23,7 @@ class FakeCamera:
         self.opens = list(opens)  # errors of the first openings
         self.opened, self.closed = 0, 0
         self.threads = set()
+        self.remarks = ()
         self.idle = threading.Event()
 
     def open(self):
@@ -116,6 +117,21 @@ def test_a_camera_that_is_gone_is_told_closed_and_opened_again():
     assert [e[2] for e in taken.events] == [1, 1, 7, 7]
     assert camera.opened == 2
     assert taken.lines[:4] == ["cam: not there", "cam: running", "cam: unplugged", "cam: running"]
+
+
+def test_what_a_camera_does_not_accept_is_told_once_and_what_it_finds_out_later_too():
+    camera = FakeCamera(1, 2)
+    camera.remarks = ("no gain",)
+    with Taken(cam=camera) as taken:
+        taken.await_events(4)
+        camera.remarks += ("no stamps",)
+        camera.plays += [3, DeviceError("unplugged"), 4]
+        taken.await_events(8)
+
+    said = [line for line in taken.lines if "no " in line]
+    assert said[:2] == ["cam: no gain", "cam: no stamps"]
+    assert taken.reader.remarks == {"cam": ("no gain", "no stamps")}
+    assert len([line for line in said if "gain" in line or "stamps" in line]) == 2
 
 
 def test_a_silent_camera_keeps_no_other_from_being_taken_and_is_told_by_name():

@@ -13,59 +13,17 @@ from carp_ros.ros.messages import chunk_to_msgs
 from carp_ros.types import Chunk
 
 from ..patience import await_true
+from .every_arm import FaultsOfEveryArm
+from .stops import (
+    RESUME_JUMP_M,
+    assert_resumes_only_when_enabled,
+    assert_says,
+    assert_stops_and_stays,
+    mark_of,
+    start_policy,
+)
 
 pytestmark = pytest.mark.realtime
-
-LAG_S = 0.08  # of servoJ's look-ahead and the controller's cycles
-RESUME_JUMP_M = 1e-3
-
-
-def stopping_distance(station, timeout_s: float, speed: float = 0.15) -> float:
-    """What a stop within the limits takes, from a fault that is noticed after `timeout_s`."""
-    brake = station.rig.limits.max_linear_acceleration_m_s2
-    return speed * (timeout_s + LAG_S) + speed * speed / (2 * brake) + 5e-3
-
-
-def assert_stops_and_stays(station, mark: int, timeout_s: float, speed: float = 0.15) -> None:
-    """The arm came to rest soon after the trace's `mark`, and stays, whatever is asked of it."""
-    station.await_standstill(timeout_s + 1.0)
-    stop = station.trace.since(mark)
-    assert stop.largest_excursion() < stopping_distance(station, timeout_s, speed)
-    assert stop.speeds().max() < station.rig.limits.max_linear_speed_m_s * 1.1
-    rest = len(station.trace.samples)
-    time.sleep(0.5)  # hand and policy go on asking for motion
-    assert station.trace.since(rest).largest_excursion() < RESUME_JUMP_M
-
-
-def assert_says(station, *words: str) -> None:
-    await_true(
-        lambda: all(word in station.hands.arm_diagnostics for word in words),
-        2.5,
-        f"{words} in {station.hands.arm_diagnostics!r}",
-    )
-
-
-def assert_resumes_only_when_enabled(station) -> None:
-    """Reset, stand, enable, stand, push, move: and no jump anywhere."""
-    hands = station.hands
-    moving, hands.twist = hands.twist, dataclasses.replace(hands.twist, linear=np.zeros(3))
-    mark = len(station.trace.samples)
-    time.sleep(0.6)  # the controller refuses to unlock earlier
-    station.reset_fault()
-    hands.twist = moving
-    time.sleep(0.3)
-    assert station.trace.since(mark).largest_excursion() < RESUME_JUMP_M
-    hands.twist = dataclasses.replace(moving, linear=np.zeros(3))
-    station.begin(lambda: station.trigger("select_teleop"))
-    time.sleep(0.3)
-    assert station.trace.since(mark).largest_excursion() < RESUME_JUMP_M
-    mark = len(station.trace.samples)
-    station.push((0.0, -0.1, 0.0))
-    assert station.trace.since(mark).speeds().max() < 0.12
-
-
-def mark_of(station) -> int:
-    return len(station.trace.samples)
 
 
 def test_protective_stop(workstation):
@@ -129,42 +87,6 @@ def test_servo_process_killed(workstation):
     assert_resumes_only_when_enabled(workstation)
 
 
-def test_control_node_killed(workstation):
-    workstation.teleoperate()
-    mark = mark_of(workstation)
-    workstation.control.kill()
-    workstation.control.wait()
-    assert_stops_and_stays(workstation, mark, workstation.rig.servo.heartbeat_timeout_s)
-    time.sleep(2.0)  # its servo process gives up and leaves the robot to the next one
-    workstation.start_control()
-    rest = mark_of(workstation)
-    time.sleep(0.5)
-    assert workstation.trace.since(rest).largest_excursion() < RESUME_JUMP_M
-    assert_resumes_only_when_enabled(workstation)
-
-
-def test_teleop_unplugged(workstation):
-    workstation.teleoperate()
-    mark = mark_of(workstation)
-    workstation.hands.plugged = False
-    assert_stops_and_stays(workstation, mark, workstation.rig.limits.twist_timeout_s)
-    assert_says(workstation, "no dead-man heartbeat")
-    rest = mark_of(workstation)
-    workstation.hands.plugged = True
-    time.sleep(0.5)
-    assert workstation.trace.since(rest).largest_excursion() < RESUME_JUMP_M
-    assert_resumes_only_when_enabled(workstation)
-
-
-def test_deadman_released(workstation):
-    workstation.teleoperate()
-    mark = mark_of(workstation)
-    workstation.hands.deadman = False
-    assert_stops_and_stays(workstation, mark, 0.05)
-    workstation.hands.deadman = True
-    workstation.push()
-
-
 def test_a_second_publisher_of_twists(workstation):
     from geometry_msgs.msg import TwistStamped
 
@@ -177,67 +99,6 @@ def test_a_second_publisher_of_twists(workstation):
         assert not workstation.enable().success
     finally:
         workstation.hands.destroy_publisher(rival)
-
-
-def circling(station, period_s: float = 4.0, radius_m: float = 0.06):
-    """Return a policy that leads the tool around a circle that begins at home."""
-    home = station.kinematics.tcp_pose(station.home)
-    start_ns = station.hands.now_ns() + 300_000_000
-
-    def make_chunk(now_ns: int) -> Chunk:
-        times_ns = now_ns + np.arange(16) * 100_000_000
-        ramp_s = np.clip((times_ns - start_ns) * 1e-9, 0.0, None)
-        eased_s = np.where(ramp_s < 1.0, ramp_s**2 / 2, ramp_s - 0.5)
-        angle = 2 * np.pi * eased_s / period_s
-        offset = np.stack([np.cos(angle) - 1, np.sin(angle), 0 * angle], axis=1)
-        return Chunk(
-            stamp_ns=now_ns - 50_000_000,
-            times_ns=times_ns,
-            positions=home.position + radius_m * offset,
-            quaternions=np.tile(home.quaternion, (16, 1)),
-            gripper=np.zeros(16),
-        )
-
-    return make_chunk
-
-
-def start_policy(station):
-    """Let a policy move the arm until it really moves."""
-    hands = station.hands
-    hands.plugged, hands.deadman = True, False  # somebody could take over
-    assert station.trigger("select_policy").success
-    time.sleep(0.1)
-    answer = station.enable()
-    assert answer.success, answer.message
-    hands.make_chunk = circling(station)
-    try:
-        await_true(lambda: station.trace.speed() > 0.05, 3.0, "a moving policy")
-    except AssertionError:
-        raise AssertionError(f"{hands.status} {hands.arm_diagnostics!r}") from None
-
-
-def test_camera_frozen(workstation):
-    start_policy(workstation)
-    mark = mark_of(workstation)
-    workstation.hands.cameras_alive = False
-    assert_stops_and_stays(workstation, mark, workstation.rig.limits.camera_timeout_s)
-    assert_says(workstation, "newest image of", "old")
-    rest = mark_of(workstation)
-    workstation.hands.cameras_alive = True
-    time.sleep(0.5)
-    assert workstation.trace.since(rest).largest_excursion() < RESUME_JUMP_M
-
-
-def test_nobody_who_could_take_over(workstation):
-    start_policy(workstation)
-    mark = mark_of(workstation)
-    workstation.hands.plugged = False
-    assert_stops_and_stays(workstation, mark, 0.5)
-    assert_says(workstation, "nobody could take over", "teleop_node")
-    rest = mark_of(workstation)
-    workstation.hands.plugged = True
-    time.sleep(0.5)
-    assert workstation.trace.since(rest).largest_excursion() < RESUME_JUMP_M
 
 
 def test_an_arm_that_is_held_and_let_go(workstation):
@@ -385,3 +246,9 @@ def test_bad_chunks(workstation, kind, words):
     time.sleep(0.5)
     assert workstation.trace.since(rest).largest_excursion() < RESUME_JUMP_M
     assert limits.chunk_timeout_s > 0
+
+
+class TestWhatEveryArmDoes(FaultsOfEveryArm):
+    @pytest.fixture
+    def station(self, workstation):
+        return workstation

@@ -170,6 +170,7 @@ def record(
         add((stamp_ns, "/joint_states", cdr))
         for topic, time_s in (("/tool_pose", s), ("/target_pose", s + 0.05)):
             add((stamp_ns, topic, messages.encode_pose(tool(time_s), stamp_ns, "base_link")))
+        add((stamp_ns, "/wrench", messages.encode_wrench(np.arange(6.0) * s, stamp_ns)))
         if ms % 40 == 0:
             add((stamp_ns, "/gripper_state", messages.encode_number(s / seconds)))
             add((stamp_ns, "/gripper_command", messages.encode_number(float(s > 1.0))))

@@ -4,13 +4,14 @@ import threading
 import numpy as np
 import pytest
 
-from carp_ros.inference.layout import vector_from_tcp_pose
+from carp_ros.inference.layout import TOOL_AND_WRENCH, vector_from_tcp_pose
 from carp_ros.recording import messages
 from carp_ros.recording.bag import mcap_file
 from carp_ros.recording.bag_frames import FrameSettings, episode_frames
 from carp_ros.recording.conversion import EpisodeFilter, convert, find_episodes
 from carp_ros.recording.dataset import Dataset
 from carp_ros.recording.dataset_files import data_path, read_episodes, video_path
+from carp_ros.recording.open_dataset import open_demonstrations
 from carp_ros.recording.recorded_episode import open_episode
 from carp_ros.recording.tables import read_columns
 from carp_ros.recording.video import read_video
@@ -209,3 +210,39 @@ def test_a_lock_that_is_left_for_a_moment_is_waited_for(bags, tmp_path):
 def test_a_folder_without_episodes_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is no episode and holds none"):
         find_episodes([tmp_path])
+
+
+def test_the_state_ends_with_the_wrench_if_that_is_asked_for(bags, tmp_path):
+    settings = FrameSettings(wrench=True)
+    outcomes = run(find_episodes([bags]), tmp_path / "set", settings)
+    assert [outcome.status for outcome in outcomes] == ["added"] * 3
+    spec, frames = episode_frames(open_episode(find_episodes([bags])[0]), settings)
+    assert spec.state == TOOL_AND_WRENCH
+    states = read_columns(tmp_path / "set" / data_path(0))["observation.state"]
+    for frame, state in zip(frames, states, strict=False):
+        felt = frame.observation.wrench
+        assert felt is not None
+        np.testing.assert_array_equal(state[10:], felt.astype(np.float32))
+        # the recording's wrench grows with time, at 1 to 5 a second
+        assert felt[1] == pytest.approx(felt[5] / 5.0)
+    assert open_demonstrations(tmp_path / "set").state == TOOL_AND_WRENCH
+
+
+def test_an_episode_without_a_wrench_is_refused_only_where_one_is_asked_for(
+    make_recording, tmp_path
+):
+    recording = make_recording()
+    recording.messages = [each for each in recording.messages if each[1] != "/wrench"]
+    folder = recording.write(tmp_path / "episode")
+    (outcome,) = run([folder], tmp_path / "felt", FrameSettings(wrench=True))
+    assert (outcome.status, outcome.reason) == ("refused", "no message on /wrench")
+    (outcome,) = run([folder], tmp_path / "set")
+    assert outcome.status == "added"
+
+
+def test_a_dataset_does_not_mix_states_with_and_without_a_wrench(bags, tmp_path):
+    first, second, _ = find_episodes([bags])
+    run([first], tmp_path / "set")
+    (outcome,) = run([second], tmp_path / "set", FrameSettings(wrench=True))
+    assert outcome.status == "refused"
+    assert "its state is" in outcome.reason

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carp_ros.errors import MessageError
-from carp_ros.recording.event import EpisodeEvent, Wish, event_from_json
+from carp_ros.recording.event import EpisodeEvent, event_from_json
+from carp_ros.types import Wish
 
 wishes = st.sampled_from(get_args(Wish))
 

@@ -9,8 +9,10 @@ import pytest
 
 from carp_ros.recording import messages
 from carp_ros.recording.bag import read_info, read_messages
+from carp_ros.recording.depth_messages import decode_depth
 from carp_ros.recording.live_episode import LiveEpisode, sources
 from carp_ros.rig import load_rig
+from carp_ros.rig_cameras import RealSenseCameraConfig
 from carp_ros.share import share_folder
 from carp_ros.types import Pose, Twist
 
@@ -44,6 +46,7 @@ def arrivals(info):
                 messages.encode_joints(RIG.robot.joint_names, joints, 0 * joints, at_ns, BASE),
             ),
             ("/teleop/twist", messages.encode_twist(twist, at_ns, BASE)),
+            ("/wrench", messages.encode_wrench(np.arange(6.0), at_ns)),
             ("/gripper_state", messages.encode_number(0.0)),
             ("/gripper_command", messages.encode_number(0.0)),
         ):
@@ -86,6 +89,66 @@ def test_jpeg_is_what_the_encoder_makes_of_the_raw_image(tmp_path, info, arrival
             image = messages.decode_image(messages.IMAGE, cdr)
             assert written.pop((topic, stamp_ns)) == messages.encode_jpeg(image, stamp_ns, frame)
     assert not written
+
+
+def with_depth(rig):
+    cameras = {**rig.cameras, "third_cam": RealSenseCameraConfig(depth=True)}
+    return dataclasses.replace(rig, cameras=cameras)
+
+
+@pytest.mark.parametrize(("images", "name"), [("raw", ""), ("jpeg", "/compressedDepth")])
+def test_depth_is_recorded_without_loss_beside_every_colour_image(
+    tmp_path, info, arrivals, images, name
+):
+    rig = with_depth(RIG)
+    depths = {}
+    episode = LiveEpisode(tmp_path / "a", rig, info, images)
+    for topic, received_ns, cdr in arrivals:
+        episode.write(topic, received_ns, cdr)
+        if topic == "/third_cam/image_raw":
+            at_ns = received_ns - TRANSPORT_NS
+            depths[at_ns] = np.random.default_rng(at_ns).integers(0, 2**16, (12, 16), np.uint16)
+            episode.write(
+                "/third_cam/depth/image_raw", received_ns, depth_cdr(depths[at_ns], at_ns)
+            )
+    quality = episode.finish(info.started_ns + 2_000_000_000)
+
+    assert (quality.verdict, quality.reasons) == ("green", ())
+    written = [each for each in read_messages(tmp_path / "a") if "depth" in each[0]]
+    assert {topic for topic, *_ in written} == {f"/third_cam/depth/image_raw{name}"}
+    kind = messages.JPEG if name else messages.IMAGE
+    assert {at_ns: decode_depth(kind, cdr).tolist() for _, at_ns, cdr in written} == {
+        at_ns: depth.tolist() for at_ns, depth in depths.items()
+    }
+    colours = [t for t, *_ in read_messages(tmp_path / "a") if t.startswith("/third_cam/image_raw")]
+    assert len(colours) == 60
+
+
+def test_an_episode_without_its_depth_is_usable_with_care(tmp_path, info, arrivals):
+    episode = LiveEpisode(tmp_path / "a", with_depth(RIG), info, "raw")
+    for arrival in arrivals:
+        episode.write(*arrival)
+    quality = episode.finish(info.started_ns + 2_000_000_000)
+
+    assert quality.verdict == "amber"
+    assert quality.reasons == ("third_cam depth: no message arrived",)
+
+
+def depth_cdr(depth, at_ns):
+    frame = messages.decode(
+        messages.IMAGE, messages.encode_image(np.zeros((1, 1, 3), np.uint8), at_ns, "third_cam")
+    )
+    height, width = depth.shape
+    return messages.encode(
+        messages.IMAGE,
+        header=frame.header,
+        height=height,
+        width=width,
+        encoding="16UC1",
+        is_bigendian=0,
+        step=2 * width,
+        data=np.frombuffer(depth.tobytes(), np.uint8),
+    )
 
 
 def test_label_and_verdict_are_in_the_metadata(tmp_path, info, arrivals):
@@ -154,7 +217,7 @@ def test_every_source_can_be_written(tmp_path, info):
 
 
 def bayer(stamp_ns):
-    return messages._encode(
+    return messages.encode(
         messages.IMAGE,
         header=messages._header(stamp_ns, "cam"),
         height=12,
@@ -185,6 +248,11 @@ def sized(height_px, width_px):
         ("/wrist_cam/image_raw", sized(14, 16), "of 16x14 px, the first .* 16x12 px"),
         ("/gripper_state", lambda _: messages.encode_number(np.nan), "closure is nan"),
         ("/gripper_state", lambda _: messages.encode_number(85.0), "closure is 85.0; expected"),
+        (
+            "/wrench",
+            lambda stamp_ns: messages.encode_wrench(np.full(6, np.nan), stamp_ns),
+            "wrench is .*nan.* expected finite numbers",
+        ),
         ("/gripper_command", lambda _: messages.encode_number(85.0), "command is 85.0; expected"),
         (
             "/target_pose",

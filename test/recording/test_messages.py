@@ -55,6 +55,16 @@ def test_poses_are_what_ros_reads_and_come_back(position, quaternion):
     assert (back.quaternion == quaternion).all()
 
 
+@given(VECTORS, VECTORS)
+def test_wrenches_are_what_ros_reads_and_come_back(force, torque):
+    from carp_ros.ros import messages as ros_messages
+
+    wrench = np.concatenate([force, torque])
+    ours = messages.encode_wrench(wrench, STAMP_NS)
+    assert same_in_ros(ours, ros_messages.wrench_to_msg(wrench, STAMP_NS))
+    assert (messages.decode_wrench(ours) == wrench).all()
+
+
 @given(SPEEDS, SPEEDS)
 def test_twists_are_what_ros_reads_and_come_back(linear, angular):
     from carp_ros.ros import messages as ros_messages
@@ -125,7 +135,7 @@ def test_a_png_comes_back_as_it_was(image, form):
         "grey": np.ascontiguousarray(image[:, :, 0]),
     }[form]
     _, png = cv2.imencode(".png", pixels)
-    cdr = messages._encode(
+    cdr = messages.encode(
         messages.JPEG, header=messages._header(STAMP_NS, "cam"), format="png", data=png.reshape(-1)
     )
     expected = image[:, :, [0, 0, 0]] if form == "grey" else image

@@ -90,7 +90,7 @@ def test_an_episode_that_is_damaged_is_refused_and_the_other_one_converted(
         ),
         (
             "/wrist_cam/image_raw/compressed",
-            messages._encode(
+            messages.encode(
                 messages.JPEG,
                 header=messages._header(0, "cam"),
                 format="jpeg",
@@ -100,7 +100,7 @@ def test_an_episode_that_is_damaged_is_refused_and_the_other_one_converted(
         ),
         (
             "/wrist_cam/image_raw/compressed",
-            messages._encode(
+            messages.encode(
                 messages.JPEG,
                 header=messages._header(0, "cam"),
                 format="jpeg",

@@ -93,6 +93,18 @@ def test_a_stalled_disk_delays_nobody_and_every_loss_is_counted(link, tmp_path):
     assert len(list(read_messages(tmp_path / "a"))) == taken
 
 
+def test_a_stalled_disk_loses_depth_before_it_loses_a_colour_image(link, tmp_path):
+    os.kill(link.pid, signal.SIGSTOP)
+    big = encode_text("x" * 100_000)
+    depths = [link.put(EVENTS, BEGAN_NS, big, minor=True) for _ in range(10)]
+    colours = [link.put(EVENTS, BEGAN_NS, big) for _ in range(4)]
+    os.kill(link.pid, signal.SIGCONT)
+
+    assert 4 <= sum(depths) <= 5  # half of the buffer
+    assert all(colours)
+    assert link.lost == depths.count(False)
+
+
 def test_a_killed_writer_harms_no_earlier_episode_and_its_own_is_recovered(link, tmp_path):
     start(link, tmp_path / "a")
     put(link, range(100))

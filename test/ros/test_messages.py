@@ -26,6 +26,8 @@ from carp_ros.ros.messages import (
     time_to_msg,
     twist_from_msg,
     twist_to_msg,
+    wrench_from_msg,
+    wrench_to_msg,
 )
 from carp_ros.types import Chunk, Intrinsics, Pose, Twist
 
@@ -341,3 +343,20 @@ def test_an_image_that_is_cut_short_is_refused():
     msg.step = 8
     with pytest.raises(MessageError, match="in rows of 8"):
         rgb_from_msg(msg)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e9])
+@pytest.mark.parametrize("place", range(6))
+def test_a_wrench_that_no_arm_withstands_is_refused(number, place):
+    wrench = np.zeros(6)
+    wrench[place] = number
+    with pytest.raises(MessageError, match="expected finite numbers of at most"):
+        wrench_from_msg(wrench_to_msg(wrench, 0))
+
+
+def test_a_wrench_in_another_frame_is_refused():
+    msg = wrench_to_msg(np.arange(6.0), 0)
+    np.testing.assert_array_equal(wrench_from_msg(msg), np.arange(6.0))
+    msg.header.frame_id = "base_link"
+    with pytest.raises(MessageError, match="wrench is in frame 'base_link'; expected 'tcp'"):
+        wrench_from_msg(msg)

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from carp_ros.benchmarks.full_size_rig import full_size_rig
+from carp_ros.hardware.ros2_control_link import ARM_LINK
 from carp_ros.rig import load_rig
 from carp_ros.rig_devices import LONGEST_RECOVERY_S
 from carp_ros.share import share_folder
@@ -28,7 +29,7 @@ def hardware_rig(tmp_path: Path) -> str:
     """Return a rig's file without a simulated cell."""
     content = yaml.safe_load(SIMULATED.read_text())
     del content["cell"]
-    content["teleop"]["device"] = "spacemouse"
+    content["teleop"]["device"] = "pointer"
     for camera in content["cameras"].values():
         camera["driver"] = "external"
     path = tmp_path / "hardware.yaml"
@@ -44,6 +45,15 @@ def test_a_simulated_rig_starts_the_cell_first_and_the_supervisor_last():
 def test_a_rig_of_hardware_has_no_cell(hardware_rig):
     names = [node.name for node in describe(hardware_rig)]
     assert names == ["control_node", "teleop_node", "supervisor_node"]
+
+
+@pytest.mark.parametrize("rig", ["ur5e_ros2_control", "fr3_ros2_control"])
+def test_an_arm_of_a_vendors_driver_has_a_node_that_ends_after_the_servo(rig):
+    nodes = describe(rig, namespace="lab/left")
+    names = [node.name for node in nodes]
+    assert names == ["arm_bridge_node", "control_node", "teleop_node", "supervisor_node"]
+    assert {node.environment[ARM_LINK] for node in nodes} == {"lab.left"}
+    assert not nodes[0].essential  # it is started again while the arm holds
 
 
 def test_a_rig_is_named_or_given_as_a_file():
@@ -68,7 +78,7 @@ def test_the_mode_chooses_who_moves_the_arm():
         for node in describe("ur5e_sim", mode)
         if node.name == "teleop_node"
     }
-    assert devices == {"teleop": "spacemouse", "demonstrate": "demonstrator"}
+    assert devices == {"teleop": "pointer", "demonstrate": "demonstrator"}
 
 
 def test_the_task_reaches_the_cell_and_the_demonstrator():
@@ -100,7 +110,7 @@ def test_a_policy_is_managed_after_control_and_a_person_can_take_over(tiny_bundl
     assert list(nodes)[:5] == first
     assert nodes["supervisor_node"]["managed"] == "control_node policy_node recorder_node"
     assert nodes["policy_node"]["bundle"] == str(tiny_bundle)
-    assert nodes["teleop_node"]["device"] == "spacemouse"
+    assert nodes["teleop_node"]["device"] == "pointer"
 
 
 def test_the_only_task_of_a_policy_is_what_lies_on_the_table(tiny_bundle, tmp_path):
@@ -129,7 +139,9 @@ def test_a_policy_may_know_the_cells_task_by_its_instruction(tmp_path):
 @pytest.mark.parametrize(("task", "laid"), [("", "cup"), ("cup", "cup")])
 def test_without_a_bundle_the_packages_own_does_the_task(task, laid):
     nodes = {node.name: node.parameters for node in describe("ur5e_sim", "policy", task=task)}
-    assert nodes["policy_node"]["bundle"] == str(shipped_bundle(laid))
+    shipped = shipped_bundle(laid, load_rig(rig_path("ur5e_sim")))
+    assert shipped is not None
+    assert nodes["policy_node"]["bundle"] == str(shipped.folder)
     assert nodes["cell_node"]["task"] == nodes["policy_node"]["task"] == laid
 
 
@@ -137,7 +149,7 @@ def test_without_a_bundle_hardware_needs_one(hardware_rig):
     with pytest.raises(ValueError, match=r"bundle is empty; .* where no task is named"):
         describe(hardware_rig, "policy")
     with pytest.raises(
-        ValueError, match=r"carp_cup_sim was trained for, .* it is hardware; expected sim"
+        ValueError, match=r"bundle is empty; .* this version has none for cup on hardware"
     ):
         describe(hardware_rig, "policy", task="cup")
 
@@ -179,7 +191,7 @@ def test_the_demonstrator_refuses_hardware(hardware_rig):
         ({"mode": "fly"}, "mode is 'fly'; expected one of teleop, policy, demonstrate"),
         (
             {"mode": "policy", "task": "juggling"},
-            "is empty; .* has none for the task jugg",
+            "is empty; .* has none for juggling",
         ),
         ({"mode": "policy", "bundle": "nothing_of_that_name"}, r"no policy\.yaml in .*/nothing_of"),
         ({"bundle": "models/cup"}, "bundle is 'models/cup', but mode is teleop"),
