@@ -26,10 +26,10 @@ ifneq ($(shell [ -e .venv/python-$(VERSION) ] && $(VENV_PYTHON) -I -c '$(FITS)' 
 $(RUN) $(DEV): anew
 endif
 
-# Rendering without a screen (EGL on the GPU or Mesa's software renderer), Pinocchio's OpenMP and
-# the SpaceMouse.
+# Rendering without a screen (EGL on the GPU or Mesa's software renderer), Pinocchio's OpenMP, the
+# SpaceMouse and RealSense cameras.
 DEBIAN_PACKAGES := libegl1 libegl-mesa0 libgl1-mesa-dri libgbm1 libopengl0 libgomp1 \
-    libhidapi-hidraw0
+    libhidapi-hidraw0 libusb-1.0-0
 
 # .venv has a ROS 2 of its own: that of a sourced setup.bash must not mix with it.
 unexport LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH ROS_DISTRO \

@@ -112,8 +112,6 @@ setup(
         # `colcon test` runs pytest only if it stands here.
         "test": [
             "hypothesis",
-            # The C library that pyrealsense2 needs, for machines without Debian's.
-            "libusb-package",
             "mcap",
             "pytest",
             "pytest-xdist",

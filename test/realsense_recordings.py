@@ -1,27 +1,12 @@
 """RealSense recordings for tests, made by librealsense's own software device and recorder."""
 
-import ctypes
 import gc
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-
-
-def _load_libusb() -> None:
-    """Load the C library that pyrealsense2 needs from a wheel where the system has none."""
-    try:
-        ctypes.CDLL("libusb-1.0.so.0")
-    except OSError:
-        import libusb_package
-
-        ctypes.CDLL(libusb_package.get_library_path(), mode=ctypes.RTLD_GLOBAL)
-
-
-_load_libusb()
-
-import pyrealsense2 as rs  # noqa: E402
+import pyrealsense2 as rs
 
 WIDTH_PX, HEIGHT_PX = 64, 48
 SERIAL = "123456789012"

@@ -44,7 +44,7 @@ def test_the_robots_image_has_the_ros_packages_of_the_manifest():
 
 def test_the_images_have_the_system_packages_that_make_installs():
     assert debian_packages() <= apt_packages("robot")
-    assert debian_packages() - {"libhidapi-hidraw0"} <= apt_packages("train")
+    assert debian_packages() - {"libhidapi-hidraw0", "libusb-1.0-0"} <= apt_packages("train")
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))

@@ -207,7 +207,7 @@ class ArmProblem:
     def _refined(self, start: Constants, covariances: dict[int, Array]) -> Fit[Constants]:
         """Minimise with given weights."""
         factors = {
-            number: np.linalg.inv(np.linalg.cholesky(covariance))
+            number: _inverse_root(covariance)
             for number, covariance in covariances.items()
         }
 
@@ -272,3 +272,13 @@ class ArmProblem:
             ),
             (by_point @ np.concatenate(by_arm, axis=2)).reshape(-1, 6),
         )
+
+
+def _inverse_root(covariance: Array) -> Array:
+    """Return the inverse of a covariance's root, of shape (N, N).
+
+    Where an arm is grossly wrong, rounding makes the smallest eigenvalues negative.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    least = np.finfo(float).eps * values[-1]
+    return (vectors / np.sqrt(np.maximum(values, least))) @ vectors.T

@@ -149,7 +149,8 @@ def _calibrate(
         raise CalibrationError(
             f"{len(views)} views with the board in them; expected {LEAST_VIEWS} at least, better 15"
         )
-    _require_turns(arm)
+    for number in range(len(arm)):  # a single view may be wrong, and is no second axis then
+        _require_turns(np.delete(arm, number, axis=0))
     problem = ArmProblem(arm, views, board, intrinsics, is_on_wrist, lens_std_px)
     seen = problem.seen(intrinsics)
     noise_px = problem.noise_px(seen)
