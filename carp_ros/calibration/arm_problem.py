@@ -206,10 +206,7 @@ class ArmProblem:
 
     def _refined(self, start: Constants, covariances: dict[int, Array]) -> Fit[Constants]:
         """Minimise with given weights."""
-        factors = {
-            number: _inverse_root(covariance)
-            for number, covariance in covariances.items()
-        }
+        factors = {number: _inverse_root(covariance) for number, covariance in covariances.items()}
 
         def residuals(constants: Constants) -> tuple[Array, Array]:
             errors, jacobians = [], []
