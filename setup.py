@@ -114,6 +114,7 @@ setup(
             "hypothesis",
             "mcap",
             "pytest",
+            "pytest-rerunfailures",
             "pytest-xdist",
             # Built from source elsewhere: the tests that use it say so and skip.
             "ur_analytic_ik; python_version < '3.12'",
