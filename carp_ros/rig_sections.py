@@ -22,8 +22,8 @@ Vector3 = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 SixNumbers = tuple[float, float, float, float, float, float]
 
-TaskName = Literal["cup", "bowl"]
-"""Tasks of a simulated cell: the names in `sim/tasks.py`."""
+TaskName = Literal["cup", "bowl", "two_cups", "unseen_cups", "two_fields", "cup_or_bowl"]
+"""Tasks of a simulated cell, as in `sim/tasks.py`."""
 
 LevelName = Literal["none", "normal", "hard"]
 """Levels of randomisation of a simulated cell: the names in `sim/levels.py`."""

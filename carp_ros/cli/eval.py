@@ -28,6 +28,7 @@ from carp_ros.evaluation.trials import (
 )
 from carp_ros.inference.bundle import Bundle, load_bundle
 from carp_ros.rig import load_rig
+from carp_ros.rig_sections import TaskName
 from carp_ros.share import version
 from carp_ros.sim.tasks import task_named
 from carp_ros.strict import Between, Name, Sized
@@ -50,7 +51,13 @@ class EvalCommand:
         agent: Who acts: demonstrator, the scripted operator with a simulated SpaceMouse, or policy,
             the one of --bundle. Default: the policy if there is a bundle, else the demonstrator.
         bundle: The compiled policy's folder, or its name in models/.
-        task: The task: cup (put it in the field on the right) or bowl (put it into the pot).
+        task: The task: cup (put it in the field on the right) or bowl (put it into the pot); or
+            one where the instruction decides: two_cups, unseen_cups (of pairs of colours in no
+            demonstration), two_fields, cup_or_bowl.
+        sentences: The words in which a policy is asked: plain, varied (as in demonstrations of
+            `carp record --sentences varied`) or unseen (in none of those).
+        asked: What a policy is asked for, and judged by: the seed's goal, the other one that the
+            scene allows, or nothing (an empty instruction, judged by the seed's goal: chance).
         trials: Number of episodes.
         seed_start: Seed of the first trial; the others count up from it. Do not use seeds of the
             training data.
@@ -70,7 +77,9 @@ class EvalCommand:
 
     agent: Literal["demonstrator", "policy"] | None = None
     bundle: Text | None = None
-    task: Literal["cup", "bowl"] = "cup"
+    task: TaskName = "cup"
+    sentences: Literal["plain", "varied", "unseen"] = "plain"
+    asked: Literal["goal", "other", "nothing"] = "goal"
     trials: Count = 50
     seed_start: Seed = 0
     level: Literal["none", "normal", "hard"] = "normal"
@@ -218,6 +227,8 @@ def _run(command: EvalCommand, bundle: Bundle | None) -> _Done:
             command.replan_s,
             command.latency_s,
             tuple(sorted(command.options.items())),
+            command.sentences,
+            command.asked,
         )
         if bundle
         else scripted_operator,
@@ -272,6 +283,8 @@ def _report(
         **heading(["carp", *sys.argv[1:]], version()),
         "agent": "policy" if bundle else "demonstrator",
         "task": command.task,
+        "sentences": command.sentences,
+        "asked": command.asked,
         "level": command.level,
         "calibration": _calibration(command),
         **summary,

@@ -25,7 +25,8 @@ class RecordCommand:
             person, with the pointer.
         task: The task. On a real rig in your own words, such as "put the mug on the shelf": they
             become the episodes' instruction and name. In the simulated cell cup (put it in the
-            field on the right) or bowl (put it into the pot); empty takes that of the rig's file.
+            field on the right), bowl (put it into the pot), or one where the instruction decides:
+            two_cups, unseen_cups, two_fields, cup_or_bowl; empty takes that of the rig's file.
         episodes: Number of episodes.
         lockstep: Record in simulated time, as fast as this machine can.
         seed_start: Seed of the first episode; the others count up from it.
@@ -36,6 +37,9 @@ class RecordCommand:
         workers: Number of processes in lockstep; 0 takes one per core.
         rig: A rig's file, or the name of one in config/.
         instruction: The task in other words; empty: those of --task, or the simulated task's own.
+        sentences: In lockstep without --instruction, the words in which the cell asks: plain, the
+            same each time; varied, for a policy that is to understand instructions; or unseen,
+            which are none of those.
         operator: Name of the person who demonstrates; empty: the logged-in user, or demonstrator.
     """
 
@@ -52,6 +56,7 @@ class RecordCommand:
     workers: Workers = 0
     rig: Text = "ur5e_sim"
     instruction: Text = ""
+    sentences: Literal["plain", "varied", "unseen"] = "plain"
     operator: Text = ""
 
 

@@ -73,8 +73,9 @@ def _settings(command: RecordCommand) -> DemonstrationSettings:
         started_ns=0,
         rig_file=_as_recorded(rig),
     )
+    sentences = None if command.instruction else command.sentences
     return DemonstrationSettings(
-        rig, info, command.level, command.timeout_s, command.images, command.out
+        rig, info, sentences, command.level, command.timeout_s, command.images, command.out
     )
 
 

@@ -24,6 +24,7 @@ from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.lockstep import run_episode
 from carp_ros.sim.lockstep_recorder import LockstepRecorder
+from carp_ros.sim.sentences import Sentences, instruction
 from carp_ros.sim.tasks import task_named
 
 _EPOCH_NS = 1_700_000_000_000_000_000
@@ -37,6 +38,7 @@ class DemonstrationSettings:
     Attributes:
         rig: The simulated rig.
         info: Metadata of every episode; seed, time, success and verdict are filled in for each.
+        sentences: Which sentences become the episodes' instructions; None: that of `info`.
         level: Randomisation: `none`, `normal` or `hard`.
         timeout_s: An episode that takes longer, in simulated time, is stopped and judged.
         images: Whether images are compressed.
@@ -45,6 +47,7 @@ class DemonstrationSettings:
 
     rig: Rig
     info: EpisodeInfo
+    sentences: Sentences | None
     level: str
     timeout_s: float
     images: ImageFormat
@@ -144,6 +147,9 @@ class DemonstrationRecorder:
             raise ValueError(f"{folder} exists already; remove it, or choose another --seed-start")
         began_ns = _EPOCH_NS + seed * _APART_NS
         info = dataclasses.replace(settings.info, seed=seed, started_ns=began_ns)
+        if settings.sentences is not None:
+            words = instruction(cell.task, cell.goal, settings.sentences, seed)
+            info = dataclasses.replace(info, instruction=words)
         episode = LiveEpisode(
             self._unfinished_folder / folder.name, settings.rig, info, settings.images
         )

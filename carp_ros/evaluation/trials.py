@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.demonstrator import Demonstrator
 from carp_ros.sim.lockstep import Agent, Operator, run_episode
+from carp_ros.sim.sentences import Sentences, instruction
 from carp_ros.sim.tasks import task_named
 
 Image = npt.NDArray[np.uint8]
@@ -35,7 +37,7 @@ class TrialSettings:
 
     Attributes:
         rig: The simulated rig.
-        task: `cup` or `bowl`.
+        task: Of the cell.
         level: Randomisation: `none`, `normal` or `hard`.
         timeout_s: A trial that takes longer, in simulated time, is stopped and judged.
         make_agent: Returns the agent for a cell and its cameras; must be picklable, as it is sent
@@ -114,6 +116,9 @@ class PolicyAgentFactory:
         replan_s: Time from one observation to the next; None: the bundle's.
         latency_s: Time from an observation until its chunk reaches the servo.
         options: Options of its kind of policy, by name.
+        sentences: In which it is asked, see `sim.sentences`; a policy that takes no instruction
+            is told the task alone.
+        asked: What it is asked for: the seed's goal, the other one, or nothing.
     """
 
     bundle: Path
@@ -121,6 +126,8 @@ class PolicyAgentFactory:
     replan_s: float | None = None
     latency_s: float = PolicyTiming.latency_s
     options: tuple[tuple[str, int], ...] = ()
+    sentences: Sentences = "plain"
+    asked: Literal["goal", "other", "nothing"] = "goal"
     _loaded: dict[str, Policy] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(self, cell: Cell, cameras: Cameras | None) -> PolicyAgent:
@@ -129,7 +136,9 @@ class PolicyAgentFactory:
             "a policy needs images: TrialSettings.needs_cameras must be true"
         )
         policy = self.load(cell.rig)
-        policy.reset(self.task)
+        if self.asked == "other":
+            cell.ask(cell.staging.goals[-1])
+        policy.reset(self.task, self._words(cell))
         feels = policy.spec.state.has_wrench
         cell.measures_wrench = cell.measures_wrench or feels
         return PolicyAgent(
@@ -139,6 +148,11 @@ class PolicyAgentFactory:
             lambda: cell.judge().success,
             PolicyTiming(self.replan_s, self.latency_s),
         )
+
+    def _words(self, cell: Cell) -> str:
+        if self.asked == "nothing":
+            return ""
+        return instruction(cell.task, cell.goal, self.sentences, cell.seed)
 
     def load(self, rig: Rig) -> Policy:
         """Return the policy for a rig, loaded once in this process.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Collection, Mapping
 
 import mujoco
 import numpy as np
@@ -10,28 +11,48 @@ import numpy as np
 from carp_ros.geometry import quaternion_from_rotvec
 from carp_ros.sim.levels import Level
 
-# Materials of the task and the room; the robot keeps its manufacturer's colours.
-_COLOURED = ("table", "floor", "zone", "cup", "bowl", "pot")
+_ROOM = ("table", "floor")
 
 
 class Appearance:
-    """Randomises the appearance of a model, relative to the compiled one."""
+    """Randomises the appearance of a model, relative to the compiled one.
 
-    def __init__(self, model: mujoco.MjModel) -> None:
+    Args:
+        model: Of the cell.
+        coloured: Materials of the task. They and the room's are varied; the robot keeps its
+            manufacturer's colours.
+    """
+
+    def __init__(self, model: mujoco.MjModel, coloured: Collection[str]) -> None:
         self._model = model
         names = (model.material(i).name for i in range(model.nmat))
-        self._materials = [i for i, name in enumerate(names) if name in _COLOURED]
+        self._materials = {
+            i: name for i, name in enumerate(names) if name in coloured or name in _ROOM
+        }
         self._rgba = model.mat_rgba.copy()
         self._light_position = model.light_pos.copy()
         self._light_diffuse = model.light_diffuse.copy()
         self._camera_position = model.cam_pos.copy()
         self._camera_quaternion = model.cam_quat.copy()  # wxyz, as MuJoCo's
 
-    def randomise(self, rng: np.random.Generator, level: Level) -> None:
-        """Draw colours, lights and camera mounts, always in the same order."""
+    def randomise(
+        self,
+        rng: np.random.Generator,
+        level: Level,
+        colours: Mapping[str, tuple[float, float, float]],
+    ) -> None:
+        """Draw colours, lights and camera mounts, always in the same order.
+
+        Args:
+            rng: Random number generator.
+            level: How much they vary.
+            colours: Of materials that have other colours than usual.
+        """
         model = self._model
-        for material in self._materials:
-            hue, saturation, value = colorsys.rgb_to_hsv(*self._rgba[material, :3])
+        for material, name in self._materials.items():
+            hue, saturation, value = colorsys.rgb_to_hsv(
+                *colours.get(name, self._rgba[material, :3])
+            )
             hue = (hue + level.hue * rng.uniform(-1, 1)) % 1.0
             value = min(1.0, value * (1.0 + level.brightness * rng.uniform(-1, 1)))
             model.mat_rgba[material, :3] = colorsys.hsv_to_rgb(hue, saturation, value)

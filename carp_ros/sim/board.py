@@ -5,13 +5,16 @@ It is a set of props like a task's, so that a cell without it is the same as eve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import mujoco
 import numpy as np
 
 from carp_ros.calibrated.board import Board
+from carp_ros.sim.goals import Area, Goal, TaskResult
 from carp_ros.sim.levels import Level
-from carp_ros.sim.tasks import TaskResult
+from carp_ros.sim.task import Rgb, Staging
 from carp_ros.sim.vessels import VISUAL_GROUP
 from carp_ros.types import Array, Pose
 
@@ -34,9 +37,12 @@ class BoardProps:
     name = BODY
     instruction = "calibrate"
     objects: tuple[str, ...] = ()
+    has_one_goal = True
 
     def __init__(self, board: Board, pose: Pose, *, in_gripper: bool) -> None:
         self._board, self._pose, self._in_gripper = board, pose, in_gripper
+        self.fields: Mapping[str, Area] = {}
+        self.colours: Mapping[str, Rgb] = {}
 
     def add_props(self, spec: mujoco.MjSpec, *, visuals: bool) -> None:
         """Add the board as a body named `calibration_board`, whose frame is the board's."""
@@ -53,7 +59,11 @@ class BoardProps:
         """Return nothing: the board stays where it is."""
         return {}
 
-    def judge(self, model: mujoco.MjModel, data: mujoco.MjData) -> TaskResult:
+    def stage(self, rng: np.random.Generator) -> Staging:
+        """Return a goal that says that there is nothing to do."""
+        return Staging({}, (Goal(BODY, "", "board", "same place"),))
+
+    def judge(self, goal: Goal, model: mujoco.MjModel, data: mujoco.MjData) -> TaskResult:
         """Return that there is nothing to do."""
         return TaskResult(())
 

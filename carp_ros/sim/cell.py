@@ -16,9 +16,10 @@ from carp_ros.rig import Rig
 from carp_ros.sim.appearance import Appearance
 from carp_ros.sim.arm_model import TCP_SITE
 from carp_ros.sim.cell_arm import cell_arm
+from carp_ros.sim.goals import Goal, TaskResult
 from carp_ros.sim.levels import LEVELS, level_named
 from carp_ros.sim.scene import TIMESTEP_S, build_scene
-from carp_ros.sim.tasks import Task, TaskResult
+from carp_ros.sim.task import Task
 from carp_ros.types import Array, Pose
 
 STEP_NS = round(TIMESTEP_S * 1e9)
@@ -31,6 +32,7 @@ class Cell:
     """Arm, gripper and the objects of one task.
 
     Attributes:
+        staging: Colours of the episode, and what can be asked for.
         measures_wrench: Whether `advance` also computes `wrench`: about 35 us more.
 
     Args:
@@ -60,7 +62,7 @@ class Cell:
         self._tool_bodies = _subtree(self.model, self._flange)
         self._tcp_to_flange_m = invert(rig.tool.flange_from_tcp).position
         self.measures_wrench = False
-        self._appearance = Appearance(self.model)
+        self._appearance = Appearance(self.model, task.colours)
         self.snapshot_dtype = np.dtype(
             [
                 ("time_ns", np.int64),
@@ -68,6 +70,7 @@ class Cell:
                 ("episode", np.int64),
                 ("seed", np.int64),
                 ("level", np.int64),
+                ("goal", np.int64),
                 ("targets", np.float64, (len(joints) + 1,)),
                 ("state", np.float64, (mujoco.mj_stateSize(self.model, _STATE),)),
             ]
@@ -105,15 +108,31 @@ class Cell:
             ValueError: If there is no such level.
         """
         amounts = level_named(level)
-        self.seed, self.level = seed, level
         self.episode += 1
-        places, appearance = (np.random.default_rng([seed, stream]) for stream in (0, 1))
+        self._stage(seed, level)
+        places = np.random.default_rng([seed, 0])
         for name, pose in self.task.scatter(places, amounts).items():
             joint = self.data.joint(f"{name}_free")
             joint.qpos = [*pose.position, *pose.quaternion[[3, 0, 1, 2]]]
             joint.qvel = 0.0
-        self._appearance.randomise(appearance, amounts)
         mujoco.mj_forward(self.model, self.data)
+
+    def _stage(self, seed: int, level: str) -> None:
+        """Set what a seed decides besides places."""
+        self.seed, self.level = seed, level
+        self.staging = self.task.stage(np.random.default_rng([seed, 3]))
+        self._goal = 0
+        rng = np.random.default_rng([seed, 1])
+        self._appearance.randomise(rng, level_named(level), self.staging.colours)
+
+    @property
+    def goal(self) -> Goal:
+        """What is asked for: by the seed, until `ask`."""
+        return self.staging.goals[self._goal]
+
+    def ask(self, goal: Goal) -> None:
+        """Ask for another of `staging.goals`, until the next episode."""
+        self._goal = self.staging.goals.index(goal)
 
     def place_arm(self, joints: Array) -> None:
         """Put the arm at joint positions of shape (J,) in [rad], at rest, without moving there."""
@@ -211,8 +230,8 @@ class Cell:
         return Pose(body.xpos.copy(), body.xquat[[1, 2, 3, 0]])
 
     def judge(self) -> TaskResult:
-        """Judge the task on the current state."""
-        return self.task.judge(self.model, self.data)
+        """Judge on the current state whether what is asked for is done."""
+        return self.task.judge(self.goal, self.model, self.data)
 
     def snapshot(self, wall_ns: int) -> npt.NDArray[np.void]:
         """Return everything that `restore` needs, of shape () and `snapshot_dtype`.
@@ -224,6 +243,7 @@ class Cell:
         record["time_ns"], record["wall_ns"] = self.time_ns, wall_ns
         record["episode"], record["seed"] = self.episode, self.seed
         record["level"] = _LEVEL_NAMES.index(self.level)
+        record["goal"] = self._goal
         record["targets"] = [*self._previous, self._gripper_ctrl]
         state = np.zeros(self.snapshot_dtype["state"].shape)
         mujoco.mj_getState(self.model, self.data, state, _STATE)
@@ -234,8 +254,8 @@ class Cell:
         """Restore the state and appearance of a snapshot."""
         seed, level = int(record["seed"]), _LEVEL_NAMES[int(record["level"])]
         if (seed, level) != (self.seed, self.level):
-            self._appearance.randomise(np.random.default_rng([seed, 1]), level_named(level))
-        self.seed, self.level = seed, level
+            self._stage(seed, level)
+        self._goal = int(record["goal"])
         self.episode, self.time_ns = int(record["episode"]), int(record["time_ns"])
         self._targets = self._previous = record["targets"][:-1].copy()
         self._gripper = self._gripper_ctrl = float(record["targets"][-1])

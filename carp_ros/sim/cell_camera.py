@@ -16,7 +16,7 @@ from carp_ros.rig import Rig
 from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.drawing_pace import DrawingPace
 from carp_ros.sim.live_cell import LiveCell
-from carp_ros.sim.tasks import Task
+from carp_ros.sim.task import Task
 from carp_ros.types import Intrinsics
 
 

@@ -15,7 +15,8 @@ from carp_ros.control.kinematics import Kinematics
 from carp_ros.geometry import matrix_from_quaternion, pose_difference
 from carp_ros.rig import Rig, TeleopConfig
 from carp_ros.sim.cell import Cell
-from carp_ros.sim.scripts import SCRIPTS, Grip, Look, Move, Script, go_home
+from carp_ros.sim.goals import Goal
+from carp_ros.sim.scripts import Grip, Look, Move, Script, go_home, reach
 from carp_ros.types import Array, PointerState, Pose
 
 _TURN_RAD_S = 0.5
@@ -32,7 +33,7 @@ _STEP_S = 0.01  # period assumed for the first reading
 
 
 class Demonstrator:
-    """Does the cell's task with a pointer device, once per episode.
+    """Does what the cell asks for with a pointer device, once per episode.
 
     When the cell starts a new episode (its `episode` counts up), it starts again by itself, from
     wherever the arm is.
@@ -90,7 +91,7 @@ class Demonstrator:
 
     def _begin(self, cell: Cell, now_ns: int) -> None:
         self._rng = np.random.default_rng([self._seed, cell.seed, 2])
-        self._script = self._all_steps(cell.task.name)
+        self._script = self._all_steps(cell.goal)
         self._episode = cell.episode
         self._last_ns = now_ns - round(_STEP_S * 1e9)
         self._release_ns = now_ns
@@ -98,9 +99,9 @@ class Demonstrator:
         self._done = False
         self._next(now_ns)
 
-    def _all_steps(self, task: str) -> Script:
+    def _all_steps(self, goal: Goal) -> Script:
         yield from go_home(self._look, self._home)
-        yield from SCRIPTS[task](self._look, self._rng)
+        yield from reach(goal, self._look, self._rng)
 
     def _next(self, now_ns: int) -> None:
         """Start the next step, usually after a short pause, sometimes after a longer one."""

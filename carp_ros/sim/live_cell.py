@@ -9,7 +9,7 @@ from carp_ros.processes.mailbox import Mailbox, require_record
 from carp_ros.rig import Rig
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.controllers import snapshot_name
-from carp_ros.sim.tasks import Task
+from carp_ros.sim.task import Task
 
 
 class LiveCell:

@@ -19,7 +19,7 @@ from carp_ros.rig import Rig
 from carp_ros.sim.cell import STEP_NS, Cell
 from carp_ros.sim.demonstrator import Demonstrator
 from carp_ros.sim.followers import make_follower
-from carp_ros.sim.tasks import TaskResult
+from carp_ros.sim.goals import TaskResult
 
 _SETTLE_NS = 2_000_000_000
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from carp_ros.rig import Rig
 from carp_ros.sim.cell_arm import CameraMount, cell_arm
-from carp_ros.sim.tasks import Task
+from carp_ros.sim.task import Task
 from carp_ros.types import Array
 
 TIMESTEP_S = 0.002

@@ -1,4 +1,4 @@
-"""The scripted operator's steps in each task, as generators of moves and grips.
+"""The scripted operator's steps towards each goal, as generators of moves and grips.
 
 A script reads the cell between its steps and retries failed grasps. Random numbers vary its
 choices: the place on the object, heights, speeds.
@@ -14,7 +14,7 @@ import numpy as np
 
 from carp_ros.geometry import matrix_from_quaternion, quaternion_from_matrix
 from carp_ros.sim.cell import Cell
-from carp_ros.sim.tasks import Cup
+from carp_ros.sim.goals import Goal
 from carp_ros.sim.vessels import BOWL, CUP, FLOOR_M
 from carp_ros.types import Array, Pose
 
@@ -60,48 +60,50 @@ Look = Callable[[], Cell]
 Script = Iterator[Move | Grip]
 
 
-def put_cup_in_field(look: Look, rng: np.random.Generator) -> Script:
-    """Pick the cup up by its body and put it down in the field."""
+def reach(goal: Goal, look: Look, rng: np.random.Generator) -> Script:
+    """Pick up the object that a goal names, and put it where the goal says."""
+    if goal.is_inside:
+        return _put_inside(goal, look, rng)
+    return _put_on_field(goal, look, rng)
+
+
+def _put_on_field(goal: Goal, look: Look, rng: np.random.Generator) -> Script:
+    """Pick a cup up by its body and put it down on a field."""
     lowest = CUP.height_m - look().palm_m + _CLEARANCE_M
 
     def grasp() -> Pose:
-        cup = look().object_pose("cup")
+        cup = look().object_pose(goal.moved)
         yaw = _nearest_turn(_yaw(cup.quaternion), _HANDLE_SLACK_RAD) + rng.normal(0.0, 0.05)
         x, y = cup.position[:2] + rng.normal(0.0, 0.002, 2)
         height = rng.uniform(0.056, 0.070)
         return tool_down(x, y, max(height, lowest), yaw)
 
-    grasped = yield from _pick_up(look, rng, "cup", grasp)
+    grasped = yield from _pick_up(look, rng, goal.moved, grasp)
     if grasped is not None:
-        zone = Cup.zone
-        aside = rng.uniform(-0.5, 0.5, 2) * [zone.half_x, zone.half_y]
-        yield from _put_down(look, rng, "cup", grasped, np.array([zone.x, zone.y, 0.0]), aside)
+        field = look().task.fields[goal.place]
+        aside = rng.uniform(-0.5, 0.5, 2) * [field.half_x, field.half_y]
+        middle = np.array([field.x, field.y, 0.0])
+        yield from _put_down(look, rng, goal.moved, grasped, middle, aside)
 
 
-def put_bowl_in_pot(look: Look, rng: np.random.Generator) -> Script:
-    """Pick the bowl up by its rim, one finger inside, and put it down in the pot."""
+def _put_inside(goal: Goal, look: Look, rng: np.random.Generator) -> Script:
+    """Pick a bowl up by its rim, one finger inside, and put it down in a pot."""
     side = rng.uniform(-0.3, 0.3)  # 0: the left of the rim
     outwards = np.array([-math.sin(side), math.cos(side)])
 
     def grasp() -> Pose:
         height = rng.uniform(0.036, 0.041)
         radius = BOWL.inner_radius_m + BOWL.taper_m * height / BOWL.height_m
-        middle = look().object_pose("bowl").position[:2]
+        middle = look().object_pose(goal.moved).position[:2]
         x, y = middle + radius * outwards + rng.normal(0.0, 0.001, 2)
         return tool_down(x, y, height, side)
 
-    grasped = yield from _pick_up(look, rng, "bowl", grasp)
+    grasped = yield from _pick_up(look, rng, goal.moved, grasp)
     if grasped is not None:
-        floor = look().object_pose("pot").position + np.array([0.0, 0.0, FLOOR_M])
+        floor = look().object_pose(goal.place).position + np.array([0.0, 0.0, FLOOR_M])
         # Off-centre, so that the finger outside the bowl has room to open inside the pot.
         aside = -outwards * rng.uniform(0.018, 0.024)
-        yield from _put_down(look, rng, "bowl", grasped, floor, aside)
-
-
-SCRIPTS: dict[str, Callable[[Look, np.random.Generator], Script]] = {
-    "cup": put_cup_in_field,
-    "bowl": put_bowl_in_pot,
-}
+        yield from _put_down(look, rng, goal.moved, grasped, floor, aside)
 
 
 def go_home(look: Look, home: Pose) -> Script:

@@ -18,7 +18,7 @@ from carp_ros.rig_devices import LONGEST_RECOVERY_S, Ros2ControlArmConfig
 from carp_ros.share import share_folder
 
 if TYPE_CHECKING:
-    from carp_ros.sim.tasks import Task
+    from carp_ros.sim.task import Task
 
 _ESSENTIAL = ("cell_node", "control_node")
 _NAMESPACE = "(?!.*__)[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*"  # of ROS names
