@@ -98,7 +98,7 @@ class PolicyCommand:
 
     dataset: tyro.conf.Positional[Path]
     out: Path
-    policy: Literal["carp", "regression"] = "carp"
+    policy: Literal["carp", "regression", "faster"] = "carp"
     tokenizer: Path | None = None
     preset: Preset = "cpu-small"
     start_from: Path | None = None

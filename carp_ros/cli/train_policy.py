@@ -12,7 +12,6 @@ from carp_ros.cli.train_progress import TrainProgress
 from carp_ros.console.progress import Progress
 from carp_ros.export.training_run import export_run
 from carp_ros.inference.policy_spec import ImageSize
-from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.recording.demonstrations import Demonstrations
 from carp_ros.share import cache_folder
 from carp_ros.system.bringup import bundle_path
@@ -29,6 +28,7 @@ from carp_ros.training.loop import train
 from carp_ros.training.policy_config import checked, read_policy_config
 from carp_ros.training.ranks import rank, rank_0_first, ranks
 from carp_ros.training.run_folder import CURVES, RunFolder
+from carp_ros.training.tokenizer_kind import TokenizerNetwork
 from carp_ros.training.windows import read_windows, readable, split_episodes
 
 if TYPE_CHECKING:
@@ -106,18 +106,21 @@ def recipe_of(command: PolicyCommand, family: Family) -> Any:
     return checked(dataclasses.replace(recipe, loop=loop), "carp train policy")
 
 
-def _tokenizer(command: PolicyCommand, family: Family) -> ActionTokenizer | None:
+def _tokenizer(command: PolicyCommand, family: Family) -> TokenizerNetwork | None:
     """Load the tokenizer that a kind of policy needs; None for a kind without tokens.
 
     Raises:
         ValueError: If it is missing, or given to a kind without tokens.
     """
-    if family.takes_tokenizer == (command.tokenizer is None):
-        wanted = "a folder of `carp train tokenizer`" if family.takes_tokenizer else "none"
+    kinds = family.tokenizer_kinds
+    if bool(kinds) == (command.tokenizer is None):
+        wanted = f"a folder of `carp train tokenizer --kind {kinds[0]}`" if kinds else "none"
         raise ValueError(
             f"--tokenizer is {command.tokenizer}; expected {wanted}, as --policy is {family.kind}"
         )
-    return load_tokenizer(bundle_path(str(command.tokenizer))) if command.tokenizer else None
+    if command.tokenizer is None:
+        return None
+    return load_tokenizer(bundle_path(str(command.tokenizer)), *kinds)
 
 
 def _images(recipe: Recipe, dataset: Demonstrations) -> tuple[CameraImages, dict[int, str]]:

@@ -33,6 +33,8 @@ class ActionConfig:
 class ActionTokenizer(nn.Module):
     """Turns absolute actions in SI units into tokens and back."""
 
+    kind = "carp"
+
     def __init__(self, config: ActionConfig) -> None:
         super().__init__()
         self.config = config

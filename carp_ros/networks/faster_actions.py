@@ -65,6 +65,8 @@ class FasterActionConfig:
 class FasterActionTokenizer(nn.Module):
     """Turns absolute actions in SI units into tokens and back."""
 
+    kind = "faster"
+
     def __init__(self, config: FasterActionConfig) -> None:
         super().__init__()
         self.config = config

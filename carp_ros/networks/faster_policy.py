@@ -1,111 +1,126 @@
-"""FASTerVLA (arXiv:2512.04952) as it is trained and exported: images and prompt in, tokens out.
+"""FASTer's policy as it is trained and exported: cameras, state and instruction in, actions out.
 
-A backbone reads images and prompt once an observation; an action expert predicts the chunk's
-tokens block by block from its keys and values (`action_expert`). With one block per level of the
-tokenizer, as many passes as levels make a chunk, and after each there is a complete trajectory.
+Scaling and the prompt's form are part of the network, so that callers can't get them wrong. Beyond
+the paper, the steps to which an arm is already committed when a plan begins can be an input of it:
+while the network computes, the arm goes on with its old plan, and a new one should continue that
+(training-time delay conditioning, as of Black et al., arXiv:2512.05964).
 
-Shapes: B batch, L text tokens, S tokens of the context, N tokens of a chunk, K codes.
+Shapes: B batch, V cameras, S numbers of a state, P committed steps at most, A numbers of an action,
+N tokens of a chunk, H horizon.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from carp_ros.networks.action_expert import ActionExpert, ExpertConfig
-from carp_ros.networks.backbone import Backbone, KeysValues
-from carp_ros.networks.words import PADDING
+from carp_ros.inference.prompt import Ids, WordPrompts
+from carp_ros.networks.faster_actions import FasterActionTokenizer
+from carp_ros.networks.faster_vla import Context, Embedded, FasterVla
+from carp_ros.networks.scaling import Scaling
 
-
-class Context(NamedTuple):
-    """What a backbone made of an observation."""
-
-    known: KeysValues
-    is_real: Tensor
-    """Which tokens are no padding, (B, S)."""
-    last: Tensor
-    """Position of the last token that is no padding, (B,)."""
+_INIT_STD = 0.02
 
 
 class FasterPolicyNetwork(nn.Module):
-    """Maps images and prompt to the tokens of a chunk.
+    """Maps images, state and instruction to the tokens of a chunk, and those to actions.
 
     Args:
-        backbone: An `nn.Module` that implements `Backbone`.
-        expert: Sizes of the action expert.
+        cameras: Their names, in the backbone's order.
+        vla: Backbone and action expert.
+        tokenizer: Already trained; frozen here.
+        prompts: Makes the prompt's tokens.
+        state_size: S.
+        committed: P; 0 for a network without that input.
     """
 
-    def __init__(self, backbone: Backbone, expert: ExpertConfig) -> None:
-        super().__init__()
-        assert isinstance(backbone, nn.Module)
-        self.backbone = backbone
-        self.expert = ActionExpert(backbone.shape, expert)
-
-    def context(self, images: Tensor, text: Tensor) -> Context:
-        """Return the context of images (B, V, 3, H, W) in [-1, 1] and text tokens (B, L)."""
-        backbone = self.backbone
-        seen = backbone.embed_images(images)
-        embeddings = torch.cat((seen, backbone.embed_text(text)), dim=1)
-        is_real = torch.cat((text.new_ones(seen.shape[:2]), text != PADDING), dim=1).bool()
-        positions = is_real.long().cumsum(dim=1) - 1
-        known = backbone.prefill(embeddings, is_real, positions.clamp(min=0))
-        return Context(known, is_real, positions[:, -1])
-
-    def losses(self, context: Context, tokens: Tensor) -> dict[str, Tensor]:
-        """Return the cross-entropies of demonstrated tokens (B, N): the paper's, and by block.
-
-        The end after the last block counts as one token more.
-        """
-        logits, end = self.expert.teach(tokens, *context)
-        config = self.expert.config
-        by_token = F.cross_entropy(logits.transpose(1, 2).float(), tokens, reduction="none")
-        ends = tokens.new_full(end.shape[:2], self.expert.end_id)
-        ended = F.cross_entropy(end.transpose(1, 2).float(), ends, reduction="none").mean(dim=1)
-        total = by_token.sum(dim=1) + ended
-        blocks = by_token.unflatten(1, (config.blocks, config.block)).mean(dim=(0, 2))
-        parts = {f"loss_of_block_{number}": loss for number, loss in enumerate(blocks)}
-        return {"loss": (total / (config.tokens + 1)).mean(), **parts}
-
-    @torch.no_grad()
-    def generate(
+    def __init__(
         self,
-        context: Context,
-        *,
-        blocks: int | None = None,
-        temperature: float = 0.0,
-        likeliest: int = 50,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the tokens, (B, n), of the first blocks of a chunk, or of all.
+        cameras: tuple[str, ...],
+        vla: FasterVla,
+        tokenizer: FasterActionTokenizer,
+        prompts: WordPrompts,
+        state_size: int,
+        committed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.cameras, self.prompts = cameras, prompts
+        self.vla = vla
+        self.tokenizer = tokenizer.requires_grad_(False)
+        self.state_scaling = Scaling(state_size)
+        width = vla.backbone.shape.width
+        self.commitment = None
+        if committed:
+            self.commitment = Commitment(tokenizer.config.columns, committed, width)
+
+    def train(self, mode: bool = True) -> FasterPolicyNetwork:
+        """Set the mode of every part but the frozen tokenizer."""
+        super().train(mode)
+        self.tokenizer.eval()
+        return self
+
+    def text(self, instructions: Ids, states: Tensor) -> Tensor:
+        """Return the prompts' tokens, (B, L).
 
         Args:
-            context: Of the observation.
-            blocks: How many; with fewer, the trajectory is less exact.
-            temperature: 0 takes the likeliest code of each token; the paper draws at 0.8.
-            likeliest: Codes to draw from at most.
-            generator: Of the draws.
+            instructions: From `prompts.instruction`, of shape (B, n).
+            states: Measured, in SI units, of shape (B, S).
         """
-        known, is_real, last = context
-        config = self.expert.config
-        tokens = is_real.new_zeros(len(is_real), config.block, dtype=torch.int64)
-        parts: list[Tensor] = []
-        for block in range(config.blocks if blocks is None else blocks):
-            logits, known = self.expert.step(block, tokens, known, is_real, last)
-            tokens = _drawn(logits, temperature, likeliest, generator)
-            parts.append(tokens)
-        return torch.cat(parts, dim=1)
+        scaled = self.state_scaling(states).cpu().numpy()
+        return torch.from_numpy(self.prompts.prompts(instructions, scaled)).to(states.device)
+
+    def context(
+        self,
+        images: dict[str, Tensor],
+        text: Tensor,
+        states: Tensor,
+        committed: tuple[Tensor, Tensor] | None = None,
+    ) -> Context:
+        """Return the context of an observation.
+
+        Args:
+            images: By camera, RGB in [-1, 1], cropped, of shape (B, 3, h, w).
+            text: The prompts, from `text`.
+            states: Measured, in SI units, of shape (B, S).
+            committed: Actions in SI units, (B, P, A), from the observation on, and how many of them
+                are fixed, (B,); None for none.
+        """
+        views = torch.stack([images[name] for name in self.cameras], dim=1)
+        return self.vla.context(views, text, self.committed(states, committed))
+
+    def committed(self, states: Tensor, given: tuple[Tensor, Tensor] | None) -> Embedded | None:
+        """Return the tokens of committed actions, see `context`; None without that input."""
+        if self.commitment is None:
+            return None
+        if given is None:
+            return self.commitment.nothing(len(states))
+        actions, count = given
+        return self.commitment(self.tokenizer.normalised(actions, states), count)
 
 
-def _drawn(
-    logits: Tensor, temperature: float, likeliest: int, generator: torch.Generator | None
-) -> Tensor:
-    """Return a code for each token, (B, n), of logits (B, n, K)."""
-    if temperature == 0.0:
-        return logits.argmax(dim=-1)
-    best, codes = logits.topk(min(likeliest, logits.shape[-1]), dim=-1)
-    shares = (best / temperature).softmax(dim=-1)
-    picks = torch.multinomial(shares.flatten(0, 1), 1, generator=generator)
-    return codes.gather(-1, picks.view(*logits.shape[:2], 1))[..., 0]
+class Commitment(nn.Module):
+    """Embeds the steps that an arm is committed to, one token a step.
+
+    Args:
+        numbers: D, of a normalised action.
+        steps: P.
+        width: d, of the tokens.
+    """
+
+    def __init__(self, numbers: int, steps: int, width: int) -> None:
+        super().__init__()
+        self.steps = steps
+        self.embed = nn.Linear(numbers, width)
+        self.place = nn.Parameter(_INIT_STD * torch.randn(steps, width))
+
+    def forward(self, normalised: Tensor, count: Tensor) -> Embedded:
+        """Return the tokens of normalised actions (B, P, D), of which `count` (B,) are fixed."""
+        steps = torch.arange(self.steps, device=count.device)
+        return Embedded(self.embed(normalised) + self.place, steps < count[:, None])
+
+    def nothing(self, batch: int) -> Embedded:
+        """Return padding."""
+        tokens = self.place.expand(batch, -1, -1)
+        return Embedded(
+            tokens, torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+        )

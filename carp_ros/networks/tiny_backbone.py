@@ -1,8 +1,9 @@
 """A vision-language model small enough to be trained from scratch on two CPU cores.
 
-Convolutions turn each image into a grid of tokens, which a decoder reads together with the text.
-Tokens of an image and of the prompt see one another, as PaliGemma's prefix does. Nothing generates
-text, so there is no head for it.
+Convolutions find where things are in an image (spatial softmax: exact places from few
+demonstrations, which patches of a transformer need far more of), and a decoder reads what they
+found together with the text. Tokens of an image and of the prompt see one another, as PaliGemma's
+prefix does. Nothing generates text, so there is no head for it.
 
 Shapes: B batch, V cameras, T tokens of an image, L of the text, S = V T + L, d width.
 """
@@ -17,8 +18,10 @@ from torch import Tensor, nn
 
 from carp_ros.networks.attention import JointLayer
 from carp_ros.networks.backbone import BackboneShape, KeysValues
+from carp_ros.networks.vision import SpatialSoftmax
 from carp_ros.strict import Between
 
+_SHRUNK = 8  # by the convolutions
 _GROUP = 16  # channels of a group of a norm
 _INIT_STD = 0.02
 
@@ -29,25 +32,27 @@ class TinyBackboneConfig:
 
     Attributes:
         cameras: V.
-        image_px: Width and height of the images, multiples of 16.
+        image_px: Width and height of the images, multiples of 8.
+        image_tokens: T.
         vocabulary: Ids of the text.
         width, layers, heads, kv_heads, hidden: Of the decoder.
-        channels: Of the four convolutions that halve an image, multiples of 16.
+        channels: Of four convolutions, of which three halve an image; multiples of 16.
     """
 
     cameras: Annotated[int, Between(1, 16)]
-    image_px: Annotated[tuple[int, int], Between(16, 4096)]
+    image_px: Annotated[tuple[int, int], Between(8, 4096)]
     vocabulary: Annotated[int, Between(2, 1_000_000)]
-    width: Annotated[int, Between(8, 16_384)] = 128
+    image_tokens: Annotated[int, Between(1, 1000)] = 8
+    width: Annotated[int, Between(8, 16_384)] = 96
     layers: Annotated[int, Between(1, 100)] = 4
     heads: Annotated[int, Between(1, 128)] = 4
     kv_heads: Annotated[int, Between(1, 128)] = 2
-    hidden: Annotated[int, Between(8, 65_536)] = 256
-    channels: Annotated[tuple[int, int, int, int], Between(16, 4096)] = (32, 48, 64, 96)
+    hidden: Annotated[int, Between(8, 65_536)] = 192
+    channels: Annotated[tuple[int, int, int, int], Between(16, 4096)] = (32, 48, 64, 64)
 
     def __post_init__(self) -> None:
-        if any(px % 16 for px in self.image_px):
-            raise ValueError(f"image_px is {self.image_px}; expected multiples of 16")
+        if any(px % _SHRUNK for px in self.image_px):
+            raise ValueError(f"image_px is {self.image_px}; expected multiples of {_SHRUNK}")
         if self.width % (2 * self.heads) or self.heads % self.kv_heads:
             raise ValueError(
                 f"width, heads and kv_heads are {self.width}, {self.heads}, {self.kv_heads};"
@@ -71,14 +76,16 @@ class TinyBackbone(nn.Module):
             rope_base=10_000.0,
             scale=head_width**-0.5,
         )
-        columns, rows = (px // 16 for px in config.image_px)
-        stages, before = [], 3
-        for channels in config.channels:
-            stages += _halving(before, channels)
-            before = channels
-        self.eye = nn.Sequential(*stages)
-        self.to_width = nn.Linear(before, config.width)
-        self.place = nn.Parameter(_INIT_STD * torch.randn(rows * columns, config.width))
+        columns, rows = (px // _SHRUNK for px in config.image_px)
+        one, two, three, four = config.channels
+        self.eye = nn.Sequential(
+            *_convolution(3, one, 5, 2),
+            *_convolution(one, two, 3, 2),
+            *_convolution(two, three, 3, 2),
+            *_convolution(three, four, 3, 1),
+        )
+        self.pool = SpatialSoftmax(four, (rows, columns), four)
+        self.to_tokens = nn.Linear(3 * four, config.image_tokens * config.width)
         self.camera = nn.Parameter(_INIT_STD * torch.randn(config.cameras, 1, config.width))
         self.text = nn.Embedding(config.vocabulary, config.width)
         nn.init.normal_(self.text.weight, std=_INIT_STD)
@@ -88,9 +95,14 @@ class TinyBackbone(nn.Module):
 
     def embed_images(self, images: Tensor) -> Tensor:
         """Return the tokens, (B, V T, d), of images (B, V, 3, H, W) in [-1, 1]."""
-        seen = self.eye(images.flatten(0, 1)).flatten(2).transpose(1, 2)  # (B V, T, channels)
-        tokens = self.to_width(seen).unflatten(0, (-1, self.config.cameras))
-        return (tokens + self.place + self.camera).flatten(1, 2)
+        tokens = self.tokens_of(images.flatten(0, 1)).unflatten(0, (-1, self.config.cameras))
+        return (tokens + self.camera).flatten(1, 2)
+
+    def tokens_of(self, images: Tensor) -> Tensor:
+        """Return what is seen in images (M, 3, H, W) of any camera, (M, T, d)."""
+        seen = self.eye(images.contiguous(memory_format=torch.channels_last))
+        found = torch.cat((self.pool(seen).flatten(1), seen.amax(dim=(2, 3))), dim=1)
+        return self.to_tokens(found).unflatten(1, (self.config.image_tokens, -1))
 
     def embed_text(self, tokens: Tensor) -> Tensor:
         """Return the embeddings, (B, L, d), of text tokens (B, L)."""
@@ -106,6 +118,8 @@ class TinyBackbone(nn.Module):
         return context
 
 
-def _halving(channels_in: int, channels_out: int) -> list[nn.Module]:
-    conv = nn.Conv2d(channels_in, channels_out, 3, 2, padding=1, bias=False)
-    return [conv, nn.GroupNorm(channels_out // _GROUP, channels_out), nn.ReLU()]
+def _convolution(
+    channels_in: int, channels_out: int, kernel: int, stride: int
+) -> tuple[nn.Module, ...]:
+    conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=False)
+    return conv, nn.GroupNorm(channels_out // _GROUP, channels_out), nn.ReLU()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.scaling import LEAST_RANGE
 from carp_ros.training.tokenizer_kind import TokenizerNetwork
 from carp_ros.training.windows import Windows
@@ -20,7 +19,7 @@ def constant_dimensions(network: TokenizerNetwork, data: Windows) -> list[str]:
     return [name for name, is_still in zip(names, still, strict=True) if is_still]
 
 
-def require_range(network: ActionTokenizer, data: Windows) -> None:
+def require_range(network: TokenizerNetwork, data: Windows) -> None:
     """Raise if actions move a dimension that never changed when the tokenizer was trained.
 
     Raises:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.weights import network_with, require_weights
 from carp_ros.recording.demonstrations import Demonstrations
 from carp_ros.refusal import refusing
@@ -18,18 +17,19 @@ from carp_ros.training.families import family_named
 from carp_ros.training.family import Family
 from carp_ros.training.policy_config import PolicyConfig, read_policy_config
 from carp_ros.training.run_folder import read_weights
+from carp_ros.training.tokenizer_kind import TokenizerNetwork
 from carp_ros.training.tokenizer_kinds import tokenizer_kind_named
 from carp_ros.training.windows import Windows
 
 _TOKENIZER = "tokenizer."  # prefix of its weights' names in a policy
 
 
-def load_tokenizer(folder: Path, kind: str = "carp") -> Any:
+def load_tokenizer(folder: Path, *kinds: str) -> Any:
     """Load a tokenizer from the folder of a tokenizer's or a policy's training, or from a bundle.
 
     Args:
         folder: Of the training or bundle.
-        kind: Of the tokenizer that is expected, see `tokenizer_kinds`.
+        kinds: Of tokenizer that are expected, see `tokenizer_kinds`; `carp` if none is named.
 
     Raises:
         ValueError: If the folder holds no tokenizer, or one of another kind.
@@ -41,15 +41,17 @@ def load_tokenizer(folder: Path, kind: str = "carp") -> Any:
             f"{folder} holds a {config.get('kind')}; expected a tokenizer's or a policy's training"
         )
     made = config.get("tokenizer_kind", "carp")
-    if made != kind:
-        raise ValueError(f"{folder} holds a tokenizer of kind {made!r}; expected {kind!r}")
+    if made not in (kinds or ("carp",)):
+        raise ValueError(
+            f"{folder} holds a tokenizer of kind {made!r}; expected {' or '.join(kinds or ('carp',))}"
+        )
     if key == "tokenizer":
         weights = {
             name.removeprefix(_TOKENIZER): value
             for name, value in weights.items()
             if name.startswith(_TOKENIZER)
         }
-    known = tokenizer_kind_named(kind, str(folder))
+    known = tokenizer_kind_named(made, str(folder))
     with refusing(ValueError, str(folder)):
         where = f"{folder}: {key}"
         return network_with(lambda: known.remake(config[key], where), weights, str(folder)).eval()
@@ -58,7 +60,7 @@ def load_tokenizer(folder: Path, kind: str = "carp") -> Any:
 def policy_config(
     family: Family,
     recipe: Any,
-    tokenizer: ActionTokenizer | None,
+    tokenizer: TokenizerNetwork | None,
     dataset: Demonstrations,
     data: Windows,
     demonstrations: int,
@@ -96,6 +98,7 @@ def policy_config(
             for name, (layout, low, high) in layouts.items()
         },
         "tokenizer": dataclasses.asdict(tokenizer.config) if tokenizer else None,
+        "tokenizer_kind": tokenizer.kind if tokenizer else "carp",
         "recipe": dataclasses.asdict(recipe),
     }
 

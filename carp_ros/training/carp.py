@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from carp_ros.networks.action_tokenizer import ActionTokenizer
+from carp_ros.networks.action_tokenizer import ActionConfig, ActionTokenizer
 from carp_ros.networks.carp_policy import CarpPolicyNetwork, ImageEncoderConfig, condition_size
 from carp_ros.networks.carp_transformer import TransformerConfig
 from carp_ros.strict import read_strictly
@@ -15,6 +15,7 @@ from carp_ros.training.carp_trainee import CarpTrainee
 from carp_ros.training.family import Rollout, Samples
 from carp_ros.training.policy_config import PolicyConfig
 from carp_ros.training.presets import POLICIES, PolicyRecipe
+from carp_ros.training.tokenizer_kind import TokenizerNetwork
 from carp_ros.training.windows import Windows
 
 
@@ -23,33 +24,33 @@ class CarpFamily:
 
     kind = "carp"
     presets = POLICIES
-    takes_tokenizer = True
+    tokenizer_kinds = ("carp",)
 
     def recipe(self, content: Mapping[str, Any], where: str) -> PolicyRecipe:
         """Parse a recipe from JSON."""
         return read_strictly(PolicyRecipe, dict(content), where)
 
-    def horizon(self, recipe: PolicyRecipe, tokenizer: ActionTokenizer | None) -> int:
+    def horizon(self, recipe: PolicyRecipe, tokenizer: TokenizerNetwork | None) -> int:
         """Return how many steps a chunk has: the tokenizer's horizon."""
-        assert tokenizer is not None
+        assert isinstance(tokenizer, ActionTokenizer)
         return tokenizer.vq.config.horizon
 
     def make(
         self,
         recipe: PolicyRecipe,
-        tokenizer: ActionTokenizer | None,
+        tokenizer: TokenizerNetwork | None,
         cameras: tuple[str, ...],
         data: Windows,
         seed: int,
     ) -> CarpPolicyNetwork:
         """Return an untrained network, with its scaling fitted to a dataset."""
-        assert tokenizer is not None
+        assert isinstance(tokenizer, ActionTokenizer)
         return make_policy(recipe, tokenizer, cameras, data, seed)
 
     def remake(self, config: PolicyConfig) -> CarpPolicyNetwork:
         """Return an untrained network of a training's configuration, for loading weights into."""
         assert config.tokenizer is not None
-        tokenizer = ActionTokenizer(config.tokenizer)
+        tokenizer = ActionTokenizer(read_strictly(ActionConfig, config.tokenizer, "tokenizer"))
         recipe = self.recipe(config.recipe, "recipe")
         return _policy(recipe, tokenizer, config.cameras, len(config.state), len(config.tasks))
 

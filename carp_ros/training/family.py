@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.training.augmentation import ColourJitter, StateNoise
 from carp_ros.training.image_store import ImageStore
 from carp_ros.training.loop import LoopConfig, Trainee
 from carp_ros.training.policy_config import PolicyConfig
+from carp_ros.training.tokenizer_kind import TokenizerNetwork
 from carp_ros.training.windows import Indices, Windows
 
 Rollout = Callable[[Any], dict[str, float]]
@@ -75,22 +75,22 @@ class Family(Protocol):
         ...
 
     @property
-    def takes_tokenizer(self) -> bool:
-        """Whether it needs an already trained action tokenizer."""
+    def tokenizer_kinds(self) -> tuple[str, ...]:
+        """Kinds of action tokenizer, of which it needs a trained one; empty for none."""
         ...
 
     def recipe(self, content: Mapping[str, Any], where: str) -> Any:
         """Parse a recipe from JSON; raise ValueError, beginning with `where`, if it is invalid."""
         ...
 
-    def horizon(self, recipe: Any, tokenizer: ActionTokenizer | None) -> int:
+    def horizon(self, recipe: Any, tokenizer: TokenizerNetwork | None) -> int:
         """Return how many steps a chunk has."""
         ...
 
     def make(
         self,
         recipe: Any,
-        tokenizer: ActionTokenizer | None,
+        tokenizer: TokenizerNetwork | None,
         cameras: tuple[str, ...],
         data: Windows,
         seed: int,

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from carp_ros.inference.layout import TOOL_NAMES, TOOL_UNITS, VectorLayout
 from carp_ros.inference.policy_spec import ObservationSpec
-from carp_ros.networks.action_tokenizer import ActionConfig
 from carp_ros.rig_sections import RigName
 from carp_ros.strict import Between, Name, Sized, read_strictly
 
@@ -26,9 +25,11 @@ class PolicyConfig:
     Attributes:
         kind: Of training.
         policy: Kind of policy, see `carp_ros.training.families`.
+        tokenizer_kind: Kind of tokenizer, see `carp_ros.training.tokenizer_kinds`.
         cameras: Names of the dataset's cameras; they become part of file names.
         tasks: Names, by index.
-        tokenizer: The tokenizer's configuration; None for a kind of policy without one.
+        tokenizer: The tokenizer's configuration, parsed by its kind; None for a kind of policy
+            without one.
         recipe: Recipe of the policy, parsed by its kind.
         rig: Of the dataset.
         step_s: Time between two actions.
@@ -41,13 +42,14 @@ class PolicyConfig:
     kind: Literal["policy"]
     cameras: Annotated[tuple[Name, ...], Sized(0, 16)]
     tasks: Annotated[tuple[Annotated[str, Sized(1, 200)], ...], Sized(1, 1000)]
-    tokenizer: ActionConfig | None
+    tokenizer: dict[str, Any] | None
     recipe: dict[str, Any]
     rig: RigName
     step_s: Annotated[float, Between(1e-3, 10.0)]
     state: VectorLayout
     action: VectorLayout
     policy: Name = "carp"
+    tokenizer_kind: Name = "carp"
     observation: ObservationSpec = field(default_factory=ObservationSpec)
     dataset_px: dict[Name, tuple[_Pixels, _Pixels]] = field(default_factory=dict)
 

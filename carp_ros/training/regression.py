@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from carp_ros.inference.layout import UNKNOWN_UNIT
-from carp_ros.networks.action_tokenizer import ActionTokenizer
 from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.networks.regression_policy import (
     SECOND_STEP,
@@ -26,6 +25,7 @@ from carp_ros.training.gradients import Inputs
 from carp_ros.training.loop import LoopConfig
 from carp_ros.training.optimizer import OptimizerConfig
 from carp_ros.training.policy_config import PolicyConfig
+from carp_ros.training.tokenizer_kind import TokenizerNetwork
 from carp_ros.training.visuomotor_trainee import VisuomotorTrainee, crops_of
 from carp_ros.training.windows import Windows
 
@@ -74,20 +74,20 @@ class RegressionFamily:
 
     kind = "regression"
     presets = REGRESSIONS
-    takes_tokenizer = False
+    tokenizer_kinds: tuple[str, ...] = ()
 
     def recipe(self, content: Mapping[str, Any], where: str) -> RegressionRecipe:
         """Parse a recipe from JSON."""
         return read_strictly(RegressionRecipe, dict(content), where)
 
-    def horizon(self, recipe: RegressionRecipe, tokenizer: ActionTokenizer | None) -> int:
+    def horizon(self, recipe: RegressionRecipe, tokenizer: TokenizerNetwork | None) -> int:
         """Return how many steps a chunk has."""
         return recipe.network.horizon
 
     def make(
         self,
         recipe: RegressionRecipe,
-        tokenizer: ActionTokenizer | None,
+        tokenizer: TokenizerNetwork | None,
         cameras: tuple[str, ...],
         data: Windows,
         seed: int,

@@ -17,6 +17,16 @@ class TokenizerNetwork(Protocol):
     """Turns absolute actions in SI units into tokens and back; an `nn.Module`."""
 
     @property
+    def kind(self) -> str:
+        """Its kind's name."""
+        ...
+
+    @property
+    def config(self) -> Any:
+        """Representation of actions and sizes, a dataclass."""
+        ...
+
+    @property
     def scaling(self) -> Scaling:
         """Of the numbers that are tokenized."""
         ...

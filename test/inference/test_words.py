@@ -1,10 +1,10 @@
-"""Tests for networks/words.py."""
+"""Tests for inference/words.py."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carp_ros.networks.words import PADDING, Words, words_of
+from carp_ros.inference.words import PADDING, Words, words_of
 
 WORDS = words_of(["Put the red cup on the green field.", "put it there"], 4)
 

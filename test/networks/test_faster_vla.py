@@ -1,13 +1,13 @@
-"""Tests for networks/faster_policy.py: passes, draws, and that image and words decide."""
+"""Tests for networks/faster_vla.py: passes, draws, and that image and words decide."""
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="networks need torch: pip install 'torch==2.13.0'")
 
+from carp_ros.inference.words import PADDING  # noqa: E402
 from carp_ros.networks.action_expert import ExpertConfig  # noqa: E402
-from carp_ros.networks.faster_policy import FasterPolicyNetwork  # noqa: E402
+from carp_ros.networks.faster_vla import FasterVla  # noqa: E402
 from carp_ros.networks.tiny_backbone import TinyBackbone, TinyBackboneConfig  # noqa: E402
-from carp_ros.networks.words import PADDING  # noqa: E402
 
 EXPERT = ExpertConfig(codes=40, tokens=12, block=4, width=24, hidden=32)
 TINY = TinyBackboneConfig(2, (32, 32), 20, width=32, layers=2, hidden=48, channels=(16,) * 4)
@@ -15,7 +15,7 @@ TINY = TinyBackboneConfig(2, (32, 32), 20, width=32, layers=2, hidden=48, channe
 
 def network_of(expert=EXPERT, **options):
     torch.manual_seed(0)
-    return FasterPolicyNetwork(TinyBackbone(TINY), expert, **options).eval()
+    return FasterVla(TinyBackbone(TINY), expert, **options).eval()
 
 
 def observation(batch=2, length=6):
@@ -121,7 +121,7 @@ def test_the_end_counts_as_one_token():
 def test_words_and_image_both_decide():
     """One of two spots is named: left or right; its row is in the image."""
     torch.manual_seed(0)
-    network = FasterPolicyNetwork(TinyBackbone(TINY), EXPERT)
+    network = FasterVla(TinyBackbone(TINY), EXPERT)
     generator = torch.Generator().manual_seed(3)
 
     def batch(count):

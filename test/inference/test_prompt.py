@@ -1,8 +1,8 @@
-"""Tests for networks/prompt.py."""
+"""Tests for inference/prompt.py."""
 
 import pytest
 
-from carp_ros.networks.prompt import bins, prompt
+from carp_ros.inference.prompt import bins, prompt
 
 
 def test_the_prompt_is_that_of_the_paper():
