@@ -204,6 +204,7 @@ def _manifest(
         "network": _entry(folder, NETWORK),
         "made": dict(facts.made),
         facts.kind: family.section(network),
+        **({"takes_instruction": True} if family.takes_instruction else {}),
     }
 
 

@@ -19,6 +19,7 @@ class CarpExport:
     """The kind `carp`; see `family.ExportFamily`."""
 
     quantized = ("vision_", "scale_")
+    takes_instruction = False
 
     def graphs(
         self, network: CarpPolicyNetwork, encoder: ImageEncoderConfig, example: Mapping[str, Tensor]

@@ -19,6 +19,11 @@ class ExportFamily(Protocol):
         """Name prefixes of the graphs whose products may be in 8 bits."""
         ...
 
+    @property
+    def takes_instruction(self) -> bool:
+        """Whether its policies follow instructions other than those of the training."""
+        ...
+
     def graphs(
         self, network: Any, encoder: ImageEncoderConfig, example: Mapping[str, Tensor]
     ) -> Iterator[PolicyGraph]:

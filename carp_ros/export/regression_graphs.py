@@ -19,6 +19,7 @@ class RegressionExport:
     """The kind `regression`; see `family.ExportFamily`."""
 
     quantized = ("vision_", "plan")
+    takes_instruction = False
 
     @torch.no_grad()
     def graphs(

@@ -105,11 +105,13 @@ class Manifest:
         golden: The golden case that every runtime must reproduce.
         made: Provenance: command, dataset, seed, date, machine, metrics. Free-form.
         network: For training on from the bundle; not needed by a robot. Older bundles lack it.
+        takes_instruction: Whether the policy follows instructions; `tasks` are those of its
+            training.
     """
 
     format: Annotated[int, Between(1, 1000)]
     kind: Name
-    tasks: Annotated[tuple[Line, ...], Sized(1, 100)]
+    tasks: Annotated[tuple[Line, ...], Sized(1, 1000)]
     rig: RigName
     horizon: Annotated[int, Between(2, MOST_STEPS)]
     step_s: Annotated[float, Between(0.01, 1.0)]
@@ -123,6 +125,7 @@ class Manifest:
     golden: Golden
     made: dict[str, Any]
     network: BundleFile | None = None
+    takes_instruction: bool = False
 
     def contradictions(self) -> Iterator[str]:
         """Yield contradictions between these values."""
@@ -177,6 +180,7 @@ class Bundle:
             manifest.step_s,
             manifest.horizon,
             manifest.execution_horizon,
+            manifest.takes_instruction,
         )
 
     def graph(self, name: str) -> Path:

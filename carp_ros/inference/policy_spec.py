@@ -15,6 +15,8 @@ MOST_STEPS = 128
 SKEW_S = 0.05
 """Default of the largest time between observation and image: more than one lost frame at 30 Hz."""
 
+_LISTED = 20  # tasks in an error
+
 _Pixels = Annotated[int, Between(1, 4096)]
 
 
@@ -103,6 +105,8 @@ class PolicySpec:
     def task_named(self, task: str, instruction: str = "") -> str:
         """Return the task of that name, or the only task if the name is empty.
 
+        A policy that takes instructions can be asked anything: then this is the instruction.
+
         Args:
             task: Its name.
             instruction: The task in words, by which a dataset of another program names it.
@@ -111,7 +115,9 @@ class PolicySpec:
             ValueError: If the policy was not trained for it, or the name is empty and there are
                 several.
         """
-        known = ", ".join(self.tasks)
+        if self.takes_instruction and (instruction or task):
+            return instruction or task
+        known = ", ".join(self.tasks[:_LISTED]) + (" ..." if len(self.tasks) > _LISTED else "")
         if not task and len(self.tasks) != 1:
             raise ValueError(f"no task is named; bundle {self.name} can do {known}")
         if task not in self.tasks and instruction in self.tasks:

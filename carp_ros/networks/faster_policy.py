@@ -30,7 +30,8 @@ class FasterPolicyNetwork(nn.Module):
         vla: Backbone and action expert.
         tokenizer: Already trained; frozen here.
         prompts: Makes the prompt's tokens.
-        state_size: S.
+        instructions: In training, by task index.
+        sizes: S and A.
         committed: P; 0 for a network without that input.
     """
 
@@ -40,11 +41,13 @@ class FasterPolicyNetwork(nn.Module):
         vla: FasterVla,
         tokenizer: FasterActionTokenizer,
         prompts: WordPrompts,
-        state_size: int,
+        instructions: tuple[str, ...],
+        sizes: tuple[int, int],
         committed: int = 0,
     ) -> None:
         super().__init__()
-        self.cameras, self.prompts = cameras, prompts
+        self.cameras, self.prompts, self.instructions = cameras, prompts, instructions
+        state_size, self.action_size = sizes
         self.vla = vla
         self.tokenizer = tokenizer.requires_grad_(False)
         self.state_scaling = Scaling(state_size)

@@ -17,20 +17,15 @@ from carp_ros.inference.bundle import MANIFEST, Bundle, Tensor, image_name
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import PolicySpec
 from carp_ros.inference.preprocess import image_input, policy_inputs
-from carp_ros.inference.session import Run, Runtime, write_inputs
+from carp_ros.inference.session import Runtime, write_inputs
+from carp_ros.policies.anytime import Anytime
 from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.carp_section import carp_section
 from carp_ros.policies.graphs import graph_errors
-from carp_ros.policies.latency import RollingQuantile
 from carp_ros.policies.plan import PlanReader
 from carp_ros.policies.policy import VISION, Prediction, beyond_training
 from carp_ros.rig import Rig
 from carp_ros.types import Array, Chunk, Observation
-
-_EXPECTED_QUANTILE = 0.9  # a stage is expected to take this quantile of its recent times
-_RECENT = 20
-_WARM_UP = 2
-_DOUBT_FACTOR = 0.95  # factor on a stage's expected time each time that it prevented the stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +80,7 @@ class CarpPolicy:
         self._last = count - 1 if last_scale is None else last_scale
         self._passes = passes
         self._plans = PlanReader(spec.action, spec.step_s, rig)
-        self._scales = [_Stopwatch(now_ns) for _ in range(count)]
-        self._decoder = _Stopwatch(now_ns)
+        self._anytime = Anytime(now_ns, count)
         self._encoded_ns: dict[str, int] = {}
         """Capture times of images that are encoded, but not used yet."""
 
@@ -138,7 +132,7 @@ class CarpPolicy:
                 "confidence": decoded.log_likelihood / max(1, len(decoded.tokens)),
                 "scales_done": decoded.scales_done,
             },
-            decoded.scales_done < len(self._scales),
+            decoded.scales_done < len(self._passes.scales),
             beyond_training(inputs["state"][0].astype(np.float64), self.spec.state),
             len(cameras) - len(to_encode),
         )
@@ -174,11 +168,7 @@ class CarpPolicy:
                 encode()
         passes.condition()
         seen_ns = self._now_ns()
-        done = 0
-        while done <= last and (done == 0 or self._fits(done, deadline_ns)):
-            self._scales[done].time(passes.scales[done])
-            done += 1
-        self._decoder.time(passes.decode[done - 1])
+        done = self._anytime.run(passes.scales, passes.decode, last, deadline_ns)
         return Decoded(
             passes.actions.read()[0].astype(np.float64),
             np.concatenate([passes.tokens(k) for k in range(done)]),
@@ -187,44 +177,6 @@ class CarpPolicy:
             (seen_ns - begin_ns) * 1e-9,
             (self._now_ns() - seen_ns) * 1e-9,
         )
-
-    def _fits(self, k: int, deadline_ns: int | None) -> bool:
-        """Return whether scale k and then the decoder are expected to finish in time."""
-        if deadline_ns is None:
-            return True
-        needed_s = self._scales[k].expected_s + self._decoder.expected_s
-        if self._now_ns() + needed_s * 1e9 <= deadline_ns:
-            return True
-        # the cause of slow runs may be gone; without this, the scale would never be tried again
-        for scale in self._scales[k : self._last + 1]:
-            scale.doubt()
-        return False
-
-
-class _Stopwatch:
-    """Measures and predicts the duration of a stage."""
-
-    def __init__(self, now_ns: Callable[[], int]) -> None:
-        self._now_ns = now_ns
-        self._recent = RollingQuantile(_EXPECTED_QUANTILE, _RECENT, _WARM_UP)
-        self._doubts = 0
-
-    def time(self, run: Run) -> None:
-        """Run the stage and measure its duration."""
-        begin_ns = self._now_ns()
-        run()
-        if self._doubts:
-            self._doubts = 0
-            self._recent.forget()
-        self._recent.add((self._now_ns() - begin_ns) * 1e-9)
-
-    @property
-    def expected_s(self) -> float:
-        """The expected duration; 0 while unknown."""
-        return (self._recent.value or 0.0) * _DOUBT_FACTOR**self._doubts
-
-    def doubt(self) -> None:
-        self._doubts += 1
 
 
 def load_carp(

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from carp_ros.inference.bundle import Bundle, Tensor, image_name
-from carp_ros.inference.policy_spec import CameraInput
-from carp_ros.inference.session import Buffer, Run, Runtime, Session, TensorSpec
+from carp_ros.inference.bundle import Bundle, Tensor
+from carp_ros.inference.session import Buffer, Run, Runtime, Session
 from carp_ros.policies.carp_section import CarpSection
+from carp_ros.policies.graphs import matching, require_image_size
 
 _NEXT = "next_"
 
@@ -45,7 +43,7 @@ class CarpPasses:
         features: dict[str, Buffer] = {}
         for camera in bundle.manifest.cameras:
             session = runtime.session(bundle.graph(f"vision_{camera}"))
-            _require_size(session, camera, bundle.manifest.cameras[camera])
+            require_image_size(session, camera, bundle.manifest.cameras[camera])
             image, seen = self._take(session, {}), self._outputs(session)
             self.encoders[camera] = session.bind({**image, **seen})
             features |= seen
@@ -72,7 +70,7 @@ class CarpPasses:
         self.actions = runtime.buffer(decoder.outputs["actions"])
         self.decode = [
             decoder.bind(
-                _matching("decoder", decoder.inputs, {"latent": latent, **self.inputs})
+                matching("decoder", decoder.inputs, {"latent": latent, **self.inputs})
                 | {"actions": self.actions}
             )
             for latent in latents
@@ -104,7 +102,7 @@ class CarpPasses:
     ) -> dict[str, Buffer]:
         """Bind a pass to existing buffers; return the buffers that it leaves for the next pass."""
         given = self._outputs(session)
-        self.scales.append(session.bind(_matching(name, session.inputs, before) | given))
+        self.scales.append(session.bind(matching(name, session.inputs, before) | given))
         self._tokens.append(given["tokens"])
         self._log_likelihoods.append(given["log_likelihood"])
         return {
@@ -112,32 +110,3 @@ class CarpPasses:
             for key, buffer in given.items()
             if key.startswith(_NEXT)
         }
-
-
-def _require_size(session: Session, camera: str, size: CameraInput) -> None:
-    """Raise unless a graph takes images of the size that the manifest states."""
-    name = image_name(camera)
-    wanted = TensorSpec((1, size.height_px, size.width_px, 3), np.dtype(np.uint8))
-    if session.inputs.get(name) != wanted:
-        raise ValueError(
-            f"vision_{camera} takes {name} as {session.inputs.get(name)}; the manifest says"
-            f" {wanted}: export again"
-        )
-
-
-def _matching(
-    graph: str, wanted: Mapping[str, TensorSpec], there: Mapping[str, Buffer]
-) -> dict[str, Buffer]:
-    """Select the buffers that match a graph's inputs.
-
-    Raises:
-        ValueError: If one is missing or has another shape or type.
-    """
-    for name, spec in wanted.items():
-        if name not in there:
-            raise ValueError(f"{graph} takes {name}, which no graph before gives; export again")
-        if there[name].spec != spec:
-            raise ValueError(
-                f"{graph} takes {name} as {spec}, and is given {there[name].spec}; export again"
-            )
-    return {name: there[name] for name in wanted}

@@ -14,6 +14,7 @@ from carp_ros.inference.layout import VectorLayout, tcp_pose_from_vector
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.inference.session import Runtime
 from carp_ros.policies.carp import load_carp
+from carp_ros.policies.faster import load_faster
 from carp_ros.policies.plan import PlanReader
 from carp_ros.policies.policy import Policy
 from carp_ros.policies.regression import load_regression
@@ -39,7 +40,11 @@ class Loader(Protocol):
         ...
 
 
-KINDS: dict[str, Loader] = {"carp": load_carp, "regression": load_regression}
+KINDS: dict[str, Loader] = {
+    "carp": load_carp,
+    "regression": load_regression,
+    "faster": load_faster,
+}
 """Loaders by kind of policy."""
 
 

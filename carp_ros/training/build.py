@@ -41,9 +41,10 @@ def load_tokenizer(folder: Path, *kinds: str) -> Any:
             f"{folder} holds a {config.get('kind')}; expected a tokenizer's or a policy's training"
         )
     made = config.get("tokenizer_kind", "carp")
-    if made not in (kinds or ("carp",)):
+    expected = kinds or ("carp",)
+    if made not in expected:
         raise ValueError(
-            f"{folder} holds a tokenizer of kind {made!r}; expected {' or '.join(kinds or ('carp',))}"
+            f"{folder} holds a tokenizer of kind {made!r}; expected {' or '.join(expected)}"
         )
     if key == "tokenizer":
         weights = {

@@ -108,7 +108,8 @@ class FasterFamily:
         """Return an untrained network, with its scaling fitted to the states of a dataset."""
         assert isinstance(tokenizer, FasterActionTokenizer)
         torch.manual_seed(seed)
-        network = _network(recipe, tokenizer, cameras, data.states.shape[1], data.task_names)
+        sizes = len(data.state), len(data.action)
+        network = _network(recipe, tokenizer, cameras, sizes, data.task_names)
         states = torch.from_numpy(data.states)
         network.state_scaling.fit(
             states.amin(0), states.amax(0), torch.tensor(data.state.is_rotation)
@@ -122,7 +123,8 @@ class FasterFamily:
         kind = tokenizer_kind_named(config.tokenizer_kind, "tokenizer_kind")
         tokenizer = kind.remake(config.tokenizer, "tokenizer")
         recipe = self.recipe(config.recipe, "recipe")
-        return _network(recipe, tokenizer, config.cameras, len(config.state), config.tasks)
+        sizes = len(config.state), len(config.action)
+        return _network(recipe, tokenizer, config.cameras, sizes, config.tasks)
 
     def trainee(
         self,
@@ -144,11 +146,11 @@ def _network(
     recipe: FasterRecipe,
     tokenizer: FasterActionTokenizer,
     cameras: tuple[str, ...],
-    state_size: int,
+    sizes: tuple[int, int],
     instructions: tuple[str, ...],
 ) -> FasterPolicyNetwork:
     words = vocabulary(instructions)
-    prompts = WordPrompts(words, recipe.prompt_tokens, state_size)
+    prompts = WordPrompts(words, recipe.prompt_tokens, sizes[0])
     backbone = TinyBackbone(
         TinyBackboneConfig(
             len(cameras),
@@ -174,7 +176,7 @@ def _network(
     )
     vla = FasterVla(backbone, expert)
     committed = min(recipe.committed_steps, actions.vq.horizon)
-    return FasterPolicyNetwork(cameras, vla, tokenizer, prompts, state_size, committed)
+    return FasterPolicyNetwork(cameras, vla, tokenizer, prompts, instructions, sizes, committed)
 
 
 @torch.no_grad()

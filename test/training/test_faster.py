@@ -1,0 +1,154 @@
+"""Tests for training/faster.py and training/faster_trainee.py."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros[train]'")
+
+from carp_ros.inference.prompt import BINS  # noqa: E402
+from carp_ros.inference.words import PADDING  # noqa: E402
+from carp_ros.training.faster import FasterFamily  # noqa: E402
+
+from .small_faster import RECIPE, make_network, make_trainee  # noqa: E402
+from .small_world import make_world  # noqa: E402
+
+
+def inputs_of(trainee, frames=16, seed=0):
+    return trainee.inputs(np.arange(frames), np.random.default_rng(seed))
+
+
+def steps_of(trainee, count, rate=3e-3):
+    torch.manual_seed(0)
+    trainee.network.train()
+    weights = [w for w in trainee.network.parameters() if w.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=rate)
+    rng = np.random.default_rng(0)
+    losses = []
+    for _ in range(count):
+        batch = rng.choice(trainee.windows, 16)
+        loss = trainee.losses(trainee.inputs(batch, rng))["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    trainee.network.eval()
+    return losses
+
+
+def test_a_training_learns_and_leaves_the_tokenizer_alone():
+    trainee = make_trainee()
+    before = {name: w.clone() for name, w in trainee.network.tokenizer.state_dict().items()}
+    losses = steps_of(trainee, 60)
+    assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:5])
+    for name, weight in trainee.network.tokenizer.state_dict().items():
+        assert torch.equal(weight, before[name]), name
+
+
+def test_each_level_makes_the_plan_more_exact_or_leaves_it():
+    trainee = make_trainee()
+    figures = trainee.validate()
+    assert {"held_out_position_error_m_0", "held_out_position_error_m_1"} <= set(figures)
+    assert all(np.isfinite(value) for value in figures.values())
+
+
+def test_some_windows_begin_within_a_plan_and_their_commitment_is_what_was_done():
+    trainee = make_trainee()
+    inputs = inputs_of(trainee, 64)
+    count = inputs["count"].numpy()
+    assert set(count) == {0, 1, 2, 3, 4}
+    assert 20 < (count == 0).sum() < 44
+    off = inputs["committed"].cpu().numpy() - trainee.data.actions[:64, :4]
+    assert np.abs(off[..., 3:]).max() == 0.0
+    assert 0.003 < off[..., :3].std() < 0.03
+    assert np.ptp(off[..., :3], axis=1).max() < 1e-6, "all steps of a window are moved alike"
+
+
+def test_the_commitment_decides_the_plan_and_what_is_not_committed_does_not():
+    trainee = make_trainee()
+    network, inputs = trainee.network, inputs_of(trainee, 4)
+    states = inputs["states"]
+    committed = inputs["committed"]
+
+    def tokens_of(actions, count):
+        given = (actions, torch.full((4,), count))
+        more = network.committed(states, given)
+        context = network.vla.context(images, text, more)
+        return network.vla.expert.step(0, torch.zeros(4, 7).long(), *context)[0]
+
+    images = inputs["image_cam"][:, None]
+    text = network.text(inputs["instructions"].numpy(), states)
+    other = committed.clone()
+    other[:, 2:, :3] += 0.1
+    assert torch.equal(tokens_of(committed, 2), tokens_of(other, 2))
+    assert not torch.allclose(tokens_of(committed, 4), tokens_of(other, 4), atol=1e-7)
+    assert torch.equal(tokens_of(committed, 0), tokens_of(other, 0))
+
+
+def test_words_are_left_out_or_made_unreadable_in_training_only():
+    trainee = make_trainee(word_noise=0.5)
+    clean = trainee._instructions[trainee.data.tasks[:64]]
+    noisy = inputs_of(trainee, 64)["instructions"].numpy()
+    words = clean != PADDING
+    assert (noisy[~words] == PADDING).all()
+    changed = (noisy != clean)[words]
+    assert 0.3 < changed.mean() < 0.7
+    assert {True, False} == set((noisy[words & (noisy != clean)] == PADDING).tolist())
+    wanted = trainee._wanted(np.arange(64))["instructions"].numpy()
+    assert (wanted == clean).all()
+
+
+def test_the_prompt_tells_instruction_and_state_apart():
+    data, _ = make_world(tasks=2)
+    network = make_network(data)
+    states = torch.from_numpy(data.states[:2])
+    cup, bowl = (network.prompts.instruction(word)[None] for word in ("cup", "bowl"))
+    one, other = (network.text(word, states[:1]) for word in (cup, bowl))
+    assert (one != other).sum() == 1
+    assert (network.text(cup, states[1:]) != one).sum() >= 1
+
+
+def test_numbers_begin_alike_if_they_are_near():
+    network = make_network(make_world(tasks=2)[0])
+    first = network.prompts.words.tokens("0")[0]
+    table = network.vla.backbone.text.weight[first : first + BINS]
+    apart = torch.cdist(table, table)
+    assert apart.diagonal(1).mean() < 0.5 * apart.diagonal(64).mean()
+
+
+@pytest.mark.parametrize("gripper", ["rule", "vq"])
+def test_a_network_is_remade_from_what_its_training_says(gripper):
+    data, _ = make_world(tasks=2)
+    network = make_network(data, gripper=gripper)
+    from carp_ros.training.policy_config import read_policy_config
+
+    layouts = {
+        what: dataclasses.asdict(layout.spanning((0.0,) * 10, (1.0,) * 10))
+        for what, layout in (("state", data.state), ("action", data.action))
+    }
+    config = read_policy_config(
+        {
+            "kind": "policy",
+            "policy": "faster",
+            "tasks": list(data.task_names),
+            "tokenizer": dataclasses.asdict(network.tokenizer.config),
+            "tokenizer_kind": "faster",
+            "recipe": dataclasses.asdict(RECIPE),
+            "cameras": ["cam"],
+            "rig": "ur5e_sim",
+            "step_s": 0.1,
+            **layouts,
+        },
+        "here",
+    )
+    again = FasterFamily().remake(config)
+    again.load_state_dict(network.state_dict())
+    assert again.prompts.words == network.prompts.words
+
+
+@pytest.mark.parametrize(("block", "passes"), [(0, 2), (1, 14), (14, 1)])
+def test_a_block_is_a_level_unless_asked_otherwise(block, passes):
+    data, _ = make_world(tasks=2)
+    network = make_network(data, dataclasses.replace(RECIPE, block=block))
+    assert network.vla.expert.config.blocks == passes
