@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from carp_ros.cli.options import Count, Seconds, Seed, Text
 from carp_ros.cli.trial_table import header, row
@@ -16,6 +18,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.inference.bundle import Bundle, load_bundle
 from carp_ros.processes.ros_environment import enter
 from carp_ros.rig import Rig
+from carp_ros.rig_sections import TaskName
 from carp_ros.system.bringup import (
     READY_WITHIN_S,
     bundle_path,
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 _TRIALS = {"policy": 5, "demonstrator": 3}
 _ATTEMPTS = 3  # attempts at a trial that is stopped before the arm moves
+_SEEDS_TRIED = 1000  # for scenes that allow an instruction
 _FEW_IMAGES = 0.9  # share of those expected, below which it is said
 
 
@@ -45,7 +49,10 @@ class DemoCommand:
     report.
 
     Attributes:
-        task: The task: cup or bowl.
+        task: The task: cup or bowl; or one where the instruction decides, for a policy that takes
+            any: two_cups, unseen_cups, two_fields, cup_or_bowl.
+        instruction: What to do, in words, such as "put the blue cup on the green field": among the
+            tasks and seeds those are chosen where it is possible.
         agent: Who acts: policy or demonstrator, the scripted operator. Default: the policy if
             --bundle names one or the package has one for the task, else the demonstrator.
         bundle: The compiled policy's folder, or its name in models/.
@@ -59,7 +66,8 @@ class DemoCommand:
         verbose: Show the nodes' output.
     """
 
-    task: Literal["cup", "bowl"] = "cup"
+    task: TaskName | None = None
+    instruction: Text = ""
     agent: Literal["demonstrator", "policy"] | None = None
     bundle: Text = ""
     trials: Count | None = None
@@ -75,11 +83,11 @@ def main(command: DemoCommand) -> int:
     """Run the demo; return 0 if every trial succeeded."""
     enter()
     rig = simulated_rig(rig_path(command.rig))
+    command, seeds = planned(command)
     bundle = chosen_bundle(command, rig)
-    count = _TRIALS["policy" if bundle else "demonstrator"]
-    count = count if command.trials is None else command.trials
-    if count < 1:
-        raise ValueError(f"--trials is {count}; expected at least 1")
+    if seeds is None:
+        count = command.trials or _TRIALS["policy" if bundle else "demonstrator"]
+        seeds = range(command.seed_start, command.seed_start + count)
     begin_s = time.monotonic()
     if bundle:
         folder = str(bundle.folder)
@@ -95,8 +103,8 @@ def main(command: DemoCommand) -> int:
             system.wait_until_ready(READY_WITHIN_S)
             print(f"up after {time.monotonic() - begin_s:.1f} s", flush=True)
             who = f"policy {bundle.name}" if bundle else "the scripted operator"
-            print(f"{who} does {count} trials of {command.task}", flush=True)
-            seeds = range(command.seed_start, command.seed_start + count)
+            what = command.instruction or command.task
+            print(f"{who} does {len(seeds)} trials: {what}", flush=True)
             _conduct_all(command, rig, bundle, seeds, trials, strips)
     except Exception:  # not Ctrl-C, which is no failure
         log.replay()
@@ -105,6 +113,32 @@ def main(command: DemoCommand) -> int:
         if trials:
             _finish(command, bundle, trials, strips, time.monotonic() - begin_s)
     return 0 if all(trial.success for trial in trials) else 1
+
+
+def planned(command: DemoCommand) -> tuple[DemoCommand, Sequence[int] | None]:
+    """Return the command with a task, and seeds whose scenes allow its instruction, if it has one.
+
+    Raises:
+        ValueError: If no trial is asked for, or no scene allows the instruction.
+    """
+    if command.trials is not None and command.trials < 1:
+        raise ValueError(f"--trials is {command.trials}; expected at least 1")
+    if not command.instruction:
+        return dataclasses.replace(command, task=command.task or "cup"), None
+    from carp_ros.sim.sentences import allows
+    from carp_ros.sim.tasks import TASKS
+
+    count = command.trials or _TRIALS["policy"]
+    for name in get_args(TaskName) if command.task is None else (command.task,):
+        tried = range(command.seed_start, command.seed_start + _SEEDS_TRIED)
+        fitting = (seed for seed in tried if allows(TASKS[name], seed, command.instruction))
+        if len(seeds := list(islice(fitting, count))) == count:
+            return dataclasses.replace(command, task=name), seeds
+    where = f"task {command.task}" if command.task else "the simulated cell"
+    raise ValueError(
+        f"--instruction is {command.instruction!r}; expected an object and a place of {where}, such"
+        ' as "put the red cup on the green field" or "put the bowl into the pot"'
+    )
 
 
 def chosen_bundle(command: DemoCommand, rig: Rig) -> Bundle | None:
@@ -121,10 +155,11 @@ def chosen_bundle(command: DemoCommand, rig: Rig) -> Bundle | None:
         return None
     if command.bundle:
         return load_bundle(bundle_path(command.bundle))
-    shipped = shipped_bundle(command.task, rig)
+    task = command.task or "cup"
+    shipped = shipped_bundle(task, rig)
     if shipped is None and command.agent == "policy":
         raise ValueError(
-            f"--agent policy needs --bundle: no policy for {command.task} on {rig.name} comes with"
+            f"--agent policy needs --bundle: no policy for {task} on {rig.name} comes with"
             " this version"
         )
     return shipped
@@ -134,7 +169,7 @@ def _conduct_all(
     command: DemoCommand,
     rig: Rig,
     bundle: Bundle | None,
-    seeds: range,
+    seeds: Sequence[int],
     trials: list[LiveTrial],
     strips: list[Strip],
 ) -> None:
@@ -145,6 +180,7 @@ def _conduct_all(
 
     print(header(list(rig.cameras), policy=bundle is not None), flush=True)
     with trial_node(rig, PolicyNodeAgent if bundle else OperatorAgent) as node:
+        node.set_parameters_of("cell_node", instruction=command.instruction)
         for number, seed in enumerate(seeds):
             trial, images = _conduct(node, command, number, seed)
             trials.append(trial)
@@ -217,6 +253,7 @@ def _finish(
             "agent": "policy" if bundle else "demonstrator",
             "bundle": {"name": bundle.name, "sha256": bundle.sha256} if bundle else None,
             "task": command.task,
+            "instruction": command.instruction,
             "real_time": True,
             **summary,
             "wall_s": round(wall_s, 1),

@@ -24,7 +24,7 @@ from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.lockstep import run_episode
 from carp_ros.sim.lockstep_recorder import LockstepRecorder
-from carp_ros.sim.sentences import Sentences, instruction
+from carp_ros.sim.sentences import Sentences, instruction_of
 from carp_ros.sim.tasks import task_named
 
 _EPOCH_NS = 1_700_000_000_000_000_000
@@ -148,7 +148,7 @@ class DemonstrationRecorder:
         began_ns = _EPOCH_NS + seed * _APART_NS
         info = dataclasses.replace(settings.info, seed=seed, started_ns=began_ns)
         if settings.sentences is not None:
-            words = instruction(cell.task, cell.goal, settings.sentences, seed)
+            words = instruction_of(cell.task, cell.goal, settings.sentences, seed)
             info = dataclasses.replace(info, instruction=words)
         episode = LiveEpisode(
             self._unfinished_folder / folder.name, settings.rig, info, settings.images

@@ -25,7 +25,7 @@ from carp_ros.sim.cameras import Cameras
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.demonstrator import Demonstrator
 from carp_ros.sim.lockstep import Agent, Operator, run_episode
-from carp_ros.sim.sentences import Sentences, instruction
+from carp_ros.sim.sentences import Sentences, instruction_of
 from carp_ros.sim.tasks import task_named
 
 Image = npt.NDArray[np.uint8]
@@ -152,7 +152,7 @@ class PolicyAgentFactory:
     def _words(self, cell: Cell) -> str:
         if self.asked == "nothing":
             return ""
-        return instruction(cell.task, cell.goal, self.sentences, cell.seed)
+        return instruction_of(cell.task, cell.goal, self.sentences, cell.seed)
 
     def load(self, rig: Rig) -> Policy:
         """Return the policy for a rig, loaded once in this process.

@@ -4,8 +4,13 @@
 
 Services:
     cell/scatter (Trigger): lay out the objects afresh according to the parameters `seed` and
-        `level`, which may be set at run time; the arm is not disturbed.
+        `level`, which may be set at run time; the arm is not disturbed. The message says what is
+        asked for: what the seed chose, or the parameter `instruction`.
     cell/judge (Trigger): whether the task is done; if not, the message says what is missing.
+
+Publishes:
+    instruction (String): what is asked for, after each layout, if the task leaves a choice or the
+        parameter `instruction` names it. Policies that take instructions follow it.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import os
 import subprocess
 from typing import get_args
 
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from carp_ros.errors import DeviceError
@@ -22,11 +28,13 @@ from carp_ros.processes.parent import known_parent
 from carp_ros.rig import CellConfig, Rig
 from carp_ros.rig_sections import LevelName, TaskName
 from carp_ros.ros.guarded_node import GuardedNode
-from carp_ros.ros.parameter_rules import OneOf
+from carp_ros.ros.parameter_rules import TEXT, OneOf
 from carp_ros.ros.params import fixed_parameter, rig_parameter
 from carp_ros.ros.process import run_node
+from carp_ros.ros.qos import COMMAND
 from carp_ros.sim.controllers import controller_command, snapshot_name
 from carp_ros.sim.faults import FaultClient
+from carp_ros.sim.tasks import task_named
 from carp_ros.strict import Between
 
 _LEAVE_S = 4.5  # gives the arm's client time to bring it to rest
@@ -56,7 +64,11 @@ class CellNode(GuardedNode):
         self.rules.declare(
             "level", rig.cell.level, "Level of randomisation.", OneOf(get_args(LevelName))
         )
-        self._controller = _start_controller(rig, task or rig.cell.task)
+        self.rules.declare("instruction", "", "What is asked for; empty: the seed's choice.", TEXT)
+        task = task or rig.cell.task
+        self._leaves_choice = not task_named(task).has_one_goal
+        self._instructions = self.create_publisher(String, "instruction", COMMAND)
+        self._controller = _start_controller(rig, task)
         self.get_logger().info(f"waiting for the emulated controller at {rig.arm.host}")
         self._await_ready()
         self._port = FaultClient(rig.arm.host, rig.cell.fault_port)
@@ -87,10 +99,13 @@ class CellNode(GuardedNode):
     def _on_scatter(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         seed = self.get_parameter("seed").get_parameter_value().integer_value
         level = self.get_parameter("level").get_parameter_value().string_value
+        given = self.get_parameter("instruction").get_parameter_value().string_value
         try:
-            self._port.scatter(seed, level)
+            asked = self._port.scatter(seed, level, given)
             response.success = True
-            response.message = f"seed {seed}, level {level}"
+            response.message = f"seed {seed}, level {level}: {asked}"
+            if given or self._leaves_choice:
+                self._instructions.publish(String(data=asked))
         except DeviceError as error:
             response.message = str(error)
         return response

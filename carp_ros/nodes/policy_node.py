@@ -3,7 +3,8 @@
 Subscribes:
     <camera>/image_raw (Image), for each camera that the policy uses; joint_states (JointState),
         tool_pose (PoseStamped), gripper_state (Float64); wrench (WrenchStamped) if its state has
-        it; target_pose and gripper_command if the policy uses the commands sent to the arm.
+        it; target_pose and gripper_command if the policy uses the commands sent to the arm;
+        instruction (String): the task in words, for policies that take any, from the next plan on.
 Publishes:
     gripper_chunk (JointTrajectory), then chunk (MultiDOFJointTrajectory): the plan; both stamped
         with the observation's capture time.
@@ -14,7 +15,8 @@ Publishes:
 Parameters:
     rig, bundle (folder), task (empty: the bundle's only one), replan_s (time from one plan to the
         next; 0: the bundle's), deadline_s (from capture to chunk; 0: none), runtime (rtx, tensorrt,
-        torch, cuda or cpu; auto: the fastest available), threads (per operator on the CPU).
+        torch, cuda or cpu; auto: the fastest available), threads (per operator on the CPU);
+        instruction (as the topic; may change at any time).
 
 Configuring loads the bundle, checks it against its golden case and warms up; a bundle that is
 refused ends the process.
@@ -42,6 +44,8 @@ from carp_ros.errors import CarpError, DeviceError, MessageError, UsageError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.observation import ObservationBuffer
 from carp_ros.inference.pixels import rgb_from_msg
+from carp_ros.nodes.arrivals import Arrivals
+from carp_ros.nodes.instructions import Instructions
 from carp_ros.policies.inference_log import InferenceLog
 from carp_ros.policies.inference_scheduler import (
     InferenceRequest,
@@ -69,13 +73,12 @@ from carp_ros.ros.process import run_node
 from carp_ros.ros.qos import COMMAND, SENSOR
 from carp_ros.runtimes import AUTO, RUNTIMES, choose_runtime
 from carp_ros.strict import Between
-from carp_ros.types import Chunk, Observation
+from carp_ros.types import Chunk
 
 _TICK_S = 0.02
 _HISTORY_S = 0.5  # twice the largest camera latency
 _INFERENCE_S = 10.0  # longer than any inference takes
 _REPLY_S = 0.3  # allows the reply to a transition to be sent, and resent if needed
-_ARRIVALS = 64  # arrival times kept per camera: more than `_HISTORY_S` of frames
 _SOON_NS = 50_000_000  # the largest age of a 30 Hz frame when a plan becomes due
 
 
@@ -109,12 +112,13 @@ class PolicyNode(ManagedNode):
         self._threads = fixed_parameter(
             self, "threads", 1, "CPU threads per operator.", Between(1, 256)
         )
+        self._instructions = Instructions(self, self._follow)
         self._was_configured = False
         self._fatal: Exception | None = None
         self._said: NoChunk | None = None
         self._inferring: Future[None] | None = None
         self._encoding: dict[str, Future[None]] = {}  # by camera
-        self._arrived_ns: dict[str, dict[int, int]] = {}  # by camera and capture stamp
+        self._arrivals = Arrivals()
         self._lock = threading.Lock()  # guards the log, which the inference thread writes
         self._worker = ThreadPoolExecutor(1, "policy")
 
@@ -142,6 +146,8 @@ class PolicyNode(ManagedNode):
             time.monotonic_ns,
             self._now_ns,
         )
+        if self._instructions.text:
+            self._scheduler.instruct(self._instructions.text)
         self._log = InferenceLog(self._rig.limits, spec.step_s)
         self._gripper_chunks = self.create_publisher(JointTrajectory, "gripper_chunk", COMMAND)
         self._chunks = self.create_publisher(MultiDOFJointTrajectory, "chunk", COMMAND)
@@ -174,7 +180,7 @@ class PolicyNode(ManagedNode):
         for encoding in self._encoding.values():
             encoding.exception(_INFERENCE_S)
         self._encoding.clear()
-        self._arrived_ns.clear()
+        self._arrivals.clear()
         for name in ("_scheduler", "_buffer"):
             self.__dict__.pop(name, None)
 
@@ -182,6 +188,10 @@ class PolicyNode(ManagedNode):
         """Wait for the inference thread to end before its publishers are destroyed."""
         self._worker.shutdown()
         super().destroy_node()
+
+    def _follow(self, instruction: str) -> None:
+        if "_scheduler" in self.__dict__:  # else when it is configured
+            self._scheduler.instruct(instruction)
 
     def _loaded(self) -> Policy:
         """Return the policy.
@@ -230,15 +240,11 @@ class PolicyNode(ManagedNode):
             subscribe(Float64, "gripper_command", self._take_command, SENSOR)
 
     def _image_taker(self, name: str) -> Callable[[Image], None]:
-        arrived_ns = self._arrived_ns[name] = {}
-
         def take(msg: Image) -> None:
             image = rgb_from_msg(msg)  # a view: unused images cost nothing
             now_ns = self._now_ns()
             stamp_ns = recent_stamp_ns(msg.header.stamp, now_ns)
-            arrived_ns[stamp_ns] = now_ns
-            if len(arrived_ns) > _ARRIVALS:
-                del arrived_ns[next(iter(arrived_ns))]
+            self._arrivals.take(name, stamp_ns, now_ns)
             self._buffer.take_image(name, stamp_ns, image)
             self._encode_if_soon(name, stamp_ns, image)
             self._infer_if_due()
@@ -318,14 +324,8 @@ class PolicyNode(ManagedNode):
             with self._lock:
                 self._log.refuse(request)
             return
-        transport_s = self._transport_s(request.observations[-1])
+        transport_s = self._arrivals.transport_s(request.observations[-1])
         self._inferring = self._worker.submit(self._infer, request, transport_s)
-
-    def _transport_s(self, observation: Observation) -> float:
-        """Return the time from an observation's stamp to the arrival of its last image, in [s]."""
-        captures_ns = observation.image_stamps_ns.items()
-        last_ns = max(self._arrived_ns[name].get(stamp_ns, 0) for name, stamp_ns in captures_ns)
-        return 1e-9 * (last_ns - observation.stamp_ns)
 
     def _infer(self, request: InferenceRequest, transport_s: float) -> None:
         """Run the policy and publish its chunk; runs on the inference thread."""

@@ -32,6 +32,7 @@ from std_srvs.srv import SetBool, Trigger
 from carp_ros.control.realtime import prefer_process
 from carp_ros.errors import CarpError
 from carp_ros.nodes.episode_parameters import EpisodeParameters
+from carp_ros.nodes.instructions import follow_topic
 from carp_ros.recording.depth_messages import DEPTH
 from carp_ros.recording.event import event_from_json
 from carp_ros.recording.live_episode import sources
@@ -72,6 +73,7 @@ class RecorderNode(ManagedNode):
             )
         )
         self._next = EpisodeParameters(self, self._rig)
+        follow_topic(self)
         self._topics = sources(self._rig)
         self._minor = {
             number for number, topic in enumerate(self._topics) if topic.name.endswith(f"/{DEPTH}")

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
+from carp_ros.errors import PolicyError
 from carp_ros.inference.observation import Image
 from carp_ros.inference.track import SET_BACK_NS
 from carp_ros.policies.cadence import Cadence
@@ -128,12 +129,28 @@ class InferenceScheduler:
         period_ns = round((period_s or policy.spec.replan_s) * 1e9)
         self._cadence = Cadence(period_ns, _PATIENCE_NS, _RETRY_NS)
         self._asked_ns: int | None = None
+        self._instruction: str | None = None  # that the policy is yet to be told
         self.executed = ExecutedSteps(policy.spec.step_s) if policy.spec.wants_executed else None
         """Collects the commands sent to the arm, if the policy wants them."""
 
     def restart(self) -> None:
         """Make a plan due now."""
         self._cadence.restart(self._now_ns())
+
+    def instruct(self, instruction: str) -> None:
+        """Follow another instruction from the next plan on, and make that due now.
+
+        Raises:
+            PolicyError: If the policy takes no instruction.
+        """
+        spec = self._policy.spec
+        if not spec.takes_instruction:
+            raise PolicyError(
+                f"instruction is {instruction!r}, but bundle {spec.name} takes none: it does"
+                f" {', '.join(spec.tasks)}; choose a bundle whose policy follows instructions"
+            )
+        self._instruction = instruction
+        self.restart()
 
     def is_due(self, stamp_ns: int | None) -> bool:
         """Return whether to ask about the newest complete observation, with this stamp.
@@ -199,6 +216,9 @@ class InferenceScheduler:
             deadline_ns = begin_ns + round((self._deadline_s - now_s) * 1e9)
         prediction, refusal = None, None
         try:
+            if self._instruction is not None:
+                instruction, self._instruction = self._instruction, None
+                self._policy.reset("", instruction)
             if request.executed is not None:
                 self._policy.executed(request.executed)
             prediction = self._policy.infer(request.observations, deadline_ns)

@@ -19,7 +19,7 @@ from carp_ros.sim.cell_arm import cell_arm
 from carp_ros.sim.goals import Goal, TaskResult
 from carp_ros.sim.levels import LEVELS, level_named
 from carp_ros.sim.scene import TIMESTEP_S, build_scene
-from carp_ros.sim.task import Task
+from carp_ros.sim.task import Task, staging_of
 from carp_ros.types import Array, Pose
 
 STEP_NS = round(TIMESTEP_S * 1e9)
@@ -120,7 +120,7 @@ class Cell:
     def _stage(self, seed: int, level: str) -> None:
         """Set what a seed decides besides places."""
         self.seed, self.level = seed, level
-        self.staging = self.task.stage(np.random.default_rng([seed, 3]))
+        self.staging = staging_of(self.task, seed)
         self._goal = 0
         rng = np.random.default_rng([seed, 1])
         self._appearance.randomise(rng, level_named(level), self.staging.colours)

@@ -8,6 +8,7 @@ from carp_ros.errors import DeviceError
 from carp_ros.processes.mailbox import Mailbox
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.plant import CYCLE_S
+from carp_ros.sim.sentences import asked_goal, instruction_of
 from carp_ros.types import Array
 
 
@@ -59,16 +60,29 @@ class CellPlant:
         if self._mailbox is not None:
             self._mailbox.write(self._cell.snapshot(wall_ns))
 
-    def scatter(self, seed: int, level: str) -> None:
+    def scatter(self, seed: int, level: str, instruction: str = "") -> dict[str, Any]:
         """Start a new episode of the cell's task; the arm does not move.
 
+        Args:
+            seed: Of places, colours and what is asked for.
+            level: How much they vary.
+            instruction: What is asked for instead, in words.
+
+        Returns:
+            What is asked for, as `instruction`.
+
         Raises:
-            DeviceError: If there is no such level.
+            DeviceError: If there is no such level, or nothing on the table fits the instruction;
+                then nothing is changed but what is asked for.
         """
+        cell = self._cell
         try:
-            self._cell.scatter(seed, level)
+            cell.scatter(seed, level)
+            if instruction:
+                cell.ask(asked_goal(cell.staging.goals, instruction))
         except ValueError as error:
             raise DeviceError(str(error)) from error
+        return {"instruction": instruction or instruction_of(cell.task, cell.goal, "plain", seed)}
 
     def judge(self) -> dict[str, Any]:
         """Return the verdict: `success`, and otherwise the `reasons`."""

@@ -119,9 +119,16 @@ class FaultClient:
         """Undo every fault; the arm is powered, without a program, and does not move."""
         self.request("restore")
 
-    def scatter(self, seed: int, level: str) -> None:
-        """Rearrange the cell's objects at random."""
-        self.request("scatter", seed=seed, level=level)
+    def scatter(self, seed: int, level: str, instruction: str = "") -> str:
+        """Rearrange the cell's objects at random; return what is asked for now, in words.
+
+        Args:
+            seed: Of places, colours and what is asked for.
+            level: How much they vary.
+            instruction: What is asked for instead; empty: the seed's choice.
+        """
+        answer = self.request("scatter", seed=seed, level=level, instruction=instruction)
+        return str(answer["instruction"])
 
     def judge(self) -> dict[str, Any]:
         """Return the task's verdict: `success`, and otherwise the `reasons`."""

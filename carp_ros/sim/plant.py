@@ -54,11 +54,19 @@ class Plant(Protocol):
         """Publish the state at `wall_ns` (CLOCK_REALTIME) for rendering."""
         ...
 
-    def scatter(self, seed: int, level: str) -> None:
+    def scatter(self, seed: int, level: str, instruction: str = "") -> dict[str, Any]:
         """Rearrange the objects at random; the arm does not move.
 
+        Args:
+            seed: Of places, colours and what is asked for.
+            level: How much they vary.
+            instruction: What is asked for instead, in words.
+
+        Returns:
+            What is asked for, as `instruction`.
+
         Raises:
-            DeviceError: If there are no objects, or no such level.
+            DeviceError: If there are no objects, no such level, or nothing fits the instruction.
         """
         ...
 
@@ -104,7 +112,7 @@ class KinematicPlant:
     def publish(self, wall_ns: int) -> None:
         """Do nothing: there is nothing to render."""
 
-    def scatter(self, seed: int, level: str) -> None:
+    def scatter(self, seed: int, level: str, instruction: str = "") -> dict[str, Any]:
         """Raise: there are no objects."""
         raise DeviceError("this arm has no objects to scatter; start with --physics cell")
 

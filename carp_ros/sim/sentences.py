@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from carp_ros.sim.goals import Goal
-from carp_ros.sim.task import Task
+from carp_ros.sim.task import Task, staging_of
 
 Sentences = Literal["plain", "varied", "unseen"]
 """Which sentence asks for a goal: the plain one, any of the demonstrations', or an unseen one."""
@@ -73,18 +73,31 @@ def sentence(goal: Goal, kind: Sentences, seed: int) -> str:
     return form.format(moved=goal.moved_words, place=goal.place_words)
 
 
-def instruction(task: Task, goal: Goal, kind: Sentences, seed: int) -> str:
+def instruction_of(task: Task, goal: Goal, kind: Sentences, seed: int) -> str:
     """Return the instruction of an episode: the task's own if it has but one, see `sentence`."""
     if kind == "plain" and task.has_one_goal:
         return task.instruction
     return sentence(goal, kind, seed)
 
 
-def goal_meant(goals: tuple[Goal, ...], text: str) -> Goal | None:
-    """Return the goal that a sentence asks for; None if it may be several or none.
+def asked_goal(goals: tuple[Goal, ...], text: str) -> Goal:
+    """Return the goal that a sentence asks for: it names its object and its place.
 
-    That goal's object and place are both named, and no other's are.
+    Raises:
+        ValueError: If the sentence asks for none of the goals, or for several.
     """
     words = text.lower()
     meant = [goal for goal in goals if goal.moved_words in words and goal.place_words in words]
-    return meant[0] if len(meant) == 1 else None
+    if len(meant) != 1:
+        possible = " or ".join(repr(sentence(goal, "plain", 0)) for goal in goals)
+        raise ValueError(f"instruction is {text!r}; on the table now, expected {possible}")
+    return meant[0]
+
+
+def allows(task: Task, seed: int, text: str) -> bool:
+    """Return whether a seed's scene allows what a sentence asks for."""
+    try:
+        asked_goal(staging_of(task, seed).goals, text)
+    except ValueError:
+        return False
+    return True

@@ -77,3 +77,8 @@ class Task(Protocol):
     def judge(self, goal: Goal, model: mujoco.MjModel, data: mujoco.MjData) -> TaskResult:
         """Judge whether a goal is reached, with everything at rest and released."""
         ...
+
+
+def staging_of(task: Task, seed: int) -> Staging:
+    """Return what a seed decides about a task besides places."""
+    return task.stage(np.random.default_rng([seed, 3]))

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="exporting needs torch: pip install 
 
 from carp_ros.export.bundle import BundleMetadata, write_bundle  # noqa: E402
 from carp_ros.export.torch_runtime import TorchRuntime  # noqa: E402
+from carp_ros.inference.bundle import load_bundle  # noqa: E402
 from carp_ros.inference.layout import TOOL, tcp_pose_from_vector  # noqa: E402
 from carp_ros.inference.onnx_runtime import OnnxRuntime  # noqa: E402
 from carp_ros.policies.load import load_policy  # noqa: E402
@@ -110,7 +111,7 @@ def test_an_instruction_that_was_never_seen_is_followed_to_some_plan(written):
 
 
 def test_with_little_time_the_first_level_is_decoded_and_said_so(written):
-    folder, network, data, images = written
+    folder, _, data, images = written
     now_ns = [0]
 
     def clock():
