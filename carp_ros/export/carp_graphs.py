@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from carp_ros.export.committed import nothing_committed
 from carp_ros.export.graphs import ConditionGraph, DecoderGraph, VisionGraph
 from carp_ros.export.policy_graph import PolicyGraph, computed
 from carp_ros.export.scale_graph import ScaleGraph
@@ -29,7 +30,10 @@ class CarpExport:
 
     def section(self, network: CarpPolicyNetwork) -> dict[str, Any]:
         """Return the section `carp` of the manifest."""
-        return {"scales": list(network.tokenizer.vq.config.scales)}
+        section: dict[str, Any] = {"scales": list(network.tokenizer.vq.config.scales)}
+        if network.committed_steps:
+            section["committed_steps"] = network.committed_steps
+        return section
 
 
 @torch.no_grad()
@@ -55,6 +59,9 @@ def policy_graphs(
         seen |= graph.outputs
     measured = {name: example[name] for name in ("state", "task") if name in example}
     module = ConditionGraph(network, several_tasks="task" in measured)
+    if network.committed_steps:
+        size = network.tokenizer.config.vq.dimensions
+        measured |= nothing_committed(example["state"], network.committed_steps, size)
     condition = computed("condition", module, {**seen, **measured}, module.outputs)
     yield condition
     vectors = dict(condition.outputs)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from carp_ros.export.committed import nothing_committed
 from carp_ros.export.policy_graph import PolicyGraph, computed
 from carp_ros.inference.bundle import image_name
 from carp_ros.inference.words import PADDING
@@ -102,20 +103,8 @@ def _asked(network: FasterPolicyNetwork, example: Mapping[str, Tensor]) -> dict[
     asked = {"text": network.text(instruction, state), "state": state}
     if network.commitment is None:
         return asked
-    steps = network.commitment.steps
-    return {
-        **asked,
-        "committed": _standing(state, steps, network.action_size),
-        "committed_count": torch.zeros(1, dtype=torch.int64, device=state.device),
-    }
-
-
-def _standing(state: Tensor, steps: int, size: int) -> Tensor:
-    """Return actions that keep an arm where it is, as far as it is known, (1, steps, size)."""
-    actions = torch.zeros(1, steps, size, device=state.device)
-    known = min(size, state.shape[1])
-    actions[..., :known] = state[:, None, :known]
-    return actions
+    steps, size = network.commitment.steps, network.action_size
+    return {**asked, **nothing_committed(state, steps, size)}
 
 
 class _VisionGraph(nn.Module):

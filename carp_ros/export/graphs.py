@@ -37,7 +37,7 @@ class ConditionGraph(nn.Module):
 
     Args:
         network: Trained.
-        several_tasks: Whether the last input is `task`.
+        several_tasks: Whether `task` is an input.
 
     Attributes:
         outputs: Names of the outputs.
@@ -60,11 +60,16 @@ class ConditionGraph(nn.Module):
         """Return `start` (G l_0, E), and AdaLN vectors (E,) whose scales already have the 1 added.
 
         Args:
-            inputs: Features (1, F) of each camera, the state (1, S), and the task (1,).
+            inputs: Features (1, F) of each camera, the state (1, S), the task (1,) if there are
+                several, and committed actions (1, P, A) and their count (1,) if it takes them.
         """
+        committed = None
+        if self.network.committed_steps:
+            *inputs, actions, count = inputs
+            committed = (actions, count)
         task = inputs[-1] if self._several_tasks else None
         *seen, state = inputs[:-1] if self._several_tasks else inputs
-        condition = self.network.fuse(seen, state, task)
+        condition = self.network.fuse(seen, state, task, committed)
         transformer = self.network.transformer
         vectors = transformer.modulation(condition).flatten() + self.ones
         return transformer.start(condition).flatten(0, 1), *vectors.split(self._width)

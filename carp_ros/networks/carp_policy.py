@@ -58,6 +58,8 @@ class CarpPolicyNetwork(nn.Module):
             none.
         sharpness: Inverse temperature of the mean over codes, see `CarpTransformer.generate`; None,
             as published, takes the likeliest tokens.
+        committed: P, most steps that an arm may be committed to when a plan begins: see
+            `committed`. 0, as published, for a network that is not told.
     """
 
     def __init__(
@@ -69,12 +71,15 @@ class CarpPolicyNetwork(nn.Module):
         transformer: TransformerConfig,
         fusion: int = 0,
         sharpness: float | None = None,
+        committed: int = 0,
     ) -> None:
         super().__init__()
+        self.committed_steps = committed
         self.sharpness = sharpness
         self.image_encoders = nn.ModuleDict({name: encoder_of(encoder) for name in cameras})
         self.state_scaling = Scaling(state_size)
-        size = condition_size(cameras, encoder, state_size)
+        actions = tokenizer.config.vq.dimensions
+        size = condition_size(cameras, encoder, state_size, committed, actions)
         self.fusion = nn.Sequential(nn.Linear(size, fusion), nn.ReLU()) if fusion else nn.Identity()
         self.tokenizer = tokenizer.requires_grad_(False)
         self.transformer = CarpTransformer(transformer)
@@ -85,31 +90,71 @@ class CarpPolicyNetwork(nn.Module):
         self.tokenizer.eval()
         return self
 
-    def condition(self, images: dict[str, Tensor], state: Tensor, task: Tensor | None) -> Tensor:
+    def condition(
+        self,
+        images: dict[str, Tensor],
+        state: Tensor,
+        task: Tensor | None,
+        committed: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
         """Return the condition of the plan, (B, E).
 
         Args:
             images: By camera, RGB in [-1, 1], cropped, of shape (B, 3, h, w).
             state: Measured, in SI units, of shape (B, S).
             task: Task index of each sample, of shape (B,); None if there is only one task.
+            committed: Actions in SI units, (B, P, A), from the observation on, and how many of them
+                are fixed, (B,); None for none.
         """
-        return self.fuse(
-            [encoder(images[name]) for name, encoder in self.image_encoders.items()], state, task
-        )
+        features = [encoder(images[name]) for name, encoder in self.image_encoders.items()]
+        return self.fuse(features, state, task, committed)
 
-    def fuse(self, features: Sequence[Tensor], state: Tensor, task: Tensor | None) -> Tensor:
+    def fuse(
+        self,
+        features: Sequence[Tensor],
+        state: Tensor,
+        task: Tensor | None,
+        committed: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
         """Return the same as `condition`, from image features (B, F) of each camera."""
-        observed = torch.cat([*features, self.state_scaling(state)], dim=1)
-        return self.transformer.condition(self.fusion(observed), task)
+        parts = [*features, self.state_scaling(state)]
+        if self.committed_steps:
+            parts.append(self._going_on(state, committed))
+        return self.transformer.condition(self.fusion(torch.cat(parts, dim=1)), task)
+
+    def _going_on(self, state: Tensor, committed: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Return committed actions as (B, P (A + 1)): normalised, and whether each is fixed."""
+        size = self.committed_steps * (self.tokenizer.config.vq.dimensions + 1)
+        if committed is None:
+            return state.new_zeros(len(state), size)
+        actions, count = committed
+        steps = torch.arange(self.committed_steps, device=count.device)
+        fixed = (steps < count[:, None]).to(state)[..., None]
+        numbers = self.tokenizer.normalised(actions, state) * fixed
+        return torch.cat((numbers, fixed), dim=-1).flatten(1)
 
     def generate(self, condition: Tensor) -> Generated:
         """Generate a plan for a condition (B, E)."""
         return self.transformer.generate(self.tokenizer.vq, condition, sharpness=self.sharpness)
 
 
-def condition_size(cameras: tuple[str, ...], encoder: ImageEncoderConfig, state_size: int) -> int:
-    """Return how many numbers cameras and state contribute, before any fusion layer."""
-    return len(cameras) * encoder.width + state_size
+def condition_size(
+    cameras: tuple[str, ...],
+    encoder: ImageEncoderConfig,
+    state_size: int,
+    committed: int = 0,
+    action_size: int = 0,
+) -> int:
+    """Return how many numbers there are before any fusion layer.
+
+    Args:
+        cameras: Their names.
+        encoder: Image encoder of each.
+        state_size: S.
+        committed: P, committed steps.
+        action_size: A, numbers of each.
+    """
+    return len(cameras) * encoder.width + state_size + committed * (action_size + 1)
 
 
 def encoder_of(encoder: ImageEncoderConfig) -> nn.Module:

@@ -21,6 +21,7 @@ from carp_ros.inference.session import Runtime, write_inputs
 from carp_ros.policies.anytime import Anytime
 from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.carp_section import carp_section
+from carp_ros.policies.commitment import Commitment
 from carp_ros.policies.graphs import graph_errors
 from carp_ros.policies.plan import PlanReader
 from carp_ros.policies.policy import VISION, Prediction, beyond_training
@@ -57,6 +58,7 @@ class CarpPolicy:
         passes: Its graphs.
         now_ns: The clock of deadlines.
         last_scale: Always stop after this scale, counted from 0; None for the finest.
+        commitment: What of the last plan to go on with; None for a policy that can't be told.
         rig: For the forward kinematics of joint actions.
 
     Raises:
@@ -70,8 +72,10 @@ class CarpPolicy:
         now_ns: Callable[[], int],
         last_scale: int | None = None,
         rig: Rig | None = None,
+        commitment: Commitment | None = None,
     ) -> None:
         self.spec = spec
+        self._commitment = commitment or Commitment(spec.step_s, 0, len(spec.action))
         count = len(passes.scales)
         if last_scale is not None and not 0 <= last_scale < count:
             raise ValueError(f"last_scale is {last_scale}; expected 0 to {count - 1}")
@@ -88,6 +92,7 @@ class CarpPolicy:
         """Start an episode of a task; see `Policy.reset`."""
         self._task = self.spec.task_number(task)
         self._encoded_ns.clear()
+        self._commitment.forget()
 
     def encode_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Encode an image that the policy is likely to be asked about soon.
@@ -121,8 +126,11 @@ class CarpPolicy:
         to_encode = [name for name in cameras if encoded_ns.get(name) != stamps_ns.get(name, -1)]
         encoded_ns.clear()  # the clock might be set back, and an old stamp occur again
         inputs = policy_inputs(observations, self.spec, self._task, to_encode)
+        state = inputs["state"][0].astype(np.float64)
+        inputs |= self._commitment.inputs(observation.stamp_ns, state)
         preprocess_s = (self._now_ns() - begin_ns) * 1e-9
         decoded = self.decode(inputs, deadline_ns)
+        self._commitment.take(decoded.actions, observation.stamp_ns)
         return Prediction(
             observation.stamp_ns,
             decoded.actions,
@@ -133,16 +141,17 @@ class CarpPolicy:
                 "scales_done": decoded.scales_done,
             },
             decoded.scales_done < len(self._passes.scales),
-            beyond_training(inputs["state"][0].astype(np.float64), self.spec.state),
+            beyond_training(state, self.spec.state),
             len(cameras) - len(to_encode),
         )
 
     def executed(self, chunk: Chunk) -> None:
-        """Do nothing: plans only depend on observations."""
+        """Do nothing: plans depend on observations and on the last plan."""
 
     def replay(self, inputs: Mapping[str, Tensor]) -> Array:
         """Return the actions for inputs of the graphs; see `Policy.replay`."""
-        return self.decode(inputs, last=len(self._passes.scales) - 1).actions
+        nothing = self._commitment.no_inputs(inputs["state"][0].astype(np.float64))
+        return self.decode({**inputs, **nothing}, last=len(self._passes.scales) - 1).actions
 
     def decode(
         self,
@@ -192,7 +201,8 @@ def load_carp(
         bundle: The bundle.
         runtime: Runs its graphs.
         now_ns: The clock of deadlines.
-        options: `last_scale`: always stop after this scale, counted from 0.
+        options: `last_scale`: always stop after this scale, counted from 0; `committed_steps`: how
+            many steps of the last plan each plan goes on with, if the bundle can be told.
         rig: For the forward kinematics of joint actions.
 
     Raises:
@@ -206,9 +216,11 @@ def load_carp(
             f"{bundle.folder / MANIFEST}: observation.history is {history}; expected 1, as a CARP"
             " plan is made of one observation"
         )
-    unknown = sorted(options.keys() - {"last_scale"})
-    if unknown:
-        raise ValueError(f"{unknown} is no option of a carp policy; expected last_scale")
+    known = {"last_scale", "committed_steps"}
+    if unknown := sorted(options.keys() - known):
+        raise ValueError(f"{unknown} is no option of a carp policy; expected {sorted(known)}")
     with graph_errors(bundle):
         passes = CarpPasses(bundle, section, runtime)
-    return CarpPolicy(bundle.spec, passes, now_ns, options.get("last_scale"), rig)
+    spec, most = bundle.spec, section.committed_steps
+    commitment = Commitment(spec.step_s, most, len(spec.action), options.get("committed_steps"))
+    return CarpPolicy(spec, passes, now_ns, options.get("last_scale"), rig, commitment)

@@ -17,9 +17,11 @@ class CarpSection:
 
     Attributes:
         scales: Number of latent positions of each scale, coarse to fine.
+        committed_steps: Most steps of the last plan that the policy can be told; 0: it takes none.
     """
 
     scales: Annotated[tuple[int, ...], Between(1, MOST_STEPS), Sized(1, 32)]
+    committed_steps: Annotated[int, Between(0, MOST_STEPS)] = 0
 
 
 def carp_section(bundle: Bundle) -> CarpSection:

@@ -31,10 +31,6 @@ from carp_ros.policies.policy import VISION, Prediction, beyond_training
 from carp_ros.rig import Rig
 from carp_ros.types import Array, Chunk, Observation
 
-_COMMITTED = 3
-"""Steps of the last plan to go on with: those that pass until the next one is there, and blending.
-"""
-
 
 class FasterPolicy:
     """Runs a FASTer bundle; see `policy.Policy`.
@@ -65,10 +61,11 @@ class FasterPolicy:
         levels, most = len(section.decodes_after), section.committed_steps
         self._after = section.decodes_after
         self._last = _option(options, "last_level", levels - 1, levels - 1)
-        self._committed = _option(options, "committed_steps", min(_COMMITTED, most), most)
         self._prompts = WordPrompts(Words(section.words), section.prompt_tokens, len(spec.state))
         self._scale, self._offset = np.array(section.state_scale), np.array(section.state_offset)
-        self._commitment = Commitment(spec.step_s, most, len(spec.action)) if most else None
+        self._commitment = Commitment(
+            spec.step_s, most, len(spec.action), options.get("committed_steps")
+        )
         self._anytime = Anytime(now_ns, levels)
         self._plans = PlanReader(spec.action, spec.step_s, rig)
         self._instruction = self._prompts.instruction("")
@@ -79,8 +76,7 @@ class FasterPolicy:
         """Start an episode; the instruction is followed, or else the task; see `Policy.reset`."""
         self._instruction = self._prompts.instruction(instruction or task)
         self._encoded_ns.clear()
-        if self._commitment:
-            self._commitment.forget()
+        self._commitment.forget()
 
     def encode_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Encode an image in advance; see `Policy.encode_image`."""
@@ -104,13 +100,8 @@ class FasterPolicy:
         encoded_ns.clear()  # the clock might be set back, and an old stamp occur again
         inputs = policy_inputs(observations, self.spec, 0, to_encode)
         state = inputs["state"][0].astype(np.float64)
-        asked = self._asked(inputs, self._instruction)
-        committed = 0
-        if self._commitment:
-            steps, committed = self._commitment.steps_from(
-                observation.stamp_ns, state, self._committed
-            )
-            asked |= _commitment_inputs(steps, committed)
+        going_on = self._commitment.inputs(observation.stamp_ns, state)
+        asked = self._asked(inputs, self._instruction) | going_on
         prepared_ns = self._now_ns()
         self._see(inputs)
         seen_ns = self._now_ns()
@@ -120,8 +111,7 @@ class FasterPolicy:
         actions = self._actions()
         times_ns = (begin_ns, prepared_ns, seen_ns, read_ns, self._now_ns())
         seconds = [1e-9 * (after - before) for before, after in pairwise(times_ns)]
-        if self._commitment:
-            self._commitment.take(actions, observation.stamp_ns)
+        self._commitment.take(actions, observation.stamp_ns)
         blocks = self._after[done - 1]
         tokens = sum(len(self._passes.tokens(block)) for block in range(blocks))
         likelihood = sum(self._passes.log_likelihood(block) for block in range(blocks))
@@ -133,7 +123,7 @@ class FasterPolicy:
             {
                 "confidence": likelihood / tokens,
                 "levels_done": done,
-                "committed_steps": committed,
+                "committed_steps": int(going_on["committed_count"][0]) if going_on else 0,
             },
             done < len(self._after),
             beyond_training(state, self.spec.state),
@@ -147,10 +137,7 @@ class FasterPolicy:
         """Return the actions for inputs of the graphs; see `Policy.replay`."""
         task = int(inputs["task"][0]) if "task" in inputs else 0
         asked = self._asked(inputs, self._prompts.instruction(self.spec.tasks[task]))
-        if self._commitment:
-            state = inputs["state"][0].astype(np.float64)
-            steps = Commitment(self.spec.step_s, *self._commitment.sizes).steps_from(0, state, 0)
-            asked |= _commitment_inputs(*steps)
+        asked |= self._commitment.no_inputs(inputs["state"][0].astype(np.float64))
         self._see(inputs)
         self._read(asked)
         self._anytime.run(self._passes.levels, self._passes.decode, len(self._after) - 1, None)
@@ -177,13 +164,6 @@ class FasterPolicy:
     def _actions(self) -> Array:
         assert self._passes.actions is not None
         return self._passes.actions.read()[0].astype(np.float64)
-
-
-def _commitment_inputs(steps: Array, count: int) -> dict[str, Tensor]:
-    return {
-        "committed": steps.astype(np.float32)[None],
-        "committed_count": np.array([count], np.int64),
-    }
 
 
 def _option(options: Mapping[str, Any], name: str, default: int, most: int) -> int:

@@ -99,8 +99,10 @@ def _policy(
     vq = tokenizer.vq.config
     seen = cameras if recipe.image_encoder else ()
     encoder = recipe.image_encoder or ImageEncoderConfig()
+    committed = min(recipe.committed_steps, vq.horizon)
+    size = condition_size(seen, encoder, state_size, committed, vq.dimensions)
     transformer = TransformerConfig(
-        recipe.fusion or condition_size(seen, encoder, state_size),
+        recipe.fusion or size,
         vq.groups,
         vq.scales,
         vq.codes,
@@ -112,5 +114,12 @@ def _policy(
         drop_path=recipe.drop_path,
     )
     return CarpPolicyNetwork(
-        seen, encoder, state_size, tokenizer, transformer, recipe.fusion, recipe.sharpness
+        seen,
+        encoder,
+        state_size,
+        tokenizer,
+        transformer,
+        recipe.fusion,
+        recipe.sharpness,
+        committed,
     )

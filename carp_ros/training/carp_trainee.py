@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from carp_ros.networks.carp_policy import CarpPolicyNetwork
 from carp_ros.training.action_error import action_errors
+from carp_ros.training.committed_steps import CommittedSteps
+from carp_ros.training.device import to_device
 from carp_ros.training.family import Rollout, Samples
 from carp_ros.training.gradients import Inputs
 from carp_ros.training.presets import PolicyRecipe
+from carp_ros.training.ranks import share_of
 from carp_ros.training.soft_targets import soft_cross_entropy, soft_targets
 from carp_ros.training.visuomotor_trainee import VisuomotorTrainee, crops_of
+from carp_ros.training.windows import Indices
 
 
 class CarpTrainee(VisuomotorTrainee):
@@ -38,6 +43,20 @@ class CarpTrainee(VisuomotorTrainee):
         network.tokenizer.to(self.device)
         codebook = network.tokenizer.vq.quantizer.codebook.detach().to(self.device)
         self._targets = soft_targets(codebook, recipe.code_spread)
+        self._committed = None
+        if network.committed_steps:
+            self._committed = CommittedSteps(network.committed_steps, recipe.noise.position_m)
+
+    def inputs(self, batch: Indices, generator: np.random.Generator) -> Inputs:
+        """Return also `committed` steps and their `count`, if the network takes them."""
+        inputs = super().inputs(batch, generator)
+        if self._committed is not None:
+            actions, count = self._committed.drawn(
+                self.data.actions[batch], self.data.action, generator, share_of(len(batch))
+            )
+            inputs["committed"] = to_device(actions, self.device)
+            inputs["count"] = to_device(count, self.device)
+        return inputs
 
     def losses(self, inputs: Inputs) -> dict[str, Tensor]:
         """Return the mean cross-entropy of the tokens and the accuracy of greedy tokens."""
@@ -67,7 +86,10 @@ class CarpTrainee(VisuomotorTrainee):
         return figures
 
     def _condition(self, inputs: Inputs) -> Tensor:
-        return self.network.condition(crops_of(inputs), inputs["states"], inputs.get("task"))
+        committed = (inputs["committed"], inputs["count"]) if "committed" in inputs else None
+        return self.network.condition(
+            crops_of(inputs), inputs["states"], inputs.get("task"), committed
+        )
 
     def _logits(self, inputs: Inputs, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (B, N, V) by teacher forcing, and the true tokens (B, N).

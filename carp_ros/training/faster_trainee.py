@@ -14,7 +14,7 @@ from carp_ros.inference.words import PADDING
 from carp_ros.networks.faster_policy import FasterPolicyNetwork
 from carp_ros.networks.faster_vla import Context
 from carp_ros.training.action_error import action_errors
-from carp_ros.training.augmentation import StateNoise
+from carp_ros.training.committed_steps import CommittedSteps
 from carp_ros.training.device import to_device
 from carp_ros.training.family import Recipe, Rollout, Samples
 from carp_ros.training.gradients import Inputs
@@ -24,7 +24,6 @@ from carp_ros.training.visuomotor_trainee import VisuomotorTrainee, crops_of
 from carp_ros.training.windows import Indices
 
 _BYTES = range(1, 257)  # ids of bytes, which spell unknown words
-_COMMITTED = 0.5  # share of training windows that begin in the middle of a plan
 
 
 class FasterTrainingRecipe(Recipe, Protocol):
@@ -61,15 +60,15 @@ class FasterTrainee(VisuomotorTrainee):
         rollout: Rollout | None = None,
     ) -> None:
         super().__init__(network, recipe, samples, rollout)
-        tokenizer = network.tokenizer.to(self.device)
+        network.tokenizer.to(self.device)
         instruction = network.prompts.instruction
         self._instructions = np.stack([instruction(task) for task in samples.data.task_names])
         self._word_noise = recipe.word_noise
-        self._noise: StateNoise = recipe.noise
         self._targets = _targets(network, recipe.code_spread).to(self.device)
         self._table = _table_of_tokens(network).to(self.device)
-        self._steps = network.commitment.steps if network.commitment else 0
-        self._columns = tokenizer.config.columns
+        self._committed = None
+        if network.commitment is not None:
+            self._committed = CommittedSteps(network.commitment.steps, recipe.noise.position_m)
 
     def inputs(self, batch: Indices, generator: np.random.Generator) -> Inputs:
         """Return also the instructions' tokens and the committed steps."""
@@ -77,14 +76,11 @@ class FasterTrainee(VisuomotorTrainee):
         part = share_of(len(batch))
         words = _noisy(self._instructions[self.data.tasks[batch]], self._word_noise, generator)
         inputs["instructions"] = torch.from_numpy(words[part])
-        if self._steps:
-            count = generator.integers(1, self._steps + 1, len(batch))
-            count = np.where(generator.random(len(batch)) < _COMMITTED, count, 0)[part]
-            shift = generator.standard_normal((len(batch), 1, 3))[part] * self._noise.position_m
-            actions = self.data.actions[batch[part], : self._steps].copy()
-            if self.data.action.kind == "tool":
-                actions[..., :3] += shift
-            inputs["committed"] = to_device(actions.astype(np.float32), self.device)
+        if self._committed is not None:
+            actions, count = self._committed.drawn(
+                self.data.actions[batch], self.data.action, generator, part
+            )
+            inputs["committed"] = to_device(actions, self.device)
             inputs["count"] = to_device(count, self.device)
         return inputs
 

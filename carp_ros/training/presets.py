@@ -41,6 +41,8 @@ class PolicyRecipe:
             has none.
         sharpness: Inverse temperature of the mean over codes that is decoded; None, as in the
             paper, takes the likeliest codes.
+        committed_steps: Most steps that an arm may be committed to when a plan begins; 0, as in the
+            paper, for a policy that is not told.
     """
 
     width: Annotated[int, Between(1, 100_000)]
@@ -54,6 +56,7 @@ class PolicyRecipe:
     code_spread: Annotated[float, Between(1e-9, 1e6)] = 1e-3
     fusion: Annotated[int, Between(0, 100_000)] = 0
     sharpness: Annotated[float, Between(0.0, 1e6)] | None = None
+    committed_steps: Annotated[int, Between(0, 64)] = 0
 
 
 _VQ_OPTIMIZER = OptimizerConfig(

@@ -13,44 +13,63 @@ def at(place):
     return np.array([place / 100, *[0.0] * 9])
 
 
-def commitment():
-    one = Commitment(0.1, 4, 10)
+def commitment(wanted=3):
+    one = Commitment(0.1, 4, 10, wanted)
     one.take(PLAN, 5 * STEP_NS)
     return one
 
 
+def steps_at(one, place, stamp_ns=None):
+    stamp_ns = round((5 + place) * STEP_NS) if stamp_ns is None else stamp_ns
+    inputs = one.inputs(stamp_ns, at(place))
+    assert inputs["committed"].shape == (1, 4, 10)
+    return inputs["committed"][0], int(inputs["committed_count"][0])
+
+
 def test_without_a_plan_nothing_is_committed():
-    steps, count = Commitment(0.1, 4, 10).steps_from(0, at(3), 3)
+    steps, count = steps_at(Commitment(0.1, 4, 10), 3, 0)
     assert count == 0
     assert (steps == at(3).astype(np.float32)).all()
 
 
+def test_a_policy_that_can_not_be_told_is_given_no_inputs():
+    one = Commitment(0.1, 0, 10)
+    one.take(PLAN, 0)
+    assert one.inputs(STEP_NS, at(1)) == one.no_inputs(at(1)) == {}
+
+
 @pytest.mark.parametrize("place", [0.0, 1.0, 2.5])
 def test_the_steps_are_those_of_the_plan_at_their_times(place):
-    steps, count = commitment().steps_from(round((5 + place) * STEP_NS), at(place), 3)
+    steps, count = steps_at(commitment(), place)
     assert count == 3
     np.testing.assert_allclose(steps[:3, 0], (place + np.arange(3)) / 100, atol=1e-6)
 
 
 def test_the_gripper_changes_when_the_plan_says():
-    steps, _ = commitment().steps_from(round(7.5 * STEP_NS), at(2.5), 4)
+    steps, _ = steps_at(commitment(4), 2.5)
     assert steps[:, -1].tolist() == [0.0, 0.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(("place", "count"), [(4.0, 3), (5.0, 2), (6.0, 1), (7.0, 0), (50.0, 0)])
 def test_a_plan_ends(place, count):
-    assert commitment().steps_from(round((5 + place) * STEP_NS), at(place), 4)[1] == count
+    assert steps_at(commitment(), place)[1] == count
 
 
 def test_a_clock_that_was_set_back_forgets_the_plan():
-    assert commitment().steps_from(0, at(0), 3)[1] == 0
+    assert steps_at(commitment(), 0, 0)[1] == 0
 
 
 def test_an_arm_that_something_else_moved_is_not_committed():
-    assert commitment().steps_from(7 * STEP_NS, at(8.0), 3)[1] == 0
+    assert steps_at(commitment(), 8.0, 7 * STEP_NS)[1] == 0
 
 
 def test_what_is_forgotten_is_not_committed():
     one = commitment()
     one.forget()
-    assert one.steps_from(7 * STEP_NS, at(2.0), 3)[1] == 0
+    assert steps_at(one, 2.0)[1] == 0
+
+
+@pytest.mark.parametrize("wanted", [5, -1, 2.5])
+def test_more_than_the_policy_can_be_told_is_refused(wanted):
+    with pytest.raises(ValueError, match="committed_steps is .* expected 0 to 4"):
+        Commitment(0.1, 4, 10, wanted)
