@@ -90,6 +90,9 @@ class PolicyCommand:
         epochs: Passes over the dataset; 0 takes the preset's.
         batch: Windows per step, over all ranks; 0 takes the preset's.
         learning_rate: Peak of the learning-rate schedule; 0 takes the preset's.
+        committed_steps: Train a policy that is told up to this many steps of its last plan, which
+            the arm goes on with until the next plan is there: for plans in quick succession, or a
+            slow computer. 0 takes the preset's. Of carp and faster.
         compile: Use torch.compile: a minute longer to start, faster steps. Needs a C++ compiler.
         rollouts: Trials per task in the simulated cell at each validation, from seed 5000 on.
         seed: Seed of initial weights, sample order and augmentation.
@@ -106,6 +109,7 @@ class PolicyCommand:
     epochs: Annotated[int, ZeroOr(1, 100_000)] = 0
     batch: Annotated[int, ZeroOr(1, 65_536)] = 0
     learning_rate: Annotated[float, ZeroOr(1e-9, 1.0)] = 0.0
+    committed_steps: Annotated[int, ZeroOr(1, 64)] = 0
     compile: bool = False
     rollouts: Annotated[int, ZeroOr(1, 10_000)] = 0
     seed: Seed = 0

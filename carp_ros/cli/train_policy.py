@@ -103,7 +103,15 @@ def recipe_of(command: PolicyCommand, family: Family) -> Any:
             learning_rate=command.learning_rate or recipe.loop.optimizer.learning_rate,
         ),
     )
-    return checked(dataclasses.replace(recipe, loop=loop), "carp train policy")
+    recipe = dataclasses.replace(recipe, loop=loop)
+    if command.committed_steps:
+        if not hasattr(recipe, "committed_steps"):
+            raise ValueError(
+                f"--committed-steps is {command.committed_steps}; expected 0, as a {family.kind}"
+                " policy can't be told what an arm is committed to"
+            )
+        recipe = dataclasses.replace(recipe, committed_steps=command.committed_steps)
+    return checked(recipe, "carp train policy")
 
 
 def _tokenizer(command: PolicyCommand, family: Family) -> TokenizerNetwork | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
+from torch.nn import functional
 
 from carp_ros.networks.weights import network_with, require_weights
 from carp_ros.recording.demonstrations import Demonstrations
@@ -108,7 +109,8 @@ def start_from(network: nn.Module, folder: Path, tasks: Sequence[str]) -> None:
     """Initialise a policy with the weights of an earlier training.
 
     A policy of one task can start from one of several tasks that include it: initially it behaves
-    as the earlier policy does for that task.
+    as the earlier policy does for that task. A policy that is told what the arm is committed to can
+    start from one that is not, and initially takes no notice.
 
     Args:
         network: With the same sizes, cameras and tokenizer as the earlier one.
@@ -130,6 +132,7 @@ def start_from(network: nn.Module, folder: Path, tasks: Sequence[str]) -> None:
         with refusing(ValueError, str(folder)):
             weights = _of_one_task(weights, earlier.index(tasks[0]))
     own = network.state_dict()
+    weights = _told_nothing(weights, own)
     of_shape = {name: tuple(value.shape) for name, value in own.items()}
     if of_shape != {name: tuple(value.shape) for name, value in weights.items()}:
         changed = [name for name in {**own, **weights} if not _alike(own, weights, name)]
@@ -144,6 +147,20 @@ def start_from(network: nn.Module, folder: Path, tasks: Sequence[str]) -> None:
             " give that one with --tokenizer"
         )
     network.load_state_dict(weights)
+
+
+def _told_nothing(weights: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a policy's weights for a network that is also told what the arm is committed to.
+
+    That input comes last and has no weight at first, so that both networks do the same.
+    """
+    name = "fusion.0.weight"
+    if name not in weights or name not in own:
+        return weights
+    missing = own[name].shape[1] - weights[name].shape[1]
+    if missing <= 0:
+        return weights
+    return {**weights, name: functional.pad(weights[name], (0, missing))}
 
 
 def _of_one_task(weights: dict[str, Tensor], task: int) -> dict[str, Tensor]:

@@ -71,5 +71,5 @@ def test_what_is_forgotten_is_not_committed():
 
 @pytest.mark.parametrize("wanted", [5, -1, 2.5])
 def test_more_than_the_policy_can_be_told_is_refused(wanted):
-    with pytest.raises(ValueError, match="committed_steps is .* expected 0 to 4"):
+    with pytest.raises(ValueError, match=r"committed_steps is .* expected 0 to 4"):
         Commitment(0.1, 4, 10, wanted)
