@@ -71,11 +71,12 @@ class FasterTrainee(VisuomotorTrainee):
             self._committed = CommittedSteps(network.commitment.steps, recipe.noise.position_m)
 
     def inputs(self, batch: Indices, generator: np.random.Generator) -> Inputs:
-        """Return also the instructions' tokens and the committed steps."""
+        """Return also the prompts' `text`, and `committed` steps with their `count`."""
         inputs = super().inputs(batch, generator)
         part = share_of(len(batch))
         words = _noisy(self._instructions[self.data.tasks[batch]], self._word_noise, generator)
-        inputs["instructions"] = torch.from_numpy(words[part])
+        inputs.pop("instructions")
+        inputs["text"] = self.network.text(words[part], inputs["states"])
         if self._committed is not None:
             actions, count = self._committed.drawn(
                 self.data.actions[batch], self.data.action, generator, part
@@ -96,8 +97,8 @@ class FasterTrainee(VisuomotorTrainee):
         """Return the teacher-forced losses, and the errors of generated actions by level."""
         network = self.network
         tokens = self._tokens(inputs)
-        plain = {name: value for name, value in inputs.items() if name != "committed"}
-        context = self._context(plain)
+        text = network.text(inputs["instructions"].numpy(), inputs["states"])
+        context = self._context({**inputs, "text": text})
         figures = {
             name: float(value) for name, value in network.vla.losses(context, tokens).items()
         }
@@ -113,16 +114,13 @@ class FasterTrainee(VisuomotorTrainee):
 
     def _wanted(self, windows: Indices) -> dict[str, Tensor]:
         """Return the true actions and the instructions' tokens."""
-        wanted = super()._wanted(windows)
-        wanted.pop("task", None)
-        wanted["instructions"] = torch.from_numpy(self._instructions[self.data.tasks[windows]])
-        return wanted
+        instructions = torch.from_numpy(self._instructions[self.data.tasks[windows]])
+        return {"actions": super()._wanted(windows)["actions"], "instructions": instructions}
 
     def _context(self, inputs: Inputs) -> Context:
-        network, states = self.network, inputs["states"]
-        text = network.text(inputs["instructions"].numpy(), states)
         committed = (inputs["committed"], inputs["count"]) if "committed" in inputs else None
-        return network.context(crops_of(inputs), text, states, committed)
+        states = inputs["states"]
+        return self.network.context(crops_of(inputs), inputs["text"], states, committed)
 
     def _tokens(self, inputs: Inputs) -> Tensor:
         """Return the true tokens, (B, N), relative to the noisy input states."""

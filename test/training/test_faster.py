@@ -78,7 +78,7 @@ def test_the_commitment_decides_the_plan_and_what_is_not_committed_does_not():
         return network.vla.expert.step(0, torch.zeros(4, 7).long(), *context)[0]
 
     images = inputs["image_cam"][:, None]
-    text = network.text(inputs["instructions"].numpy(), states)
+    text = inputs["text"]
     other = committed.clone()
     other[:, 2:, :3] += 0.1
     assert torch.equal(tokens_of(committed, 2), tokens_of(other, 2))
@@ -88,15 +88,17 @@ def test_the_commitment_decides_the_plan_and_what_is_not_committed_does_not():
 
 def test_words_are_left_out_or_made_unreadable_in_training_only():
     trainee = make_trainee(word_noise=0.5)
-    clean = trainee._instructions[trainee.data.tasks[:64]]
-    noisy = inputs_of(trainee, 64)["instructions"].numpy()
+    clean = trainee._wanted(np.arange(64))["instructions"].numpy()
+    states = torch.from_numpy(trainee.data.states[:64])
+    noisy = inputs_of(trainee, 64)["text"].numpy()
+    told = trainee.network.text(clean, states).numpy()
+    head = slice(2, 2 + clean.shape[1])  # between "Task:" and ", State:"
     words = clean != PADDING
-    assert (noisy[~words] == PADDING).all()
-    changed = (noisy != clean)[words]
-    assert 0.3 < changed.mean() < 0.7
-    assert {True, False} == set((noisy[words & (noisy != clean)] == PADDING).tolist())
-    wanted = trainee._wanted(np.arange(64))["instructions"].numpy()
-    assert (wanted == clean).all()
+    assert (told[:, head] == clean).all()
+    assert (noisy[:, head][~words] == PADDING).all()
+    odd = words & (noisy[:, head] != clean)
+    assert 0.3 < odd[words].mean() < 0.7
+    assert {True, False} == set((noisy[:, head][odd] == PADDING).tolist())
 
 
 def test_the_prompt_tells_instruction_and_state_apart():
