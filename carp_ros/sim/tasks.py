@@ -15,6 +15,7 @@ from carp_ros.sim.vessels import BOWL, CUP, POT, Vessel
 
 _ZONE = Area(0.50, -0.22, 0.10, 0.08)
 _LEFT = Area(0.49, 0.14, 0.14, 0.15)
+_LEFT_NEAR, _LEFT_FAR = Area(0.40, 0.14, 0.11, 0.15), Area(0.58, 0.14, 0.11, 0.15)
 _APART_M = 0.17  # room for the open gripper between two objects
 _POT_YAW_RAD = 0.5
 
@@ -43,7 +44,7 @@ def _two_cups(name: str, pairs: tuple[tuple[str, str], ...]) -> TabletopTask:
         name,
         "put the cup of the colour that is asked for on the green field",
         _cups("cup_a", "cup_b"),
-        {"cup_a": _LEFT, "cup_b": _LEFT},
+        {"cup_a": _LEFT_NEAR, "cup_b": _LEFT_FAR},
         {"zone": COLOURS["green"], "cup_a": COLOURS["red"], "cup_b": COLOURS["blue"]},
         tuple(Goal(cup, "zone", f"{{{cup}}} cup", "green field") for cup in ("cup_a", "cup_b")),
         {"zone": _ZONE},
@@ -95,8 +96,8 @@ TASKS: dict[str, Task] = {
             "put the cup on the green field or the bowl into the pot, as you are asked",
             (CUP, BOWL, POT),
             {
-                "cup": _LEFT,
-                "bowl": Area(0.49, 0.16, 0.12, 0.14),
+                "cup": _LEFT_NEAR,
+                "bowl": _LEFT_FAR,
                 "pot": Area(0.58, -0.22, 0.03, 0.04, _POT_YAW_RAD),
             },
             {"zone": COLOURS["green"], "cup": COLOURS["red"], "bowl": _BOWL, "pot": _POT},

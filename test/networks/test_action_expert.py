@@ -167,11 +167,11 @@ def test_a_context_of_images_and_text_is_what_an_expert_takes():
     backbone = TinyBackbone(TINY).eval()
     images, text = torch.randn(3, 2, 3, 48, 32), torch.randint(20, (3, 5))
     embeddings = torch.cat((backbone.embed_images(images), backbone.embed_text(text)), dim=1)
-    assert embeddings.shape == (3, 2 * 6 + 5, 32)
-    is_real = torch.ones(3, 17, dtype=torch.bool)
-    positions = torch.arange(17).expand(3, -1)
+    assert embeddings.shape == (3, 2 * 8 + 5, 32)
+    is_real = torch.ones(3, 21, dtype=torch.bool)
+    positions = torch.arange(21).expand(3, -1)
     context = backbone.prefill(embeddings, is_real, positions)
-    assert [k.shape for k, _ in context] == [(3, 2, 17, 8)] * 2
+    assert [k.shape for k, _ in context] == [(3, 2, 21, 8)] * 2
     expert = ActionExpert(backbone.shape, CONFIG).eval()
     logits, _ = expert.teach(torch.randint(11, (3, 12)), context, is_real, positions[:, -1])
     assert logits.shape == (3, 12, 11)
@@ -192,7 +192,7 @@ def test_a_padded_prompt_gives_the_same_context_as_one_without_padding():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_px": (40, 32)}, r"image_px is \(40, 32\); expected multiples of 16"),
+        ({"image_px": (44, 32)}, r"image_px is \(44, 32\); expected multiples of 8"),
         ({"width": 36}, "expected an even width of each head"),
         ({"heads": 3, "width": 36}, "expected an even width of each head"),
     ],

@@ -4,12 +4,12 @@ import pytest
 from carp_ros.geometry import quaternion_from_rotvec
 from carp_ros.sim.cell import Cell
 from carp_ros.sim.levels import LEVELS
-from carp_ros.sim.tasks import Cup, task_named
+from carp_ros.sim.tasks import TASKS, task_named
 
 UPRIGHT = np.array([0.0, 0.0, 0.0, 1.0])
 
 
-@pytest.fixture(params=["cup", "bowl"])
+@pytest.fixture(params=TASKS)
 def cell(request, rig) -> Cell:
     return Cell(rig, task_named(request.param), visuals=False)
 
@@ -26,10 +26,12 @@ def settle(cell: Cell, seconds: float = 1.0) -> None:
 
 
 def goal(cell: Cell) -> tuple[str, np.ndarray]:
-    """Return the object of the task, and where it belongs."""
-    if cell.task.name == "cup":
-        return "cup", np.array([Cup.zone.x, Cup.zone.y, 0.001])
-    return "bowl", cell.object_pose("pot").position + np.array([0.0, 0.02, 0.008])
+    """Return the object that is asked for, and where it belongs."""
+    asked = cell.goal
+    if asked.is_inside:
+        return asked.moved, cell.object_pose(asked.place).position + np.array([0.0, 0.02, 0.008])
+    field = cell.task.fields[asked.place]
+    return asked.moved, np.array([field.x, field.y, 0.001])
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -1,6 +1,7 @@
 """Tests for training/faster.py and training/faster_trainee.py."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install '
 from carp_ros.inference.prompt import BINS  # noqa: E402
 from carp_ros.inference.words import PADDING  # noqa: E402
 from carp_ros.training.faster import FasterFamily  # noqa: E402
+from carp_ros.training.policy_config import read_policy_config  # noqa: E402
 
 from .small_faster import RECIPE, make_network, make_trainee  # noqa: E402
 from .small_world import make_world  # noqa: E402
@@ -32,7 +34,7 @@ def steps_of(trainee, count, rate=3e-3):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     trainee.network.eval()
     return losses
 
@@ -123,13 +125,8 @@ def test_numbers_begin_alike_if_they_are_near():
 def test_a_network_is_remade_from_what_its_training_says(gripper):
     data, _ = make_world(tasks=2)
     network = make_network(data, gripper=gripper)
-    from carp_ros.training.policy_config import read_policy_config
-
-    layouts = {
-        what: dataclasses.asdict(layout.spanning((0.0,) * 10, (1.0,) * 10))
-        for what, layout in (("state", data.state), ("action", data.action))
-    }
-    config = read_policy_config(
+    layout = dataclasses.asdict(data.state.spanning((0.0,) * 10, (1.0,) * 10))
+    content = json.dumps(
         {
             "kind": "policy",
             "policy": "faster",
@@ -140,10 +137,11 @@ def test_a_network_is_remade_from_what_its_training_says(gripper):
             "cameras": ["cam"],
             "rig": "ur5e_sim",
             "step_s": 0.1,
-            **layouts,
-        },
-        "here",
+            "state": layout,
+            "action": layout,
+        }
     )
+    config = read_policy_config(json.loads(content), "here")
     again = FasterFamily().remake(config)
     again.load_state_dict(network.state_dict())
     assert again.prompts.words == network.prompts.words
