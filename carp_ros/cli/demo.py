@@ -83,7 +83,8 @@ def main(command: DemoCommand) -> int:
     """Run the demo; return 0 if every trial succeeded."""
     enter()
     rig = simulated_rig(rig_path(command.rig))
-    command, seeds = planned(command)
+    task, seeds = planned(command)
+    command = dataclasses.replace(command, task=task)
     bundle = chosen_bundle(command, rig)
     if seeds is None:
         count = command.trials or _TRIALS["policy" if bundle else "demonstrator"]
@@ -91,9 +92,9 @@ def main(command: DemoCommand) -> int:
     begin_s = time.monotonic()
     if bundle:
         folder = str(bundle.folder)
-        nodes = describe(rig, "policy", task=command.task, bundle=folder)
+        nodes = describe(rig, "policy", task=task, bundle=folder)
     else:
-        nodes = describe(rig, "demonstrate", task=command.task)
+        nodes = describe(rig, "demonstrate", task=task)
     log = NodeLog(verbose=command.verbose)
     print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
     trials: list[LiveTrial] = []
@@ -115,8 +116,8 @@ def main(command: DemoCommand) -> int:
     return 0 if all(trial.success for trial in trials) else 1
 
 
-def planned(command: DemoCommand) -> tuple[DemoCommand, Sequence[int] | None]:
-    """Return the command with a task, and seeds whose scenes allow its instruction, if it has one.
+def planned(command: DemoCommand) -> tuple[TaskName, Sequence[int] | None]:
+    """Return the task, and seeds whose scenes allow the instruction if there is one.
 
     Raises:
         ValueError: If no trial is asked for, or no scene allows the instruction.
@@ -124,16 +125,17 @@ def planned(command: DemoCommand) -> tuple[DemoCommand, Sequence[int] | None]:
     if command.trials is not None and command.trials < 1:
         raise ValueError(f"--trials is {command.trials}; expected at least 1")
     if not command.instruction:
-        return dataclasses.replace(command, task=command.task or "cup"), None
+        return command.task or "cup", None
     from carp_ros.sim.sentences import allows
     from carp_ros.sim.tasks import TASKS
 
     count = command.trials or _TRIALS["policy"]
-    for name in get_args(TaskName) if command.task is None else (command.task,):
+    names: tuple[TaskName, ...] = (command.task,) if command.task else get_args(TaskName)
+    for name in names:
         tried = range(command.seed_start, command.seed_start + _SEEDS_TRIED)
         fitting = (seed for seed in tried if allows(TASKS[name], seed, command.instruction))
         if len(seeds := list(islice(fitting, count))) == count:
-            return dataclasses.replace(command, task=name), seeds
+            return name, seeds
     where = f"task {command.task}" if command.task else "the simulated cell"
     raise ValueError(
         f"--instruction is {command.instruction!r}; expected an object and a place of {where}, such"

@@ -211,11 +211,9 @@ class BlockGraph(nn.Module):
                 `ContextGraph`; and what the block before handed on.
         """
         config = self.expert.config
+        ids = torch.full((config.block,), self.expert.begin_id)
         if self.block:
-            before, *inputs = inputs
-            ids = before + self._first_id
-        else:
-            ids = torch.full((config.block,), self.expert.begin_id)
+            ids, inputs = inputs[0] + self._first_id, inputs[1:]
         shown, last, *rest = inputs
         count = 2 * len(self.layers)
         context, own = rest[:count], rest[count:]

@@ -65,8 +65,7 @@ class ConditionGraph(nn.Module):
         """
         committed = None
         if self.network.committed_steps:
-            *inputs, actions, count = inputs
-            committed = (actions, count)
+            committed, inputs = (inputs[-2], inputs[-1]), inputs[:-2]
         task = inputs[-1] if self._several_tasks else None
         *seen, state = inputs[:-1] if self._several_tasks else inputs
         condition = self.network.fuse(seen, state, task, committed)

@@ -49,7 +49,7 @@ class CarpTrainee(VisuomotorTrainee):
 
     def inputs(self, batch: Indices, generator: np.random.Generator) -> Inputs:
         """Return also `committed` steps and their `count`, if the network takes them."""
-        inputs = super().inputs(batch, generator)
+        inputs = dict(super().inputs(batch, generator))
         if self._committed is not None:
             actions, count = self._committed.drawn(
                 self.data.actions[batch], self.data.action, generator, share_of(len(batch))

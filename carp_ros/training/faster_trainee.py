@@ -72,7 +72,7 @@ class FasterTrainee(VisuomotorTrainee):
 
     def inputs(self, batch: Indices, generator: np.random.Generator) -> Inputs:
         """Return also the prompts' `text`, and `committed` steps with their `count`."""
-        inputs = super().inputs(batch, generator)
+        inputs = dict(super().inputs(batch, generator))
         part = share_of(len(batch))
         words = _noisy(self._instructions[self.data.tasks[batch]], self._word_noise, generator)
         inputs.pop("instructions")
