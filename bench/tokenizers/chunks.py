@@ -79,7 +79,7 @@ def synthetic_windows(
 ) -> Windows:
     """Return windows of made episodes at 20 Hz: quick moves of a tool that trembles.
 
-    Minimum-jerk segments of 0.4 to 1.4 s in position and rotation follow one another; each number
+    Minimum-jerk segments of 0.5 to 1.4 s in position and rotation follow one another; each number
     wobbles with two sines of 2 to 6 Hz, by up to 3 mm or 15 mrad each; the gripper may change at
     any end of a segment, and now and then somewhere else. The action of a frame is the next
     frame's pose.
@@ -112,9 +112,9 @@ def _episode(rng: np.random.Generator, frames: int) -> np.ndarray:
     here = np.array([0.45, 0.0, 0.25, 0.0, 0.0, 0.0]) + rng.normal(0.0, 0.05, 6)
     home, closed, frame = here.copy(), False, 0
     while frame < frames:
-        count = round(rng.uniform(0.4, 1.4) * _RATE_HZ)
+        count = round(rng.uniform(0.5, 1.4) * _RATE_HZ)
         # towards home, or episodes would wander off
-        there = home + rng.normal(0.0, 1.0, 6) * np.array([0.1, 0.1, 0.1, 0.3, 0.3, 0.3])
+        there = home + rng.normal(0.0, 1.0, 6) * np.array([0.06, 0.06, 0.06, 0.25, 0.25, 0.25])
         s = np.arange(1, count + 1) / count
         ramp = 10.0 * s**3 - 15.0 * s**4 + 6.0 * s**5
         part = slice(frame, min(frame + count, frames))

@@ -19,6 +19,7 @@ WITHIN = (1e-3, 1e-2, 3e-2, 1e-1)
 
 _QUANTILE = 0.01
 _LEAST_S = 0.5  # that a time is measured over
+_MOST_BATCHES = 64
 
 
 def reference_of(chunks: Chunks) -> ActionNumbers:
@@ -95,17 +96,17 @@ def times_of(
 
     Args:
         tokenizer: Any.
-        actions: Of at least one chunk, (M, H, A); each batch takes other ones.
+        actions: Of at least one chunk, (M, H, A); each batch takes other ones while there are any.
         states: Measured, (M, S).
         least_s: Over which each is measured.
     """
     encode, decode = coder(tokenizer)
     found: dict[str, float] = {}
     for size in (1, 256):
-        batches = list(zip(actions.split(size), states.split(size)))[:64]
-        batches = [batch for batch in batches if len(batch[0]) == size] or batches
+        times = -(-size // len(actions))  # where there are too few, they come again
+        many = actions.repeat(times, 1, 1).split(size), states.repeat(times, 1).split(size)
+        batches = [batch for batch in zip(*many) if len(batch[0]) == size][:_MOST_BATCHES]
         said = [(encode(*batch), batch[1]) for batch in batches]
-        size = len(batches[0][0])
         found[f"encode_us_{size}"] = _median_us(encode, batches, least_s) / size
         found[f"decode_us_{size}"] = _median_us(decode, said, least_s) / size
     return {name: round(value, 2) for name, value in found.items()}
