@@ -65,7 +65,7 @@ def test_made_episodes_move_and_turn_and_their_grippers_change():
     assert 0.02 < actions[:, :3].std() < 0.3
     assert set(np.unique(gripper)) == {0.0, 1.0}
     changes = (np.diff(gripper) != 0).sum(axis=1)
-    assert 0.2 < changes.mean() < 2.0
+    assert 0.5 < changes.mean() < 1.2
     steps = np.linalg.norm(np.diff(made.actions[..., :3], axis=1), axis=-1)
     assert steps.max() < 0.1  # [m] in 0.05 s
     jerk = np.diff(made.actions[..., :3], n=3, axis=1)

@@ -1,7 +1,7 @@
 """Tests for networks/bins_tokenizer.py."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="networks need torch: pip install 'torch==2.13.0'")
@@ -63,6 +63,7 @@ def test_a_tools_actions_come_back_relative_to_the_tool_that_is_measured(data, t
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(-(2**62), 2**62), max_size=H * 7 + 5))
+@example([*range(H * 7 + 3)])
 def test_any_sequence_decodes_to_finite_actions(tokenizer, said):
     tokens = torch.tensor([said], dtype=torch.int64)
     back = tokenizer.decode_normalised(tokens)

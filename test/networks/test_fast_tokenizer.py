@@ -135,6 +135,13 @@ def test_numbers_of_several_bytes_come_back_and_halves_of_them_are_zero():
         assert tokenizer.decode_normalised(tokens[:, :length]).isfinite().all()
 
 
+def test_bytes_that_are_no_character_are_coefficients_of_zero():
+    tokenizer = FastTokenizer(FastConfig(D, H, scale=500.0, tool=False))
+    rest_of_a_character = tokenizer.config.alphabet.index(0x80)
+    tokens = torch.full((1, 5), rest_of_a_character)
+    assert not tokenizer.decode_normalised(tokens).any()
+
+
 def test_frequent_chunks_take_fewer_tokens_after_fitting(tokenizer):
     normalised = tokenizer.normalised(smooth(100, 3), STATES[:100])
     unfitted = FastTokenizer(CONFIG)
