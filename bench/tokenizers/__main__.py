@@ -7,14 +7,14 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 
 _HERE = Path(__file__).parent
 _OUT = Path("out/tokenizers")
 
-Tokenizer = Literal["faster", "fast-mean", "fast-cut", "carp", "binning"]
+Tokenizer = Literal["faster", "fast-mean", "fast-cut-error", "fast-cut-share", "carp", "binning"]
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class Which:
     Attributes:
         data: Folders of datasets, of `carp convert` or in LeRobot's format; or `synthetic`.
         out: Folder of everything that is made.
-        tokenizers: FASTerVQ; FAST with as many tokens in the mean, and cut at as many; CARP's
-            multi-scale VQ; bins.
+        tokenizers: FASTerVQ; FAST with as many tokens in the mean, and cut at as many, with the
+            scale of the least error or of the most steps within 0.1; CARP's multi-scale VQ; bins.
         seeds: Of what is held out, of weights and of the synthetic data.
         preset: Of FASTerVQ.
     """
 
     data: tuple[str, ...] = ("synthetic",)
     out: Path = _OUT
-    tokenizers: tuple[Tokenizer, ...] = ("faster", "fast-mean", "fast-cut", "carp", "binning")
+    tokenizers: tuple[Tokenizer, ...] = get_args(Tokenizer)
     seeds: tuple[int, ...] = (0, 1, 2)
     preset: Literal["cpu-small", "tiny", "paper"] = "cpu-small"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -25,9 +25,12 @@ from carp_ros.training.run_folder import RunFolder
 from carp_ros.training.tokenizer import TokenizerTrainee
 from carp_ros.training.tokenizer_kinds import TOKENIZER_KINDS
 
-Name = Literal["faster", "fast-mean", "fast-cut", "carp", "binning"]
-NAMES: tuple[Name, ...] = ("faster", "fast-mean", "fast-cut", "carp", "binning")
-KINDS = {"fast-mean": "fast", "fast-cut": "fast"}
+Name = Literal["faster", "fast-mean", "fast-cut-error", "fast-cut-share", "carp", "binning"]
+NAMES: tuple[Name, ...] = get_args(Name)
+KINDS = {name: "fast" for name in NAMES if name.startswith("fast-")}
+BEST = {"fast-cut-error": "error", "fast-cut-share": "share_within_0.1"}
+"""By what the scale of a FAST that is cut is chosen."""
+
 SCALES = tuple(round(1.25**power, 3) for power in range(26))  # of FAST, 1 to 265
 _FOR_SCALES = 4096  # training chunks that each scale is tried on
 _BATCH = 1024
@@ -62,9 +65,9 @@ def make(
         network = dataclasses.replace(recipe.network, horizon=chunks.horizon)
         if name != "binning":
             budget = budget_of(chunks, preset)
-            cut = name == "fast-cut"
-            scale, facts["scales"] = fast_scale(chunks, seed, budget, SCALES, cut=cut)
-            most = budget if cut else 0
+            best = BEST.get(name)
+            scale, facts["scales"] = fast_scale(chunks, seed, budget, SCALES, best)
+            most = budget if best else 0
             network = dataclasses.replace(network, scale=scale, most_tokens=most)
             facts |= {"scale": scale, "budget": budget}
         recipe = dataclasses.replace(recipe, network=network)
@@ -122,7 +125,7 @@ def _carp_recipe(chunks: Chunks) -> Any:
 
 
 def fast_scale(
-    chunks: Chunks, seed: int, budget: int, scales: Sequence[float], *, cut: bool
+    chunks: Chunks, seed: int, budget: int, scales: Sequence[float], best: str | None
 ) -> tuple[float, list[dict[str, float]]]:
     """Return the scale that is best for FAST on training chunks, and what was tried.
 
@@ -131,9 +134,9 @@ def fast_scale(
         seed: Of the choice of some chunks.
         budget: Tokens of a chunk.
         scales: Scales to try, in rising order.
-        cut: Whether each chunk is cut at the budget: then the scale with the least normalised error
-            is taken; else the largest one with which the mean is within the budget, more exactly
-            than `scales` has it.
+        best: Of chunks that are cut at the budget: `error` takes the scale with the least, and
+            `share_within_0.1` the one with the greatest. None cuts nothing, and takes the largest
+            scale with which the mean is within the budget, more exactly than `scales` has it.
     """
     some = np.random.default_rng(seed).permutation(chunks.trained)[:_FOR_SCALES]
     part = chunks.part(some)
@@ -143,7 +146,7 @@ def fast_scale(
         kind = TOKENIZER_KINDS["fast"]
         recipe = kind.presets["paper"]
         network = dataclasses.replace(
-            recipe.network, horizon=chunks.horizon, scale=scale, most_tokens=budget if cut else 0
+            recipe.network, horizon=chunks.horizon, scale=scale, most_tokens=budget if best else 0
         )
         tokenizer = kind.make(dataclasses.replace(recipe, network=network), part, seed)
         states, actions = torch.from_numpy(part.states), torch.from_numpy(part.actions)
@@ -152,8 +155,9 @@ def fast_scale(
         tried.append({"scale": scale} | {key: round(value, 5) for key, value in shown.items()})
         return found
 
-    if cut:
-        return min(scales, key=lambda scale: figures_at(scale)["error"]), tried
+    if best:
+        sign = 1.0 if best == "error" else -1.0
+        return min(scales, key=lambda scale: sign * figures_at(scale)[best]), tried
     low = scales[0]
     for scale in scales:
         if figures_at(scale)["tokens_mean"] > budget:

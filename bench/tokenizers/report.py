@@ -17,13 +17,14 @@ from carp_ros.share import version
 NAMES = {
     "faster": "FASTerVQ",
     "fast-mean": "FAST, as many tokens in the mean",
-    "fast-cut": "FAST, cut at as many",
+    "fast-cut-error": "FAST, cut at as many, least L1",
+    "fast-cut-share": "FAST, cut at as many, most steps within 0.1",
     "carp": "CARP's multi-scale VQ",
     "binning": "256 bins",
 }
 WITHIN = ("0.001", "0.01", "0.03", "0.1")
 _MEASURES = {"sum": "normalised sum", "position": "position [m]", "rotation": "rotation [rad]"}
-_COLOURS = ("C3", "C0", "C9", "C2", "C7")
+_COLOURS = ("C3", "C0", "C9", "C1", "C2", "C7")
 
 
 def report(out: Path, results: Path, readme: Path, plot: Path) -> str:

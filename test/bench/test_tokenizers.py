@@ -85,16 +85,18 @@ def test_faster_has_the_same_tokens_whatever_the_horizon(few):
 
 
 def test_fast_takes_the_largest_scale_whose_mean_is_within_the_budget(few):
-    scale, tried = fast_scale(few, 0, 21, SCALES, cut=False)
+    scale, tried = fast_scale(few, 0, 21, SCALES, None)
     of_it = next(one for one in tried if one["scale"] == scale)
     assert 19.0 < of_it["tokens_mean"] <= 21.0
     assert all(one["tokens_mean"] > 21.0 for one in tried if one["scale"] > 1.1 * scale)
 
 
-def test_fast_takes_the_scale_that_errs_least_when_it_is_cut(few):
-    scale, tried = fast_scale(few, 0, 21, (1.0, 6.0, 200.0), cut=True)
-    assert scale == min(tried, key=lambda one: one["error"])["scale"]
-    assert len(tried) == 3
+@pytest.mark.parametrize(("best", "sign"), [("error", 1), ("share_within_0.1", -1)])
+def test_fast_takes_the_scale_that_is_best_when_it_is_cut(few, best, sign):
+    scale, tried = fast_scale(few, 0, 21, (1.0, 6.0, 15.0, 200.0), best)
+    assert scale == min(tried, key=lambda one: sign * one[best])["scale"]
+    assert len(tried) == 4
+    assert scale in (6.0, 15.0)
 
 
 def test_without_an_error_all_steps_are_within(few):
@@ -148,7 +150,7 @@ def test_all_tokenizers_are_measured_once_and_reported(tmp_path, monkeypatch, ca
     assert {row["tokenizer"] for row in rows} == set(NAMES)
     of = {row["tokenizer"]: row for row in rows}
     assert (of["faster"]["tokens_mean"], of["faster"]["steps"]) == (21.0, 2)
-    assert of["fast-cut"]["tokens_most"] == 21.0
+    assert of["fast-cut-error"]["tokens_most"] == of["fast-cut-share"]["tokens_most"] == 21.0
     assert of["binning"]["tokens_mean"] == 140.0
     assert of["carp"]["tokens_mean"] == 80.0
     assert of["binning"]["error"] < 0.01
