@@ -102,7 +102,7 @@ setup(
         # A Franka FR3, and its model for the simulated cell: 23 MB.
         "fr3": ["franky-control==2.0.0", "franky-sim==1.0.4"],
         # Exactly this torch: what was tested, and where a CPU build is served, that one.
-        "train": ["onnx", "safetensors", "torch==2.13.0"],
+        "train": ["onnx", "safetensors", "tokenizers>=0.22", "torch==2.13.0"],
         # Intel RealSense cameras; also needs Debian's libusb-1.0-0.
         "realsense": ["pyrealsense2"],
         # Gamepads. The name of evdev's own wheels; `evdev` has to be compiled on each machine.

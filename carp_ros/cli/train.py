@@ -41,28 +41,33 @@ class TokenizerCommand:
     """Stage 1: train the tokenizer, which turns chunks of actions into tokens.
 
     Only the dataset's actions are used. Stop it at any time and run the same command again: it
-    resumes where it stopped.
+    resumes where it stopped. The kinds fast and binning learn nothing by gradients: they are fitted
+    to the dataset in seconds, without epochs.
 
     Attributes:
         dataset: Dataset of `carp convert`, or any dataset in LeRobot's format v2.1 or v3.0.
         out: Folder of the run: weights, and figures as JSON lines and as curves.
-        kind: The kind of tokenizer: carp's multi-scale VQ, or faster's residual VQ (FASTerVQ).
+        kind: The kind of tokenizer: carp's multi-scale VQ, faster's residual VQ (FASTerVQ), fast's
+            compressed cosine transform (FAST), or binning, a token for each number and step.
         preset: The recipe; other options given here override parts of it. Of carp: cpu-small,
-            paper-state, paper-image, state; of faster: cpu-small, tiny, paper.
+            paper-state, paper-image, state; of faster: cpu-small, tiny, paper; of fast and binning:
+            cpu-small, paper.
         scales: Of carp: number of tokens per scale, coarse to fine; the last is a quarter of the
             action horizon.
         lookup: Of carp: how a code is chosen: by direction (cosine) or by distance (euclidean).
-        epochs: Passes over the dataset; 0 takes the preset's.
+        most_tokens: Of fast: tokens of a chunk, those beyond are cut off; 0 cuts none.
+        epochs: Passes over the dataset; 0 takes the preset's. Not of fast and binning.
         seed: Seed of initial weights and sample order.
         learn: Which parts of another program's dataset to learn from.
     """
 
     dataset: tyro.conf.Positional[Path]
     out: Path
-    kind: Literal["carp", "faster"] = "carp"
+    kind: Literal["carp", "faster", "fast", "binning"] = "carp"
     preset: TokenizerPreset = "cpu-small"
     scales: Annotated[tuple[int, ...], Between(1, 128), Sized(0, 32)] = ()
     lookup: Literal["preset", "cosine", "euclidean"] = "preset"
+    most_tokens: Annotated[int, ZeroOr(1, 100_000)] = 0
     epochs: Annotated[int, ZeroOr(1, 100_000)] = 0
     seed: Seed = 0
     learn: tyro.conf.OmitArgPrefixes[ForeignDatasetOptions] = ForeignDatasetOptions()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from carp_ros.training.tokenizer_kind import TokenizerKind
 
 _HELD_OUT = 0.02
+_FITTED = ("fast", "binning")
 
 
 def run(command: TokenizerCommand) -> int:
@@ -29,7 +30,7 @@ def run(command: TokenizerCommand) -> int:
     kind = tokenizer_kind_named(command.kind, "carp train tokenizer")
     recipe = checked(recipe_of(command, kind), "carp train tokenizer")
     dataset = open_dataset(command.dataset, command.learn, with_images=False)
-    data = read_windows(dataset, recipe.network.vq.horizon)
+    data = read_windows(dataset, recipe.network.horizon)
     trained, held_out = split_episodes(data, _HELD_OUT, 0, command.seed)
     network = kind.make(recipe, data, command.seed)
     made = dataclasses.replace(recipe, network=network.config)  # fitted to the dataset's layouts
@@ -60,17 +61,31 @@ def recipe_of(command: TokenizerCommand, kind: TokenizerKind) -> Any:
             f"--preset is {command.preset}; expected one of {kind.kind}: {', '.join(kind.presets)}"
         )
     recipe = kind.presets[command.preset]
+    network = _network_of(command, kind.kind, recipe.network)
+    if command.epochs and kind.kind in _FITTED:
+        raise ValueError(
+            f"--epochs is {command.epochs}; leave it out: --kind {kind.kind} is fitted, not trained"
+        )
+    changes: dict[str, Any] = {"epochs": command.epochs} if command.epochs else {}
+    loop = dataclasses.replace(recipe.loop, seed=command.seed, **changes)
+    return dataclasses.replace(recipe, network=network, loop=loop)
+
+
+def _network_of(command: TokenizerCommand, kind: str, network: Any) -> Any:
+    """Return the network's configuration with the command's overrides."""
     changed: dict[str, Any] = {}
     if command.lookup != "preset":
         changed["cosine"] = command.lookup == "cosine"
     if command.scales:
         changed["scales"] = command.scales
-    if changed and kind.kind != "carp":
+    if changed and kind != "carp":
         raise ValueError(
-            f"--scales and --lookup are options of --kind carp; leave them out with {kind.kind}"
+            f"--scales and --lookup are options of --kind carp; leave them out with {kind}"
         )
-    vq = dataclasses.replace(recipe.network.vq, **changed)
-    network = dataclasses.replace(recipe.network, vq=vq)
-    changes: dict[str, Any] = {"epochs": command.epochs} if command.epochs else {}
-    loop = dataclasses.replace(recipe.loop, seed=command.seed, **changes)
-    return dataclasses.replace(recipe, network=network, loop=loop)
+    if command.most_tokens and kind != "fast":
+        raise ValueError(f"--most-tokens is an option of --kind fast; leave it out with {kind}")
+    if kind == "carp":
+        return dataclasses.replace(network, vq=dataclasses.replace(network.vq, **changed))
+    if kind == "fast":
+        return dataclasses.replace(network, most_tokens=command.most_tokens)
+    return network

@@ -29,6 +29,11 @@ class ActionConfig:
     relative: bool = False
     scaled: tuple[bool, ...] = ()
 
+    @property
+    def horizon(self) -> int:
+        """H."""
+        return self.vq.horizon
+
 
 class ActionTokenizer(nn.Module):
     """Turns absolute actions in SI units into tokens and back."""

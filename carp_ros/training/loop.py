@@ -108,6 +108,8 @@ def train(
 ) -> None:
     """Train to the last epoch, resuming an earlier run of the folder.
 
+    A network without weights to train is validated and saved as it is, as of epoch 0.
+
     Args:
         trainee: What is trained; at the end its network has the weights to keep.
         config: Of the loop.
@@ -125,6 +127,9 @@ def train(
             f"a step has {count} windows to train on; expected at least one for each of"
             f" {world()} processes"
         )
+    if not any(weight.requires_grad for weight in trainee.network.parameters()):
+        _save_as_it_is(trainee, config, folder)
+        return
     run = _Run(trainee, config, folder)
     watch = DivergenceWatch()
     for row in folder.figures():
@@ -140,6 +145,18 @@ def train(
     if by_chance:
         watch.finish()
     run.finish()
+
+
+def _save_as_it_is(trainee: Trainee, config: LoopConfig, folder: RunFolder) -> None:
+    network = trainee.network.to(training_device()).eval()
+    if rank():
+        return
+    some = trainee.inputs(trainee.windows[: config.batch], np.random.default_rng(config.seed))
+    with torch.no_grad():
+        figures = {name: float(value) for name, value in trainee.losses(some).items()}
+        figures |= trainee.validate()
+    folder.log({"step": 0, "epoch": 0, **figures})
+    folder.save({"network": network.state_dict(), "epoch": 0}, network.state_dict())
 
 
 class _Run:

@@ -53,7 +53,7 @@ class TokenizerRecipe(Protocol):
 
     @property
     def network(self) -> Any:
-        """Representation of actions and sizes, a dataclass."""
+        """Representation of actions and sizes, a dataclass with `horizon`, the steps of a chunk."""
         ...
 
     @property
@@ -81,9 +81,12 @@ class TokenizerKind(Protocol):
         ...
 
     def make(self, recipe: Any, data: Windows, seed: int) -> Any:
-        """Return an untrained network, with its scaling fitted to a dataset."""
+        """Return an untrained network, with its scaling fitted to a dataset.
+
+        One without weights to train is complete: `loop.train` only validates and saves it.
+        """
         ...
 
     def remake(self, config: Mapping[str, Any], where: str) -> Any:
-        """Return an untrained network of a training's configuration, for loading weights into."""
+        """Return the network of a training's configuration, for loading weights into."""
         ...

@@ -46,6 +46,39 @@ def test_so_does_one_of_another_kind_and_only_that_kind_takes_it(dataset, tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("kind", "options"), [("fast", {"most_tokens": 21}), ("fast", {}), ("binning", {})]
+)
+def test_a_kind_without_weights_is_fitted_in_no_epoch(dataset, tmp_path, kind, options):
+    if kind == "fast":
+        pytest.importorskip("tokenizers", reason="FAST needs it: pip install 'carp_ros[train]'")
+    for _ in range(2):  # again, nothing changes
+        assert verb.main(TokenizerCommand(dataset, tmp_path / "run", kind=kind, **options)) == 0
+    (row,) = map(json.loads, (tmp_path / "run" / run_folder.METRICS).read_text().splitlines()[:1])
+    assert (row["step"], row["epoch"]) == (0, 0)
+    assert {"loss", "held_out_error", "held_out_position_error_m", "codes_used"} <= row.keys()
+    loaded = load_tokenizer(tmp_path / "run", kind)
+    assert loaded.config.tool
+    if kind == "fast":
+        assert loaded.config.most_tokens == options.get("most_tokens", 0)
+        assert loaded.config.merges
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "reason"),
+    [
+        ("fast", {"epochs": 3}, "--epochs is 3; leave it out: --kind fast is fitted"),
+        ("fast", {"scales": (1, 4)}, "--scales and --lookup are options of --kind carp"),
+        ("binning", {"most_tokens": 3}, "--most-tokens is an option of --kind fast"),
+        ("carp", {"most_tokens": 3}, "--most-tokens is an option of --kind fast"),
+    ],
+)
+def test_options_that_a_kind_does_not_have_are_refused(dataset, tmp_path, kind, options, reason):
+    with pytest.raises(ValueError, match=reason):
+        verb.main(TokenizerCommand(dataset, tmp_path / "run", kind=kind, **options))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({"preset": "paper-image"}, r"--preset is paper-image; .* faster: paper, cpu-small, tiny"),

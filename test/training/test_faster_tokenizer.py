@@ -15,26 +15,10 @@ from carp_ros.training.augmentation import StateNoise  # noqa: E402
 from carp_ros.training.faster_tokenizer import FasterTokenizerKind, config_for  # noqa: E402
 from carp_ros.training.tokenizer import TokenizerTrainee  # noqa: E402
 from carp_ros.training.tokenizer_kinds import TOKENIZER_KINDS, tokenizer_kind_named  # noqa: E402
-from carp_ros.training.windows import Windows  # noqa: E402
+
+from .straight_moves import moves  # noqa: E402
 
 KIND = FasterTokenizerKind()
-H = 16
-
-
-def moves(count: int, seed: int) -> Windows:
-    """Straight minimum-jerk moves of a tool in random directions; the gripper changes once."""
-    rng = np.random.default_rng(seed)
-    states = np.tile(np.array([0.4, 0, 0.2, 1, 0, 0, 0, 1, 0, 0], np.float32), (count, 1))
-    s = np.linspace(0.0, 1.0, H, dtype=np.float32)
-    ramp = (10 * s**3 - 15 * s**4 + 6 * s**5)[None, :, None]
-    actions = np.repeat(states[:, None], H, axis=1)
-    actions[..., :3] += ramp * rng.normal(0.0, 0.08, (count, 1, 3)).astype(np.float32)
-    angle = (ramp[..., 0] * rng.normal(0.0, 0.3, (count, 1))).astype(np.float32)
-    actions[..., 3], actions[..., 4] = np.cos(angle), np.sin(angle)
-    actions[..., 6], actions[..., 7] = -np.sin(angle), np.cos(angle)
-    actions[..., 9] = np.arange(H)[None] >= rng.integers(0, H + 4, (count, 1))
-    zeros = np.zeros(count, np.int64)
-    return Windows(states, actions, zeros, np.arange(count) // 8, ("move",))
 
 
 @pytest.mark.parametrize("name", KIND.presets)
@@ -46,9 +30,9 @@ def test_a_configuration_is_read_back_from_json_as_it_was(name):
 
 
 def test_kinds_are_a_closed_table():
-    assert list(TOKENIZER_KINDS) == ["carp", "faster"]
-    with pytest.raises(ValueError, match="run: tokenizer is 'fast'; expected carp, faster"):
-        tokenizer_kind_named("fast", "run")
+    assert list(TOKENIZER_KINDS) == ["carp", "faster", "fast", "binning"]
+    with pytest.raises(ValueError, match="run: tokenizer is 'vq'; expected carp, faster, fast, bi"):
+        tokenizer_kind_named("vq", "run")
 
 
 @pytest.mark.parametrize(

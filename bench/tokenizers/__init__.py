@@ -1,0 +1,1 @@
+"""Action tokenizers compared on the same chunks: FASTerVQ, FAST, CARP's multi-scale VQ, bins."""
