@@ -38,6 +38,7 @@ LAYER_OF = {part: number for number, row in enumerate(LAYERS) for part in row}
 HOMES = {
     "rclpy": ("benchmarks", "clients", "nodes", "ros"),
     "torch": ("export", "networks", "training"),
+    "transformers": ("networks",),
     "mujoco": ("sim",),
     "onnxruntime": ("export", "inference"),
     "launch": (),

