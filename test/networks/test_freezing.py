@@ -61,7 +61,9 @@ def test_in_the_first_stage_steps_change_the_expert_alone():
         assert torch.equal(weight, before[name]) is name.startswith("backbone."), name
 
 
-@pytest.mark.parametrize(("layers", "still"), [(4, {0, 1}), (5, {0, 1}), (1, set())])
+@pytest.mark.parametrize(
+    ("layers", "still"), [(4, {0, 1}), (5, {0, 1}), (1, set()), (24, set(range(12)))]
+)
 def test_in_the_second_stage_vision_text_and_the_lower_half_stay(layers, still):
     policy = Policy(layers)
     frozen = freeze(policy, lower_half(policy.backbone, layers))

@@ -1,6 +1,7 @@
 """Tests for networks/pretrained: adapters of published models, made tiny, and as they are."""
 
 import copy
+import itertools
 import json
 
 import pytest
@@ -220,6 +221,21 @@ def test_soft_capped_logits_are_those_of_gemma_2():
     torch.testing.assert_close(attended(q, k, v, mask, 0.7, 1.5).transpose(1, 2), theirs, **SINGLE)
 
 
+def test_the_expert_of_gemma_2_has_its_scale_and_its_soft_cap():
+    shape = backbone_of("paligemma2").shape
+    assert (shape.scale, shape.softcap) == (pytest.approx(3**-0.5), 2.0)  # of heads 8 wide
+
+
+def test_every_token_sees_something_and_only_padding_sees_padding():
+    is_real = torch.tensor([[False, True, False, True]])
+    assert context_mask(is_real, causal=True).int().tolist() == [
+        [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 1, 0, 1]]
+    ]
+    assert context_mask(is_real, causal=False).int().tolist() == [
+        [[1, 1, 0, 1], [0, 1, 0, 1], [0, 1, 1, 1], [0, 1, 0, 1]]
+    ]
+
+
 @every_kind
 def test_keys_are_turned_by_their_positions_as_the_expert_turns_its_own(kind):
     backbone = backbone_of(kind)
@@ -331,7 +347,7 @@ def test_scaling_keeps_the_range_and_what_fits_already():
 def test_a_patch_of_qwen_s_is_the_square_of_the_image_that_its_place_says():
     pixels = torch.rand(2, 3, 16, 16)
     rows = _patches(pixels, 4, 2, 2).reshape(2, 2, 2, 2, 2, 3, 2, 4, 4)
-    for token_row, token_column, row, column in ((0, 0, 0, 1), (1, 0, 0, 0), (0, 1, 1, 0)):
+    for token_row, token_column, row, column in itertools.product((0, 1), repeat=4):
         y, x = 8 * token_row + 4 * row, 8 * token_column + 4 * column
         patch = rows[1, token_row, token_column, row, column]
         for frame in range(2):
