@@ -197,7 +197,7 @@ def text_of(name: str, gpu: Gpu, rows: list[dict[str, Any]]) -> list[str]:
                 f"{each['weights_gib']:.2f} GiB",
                 str(each["context_tokens"]),
                 *(f"{part:.2f} ms" for part in parts),
-                *(f"{total:.0f} ms" for total in totals),
+                *(f"{total:.1f} ms" for total in totals),
                 "yes" if each["fits"] else "no",
             ]
         )
