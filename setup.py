@@ -103,6 +103,8 @@ setup(
         "fr3": ["franky-control==2.0.0", "franky-sim==1.0.4"],
         # Exactly this torch: what was tested, and where a CPU build is served, that one.
         "train": ["onnx", "safetensors", "tokenizers>=0.22", "torch==2.13.0"],
+        # Published vision-language models as FASTer's backbone: 190 MB besides torch.
+        "vlm": ["safetensors", "torch==2.13.0", "transformers>=5.24,<6"],
         # Intel RealSense cameras; also needs Debian's libusb-1.0-0.
         "realsense": ["pyrealsense2"],
         # Gamepads. The name of evdev's own wheels; `evdev` has to be compiled on each machine.

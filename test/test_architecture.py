@@ -39,6 +39,7 @@ HOMES = {
     "rclpy": ("benchmarks", "clients", "nodes", "ros"),
     "torch": ("export", "networks", "training"),
     "tokenizers": ("networks",),
+    "transformers": ("networks",),
     "mujoco": ("sim",),
     "onnxruntime": ("export", "inference"),
     "launch": (),

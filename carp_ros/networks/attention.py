@@ -73,19 +73,33 @@ class JointLayer(nn.Module):
         own = (k, v)
         if known is not None:
             k, v = torch.cat((known[0], k), dim=2), torch.cat((known[1], v), dim=2)
-        mixed = _attended(q, k, v, mask[:, None], shape)
+        mixed = attended(q, k, v, mask[:, None], shape.scale, shape.softcap)
         x = x + self.to_out(mixed.transpose(1, 2).flatten(2))
         y = self.norm_2(x)
         return x + self.to_width(F.silu(self.to_gate(y)) * self.to_hidden(y)), own
 
 
-def _attended(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, shape: BackboneShape) -> Tensor:
-    if shape.softcap is None:
+def attended(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, softcap: float | None = None
+) -> Tensor:
+    """Return what queries see: (B, heads, N, w).
+
+    Args:
+        q: Queries, of shape (B, heads, N, w).
+        k: Keys, (B, kv_heads, S, w); each of these heads serves as many of the queries'.
+        v: Values, of the same shape.
+        mask: Which keys each query attends to, bool (B, 1, N, S); at least one.
+        scale: Of the logits.
+        softcap: Bound of the logits, as in Gemma 2: `softcap * tanh(scale * q k / softcap)`. Their
+            softmax is in single precision at least.
+    """
+    repeats = q.shape[1] // k.shape[1]
+    if softcap is None:
         return F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, scale=shape.scale, enable_gqa=shape.heads > shape.kv_heads
+            q, k, v, attn_mask=mask, scale=scale, enable_gqa=repeats > 1
         )
-    repeats = shape.heads // shape.kv_heads
     k, v = k.repeat_interleave(repeats, dim=1), v.repeat_interleave(repeats, dim=1)
-    logits = shape.scale * (q @ k.transpose(-1, -2))
-    logits = shape.softcap * torch.tanh(logits / shape.softcap)
-    return logits.masked_fill(~mask, float("-inf")).softmax(dim=-1) @ v
+    logits = (scale * q) @ k.transpose(-1, -2)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logits = softcap * torch.tanh(logits / softcap)
+    return logits.masked_fill(~mask, float("-inf")).softmax(dim=-1).to(v.dtype) @ v

@@ -42,11 +42,10 @@ def load_tokenizer(folder: Path, *kinds: str) -> Any:
             f"{folder} holds a {config.get('kind')}; expected a tokenizer's or a policy's training"
         )
     made = config.get("tokenizer_kind", "carp")
-    expected = kinds or ("carp",)
-    if made not in expected:
-        raise ValueError(
-            f"{folder} holds a tokenizer of kind {made!r}; expected {' or '.join(expected)}"
-        )
+    kinds = kinds or ("carp",)
+    if made not in kinds:
+        expected = " or ".join(map(repr, kinds))
+        raise ValueError(f"{folder} holds a tokenizer of kind {made!r}; expected {expected}")
     if key == "tokenizer":
         weights = {
             name.removeprefix(_TOKENIZER): value

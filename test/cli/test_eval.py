@@ -130,7 +130,7 @@ def test_early_stopping_is_counted(tmp_path, tiny_bundle):
         ({"options": {"last_scale": 3}}, "last_scale is 3; expected 0 to 2"),
         (
             {"options": {"scale": 3}},
-            r"\['scale'\] is no option of a carp policy; expected last_scale",
+            r"\['scale'\] is no option of a carp policy; expected \['committed_steps', 'last_",
         ),
         ({"replan_s": 0.0}, "--replan-s is 0.0; expected at least 0.01"),
         ({"replan_s": float("nan")}, "--replan-s is nan"),

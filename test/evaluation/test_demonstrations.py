@@ -29,7 +29,9 @@ def small_settings(folder: Path) -> DemonstrationSettings:
     }
     info = EpisodeInfo("ur5e_sim", "cup", "do it", "demonstrator", None, "0.2.0", started_ns=0)
     rig = dataclasses.replace(rig, cameras=cameras)
-    return DemonstrationSettings(rig, info, None, "normal", timeout_s=40.0, images="raw", folder=folder)
+    return DemonstrationSettings(
+        rig, info, None, "normal", timeout_s=40.0, images="raw", folder=folder
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Published vision-language models as backbones, through `transformers`, which only this needs."""
