@@ -90,7 +90,7 @@ class FasterExport:
 
 def blocks_that_decode(network: FasterPolicyNetwork) -> list[int]:
     """Return after how many blocks there is a complete trajectory: after each whole level."""
-    config, levels = network.vla.expert.config, network.tokenizer.config.vq.levels
+    config, levels = network.vla.expert.config, network.tokenizer.chunk_tokens.levels
     done = ((level + 1) * config.tokens / levels / config.block for level in range(levels))
     return [int(blocks) for blocks in done if blocks == int(blocks)]
 

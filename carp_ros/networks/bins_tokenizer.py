@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from carp_ros.networks.action_numbers import TOOL_NUMBERS, ActionNumbers
-from carp_ros.networks.numbers_tokenizer import NumbersTokenizer
+from carp_ros.networks.numbers_tokenizer import ChunkTokens, NumbersTokenizer
 from carp_ros.strict import Between
 
 
@@ -43,9 +43,17 @@ class BinsConfig:
 class BinsTokenizer(NumbersTokenizer):
     """Turns absolute actions in SI units into tokens and back."""
 
+    kind = "binning"
+
     def __init__(self, config: BinsConfig) -> None:
         super().__init__(ActionNumbers(config.dimensions, config.tool, config.quantile))
         self.config = config
+
+    @property
+    def chunk_tokens(self) -> ChunkTokens:
+        """Number and values of the tokens; those of one step are predicted at once."""
+        config = self.config
+        return ChunkTokens(config.tokens, config.bins, together=config.dimensions)
 
     def tokens_of(self, normalised: Tensor) -> Tensor:
         """Return the tokens, int64 (B, N), of normalised actions (B, H, D)."""

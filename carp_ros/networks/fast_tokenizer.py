@@ -26,7 +26,7 @@ from torch import Tensor
 
 from carp_ros.networks.action_numbers import TOOL_NUMBERS, ActionNumbers
 from carp_ros.networks.byte_pairs import BytePairs, learn_byte_pairs
-from carp_ros.networks.numbers_tokenizer import NumbersTokenizer
+from carp_ros.networks.numbers_tokenizer import ChunkTokens, NumbersTokenizer
 from carp_ros.networks.resampling import cosine_matrix
 from carp_ros.strict import Between, Sized
 
@@ -90,6 +90,7 @@ class FastConfig:
 class FastTokenizer(NumbersTokenizer):
     """Turns absolute actions in SI units into tokens and back."""
 
+    kind = "fast"
     cosines: Tensor
 
     def __init__(self, config: FastConfig) -> None:
@@ -98,6 +99,11 @@ class FastTokenizer(NumbersTokenizer):
         self._pairs = _pairs_of(config)
         cosines = cosine_matrix(config.horizon)
         self.register_buffer("cosines", cosines, persistent=False)
+
+    @property
+    def chunk_tokens(self) -> ChunkTokens:
+        """Number and values of the tokens, with padding; each depends on the one before."""
+        return ChunkTokens(self.config.tokens, self.config.vocabulary + 1)
 
     def fit(self, actions: Tensor, states: Tensor) -> None:
         """Fit scaling and vocabulary to actions (F, H, A), given measured states (F, S)."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from carp_ros.networks.action_numbers import ActionNumbers
 from carp_ros.networks.faster_tokenizer import FasterTokenizer, FasterTokenizerConfig
 from carp_ros.networks.gripper_rule import GripperRule
-from carp_ros.networks.numbers_tokenizer import NumbersTokenizer
+from carp_ros.networks.numbers_tokenizer import ChunkTokens, NumbersTokenizer
 from carp_ros.strict import Between
 
 
@@ -70,6 +70,12 @@ class FasterActionTokenizer(NumbersTokenizer):
             self.rule = GripperRule(vq.horizon, vq.codes)
             vq = replace(vq, groups=vq.groups[:-1])
         self.vq = FasterTokenizer(vq)
+
+    @property
+    def chunk_tokens(self) -> ChunkTokens:
+        """Number and values of the tokens; those of one level are predicted at once."""
+        vq, columns = self.config.vq, self.config.columns
+        return ChunkTokens(vq.tokens, vq.codes, vq.levels, vq.times * columns)
 
     def begin(self, normalised: Tensor) -> None:
         """Spread the codes over normalised actions (M, H, D), see `FasterTokenizer.begin`."""

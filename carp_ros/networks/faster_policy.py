@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from carp_ros.inference.prompt import Ids, WordPrompts
-from carp_ros.networks.faster_actions import FasterActionTokenizer
 from carp_ros.networks.faster_vla import Context, Embedded, FasterVla
+from carp_ros.networks.numbers_tokenizer import NumbersTokenizer
 from carp_ros.networks.scaling import Scaling
 
 _INIT_STD = 0.02
@@ -39,7 +39,7 @@ class FasterPolicyNetwork(nn.Module):
         self,
         cameras: tuple[str, ...],
         vla: FasterVla,
-        tokenizer: FasterActionTokenizer,
+        tokenizer: NumbersTokenizer,
         prompts: WordPrompts,
         instructions: tuple[str, ...],
         sizes: tuple[int, int],
@@ -54,7 +54,7 @@ class FasterPolicyNetwork(nn.Module):
         width = vla.backbone.shape.width
         self.commitment = None
         if committed:
-            self.commitment = Commitment(tokenizer.config.columns, committed, width)
+            self.commitment = Commitment(tokenizer.dimensions, committed, width)
 
     def train(self, mode: bool = True) -> FasterPolicyNetwork:
         """Set the mode of every part but the frozen tokenizer."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,23 @@ from carp_ros.networks.scaling import Scaling
 _BATCH = 1024  # of chunks that are coded at a time
 
 
+@dataclass(frozen=True)
+class ChunkTokens:
+    """What a network that predicts the tokens of a chunk needs to know of them.
+
+    Attributes:
+        tokens: N.
+        codes: K, values that a token may have, padding included.
+        levels: Equal parts of the tokens, after each of which there is a complete trajectory.
+        together: How many tokens to predict at once; a divisor of N.
+    """
+
+    tokens: int
+    codes: int
+    levels: int = 1
+    together: int = 1
+
+
 class NumbersTokenizer(nn.Module, ABC):
     """Turns absolute actions in SI units into tokens and back.
 
@@ -25,9 +44,22 @@ class NumbersTokenizer(nn.Module, ABC):
         numbers: That stand for the actions.
     """
 
+    kind: str
+    config: Any
+
     def __init__(self, numbers: ActionNumbers) -> None:
         super().__init__()
         self.numbers = numbers
+
+    @property
+    @abstractmethod
+    def chunk_tokens(self) -> ChunkTokens:
+        """Number and values of the tokens of a chunk."""
+
+    @property
+    def dimensions(self) -> int:
+        """D."""
+        return len(self.scaling.scale)
 
     @property
     def scaling(self) -> Scaling:

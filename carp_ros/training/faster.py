@@ -13,9 +13,9 @@ from carp_ros.inference.prompt import BINS, WordPrompts
 from carp_ros.inference.words import Words, words_of
 from carp_ros.networks.action_expert import ExpertConfig
 from carp_ros.networks.carp_policy import ImageEncoderConfig
-from carp_ros.networks.faster_actions import FasterActionTokenizer
 from carp_ros.networks.faster_policy import FasterPolicyNetwork
 from carp_ros.networks.faster_vla import FasterVla
+from carp_ros.networks.numbers_tokenizer import NumbersTokenizer
 from carp_ros.networks.tiny_backbone import TinyBackbone, TinyBackboneConfig
 from carp_ros.strict import Between, read_strictly
 from carp_ros.training.augmentation import ColourJitter, StateNoise
@@ -42,7 +42,8 @@ class FasterRecipe:
         jitter: Colour jitter of the images in training.
         width, layers, heads, kv_heads, hidden, image_tokens: Of the backbone.
         expert_width, expert_hidden: Of the action expert.
-        block: Tokens that are predicted at once; 0 for a level of the tokenizer, 1 one by one.
+        block: Tokens that are predicted at once; 1 for one by one, 0 for as many as suit the
+            tokenizer: a level of FASTerVQ, a step of bins.
         tables: Tables of token embeddings: 1, as in the paper, shares one among levels; 0 is one a
             level.
         prompt_tokens: Length of the prompt.
@@ -76,7 +77,7 @@ class FasterFamily:
     """The kind `faster`; see `family.Family`."""
 
     kind = "faster"
-    tokenizer_kinds = ("faster",)
+    tokenizer_kinds = ("faster", "binning")
     presets: Mapping[str, FasterRecipe] = {
         "cpu-small": FasterRecipe(
             ImageEncoderConfig(crop_px=(104, 72)),
@@ -94,8 +95,8 @@ class FasterFamily:
 
     def horizon(self, recipe: FasterRecipe, tokenizer: TokenizerNetwork | None) -> int:
         """Return how many steps a chunk has: the tokenizer's horizon."""
-        assert isinstance(tokenizer, FasterActionTokenizer)
-        return tokenizer.config.vq.horizon
+        assert isinstance(tokenizer, NumbersTokenizer)
+        return tokenizer.config.horizon
 
     def make(
         self,
@@ -106,7 +107,7 @@ class FasterFamily:
         seed: int,
     ) -> FasterPolicyNetwork:
         """Return an untrained network, with its scaling fitted to the states of a dataset."""
-        assert isinstance(tokenizer, FasterActionTokenizer)
+        assert isinstance(tokenizer, NumbersTokenizer)
         torch.manual_seed(seed)
         sizes = len(data.state), len(data.action)
         network = _network(recipe, tokenizer, cameras, sizes, data.task_names)
@@ -144,7 +145,7 @@ def vocabulary(instructions: tuple[str, ...]) -> Words:
 
 def _network(
     recipe: FasterRecipe,
-    tokenizer: FasterActionTokenizer,
+    tokenizer: NumbersTokenizer,
     cameras: tuple[str, ...],
     sizes: tuple[int, int],
     instructions: tuple[str, ...],
@@ -164,18 +165,17 @@ def _network(
             hidden=recipe.hidden,
         )
     )
-    actions = tokenizer.config
-    block = recipe.block or actions.vq.times * actions.columns
+    chunk = tokenizer.chunk_tokens
     expert = ExpertConfig(
-        actions.vq.codes,
-        actions.tokens,
-        block,
+        chunk.codes,
+        chunk.tokens,
+        recipe.block or chunk.together,
         recipe.expert_width,
         recipe.expert_hidden,
-        levels=recipe.tables or actions.vq.levels,
+        levels=recipe.tables or chunk.levels,
     )
     vla = FasterVla(backbone, expert)
-    committed = min(recipe.committed_steps, actions.vq.horizon)
+    committed = min(recipe.committed_steps, tokenizer.config.horizon)
     return FasterPolicyNetwork(cameras, vla, tokenizer, prompts, instructions, sizes, committed)
 
 

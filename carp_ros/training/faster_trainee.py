@@ -7,12 +7,13 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from carp_ros.inference.prompt import Ids
 from carp_ros.inference.words import PADDING
+from carp_ros.networks.faster_actions import FasterActionTokenizer
 from carp_ros.networks.faster_policy import FasterPolicyNetwork
 from carp_ros.networks.faster_vla import Context
+from carp_ros.networks.numbers_tokenizer import NumbersTokenizer
 from carp_ros.training.action_error import action_errors
 from carp_ros.training.committed_steps import CommittedSteps
 from carp_ros.training.device import to_device
@@ -64,8 +65,8 @@ class FasterTrainee(VisuomotorTrainee):
         instruction = network.prompts.instruction
         self._instructions = np.stack([instruction(task) for task in samples.data.task_names])
         self._word_noise = recipe.word_noise
-        self._targets = _targets(network, recipe.code_spread).to(self.device)
-        self._table = _table_of_tokens(network).to(self.device)
+        targets, table = _targets(network.tokenizer, recipe.code_spread)
+        self._targets, self._table = targets.to(self.device), table.to(self.device)
         self._committed = None
         if network.commitment is not None:
             self._committed = CommittedSteps(network.commitment.steps, recipe.noise.position_m)
@@ -88,9 +89,7 @@ class FasterTrainee(VisuomotorTrainee):
     def losses(self, inputs: Inputs) -> dict[str, Tensor]:
         """Return the paper's loss, and loss and accuracy of each block's greedy tokens."""
         tokens = self._tokens(inputs)
-        wanted = F.embedding(
-            self._table * self.network.tokenizer.config.vq.codes + tokens, self._targets
-        )
+        wanted = self._targets[self._table, tokens]
         return self.network.vla.losses(self._context(inputs), tokens, wanted)
 
     def validated(self, inputs: Inputs) -> dict[str, float]:
@@ -104,8 +103,9 @@ class FasterTrainee(VisuomotorTrainee):
         }
         made = network.vla.generate(context)
         true = inputs["actions"].cpu().numpy()
-        a_level = tokens.shape[1] // network.tokenizer.config.vq.levels
-        for level in range(network.tokenizer.config.vq.levels):
+        levels = network.tokenizer.chunk_tokens.levels
+        a_level = tokens.shape[1] // levels
+        for level in range(levels):
             kept = made[:, : (level + 1) * a_level]
             actions = network.tokenizer.decode(kept, inputs["states"]).float().cpu().numpy()
             errors = action_errors(actions, true, self.data.action)
@@ -136,22 +136,22 @@ def _noisy(instructions: Ids, share: float, generator: np.random.Generator) -> I
     return np.where(odd, np.where(left_out, PADDING, spelled), instructions)
 
 
-def _targets(network: FasterPolicyNetwork, spread: float) -> Tensor:
-    """Return the target distribution of each code of each level, and of the gripper's list.
+def _targets(tokenizer: NumbersTokenizer, spread: float) -> tuple[Tensor, Tensor]:
+    """Return target distributions of codes, and which of them each token of a chunk takes.
 
     Returns:
-        Of shape ((levels + 1) codes, codes), rows of sum 1.
+        Distributions, (tables, K, K), rows of sum 1, and the table of each token, int64 (N,). A
+        code's target is spread over those near it in its level; what is not quantized keeps its
+        one true code.
     """
-    codebook = network.tokenizer.vq.quantizer.codebook.detach()
-    own = torch.eye(codebook.shape[1], device=codebook.device)[None]
-    return torch.cat((soft_targets(codebook, spread), own)).flatten(0, 1)
-
-
-def _table_of_tokens(network: FasterPolicyNetwork) -> Tensor:
-    """Return which of `_targets` each token of a chunk takes, int64 (N,)."""
-    config = network.tokenizer.config
-    vq = config.vq
-    tables = torch.arange(vq.levels)[:, None, None].repeat(1, vq.times, config.columns)
+    chunk = tokenizer.chunk_tokens
+    exact = torch.eye(chunk.codes)[None]
+    if not isinstance(tokenizer, FasterActionTokenizer):
+        return exact, torch.zeros(chunk.tokens, dtype=torch.int64)
+    config = tokenizer.config
+    tables = torch.arange(config.vq.levels)[:, None, None]
+    tables = tables.repeat(1, config.vq.times, config.columns)
     if config.gripper == "rule":
-        tables[..., -1] = vq.levels
-    return tables.flatten()
+        tables[..., -1] = config.vq.levels
+    near = soft_targets(tokenizer.vq.quantizer.codebook.detach().cpu(), spread)
+    return torch.cat((near, exact)), tables.flatten()

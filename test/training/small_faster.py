@@ -48,16 +48,19 @@ def make_tokenizer(data: Windows, gripper="rule") -> FasterActionTokenizer:
     return FasterTokenizerKind().make(recipe, data, 0).eval()
 
 
-def make_network(data: Windows, recipe=RECIPE, gripper="rule") -> FasterPolicyNetwork:
-    network = FasterFamily().make(recipe, make_tokenizer(data, gripper), ("cam",), data, 0)
-    return network.eval()
+def make_network(
+    data: Windows, recipe=RECIPE, gripper="rule", tokenizer=None
+) -> FasterPolicyNetwork:
+    tokenizer = tokenizer or make_tokenizer(data, gripper)
+    return FasterFamily().make(recipe, tokenizer, ("cam",), data, 0).eval()
 
 
-def make_trainee(frames: int = 64, tasks: int = 2, **options) -> FasterTrainee:
+def make_trainee(frames: int = 64, tasks: int = 2, make=make_tokenizer, **options) -> FasterTrainee:
     data, images = make_world(frames, tasks)
     windows = np.arange(frames)
     samples = Samples(
         data, ImageStore(images, IMAGES.crop_px, training_device()), windows[:-8], windows[-8:]
     )
     recipe = dataclasses.replace(RECIPE, **options)
-    return FasterTrainee(make_network(data, recipe), recipe, samples)
+    network = make_network(data, recipe, tokenizer=make(data))
+    return FasterTrainee(network, recipe, samples)
