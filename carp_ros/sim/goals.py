@@ -59,6 +59,7 @@ class Goal:
         place: Name of a field, or of the vessel to stand in.
         moved_words, place_words: Both in words, such as `red cup` and `green field`.
         is_inside: Whether `place` is a vessel.
+        colour: Of the object, if its words don't say it.
     """
 
     moved: str
@@ -66,6 +67,12 @@ class Goal:
     moved_words: str
     place_words: str
     is_inside: bool = False
+    colour: str = ""
+
+    @property
+    def named_colours(self) -> set[str]:
+        """Colours that a sentence may name that asks for this goal."""
+        return {*self.moved_words.split(), *self.place_words.split(), self.colour}
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ sentences are therefore in no demonstration.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import numpy as np
 
 from carp_ros.sim.goals import Goal
+from carp_ros.sim.tabletop import COLOURS
 from carp_ros.sim.task import Task, staging_of
 
 Sentences = Literal["plain", "varied", "unseen"]
@@ -81,13 +83,18 @@ def instruction_of(task: Task, goal: Goal, kind: Sentences, seed: int) -> str:
 
 
 def asked_goal(goals: tuple[Goal, ...], text: str) -> Goal:
-    """Return the goal that a sentence asks for: it names its object and its place.
+    """Return the goal that a sentence asks for: it names its object and place, no other colour.
 
     Raises:
         ValueError: If the sentence asks for none of the goals, or for several.
     """
     words = text.lower()
-    meant = [goal for goal in goals if goal.moved_words in words and goal.place_words in words]
+    colours = COLOURS.keys() & set(re.findall(r"\w+", words))
+    meant = [
+        goal
+        for goal in goals
+        if goal.moved_words in words and goal.place_words in words and colours <= goal.named_colours
+    ]
     if len(meant) != 1:
         possible = " or ".join(repr(sentence(goal, "plain", 0)) for goal in goals)
         raise ValueError(f"instruction is {text!r}; on the table now, expected {possible}")

@@ -62,7 +62,7 @@ TASKS: dict[str, Task] = {
             (CUP,),
             {"cup": _LEFT},
             {"zone": COLOURS["green"], "cup": COLOURS["red"]},
-            (Goal("cup", "zone", "cup", "green field"),),
+            (Goal("cup", "zone", "cup", "green field", colour="red"),),
             {"zone": _ZONE},
         ),
         TabletopTask(
@@ -74,7 +74,7 @@ TASKS: dict[str, Task] = {
                 "pot": Area(0.50, -0.20, 0.06, 0.05, _POT_YAW_RAD),
             },
             {"bowl": _BOWL, "pot": _POT},
-            (Goal("bowl", "pot", "bowl", "pot", is_inside=True),),
+            (Goal("bowl", "pot", "bowl", "pot", is_inside=True, colour="yellow"),),
         ),
         _two_cups("two_cups", _SEEN_PAIRS),
         _two_cups("unseen_cups", _UNSEEN_PAIRS),
@@ -84,7 +84,10 @@ TASKS: dict[str, Task] = {
             (CUP,),
             {"cup": _LEFT},
             {"zone_a": COLOURS["green"], "zone_b": COLOURS["blue"], "cup": COLOURS["red"]},
-            tuple(Goal("cup", zone, "cup", f"{{{zone}}} field") for zone in ("zone_a", "zone_b")),
+            tuple(
+                Goal("cup", zone, "cup", f"{{{zone}}} field", colour="red")
+                for zone in ("zone_a", "zone_b")
+            ),
             {
                 "zone_a": Area(0.395, -0.22, 0.075, 0.08),
                 "zone_b": Area(0.585, -0.22, 0.075, 0.08),
@@ -102,8 +105,8 @@ TASKS: dict[str, Task] = {
             },
             {"zone": COLOURS["green"], "cup": COLOURS["red"], "bowl": _BOWL, "pot": _POT},
             (
-                Goal("cup", "zone", "cup", "green field"),
-                Goal("bowl", "pot", "bowl", "pot", is_inside=True),
+                Goal("cup", "zone", "cup", "green field", colour="red"),
+                Goal("bowl", "pot", "bowl", "pot", is_inside=True, colour="yellow"),
             ),
             {"zone": Area(0.37, -0.22, 0.07, 0.08)},
             apart_m=_APART_M,

@@ -2,13 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from carp_ros.cli.demo import DemoCommand, _conduct, chosen_bundle
+from carp_ros.cli.demo import DemoCommand, _conduct, chosen_bundle, planned
 from carp_ros.cli.trial_table import header, row
 from carp_ros.clients.trial_agents import ChunkFigures
 from carp_ros.clients.trial_node import LiveTrial, NotStartedError, StreamCount
 from carp_ros.errors import DeviceError
 from carp_ros.reports.control import Reason
 from carp_ros.rig import load_rig
+from carp_ros.sim.sentences import allows
+from carp_ros.sim.tasks import TASKS
 
 STAGES = ("image_age", "preprocess", "vision", "decode", "schedule", "total")
 
@@ -44,6 +46,41 @@ def test_a_bundle_that_is_named_acts(tiny_bundle):
 def test_what_contradicts_itself_is_refused(options, reason):
     with pytest.raises(ValueError, match=reason):
         chosen_bundle(DemoCommand(**options), RIG)
+
+
+def test_without_an_instruction_the_task_is_that_of_the_command():
+    assert planned(DemoCommand()) == ("cup", None)
+    assert planned(DemoCommand(task="two_cups")) == ("two_cups", None)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "task"),
+    [
+        ("Put the cup on the green field", "cup"),
+        ("the bowl goes into the pot", "bowl"),
+        ("bring the white cup to the green field, please", "two_cups"),
+        ("move the cup to the yellow field", "two_fields"),
+    ],
+)
+def test_an_instruction_chooses_task_and_seeds_whose_scenes_allow_it(instruction, task):
+    found, seeds = planned(DemoCommand(instruction=instruction, trials=4, seed_start=200))
+    assert found == task
+    assert len(seeds) == len(set(seeds)) == 4
+    assert min(seeds) >= 200
+    assert all(allows(TASKS[task], seed, instruction) for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"instruction": "wash up"}, "--instruction is 'wash up'; expected .* the simulated cell"),
+        ({"instruction": "put the cup on the green field", "task": "bowl"}, "of task bowl, such"),
+        ({"trials": 0}, "--trials is 0; expected at least 1"),
+    ],
+)
+def test_what_no_scene_allows_is_refused(options, reason):
+    with pytest.raises(ValueError, match=reason):
+        planned(DemoCommand(**options))
 
 
 def trial(policy=None):

@@ -19,7 +19,7 @@ from carp_ros.export.training_run import export_run
 from carp_ros.export.untrained import write_untrained
 from carp_ros.export.verify import verify_bundle
 from carp_ros.inference.bundle import load_bundle
-from carp_ros.inference.layout import TOOL
+from carp_ros.inference.layout import TOOL, tcp_pose_from_vector
 from carp_ros.inference.onnx_runtime import OnnxRuntime
 from carp_ros.inference.session import write_inputs
 from carp_ros.networks.carp_policy import CarpPolicyNetwork
@@ -28,6 +28,7 @@ from carp_ros.policies.load import load_policy
 from carp_ros.training.build import load_tokenizer
 from carp_ros.training.example import encoder_example
 from carp_ros.training.run_folder import read_weights
+from carp_ros.types import Observation
 
 from ..training.small_world import EYES, make_network, make_recipe, make_world
 
@@ -53,7 +54,7 @@ def write(folder: Path, tasks: tuple[str, ...] = ("cup",), **choices: Any):
     example = {name: torch.from_numpy(np.array(value)) for name, value in inputs.items()}
     tokenizer = dataclasses.asdict(network.tokenizer.config)
     facts = dataclasses.replace(FACTS, tasks=tasks)
-    recipe = make_recipe(choices.get("sharpness"))
+    recipe = make_recipe(choices.get("sharpness"), choices.get("committed", 0))
     config = {
         "kind": "policy",
         "tasks": tasks,
@@ -121,6 +122,47 @@ def test_a_bundle_stays_until_there_is_another(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "bundle")
     load_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("tasks", [("cup",), ("cup", "bowl")])
+@pytest.mark.parametrize("count", [0, 2])
+def test_what_the_arm_is_committed_to_reaches_the_graphs(tmp_path, tasks, count):
+    network, example = write(tmp_path / "bundle", tasks, committed=3)
+    steps = example["state"][:, None].expand(-1, 3, -1) + 0.05
+    given = (steps, torch.tensor([count]))
+    inputs = {name: value.numpy() for name, value in example.items()}
+    inputs |= {"committed": steps.numpy(), "committed_count": np.array([count])}
+    tokens, actions, _ = run_graphs(tmp_path / "bundle", inputs)
+    images = {"cam": _cropped(example["image_cam"])}
+    condition = network.condition(images, example["state"], example.get("task"), given)
+    made = network.generate(condition)
+    np.testing.assert_array_equal(tokens, made.tokens[0].numpy())
+    expected = network.tokenizer.decode(made.latent, example["state"]).detach().numpy()
+    np.testing.assert_allclose(actions, expected, atol=1e-4)
+    alone = network.condition(images, example["state"], example.get("task"))
+    assert torch.equal(alone, condition) == (count == 0)
+
+
+def test_a_policy_goes_on_with_its_last_plan_if_it_can_be_told(tmp_path):
+    write(tmp_path / "told", committed=3)
+    write(tmp_path / "alone")
+    told, alone = (load_policy(tmp_path / name, "cup", lambda: 0) for name in ("told", "alone"))
+    data, images = make_world()
+    pose, closure = tcp_pose_from_vector(data.states[3].astype(float))
+    seen = Observation(0, {"cam": images["cam"][3]}, {"cam": 0}, pose, closure, np.zeros(6))
+    likely = {}
+    for name, policy in (("told", told), ("alone", alone)):
+        plan = policy.infer([seen]).actions
+        later = dataclasses.replace(
+            seen, stamp_ns=100_000_000, tcp_pose=tcp_pose_from_vector(plan[1])[0]
+        )
+        likely[name] = [policy.infer([later]).figures["confidence"]]
+        policy.reset("cup")
+        likely[name].append(policy.infer([later]).figures["confidence"])
+    assert likely["told"][0] != likely["told"][1]
+    assert likely["alone"][0] == likely["alone"][1]
+    with pytest.raises(ValueError, match="committed_steps is 2; expected 0 to 0"):
+        load_policy(tmp_path / "alone", "cup", lambda: 0, options={"committed_steps": 2})
 
 
 @pytest.mark.parametrize("choices", [{}, {"joint": True}, {"sharpness": 2.0}])

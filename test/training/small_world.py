@@ -47,20 +47,36 @@ def make_world(frames: int = 64, tasks: int = 1) -> tuple[Windows, CameraImages]
     return data, {"cam": images}
 
 
-def make_recipe(sharpness: float | None = None) -> PolicyRecipe:
-    return PolicyRecipe(16, 2, 2, 0.0, EYES, LoopConfig(1, 8), fusion=12, sharpness=sharpness)
+def make_recipe(sharpness: float | None = None, committed: int = 0) -> PolicyRecipe:
+    return PolicyRecipe(
+        16,
+        2,
+        2,
+        0.0,
+        EYES,
+        LoopConfig(1, 8),
+        fusion=12,
+        sharpness=sharpness,
+        committed_steps=committed,
+    )
 
 
 def make_network(
-    data: Windows, *, seed: int = 0, joint: bool = False, sharpness: float | None = None
+    data: Windows,
+    *,
+    seed: int = 0,
+    joint: bool = False,
+    sharpness: float | None = None,
+    committed: int = 0,
 ) -> CarpPolicyNetwork:
     vq = TokenizerConfig(horizon=HORIZON, scales=(1, 2), codes=16, code_width=4, joint=joint)
     tokenizer = make_tokenizer(ActionConfig(vq, relative=True), StateNoise(0.01), data, seed)
-    return make_policy(make_recipe(sharpness), tokenizer.eval(), ("cam",), data, seed)
+    recipe = make_recipe(sharpness, committed)
+    return make_policy(recipe, tokenizer.eval(), ("cam",), data, seed)
 
 
 def make_trainee(
-    frames: int = 64, tasks: int = 1, *, seed: int = 0, joint: bool = False
+    frames: int = 64, tasks: int = 1, *, seed: int = 0, joint: bool = False, committed: int = 0
 ) -> CarpTrainee:
     data, images = make_world(frames, tasks)
     windows = np.arange(frames)
@@ -72,7 +88,8 @@ def make_trainee(
         jitter=ColourJitter(0.1, 0.1, 0.05),
         code_spread=0.5,
     )
-    return CarpTrainee(make_network(data, seed=seed, joint=joint), recipe, samples)
+    network = make_network(data, seed=seed, joint=joint, committed=committed)
+    return CarpTrainee(network, recipe, samples)
 
 
 def make_run_config(network: CarpPolicyNetwork) -> dict[str, Any]:

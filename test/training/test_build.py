@@ -52,6 +52,20 @@ def test_a_training_begins_with_the_weights_of_another(earlier):
         torch.testing.assert_close(later.state_dict()[name], value, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("count", [0, 3])
+def test_one_that_is_told_what_the_arm_is_committed_to_begins_as_one_that_is_not(earlier, count):
+    folder, network = earlier
+    data, _ = make_world()
+    later = make_network(data, seed=0, committed=4)
+    start_from(later, folder, ["cup"])
+    states = torch.from_numpy(data.states[:5])
+    images = {"cam": torch.rand(5, 3, 12, 16)}
+    given = (torch.from_numpy(data.actions[:5, :4]), torch.full((5,), count))
+    torch.testing.assert_close(
+        later.condition(images, states, None, given), network.condition(images, states, None)
+    )
+
+
 def test_weights_of_another_tokenizer_are_refused(earlier):
     later = make_network(make_world()[0], seed=1)
     with pytest.raises(ValueError, match=r"another tokenizer, .* give that one with --tokenizer"):

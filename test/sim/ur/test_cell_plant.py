@@ -107,3 +107,16 @@ def test_the_task_is_judged_and_unknown_levels_are_refused(cell):
     assert verdict["reasons"]
     with pytest.raises(DeviceError, match="level is 'absurd'"):
         plant.scatter(seed=0, level="absurd")
+
+
+def test_what_is_asked_for_is_the_seeds_choice_or_an_instruction_that_the_scene_allows(rig):
+    plant = CellPlant(Cell(rig, task_named("two_cups"), visuals=False), None)
+    asked = plant.scatter(seed=3, level="normal")["instruction"]
+    goals = plant._cell.staging.goals
+    assert asked == f"put the {goals[0].moved_words} on the green field"
+    other = f"could you move the {goals[1].moved_words} to the green field"
+    assert plant.scatter(seed=3, level="normal", instruction=other)["instruction"] == other
+    assert plant._cell.goal == goals[1]
+    with pytest.raises(DeviceError, match=r"instruction is 'wash up'; on the table now, expected"):
+        plant.scatter(seed=3, level="normal", instruction="wash up")
+    assert plant._cell.goal == goals[0]
