@@ -106,7 +106,7 @@ clean:
 IS_INSTALLED := import sys; from importlib.util import find_spec; \
     sys.exit(not all(map(find_spec, ("carp_ros", "rclpy"))))
 $(RUN): EXTRAS := ros,sim,fr3
-$(DEV): EXTRAS := ros,sim,fr3,train,realsense,gamepad,rtx,test,lint
+$(DEV): EXTRAS := ros,sim,fr3,train,vlm,realsense,gamepad,rtx,test,lint
 $(RUN) $(DEV): $(SOURCES) | system
 	@if [ -e .venv ] || [ -L .venv ]; then \
 	    [ -e .venv/python-$(VERSION) ] && $(VENV_PYTHON) -I -c '$(FITS)' 2>/dev/null || { \

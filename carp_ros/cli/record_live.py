@@ -29,6 +29,7 @@ def run(command: RecordCommand) -> int:
     mode = "demonstrate" if command.agent == "demonstrator" else "teleop"
     task, instruction = task_of(command.task, command.instruction, rig)
     nodes = describe(rig, mode, task=task, record=True, folder=str(command.out))
+    asked = command.instruction
     command = replace(command, task=task, instruction=instruction)
     log = NodeLog(verbose=False)
     print(f"bringing up {rig.name}: {', '.join(node.name for node in nodes)}", flush=True)
@@ -37,7 +38,7 @@ def run(command: RecordCommand) -> int:
         with RunningSystem(nodes, log) as system:
             system.wait_until_ready(READY_WITHIN_S)
             if command.agent == "demonstrator":
-                _demonstrate_all(command, rig, ended)
+                _demonstrate_all(command, rig, asked, ended)
             else:
                 _attend(command, rig, ended)
     except Exception:
@@ -58,16 +59,22 @@ def parameters(command: RecordCommand) -> dict[str, str | int]:
     return given | ({"operator": command.operator} if command.operator else {})
 
 
-def _demonstrate_all(command: RecordCommand, rig: Rig, ended: list[RecorderStatus]) -> None:
+def _demonstrate_all(
+    command: RecordCommand, rig: Rig, asked: str, ended: list[RecorderStatus]
+) -> None:
+    """Record the scripted operator, who does what `asked` says if the task leaves a choice."""
     from carp_ros.clients.recorder_client import RecorderClient
     from carp_ros.clients.trial_node import trial_node
+    from carp_ros.sim.tasks import task_named
 
+    leaves_choice = not task_named(command.task).has_one_goal
     cameras = list(rig.cameras)
     with trial_node(rig) as node:
         recorder = RecorderClient(node)
         recorder.wait_until_there()
         recorder.configure(**parameters(command))
-        node.set_parameters_of("cell_node", level=command.level)
+        instruction = asked if leaves_choice else ""
+        node.set_parameters_of("cell_node", level=command.level, instruction=instruction)
         node.prepare()
         print(header(cameras), flush=True)
         for number in range(command.episodes):
