@@ -54,6 +54,9 @@ class FakePolicy:
         if self.error:
             raise self.error
 
+    def reset(self, task, instruction=""):
+        self.told.append((task, instruction))
+
     def executed(self, chunk):
         self.told.append(chunk)
 
@@ -256,3 +259,37 @@ def test_what_was_sent_is_told_to_a_policy_that_wants_to_know():
         if tick in (49, 99):  # half a second apart
             scheduler.infer(scheduler.request([desk.observation()], ""))
     assert [len(chunk.times_ns) for chunk in desk.policy.told] == [1, 5]
+
+
+def test_another_instruction_is_followed_from_the_next_plan_on_which_is_due_now():
+    desk = Desk()
+    desk.policy.spec = dataclasses.replace(SPEC, takes_instruction=True)
+    desk.scheduler.restart()
+    assert desk.scheduler.is_due(desk.clock.ros())
+    desk.result()
+    assert not desk.scheduler.is_due(desk.clock.ros())
+    desk.scheduler.instruct("put the bowl into the pot")
+    desk.clock.now_ns += 40 * MS
+    assert desk.scheduler.is_due(desk.clock.ros())
+    assert desk.policy.told == []
+    desk.result()
+    desk.clock.now_ns += 900 * MS
+    desk.result()
+    assert desk.policy.told == [("", "put the bowl into the pot")]
+
+
+def test_a_policy_that_takes_no_instruction_refuses_one():
+    desk = Desk()
+    with pytest.raises(PolicyError, match=r"takes none: it does cup; choose a bundle"):
+        desk.scheduler.instruct("put the bowl into the pot")
+
+
+def test_any_instruction_is_a_task_of_a_policy_that_takes_them():
+    takes = dataclasses.replace(SPEC, takes_instruction=True, tasks=("put it there", "do it"))
+    assert takes.task_named("two_cups", "put the red cup there") == "put the red cup there"
+    assert takes.task_named("wash up") == "wash up"
+    with pytest.raises(ValueError, match="no task is named; bundle b can do put it there, do it"):
+        takes.task_named("")
+    many = dataclasses.replace(takes, tasks=tuple(map(str, range(100))))
+    with pytest.raises(ValueError, match=r"18, 19 \.\.\.$"):
+        many.task_named("")
