@@ -72,6 +72,7 @@ def colour_and_depth(tmp_path_factory):
     return record(path, IMAGES, depth=True, without_depth=(4,))
 
 
+@pytest.mark.realtime
 def test_every_colour_image_comes_with_its_own_number_and_pixels(colour):
     for _ in range(2):  # and again once opened again
         frames = read_all(camera(colour))

@@ -157,6 +157,7 @@ def test_silence_is_left_to_the_guard_first_and_needs_a_reset(node, arm):
     assert arm.read().ready
 
 
+@pytest.mark.realtime
 def test_an_arm_that_does_not_follow_needs_a_reset_and_goes_on_from_where_it_stands(node, arm):
     target = HOME.copy()
     deadline_s = time.monotonic() + 10.0

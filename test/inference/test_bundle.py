@@ -93,7 +93,7 @@ def test_a_missing_key_is_refused_by_name(folder, key):
     ("changes", "reason"),
     [
         ({"format": 4}, "format is 4; expected 3: export again"),
-        ({"tasks": []}, r"tasks is \[\]; expected 1 to 100 of them, not 0"),
+        ({"tasks": []}, r"tasks is \[\]; expected 1 to 1000 of them, not 0"),
         ({"horizon": 0}, "horizon is 0"),
         ({"step_s": -0.1}, "step_s is -0.1"),
         ({"step_s": "fast"}, "step_s is 'fast'; expected a float"),
