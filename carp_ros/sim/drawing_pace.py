@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_LEAST_HZ = 15.0  # an image is then at most 0.07 s older than at any rate
+_LEAST_HZ = 10.0  # an image is then at most 0.1 s older than at any rate
 _TOO_BUSY, _IDLE = 0.9, 0.5  # shares of the time between two moments
 _WEIGHT = 0.1  # of the last moment in the average
 _FASTER_AFTER_S = 5.0

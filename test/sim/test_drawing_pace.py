@@ -26,8 +26,8 @@ def test_one_that_never_rests_draws_every_second_moment_then_every_third():
 
 
 def test_it_never_draws_so_rarely_that_images_get_old():
-    assert draw(DrawingPace(30.0), 1.0, 600.0) == [30.0, 15.0]
-    assert draw(DrawingPace(20.0), 1.0, 600.0) == [20.0]
+    assert draw(DrawingPace(30.0), 1.0, 600.0) == [30.0, 15.0, 10.0]
+    assert draw(DrawingPace(15.0), 1.0, 600.0) == [15.0]
 
 
 def test_on_a_machine_that_was_busy_for_a_while_it_draws_as_wanted_again():
