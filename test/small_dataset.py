@@ -1,5 +1,6 @@
 """A small dataset of `carp convert`: four short episodes of one camera."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +27,16 @@ def frames(count: int, closes: bool):
         yield Frame(seen, vector_from_tcp_pose(tool, float(closes and k > count / 2)))
 
 
-def write_small_dataset(root: Path) -> Path:
-    """Write it and return its folder; the second episode failed, the last never closes."""
+def write_small_dataset(root: Path, instructions: Sequence[str] = ("Move the cup.",)) -> Path:
+    """Write it and return its folder; the second episode failed, the last never closes.
+
+    The episodes are asked for in these instructions, in turn.
+    """
     converting = Dataset(root, "whole")
     pieces = []
     for number, count in enumerate((20, 21, 20, 60)):
-        info = EpisodeInfo(
-            "ur5e_test", "cup", "Move the cup.", "someone", None, "0.1.0", number, number != 1
-        )
+        words = instructions[number % len(instructions)]
+        info = EpisodeInfo("ur5e_test", "cup", words, "someone", None, "0.1.0", number, number != 1)
         shown = frames(count, closes=number != 3)
         folder = converting.piece_folder(f"episode_{number}", info)
         write_piece(folder, SPEC, f"episode_{number}", info, shown)

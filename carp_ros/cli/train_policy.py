@@ -51,7 +51,8 @@ def run(command: PolicyCommand) -> int:
     dataset = open_dataset(
         command.dataset, command.learn, with_images=recipe.image_encoder is not None
     )
-    data = read_windows(dataset, family.horizon(recipe, tokenizer))
+    horizon = family.horizon(recipe, tokenizer)
+    data = read_windows(dataset, horizon, by_instruction=family.by_instruction)
     if tokenizer is not None:
         require_range(tokenizer, data)
     demonstrations, seed = command.demonstrations, command.seed

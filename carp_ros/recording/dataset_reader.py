@@ -90,15 +90,17 @@ class DatasetReader:
 
     @cached_property
     def _numbers(self) -> Frames:
-        names = tuple(dict.fromkeys(row["task"] for row in self.episodes))
-        of_episode = np.array([names.index(row["task"]) for row in self.episodes], np.int64)
+        tasks, names = _numbered([row["task"] for row in self.episodes])
+        words, instructions = _numbered([row["tasks"][0] for row in self.episodes])
         episodes = self.columns["episode_index"][:, 0].astype(np.int64)
         return Frames(
             self.columns["observation.state"].astype(np.float32),
             self.columns["action"].astype(np.float32),
             episodes,
-            of_episode[episodes],
+            tasks[episodes],
             names,
+            words[episodes],
+            instructions,
         )
 
     @property
@@ -146,3 +148,9 @@ class DatasetReader:
         before_s = row[f"videos/{video_key(camera)}/from_timestamp"]
         path = self.root / video_path(camera, number_of(row))
         return read_frame(path, round(before_s * self.spec.rate_hz) + frame)
+
+
+def _numbered(names: list[str]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Return the number of each name, and the names by number, in order of appearance."""
+    known = tuple(dict.fromkeys(names))
+    return np.array([known.index(name) for name in names], np.int64), known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +27,8 @@ class Frames:
         episodes: Each frame's episode number, of shape (F,).
         tasks: Each frame's task index, of shape (F,).
         task_names: The tasks' names, by index.
+        words: Each frame's instruction index, of shape (F,); None if tasks are named by them.
+        instructions: By index.
     """
 
     states: npt.NDArray[np.float32]
@@ -34,9 +36,17 @@ class Frames:
     episodes: Indices
     tasks: Indices
     task_names: tuple[str, ...]
+    words: Indices | None = None
+    instructions: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.tasks)
+
+    def by_instruction(self) -> Frames:
+        """Return the same frames with a task for each instruction."""
+        if self.words is None:
+            return self
+        return replace(self, tasks=self.words, task_names=self.instructions)
 
 
 class UnreadableEpisodeError(ValueError):

@@ -25,6 +25,7 @@ class CarpFamily:
     kind = "carp"
     presets = POLICIES
     tokenizer_kinds = ("carp",)
+    by_instruction = False
 
     def recipe(self, content: Mapping[str, Any], where: str) -> PolicyRecipe:
         """Parse a recipe from JSON."""

@@ -79,6 +79,11 @@ class Family(Protocol):
         """Kinds of action tokenizer, of which it needs a trained one; empty for none."""
         ...
 
+    @property
+    def by_instruction(self) -> bool:
+        """Whether its tasks are the instructions of the episodes, not their short names."""
+        ...
+
     def recipe(self, content: Mapping[str, Any], where: str) -> Any:
         """Parse a recipe from JSON; raise ValueError, beginning with `where`, if it is invalid."""
         ...

@@ -78,6 +78,7 @@ class FasterFamily:
 
     kind = "faster"
     tokenizer_kinds = ("faster", "binning")
+    by_instruction = True
     presets: Mapping[str, FasterRecipe] = {
         "cpu-small": FasterRecipe(
             ImageEncoderConfig(crop_px=(104, 72)),

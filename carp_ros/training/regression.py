@@ -75,6 +75,7 @@ class RegressionFamily:
     kind = "regression"
     presets = REGRESSIONS
     tokenizer_kinds: tuple[str, ...] = ()
+    by_instruction = False
 
     def recipe(self, content: Mapping[str, Any], where: str) -> RegressionRecipe:
         """Parse a recipe from JSON."""

@@ -50,17 +50,18 @@ class Windows:
         return len(self.tasks)
 
 
-def read_windows(data: Demonstrations, horizon: int) -> Windows:
+def read_windows(data: Demonstrations, horizon: int, *, by_instruction: bool = False) -> Windows:
     """Cut a dataset into windows.
 
     Args:
         data: The dataset.
         horizon: Steps in a window, H.
+        by_instruction: Whether there is a task for each instruction, not for each short name.
 
     Raises:
         ValueError: If an action is not finite.
     """
-    numbers = data.numbers
+    numbers = data.numbers.by_instruction() if by_instruction else data.numbers
     actions, episodes = numbers.actions, numbers.episodes
     if not np.isfinite(actions).all():
         frame = int(np.argwhere(~np.isfinite(actions))[0, 0])

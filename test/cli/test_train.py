@@ -9,6 +9,8 @@ pytest.importorskip("torch", reason="training needs torch: pip install 'carp_ros
 from carp_ros.cli import train as verb
 from carp_ros.cli.main import EXIT_INTERRUPTED
 from carp_ros.cli.train import PolicyCommand, TokenizerCommand
+from carp_ros.inference.bundle import load_bundle
+from carp_ros.policies.load import load_policy
 from carp_ros.training import run_folder
 from carp_ros.training.build import load_tokenizer
 
@@ -43,6 +45,22 @@ def test_so_does_one_of_another_kind_and_only_that_kind_takes_it(dataset, tmp_pa
     policy = PolicyCommand(dataset, tmp_path / "policy", tokenizer=tmp_path / "run")
     with pytest.raises(ValueError, match=r"of kind 'faster'; expected 'carp'"):
         verb.main(policy)
+
+
+def test_a_policy_that_follows_instructions_learns_those_of_the_episodes(tmp_path):
+    asked = ("Move the cup.", "Move the bowl.")
+    dataset = write_small_dataset(tmp_path / "data", asked)
+    command = TokenizerCommand(dataset, tmp_path / "vq", kind="faster", preset="tiny", epochs=1)
+    assert verb.main(command) == 0
+    command = PolicyCommand(
+        dataset, tmp_path / "run", "faster", tokenizer=tmp_path / "vq", epochs=1, batch=32
+    )
+    assert verb.main(command) == 0
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    assert bundle.manifest.tasks == asked
+    assert bundle.spec.takes_instruction
+    policy = load_policy(bundle.folder, "wash up", lambda: 0)
+    assert policy.spec.kind == "faster"
 
 
 @pytest.mark.parametrize(
