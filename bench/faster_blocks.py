@@ -33,7 +33,7 @@ from carp_ros.training.faster_tokenizer import FasterTokenizerKind
 from carp_ros.training.windows import Windows
 from carp_ros.types import Observation
 
-_CAMERAS = ("wrist_cam", "third_cam")
+_CAMERAS: tuple[str, ...] = ("wrist_cam", "third_cam")
 _TASK = "put the red cup on the green field"
 _WINDOWS = 256
 _WARM_UP = 10
