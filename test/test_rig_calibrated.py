@@ -127,7 +127,7 @@ def test_another_tool_is_no_calibration(path, write):
 )
 def test_a_latency_out_of_range_is_refused(path, write, name, device, latency_s, reason):
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("camera_timeout_s: 0.5 ", "camera_timeout_s: 0.25 "), "utf-8")
+    path.write_text(text.replace("camera_timeout_s: 0.4 ", "camera_timeout_s: 0.25 "), "utf-8")
     write(**{name: latency(device, latency_s)})
     with pytest.raises(ValueError, match=rf"{reason}.*measure it anew"):
         load_rig(path)

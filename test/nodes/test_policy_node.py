@@ -236,8 +236,8 @@ def test_chunks_come_at_their_rate_and_diagnostics_have_the_latencies(running):
 
 def test_stale_images_lead_to_no_chunk_and_the_diagnostics_say_so(running):
     running.await_chunks()
-    running.rig.age_ns = 400 * MS
-    await_true(lambda: "s old (limit 0.25 s" in running.rig.said["message"], 3.0, "stale")
+    running.rig.age_ns = 450 * MS
+    await_true(lambda: "s old (limit 0.4 s" in running.rig.said["message"], 3.0, "stale")
     assert running.rig.said["level"] == b"\2"
     count = len(running.rig.chunks)
     time.sleep(0.6)
