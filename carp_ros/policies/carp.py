@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from carp_ros.inference.bundle import MANIFEST, Bundle, Tensor, image_name
+from carp_ros.inference.bundle import Bundle, Tensor
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import PolicySpec
-from carp_ros.inference.preprocess import image_input, policy_inputs
+from carp_ros.inference.preprocess import policy_inputs
 from carp_ros.inference.session import Runtime, write_inputs
 from carp_ros.policies.anytime import Anytime
 from carp_ros.policies.carp_passes import CarpPasses
 from carp_ros.policies.carp_section import carp_section
 from carp_ros.policies.commitment import Commitment
-from carp_ros.policies.graphs import graph_errors
+from carp_ros.policies.encoded_images import EncodedImages
+from carp_ros.policies.graphs import graph_errors, require_one_observation, require_options
 from carp_ros.policies.plan import PlanReader
 from carp_ros.policies.policy import VISION, Prediction, beyond_training
 from carp_ros.rig import Rig
@@ -85,13 +86,12 @@ class CarpPolicy:
         self._passes = passes
         self._plans = PlanReader(spec.action, spec.step_s, rig)
         self._anytime = Anytime(now_ns, count)
-        self._encoded_ns: dict[str, int] = {}
-        """Capture times of images that are encoded, but not used yet."""
+        self._images = EncodedImages(spec.cameras, passes.inputs, passes.encoders)
 
     def reset(self, task: str, instruction: str = "") -> None:
         """Start an episode of a task; see `Policy.reset`."""
         self._task = self.spec.task_number(task)
-        self._encoded_ns.clear()
+        self._images.forget()
         self._commitment.forget()
 
     def encode_image(self, camera: str, stamp_ns: int, image: Image) -> None:
@@ -107,11 +107,7 @@ class CarpPolicy:
         Raises:
             DeviceError: If the runtime fails.
         """
-        self._encoded_ns.pop(camera, None)
-        inputs = {image_name(camera): image_input(image, self.spec.cameras[camera])}
-        write_inputs(self._passes.inputs, inputs)
-        self._passes.encoders[camera]()
-        self._encoded_ns[camera] = stamp_ns
+        self._images.encode(camera, stamp_ns, image)
 
     def infer(
         self, observations: Sequence[Observation], deadline_ns: int | None = None
@@ -122,9 +118,7 @@ class CarpPolicy:
         """
         begin_ns, cameras = self._now_ns(), self.spec.cameras
         observation = observations[-1]
-        stamps_ns, encoded_ns = observation.image_stamps_ns, self._encoded_ns
-        to_encode = [name for name in cameras if encoded_ns.get(name) != stamps_ns.get(name, -1)]
-        encoded_ns.clear()  # the clock might be set back, and an old stamp occur again
+        to_encode = self._images.missing(observation.image_stamps_ns)
         inputs = policy_inputs(observations, self.spec, self._task, to_encode)
         state = inputs["state"][0].astype(np.float64)
         inputs |= self._commitment.inputs(observation.stamp_ns, state)
@@ -172,9 +166,7 @@ class CarpPolicy:
         passes, begin_ns = self._passes, self._now_ns()
         last = self._last if last is None else last
         write_inputs(passes.inputs, inputs)
-        for camera, encode in passes.encoders.items():
-            if image_name(camera) in inputs:
-                encode()
+        self._images.run(inputs)
         passes.condition()
         seen_ns = self._now_ns()
         done = self._anytime.run(passes.scales, passes.decode, last, deadline_ns)
@@ -210,15 +202,8 @@ def load_carp(
         DeviceError: If the runtime is not available.
     """
     section = carp_section(bundle)
-    history = bundle.manifest.observation.history
-    if history != 1:
-        raise ValueError(
-            f"{bundle.folder / MANIFEST}: observation.history is {history}; expected 1, as a CARP"
-            " plan is made of one observation"
-        )
-    known = {"last_scale", "committed_steps"}
-    if unknown := sorted(options.keys() - known):
-        raise ValueError(f"{unknown} is no option of a carp policy; expected {sorted(known)}")
+    require_one_observation(bundle, "a CARP plan is made of one observation")
+    require_options(options, ("committed_steps", "last_scale"), bundle.manifest.kind)
     with graph_errors(bundle):
         passes = CarpPasses(bundle, section, runtime)
     spec, most = bundle.spec, section.committed_steps

@@ -14,18 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from carp_ros.inference.bundle import MANIFEST, Bundle, Tensor, image_name
+from carp_ros.inference.bundle import Bundle, Tensor, image_name
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import PolicySpec
-from carp_ros.inference.preprocess import image_input, policy_inputs
+from carp_ros.inference.preprocess import policy_inputs
 from carp_ros.inference.prompt import WordPrompts
 from carp_ros.inference.session import Runtime, write_inputs
 from carp_ros.inference.words import Words
 from carp_ros.policies.anytime import Anytime
 from carp_ros.policies.commitment import Commitment
+from carp_ros.policies.encoded_images import EncodedImages
 from carp_ros.policies.faster_passes import FasterPasses
 from carp_ros.policies.faster_section import FasterSection, faster_section
-from carp_ros.policies.graphs import graph_errors
+from carp_ros.policies.graphs import graph_errors, require_one_observation, require_options
 from carp_ros.policies.plan import PlanReader
 from carp_ros.policies.policy import VISION, Prediction, beyond_training
 from carp_ros.rig import Rig
@@ -69,22 +70,17 @@ class FasterPolicy:
         self._anytime = Anytime(now_ns, levels)
         self._plans = PlanReader(spec.action, spec.step_s, rig)
         self._instruction = self._prompts.instruction("")
-        self._encoded_ns: dict[str, int] = {}
-        """Capture times of images that are encoded, but not used yet."""
+        self._images = EncodedImages(spec.cameras, passes.inputs, passes.encoders)
 
     def reset(self, task: str, instruction: str = "") -> None:
         """Start an episode; the instruction is followed, or else the task; see `Policy.reset`."""
         self._instruction = self._prompts.instruction(instruction or task)
-        self._encoded_ns.clear()
+        self._images.forget()
         self._commitment.forget()
 
     def encode_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Encode an image in advance; see `Policy.encode_image`."""
-        self._encoded_ns.pop(camera, None)
-        inputs = {image_name(camera): image_input(image, self.spec.cameras[camera])}
-        write_inputs(self._passes.inputs, inputs)
-        self._passes.encoders[camera]()
-        self._encoded_ns[camera] = stamp_ns
+        self._images.encode(camera, stamp_ns, image)
 
     def infer(
         self, observations: Sequence[Observation], deadline_ns: int | None = None
@@ -94,10 +90,8 @@ class FasterPolicy:
         The coarsest level is always decoded; see `Policy.infer`.
         """
         begin_ns, observation = self._now_ns(), observations[-1]
-        stamps_ns, encoded_ns = observation.image_stamps_ns, self._encoded_ns
         cameras = self.spec.cameras
-        to_encode = [name for name in cameras if encoded_ns.get(name) != stamps_ns.get(name, -1)]
-        encoded_ns.clear()  # the clock might be set back, and an old stamp occur again
+        to_encode = self._images.missing(observation.image_stamps_ns)
         inputs = policy_inputs(observations, self.spec, 0, to_encode)
         state = inputs["state"][0].astype(np.float64)
         going_on = self._commitment.inputs(observation.stamp_ns, state)
@@ -151,11 +145,10 @@ class FasterPolicy:
 
     def _see(self, inputs: Mapping[str, Tensor]) -> None:
         """Encode the images among the inputs."""
-        images = {image_name(camera): encode for camera, encode in self._passes.encoders.items()}
-        write_inputs(self._passes.inputs, {name: inputs[name] for name in images if name in inputs})
-        for name, encode in images.items():
-            if name in inputs:
-                encode()
+        names = map(image_name, self.spec.cameras)
+        images = {name: inputs[name] for name in names if name in inputs}
+        write_inputs(self._passes.inputs, images)
+        self._images.run(images)
 
     def _read(self, asked: Mapping[str, Tensor]) -> None:
         write_inputs(self._passes.inputs, asked)
@@ -200,15 +193,8 @@ def load_faster(
         DeviceError: If the runtime is not available.
     """
     section = faster_section(bundle)
-    history = bundle.manifest.observation.history
-    if history != 1:
-        raise ValueError(
-            f"{bundle.folder / MANIFEST}: observation.history is {history}; expected 1, as a FASTer"
-            " plan is made of one observation"
-        )
-    known = {"last_level", "committed_steps"}
-    if unknown := sorted(options.keys() - known):
-        raise ValueError(f"{unknown} is no option of a faster policy; expected {sorted(known)}")
+    require_one_observation(bundle, "a FASTer plan is made of one observation")
+    require_options(options, ("committed_steps", "last_level"), bundle.manifest.kind)
     with graph_errors(bundle):
         passes = FasterPasses(bundle, section, runtime)
         return FasterPolicy(bundle.spec, section, passes, now_ns, options, rig)

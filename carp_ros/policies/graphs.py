@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from carp_ros.errors import DeviceError
-from carp_ros.inference.bundle import Bundle, image_name
+from carp_ros.inference.bundle import MANIFEST, Bundle, image_name
 from carp_ros.inference.policy_spec import CameraInput
 from carp_ros.inference.session import Buffer, Session, TensorSpec
 from carp_ros.refusal import in_words
@@ -60,3 +61,23 @@ def matching(
                 f"{graph} takes {name} as {spec}, and is given {there[name].spec}; export again"
             )
     return {name: there[name] for name in wanted}
+
+
+def require_one_observation(bundle: Bundle, plan: str) -> None:
+    """Raise unless a bundle's plans are made of one observation.
+
+    Args:
+        bundle: The bundle.
+        plan: How a plan of its kind is made, in words.
+    """
+    history = bundle.manifest.observation.history
+    if history != 1:
+        raise ValueError(
+            f"{bundle.folder / MANIFEST}: observation.history is {history}; expected 1, as {plan}"
+        )
+
+
+def require_options(options: Mapping[str, Any], known: Collection[str], kind: str) -> None:
+    """Raise if a kind of policy does not have an option."""
+    if unknown := sorted(options.keys() - set(known)):
+        raise ValueError(f"{unknown} is no option of a {kind} policy; expected {sorted(known)}")

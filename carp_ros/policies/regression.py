@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from carp_ros.inference.bundle import MANIFEST, Bundle, Tensor, image_name
+from carp_ros.inference.bundle import MANIFEST, Bundle, Tensor
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import PolicySpec
-from carp_ros.inference.preprocess import image_input, policy_inputs
+from carp_ros.inference.preprocess import policy_inputs
 from carp_ros.inference.session import Buffer, Run, Runtime, write_inputs
-from carp_ros.policies.graphs import graph_errors
+from carp_ros.policies.encoded_images import EncodedImages
+from carp_ros.policies.graphs import graph_errors, require_one_observation
 from carp_ros.policies.plan import PlanReader
 from carp_ros.policies.policy import VISION, Prediction, beyond_training
 from carp_ros.rig import Rig
@@ -47,8 +48,6 @@ class RegressionPolicy:
         self._now_ns = now_ns
         self._plans = PlanReader(self.spec.action, self.spec.step_s, rig)
         self._task = 0
-        self._encoded_ns: dict[str, int] = {}
-        """Capture times of images that are encoded, but not used yet."""
         self._inputs: dict[str, Buffer] = {}
         self._encoders: dict[str, Run] = {}
         features: dict[str, Buffer] = {}
@@ -73,30 +72,23 @@ class RegressionPolicy:
         self._inputs |= {name: buffer for name, buffer in taken.items() if name not in features}
         self._actions = runtime.buffer(session.outputs["actions"])
         self._plan = session.bind({**taken, "actions": self._actions})
+        self._images = EncodedImages(self.spec.cameras, self._inputs, self._encoders)
 
     def reset(self, task: str, instruction: str = "") -> None:
         """Start an episode of a task; see `Policy.reset`."""
         self._task = self.spec.task_number(task)
-        self._encoded_ns.clear()
+        self._images.forget()
 
     def encode_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Encode an image in advance; see `Policy.encode_image`."""
-        self._encoded_ns.pop(camera, None)
-        size = self.spec.cameras[camera]
-        write_inputs(self._inputs, {image_name(camera): image_input(image, size)})
-        self._encoders[camera]()
-        self._encoded_ns[camera] = stamp_ns
+        self._images.encode(camera, stamp_ns, image)
 
     def infer(
         self, observations: Sequence[Observation], deadline_ns: int | None = None
     ) -> Prediction:
         """Return the plan for an observation; the deadline is ignored. See `Policy.infer`."""
         begin_ns, observation = self._now_ns(), observations[-1]
-        stamps_ns, encoded_ns = observation.image_stamps_ns, dict(self._encoded_ns)
-        self._encoded_ns.clear()  # the clock might be set back, and an old stamp occur again
-        to_encode = [
-            name for name in self.spec.cameras if encoded_ns.get(name) != stamps_ns.get(name, -1)
-        ]
+        to_encode = self._images.missing(observation.image_stamps_ns)
         inputs = policy_inputs(observations, self.spec, self._task, to_encode)
         prepared_ns = self._now_ns()
         self._encode_images(inputs)
@@ -125,9 +117,7 @@ class RegressionPolicy:
 
     def _encode_images(self, inputs: Mapping[str, Tensor]) -> None:
         write_inputs(self._inputs, inputs)
-        for camera, encode in self._encoders.items():
-            if image_name(camera) in inputs:
-                encode()
+        self._images.run(inputs)
 
 
 def load_regression(
@@ -146,12 +136,7 @@ def load_regression(
     where = f"{bundle.folder / MANIFEST}"
     read_strictly(RegressionSection, bundle.section, f"{where}: regression")
     bundle.require_graphs((*(f"vision_{camera}" for camera in bundle.manifest.cameras), "plan"))
-    history = bundle.manifest.observation.history
-    if history != 1:
-        raise ValueError(
-            f"{where}: observation.history is {history}; expected 1, as a regression plans from one"
-            " observation"
-        )
+    require_one_observation(bundle, "a regression plans from one observation")
     if options:
         raise ValueError(f"{sorted(options)} is no option of a regression policy; it has none")
     with graph_errors(bundle):
