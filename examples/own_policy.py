@@ -56,6 +56,9 @@ class GoTo:
     def encode_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Do nothing: images are not used."""
 
+    def followed(self, stamp_ns: int, late_ns: int) -> None:
+        """Do nothing: plans depend on observations only."""
+
     def executed(self, chunk: Chunk) -> None:
         """Do nothing: sent commands are not used."""
 

@@ -71,6 +71,7 @@ STATE_DTYPE = np.dtype(
         ("resets_done", np.int64),
         ("chunk_stamp_ns", np.int64),
         ("chunk_begun_ns", np.int64),
+        ("chunk_late_ns", np.int64),
         ("chunks_accepted", np.int64),
         ("chunks_refused", np.int64),
         ("refusal", _TEXT),
@@ -200,6 +201,7 @@ class ServoState:
         resets_done: The last of `Command.resets` that was handled.
         chunk_stamp_ns, chunk_begun_ns: When the observation behind the newest chunk was taken, and
             when that chunk's first target was sent; 0 before the first chunk.
+        chunk_late_ns: How much later than its own times that chunk's steps are due.
         chunks_accepted, chunks_refused, refusal: Counts, and why the last refused chunk was.
         priority: The loop's SCHED_FIFO priority, 0 for none.
         speed_scaling: The share of commanded speed that the arm executes, 0 to 1.
@@ -225,6 +227,7 @@ class ServoState:
     resets_done: int
     chunk_stamp_ns: int
     chunk_begun_ns: int
+    chunk_late_ns: int
     chunks_accepted: int
     chunks_refused: int
     refusal: str

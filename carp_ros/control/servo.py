@@ -91,6 +91,9 @@ class Servo:
         self._drive = Drive(kinematics, limits, period_s, posture)
         self._blend_s = blend_s
         self._lead = lead
+        self._moved_ns: int | None = None
+        self.late_ns = 0
+        """How much later than their own times the newest chunk's steps are due, when it begins."""
         self.seed(joints, gripper)
 
     def seed(self, joints: Array, gripper: float) -> None:
@@ -131,6 +134,9 @@ class Servo:
     def follow_chunk(self, chunk: Chunk, now_ns: int) -> None:
         """Follow `chunk` in place of the current motion.
 
+        Steps that are past are skipped, unless the arm has stood still since the observation: then
+        nothing was missed, and the plan begins at its beginning.
+
         Raises:
             ChunkError: If its observation is from the future or too old, all its steps are past,
                 it leaves the workspace, or it starts too far from the tool. The current motion then
@@ -140,7 +146,12 @@ class Servo:
         # plan time has advanced with the robot's speed since the observation
         lag_ns = clock.lag_at(chunk.stamp_ns)
         plan_ns = clock.plan_ns(now_ns, lag_ns)
-        self._check(chunk, now_ns, plan_ns)
+        self._require_current(chunk, now_ns, plan_ns)
+        if self._motion is None and (self._moved_ns is None or self._moved_ns < chunk.stamp_ns):
+            waited_ns = max(0, plan_ns - int(chunk.times_ns[0]))
+            lag_ns, plan_ns = lag_ns - waited_ns, plan_ns - waited_ns
+        self._require_near(chunk, plan_ns)
+        self.late_ns = now_ns - plan_ns
         here = self._reference
         # measured in plan time, a slowed tool moves as fast as at full speed
         rate = here.twist / max(clock.scaling, _LEAST_SCALING)
@@ -175,6 +186,7 @@ class Servo:
             self._gripper = self._gripper if closure is None else closure
         velocities = self._one_tick_towards(wanted)
         if velocities.any():
+            self._moved_ns = now_ns
             self._advance(velocities)
         elif here.velocities.any():
             self._reference = Reference(
@@ -211,8 +223,8 @@ class Servo:
         jacobian = self._drive.kinematics.jacobian(middle)
         self._reference = Reference(joints, velocities, pose, twist, jacobian)
 
-    def _check(self, chunk: Chunk, now_ns: int, plan_ns: int) -> None:
-        """Refuse a chunk that may not be followed now, at plan time `plan_ns`."""
+    def _require_current(self, chunk: Chunk, now_ns: int, plan_ns: int) -> None:
+        """Refuse a chunk from the future, or of the past, at plan time `plan_ns`."""
         limits = self._limits
         age_s = (now_ns - chunk.stamp_ns) * 1e-9
         if age_s < -_CLOCK_TOLERANCE_S:
@@ -231,6 +243,10 @@ class Servo:
                 f"chunk ended {(due_ns - int(chunk.times_ns[-1])) * 1e-9:.3f} s ago; expected at"
                 " least one step to come"
             )
+
+    def _require_near(self, chunk: Chunk, plan_ns: int) -> None:
+        """Refuse a chunk that leaves the workspace, or begins far from the tool."""
+        limits, due_ns = self._limits, plan_ns + self._lead.action_ns
         to_come = chunk.positions[chunk.times_ns > due_ns]
         inside = np.clip(to_come, limits.workspace_min_m, limits.workspace_max_m)
         outside_m = np.linalg.norm(to_come - inside, axis=1)

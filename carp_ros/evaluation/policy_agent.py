@@ -179,6 +179,7 @@ class PolicyAgent:
             self._refuse(Refusal(NoChunk.REFUSED, str(error)))
         else:
             self._refused_in_a_row = 0
+            self._scheduler.followed(coming.stamp_ns, servo.late_ns)
             self.arrivals_ns.append(now_ns)
 
     def _refuse(self, refusal: Refusal) -> None:

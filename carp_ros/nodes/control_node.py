@@ -57,6 +57,7 @@ from carp_ros.nodes.control_log import ControlLog
 from carp_ros.nodes.control_publishers import ControlPublishers
 from carp_ros.nodes.gripper_follower import GripperFollower
 from carp_ros.processes.parent import HOLD
+from carp_ros.recording.message_reader import require_command
 from carp_ros.reports.control import ChunkStart, ControlStatus, Fault, Reason, Source, Why
 from carp_ros.reports.json_report import report_to_json
 from carp_ros.ros.deferred_trigger import DeferredTrigger
@@ -245,11 +246,12 @@ class ControlNode(ManagedNode):
         self._arbiter.take_deadman(msg.data, time.monotonic_ns())
 
     def _on_gripper(self, msg: Float64) -> None:
-        if not 0.0 <= msg.data <= 1.0:  # also false for NaN
-            problem = f"gripper closure is {msg.data}; expected 0 (open) to 1 (closed)"
-            self._refuse("teleop/gripper", MessageError(problem))
+        try:
+            closure = require_command(msg.data)
+        except MessageError as error:
+            self._refuse("teleop/gripper", error)
             return
-        self._arbiter.take_gripper(msg.data)
+        self._arbiter.take_gripper(closure)
 
     def _take_chunk(self, chunk: Chunk) -> None:
         by_ns = self._monotonic_minus_ros_ns()
@@ -318,7 +320,7 @@ class ControlNode(ManagedNode):
         if self._chunk_stamps_ns is None or state.chunk_stamp_ns != self._chunk_stamps_ns[0]:
             return
         begun_ns = state.chunk_begun_ns - self._monotonic_minus_ros_ns()
-        followed = ChunkStart(self._chunk_stamps_ns[1], begun_ns)
+        followed = ChunkStart(self._chunk_stamps_ns[1], begun_ns, state.chunk_late_ns)
         self._followed.publish(String(data=report_to_json(followed)))
         self._chunk_stamps_ns = None
 

@@ -3,7 +3,8 @@
 Subscribes:
     <camera>/image_raw (Image), for each camera that the policy uses; joint_states (JointState),
         tool_pose (PoseStamped), gripper_state (Float64); wrench (WrenchStamped) if its state has
-        it; target_pose and gripper_command if the policy uses the commands sent to the arm;
+        it; control/followed (String): which plan the arm follows; target_pose and gripper_command
+        if the policy uses the commands sent to the arm;
         instruction (String): the task in words, for policies that take any, from the next plan on.
 Publishes:
     gripper_chunk (JointTrajectory), then chunk (MultiDOFJointTrajectory): the plan; both stamped
@@ -40,7 +41,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64, String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
-from carp_ros.errors import CarpError, DeviceError, MessageError, UsageError
+from carp_ros.errors import CarpError, DeviceError, UsageError
 from carp_ros.inference.bundle import load_bundle
 from carp_ros.inference.observation import ObservationBuffer
 from carp_ros.inference.pixels import rgb_from_msg
@@ -56,8 +57,10 @@ from carp_ros.policies.inference_scheduler import (
 )
 from carp_ros.policies.load import load_policy
 from carp_ros.policies.policy import Policy
+from carp_ros.recording.message_reader import require_closure, require_command
+from carp_ros.reports.control import ChunkStart
 from carp_ros.reports.inference import InferenceReport
-from carp_ros.reports.json_report import report_to_json
+from carp_ros.reports.json_report import report_from_json, report_to_json
 from carp_ros.ros.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, status
 from carp_ros.ros.managed_node import ManagedNode
 from carp_ros.ros.messages import (
@@ -235,6 +238,7 @@ class PolicyNode(ManagedNode):
         subscribe(Float64, "gripper_state", self._take_gripper, SENSOR)
         if wrench:
             subscribe(WrenchStamped, "wrench", self._take_wrench, SENSOR)
+        subscribe(String, "control/followed", self._take_followed, SENSOR)
         if self._scheduler.executed:
             subscribe(PoseStamped, "target_pose", self._take_target, SENSOR)
             subscribe(Float64, "gripper_command", self._take_command, SENSOR)
@@ -267,10 +271,12 @@ class PolicyNode(ManagedNode):
         self._infer_if_due()
 
     def _take_gripper(self, msg: Float64) -> None:
-        if not 0.0 <= msg.data <= 1.0:  # also false for NaN
-            raise MessageError(f"gripper is {msg.data}; expected 0 (open) to 1 (closed)")
-        self._buffer.take_gripper(self._now_ns(), msg.data)
+        self._buffer.take_gripper(self._now_ns(), require_closure(msg.data))
         self._infer_if_due()
+
+    def _take_followed(self, msg: String) -> None:
+        followed = report_from_json(ChunkStart, msg.data, "control/followed")
+        self._scheduler.followed(followed.stamp_ns, followed.late_ns)
 
     def _take_target(self, msg: PoseStamped) -> None:
         assert self._scheduler.executed
@@ -280,9 +286,7 @@ class PolicyNode(ManagedNode):
 
     def _take_command(self, msg: Float64) -> None:
         assert self._scheduler.executed
-        if not 0.0 <= msg.data <= 1.0:  # also false for NaN
-            raise MessageError(f"gripper is {msg.data}; expected 0 (open) to 1 (closed)")
-        self._scheduler.executed.take_gripper(self._now_ns(), msg.data)
+        self._scheduler.executed.take_gripper(self._now_ns(), require_command(msg.data))
 
     def _encode_if_soon(self, camera: str, stamp_ns: int, image: npt.NDArray[np.uint8]) -> None:
         """Start encoding an image right away if the next plan will probably use it.

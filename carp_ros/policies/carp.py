@@ -124,7 +124,7 @@ class CarpPolicy:
         inputs |= self._commitment.inputs(observation.stamp_ns, state)
         preprocess_s = (self._now_ns() - begin_ns) * 1e-9
         decoded = self.decode(inputs, deadline_ns)
-        self._commitment.take(decoded.actions, observation.stamp_ns)
+        self._commitment.offer(decoded.actions, observation.stamp_ns)
         return Prediction(
             observation.stamp_ns,
             decoded.actions,
@@ -138,6 +138,10 @@ class CarpPolicy:
             beyond_training(state, self.spec.state),
             len(cameras) - len(to_encode),
         )
+
+    def followed(self, stamp_ns: int, late_ns: int) -> None:
+        """Remember what the arm goes on with."""
+        self._commitment.followed(stamp_ns, late_ns)
 
     def executed(self, chunk: Chunk) -> None:
         """Do nothing: plans depend on observations and on the last plan."""

@@ -21,7 +21,10 @@ _ASTRAY_M = 0.03  # of a tool from its plan; then something else moved it
 
 
 class Commitment:
-    """Remembers the last plan, and gives its steps from a later time on.
+    """Remembers the plan that the arm follows, and gives its steps from a later time on.
+
+    A plan that was made counts once the arm follows it: one that came too late, or was refused, is
+    none that the arm goes on with.
 
     Args:
         step_s: Time between two steps.
@@ -44,11 +47,17 @@ class Commitment:
     def forget(self) -> None:
         """Be committed to nothing."""
         self._actions: Array | None = None
-        self._stamp_ns = 0
+        self._begin_ns = 0
+        self._offered: tuple[Array, int] | None = None
 
-    def take(self, actions: Array, stamp_ns: int) -> None:
-        """Remember a plan: actions (H, A), the first at `stamp_ns`."""
-        self._actions, self._stamp_ns = actions, stamp_ns
+    def offer(self, actions: Array, stamp_ns: int) -> None:
+        """Remember a plan that was made: actions (H, A), the first at `stamp_ns`."""
+        self._offered = actions, stamp_ns
+
+    def followed(self, stamp_ns: int, late_ns: int) -> None:
+        """Be committed to the offered plan of this stamp, whose steps are due `late_ns` later."""
+        if self._offered is not None and self._offered[1] == stamp_ns:
+            self._actions, self._begin_ns = self._offered[0], stamp_ns + late_ns
 
     def inputs(self, stamp_ns: int, state: Array) -> dict[str, Tensor]:
         """Return the inputs of a policy's graphs: `committed`, (1, P, A), and `committed_count`.
@@ -78,7 +87,7 @@ class Commitment:
         nothing = np.zeros((0, self._size))
         if self._actions is None:
             return nothing
-        first = (stamp_ns - self._stamp_ns) / self._step_ns
+        first = (stamp_ns - self._begin_ns) / self._step_ns
         count = min(self._wanted, len(self._actions) - 1 - int(np.ceil(first)))
         if first < 0.0 or count < 1:
             return nothing

@@ -105,7 +105,7 @@ class FasterPolicy:
         actions = self._actions()
         times_ns = (begin_ns, prepared_ns, seen_ns, read_ns, self._now_ns())
         seconds = [1e-9 * (after - before) for before, after in pairwise(times_ns)]
-        self._commitment.take(actions, observation.stamp_ns)
+        self._commitment.offer(actions, observation.stamp_ns)
         blocks = self._after[done - 1]
         tokens = sum(len(self._passes.tokens(block)) for block in range(blocks))
         likelihood = sum(self._passes.log_likelihood(block) for block in range(blocks))
@@ -123,6 +123,10 @@ class FasterPolicy:
             beyond_training(state, self.spec.state),
             len(cameras) - len(to_encode),
         )
+
+    def followed(self, stamp_ns: int, late_ns: int) -> None:
+        """Remember what the arm goes on with."""
+        self._commitment.followed(stamp_ns, late_ns)
 
     def executed(self, chunk: Chunk) -> None:
         """Do nothing: plans depend on observations and on the last plan."""

@@ -130,6 +130,7 @@ class InferenceScheduler:
         self._cadence = Cadence(period_ns, _PATIENCE_NS, _RETRY_NS)
         self._asked_ns: int | None = None
         self._instruction: str | None = None  # that the policy is yet to be told
+        self._followed: tuple[int, int] | None = None  # likewise
         self.executed = ExecutedSteps(policy.spec.step_s) if policy.spec.wants_executed else None
         """Collects the commands sent to the arm, if the policy wants them."""
 
@@ -151,6 +152,10 @@ class InferenceScheduler:
             )
         self._instruction = instruction
         self.restart()
+
+    def followed(self, stamp_ns: int, late_ns: int) -> None:
+        """Register that the arm follows a plan; see `Policy.followed`."""
+        self._followed = stamp_ns, late_ns
 
     def is_due(self, stamp_ns: int | None) -> bool:
         """Return whether to ask about the newest complete observation, with this stamp.
@@ -216,6 +221,9 @@ class InferenceScheduler:
             deadline_ns = begin_ns + round((self._deadline_s - now_s) * 1e9)
         prediction, refusal = None, None
         try:
+            if self._followed is not None:
+                followed, self._followed = self._followed, None
+                self._policy.followed(*followed)
             if self._instruction is not None:
                 instruction, self._instruction = self._instruction, None
                 self._policy.reset("", instruction)

@@ -111,6 +111,17 @@ class Policy(Protocol):
         """
         ...
 
+    def followed(self, stamp_ns: int, late_ns: int) -> None:
+        """Receive that the arm follows a plan; not called for a plan that was refused.
+
+        Called before `infer`.
+
+        Args:
+            stamp_ns: Of the observation that the plan was made for.
+            late_ns: How much later than their own times its steps are due.
+        """
+        ...
+
     def replay(self, inputs: Mapping[str, Tensor]) -> Array:
         """Return the actions, (H, A), for inputs of the graphs, such as the golden case.
 

@@ -106,6 +106,9 @@ class RegressionPolicy:
             encoded_ahead=len(self.spec.cameras) - len(to_encode),
         )
 
+    def followed(self, stamp_ns: int, late_ns: int) -> None:
+        """Do nothing: plans depend on observations only."""
+
     def executed(self, chunk: Chunk) -> None:
         """Do nothing: plans only depend on observations."""
 

@@ -138,12 +138,15 @@ class ChunkStart:
     Attributes:
         stamp_ns: The chunk's own stamp, in ROS time.
         begun_ns: When its first target was sent to the arm, in ROS time.
+        late_ns: How much later than their own times its steps are due, because the arm stood still
+            until it came, or is slow.
     """
 
-    schema: ClassVar[int] = 1
+    schema: ClassVar[int] = 2
 
     stamp_ns: int
     begun_ns: int
+    late_ns: int
 
 
 class StoppedError(DeviceError):

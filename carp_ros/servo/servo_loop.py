@@ -30,6 +30,7 @@ class _Counts:
     accepted: int = 0
     chunk_stamp_ns: int = 0
     chunk_begun_ns: int = 0
+    chunk_late_ns: int = 0
     refused: int = 0
     refusal: str = ""
 
@@ -247,6 +248,7 @@ class ServoLoop:
             resets_done=self.guard.resets_done,
             chunk_stamp_ns=self._counts.chunk_stamp_ns,
             chunk_begun_ns=self._counts.chunk_begun_ns,
+            chunk_late_ns=self._counts.chunk_late_ns,
             chunks_accepted=self._counts.accepted,
             chunks_refused=self._counts.refused,
             refusal=self._counts.refusal,
@@ -270,6 +272,7 @@ class ServoLoop:
             else:
                 counts.accepted += 1
                 counts.chunk_stamp_ns, counts.chunk_begun_ns = chunk.stamp_ns, now_ns
+                counts.chunk_late_ns = self.servo.late_ns
         elif command.mode is ServoMode.JOINTS and command.enables > self._homing:
             self._homing = command.enables
             self.servo.move_to(self.home)

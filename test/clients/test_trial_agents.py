@@ -46,7 +46,7 @@ class FakeNode:
         self.calls.append("lay out")
 
     def hears_of_first_target(self, stamp_ns, begun_ns):
-        followed = report_to_json(ChunkStart(stamp_ns, begun_ns))
+        followed = report_to_json(ChunkStart(stamp_ns, begun_ns, 0))
         self.takers["control/followed"](String(data=followed))
 
     def hears_of_chunk(self, stamp_ns, total=0.1, reduced=False):

@@ -72,6 +72,7 @@ def states(draw):
         resets_done=draw(integers),
         chunk_stamp_ns=draw(integers),
         chunk_begun_ns=draw(integers),
+        chunk_late_ns=draw(integers),
         wrench=draw(st.none() | st.lists(numbers, min_size=6, max_size=6).map(np.array)),
         chunks_accepted=draw(integers),
         chunks_refused=draw(integers),

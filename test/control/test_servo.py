@@ -134,15 +134,20 @@ def test_executes_the_scheduled_pose_at_its_time():
 
 
 def test_a_late_chunk_skips_what_is_past():
-    poses = smooth_poses(30)
+    poses = [moved(pose, [0.0, 0.01, 0.0]) for pose in smooth_poses(30)]
     late_ns = START_NS + 200_000_000
-    servo = make_servo(KINEMATICS.solve(poses[2], HOME))
-    chunk = make_chunk(poses)
+    servo, first, late = make_servo(), make_chunk(smooth_poses(30)), make_chunk(poses)
     done = run(
-        servo, 2.0, start_ns=late_ns, inputs=[(late_ns, lambda now: servo.follow_chunk(chunk, now))]
+        servo,
+        2.2,
+        inputs=[
+            (START_NS, lambda now: servo.follow_chunk(first, now)),
+            (late_ns, lambda now: servo.follow_chunk(late, now)),
+        ],
     )
 
-    tick = round((1.5 - 0.2) / 0.002)
+    assert servo.late_ns == 0
+    tick = round(1.5 / 0.002)
     assert np.linalg.norm(done.positions[tick] - poses[15].position) < 1e-3
     assert_within_limits(done)
 
@@ -303,6 +308,42 @@ def test_a_chunk_that_must_not_be_followed_is_refused_and_nothing_moves(chunk, m
         servo.follow_chunk(chunk, START_NS)
     done = run(servo, 0.2)
     assert (done.joints == HOME).all()
+
+
+@pytest.mark.parametrize("late_ms", [0, 100, 290])
+def test_a_plan_for_an_arm_that_stood_since_then_begins_at_its_beginning(late_ms):
+    chunk, late_ns = make_chunk(smooth_poses(14)), late_ms * 1_000_000
+    servo, at_ns = make_servo(), START_NS + late_ns
+    follow = (at_ns, lambda now: servo.follow_chunk(chunk, now))
+    done = run(servo, 1.2, start_ns=at_ns, inputs=[follow])
+    assert servo.late_ns == late_ns
+    path = PosePath(chunk)
+    for tick in range(150, 600, 50):  # once it has caught up with a plan that begins in motion
+        due, _ = path.sample(int(done.times_ns[tick]) - late_ns)
+        assert np.linalg.norm(due.position - done.positions[tick]) < 1e-3, f"tick {tick}"
+    assert_within_limits(done)
+
+
+def test_a_plan_for_an_arm_that_moved_since_then_skips_what_is_past():
+    chunk, at_ns = make_chunk(smooth_poses(14)), START_NS + 100_000_000
+    servo = make_servo()
+    nudge = Twist(np.array([0.0, 0.02, 0.0]), np.zeros(3))
+    run(
+        servo,
+        0.05,
+        start_ns=START_NS,
+        inputs=[(START_NS, lambda now: servo.follow_twist(nudge, 0.0, now))],
+    )
+    servo.stop()
+    run(servo, 0.05, start_ns=START_NS + 50_000_000)
+    servo.follow_chunk(chunk, at_ns)
+    assert servo.late_ns == 0
+
+
+def test_a_plan_that_begins_far_from_an_arm_that_stood_is_refused():
+    poses = [moved(HOME_POSE, [0.0, 0.06 - 0.005 * i, 0.0]) for i in range(12)]
+    with pytest.raises(ChunkError, match=r"begins 0\.060 m"):
+        make_servo().follow_chunk(make_chunk(poses), START_NS + 300_000_000)
 
 
 OFFSETS = st.tuples(*[st.floats(-0.12, 0.12)] * 3)

@@ -49,7 +49,11 @@ class Planner:
         self.histories = []
         self.by, self.fails = np.array(by), fails
         self.seen = []
+        self.told = []
         self.spec = PolicySpec("b", "k", ("cup",), {}, shown, LAYOUT, LAYOUT, 0.1, 16, 8)
+
+    def followed(self, stamp_ns, late_ns):
+        self.told.append((stamp_ns // MS, late_ns // MS))
 
     def infer(self, observations, deadline_ns=None):
         self.histories.append(observations)
@@ -112,6 +116,19 @@ def test_a_history_is_observed_a_step_apart_and_begins_with_the_episode(cell):
     run(cell, planner, 1.0, PolicyTiming(replan_s=0.4, latency_s=0.05))
     stamps_ms = [[seen.stamp_ns // MS for seen in history] for history in planner.histories]
     assert stamps_ms == [[0, 0, 0], [200, 300, 400], [600, 700, 800]]
+
+
+def test_a_policy_is_told_what_the_arm_follows_and_that_the_first_plan_began_late(cell):
+    planner = Planner((0.0, 0.0, 0.1))
+    run(cell, planner, 1.5, PolicyTiming(replan_s=0.5, latency_s=0.2))
+    assert planner.told == [(0, 200), (500, 0)]
+
+
+def test_a_policy_is_not_told_of_a_plan_that_was_refused(cell):
+    planner = Planner((0.0, 0.0, 9.0))
+    run(cell, planner, 1.5, PolicyTiming(replan_s=0.5, latency_s=0.2))
+    assert len(planner.histories) > 1
+    assert planner.told == []
 
 
 def test_without_latency_a_chunk_is_there_at_once(cell):

@@ -15,7 +15,8 @@ def at(place):
 
 def commitment(wanted=3):
     one = Commitment(0.1, 4, 10, wanted)
-    one.take(PLAN, 5 * STEP_NS)
+    one.offer(PLAN, 5 * STEP_NS)
+    one.followed(5 * STEP_NS, 0)
     return one
 
 
@@ -34,7 +35,8 @@ def test_without_a_plan_nothing_is_committed():
 
 def test_a_policy_that_can_not_be_told_is_given_no_inputs():
     one = Commitment(0.1, 0, 10)
-    one.take(PLAN, 0)
+    one.offer(PLAN, 0)
+    one.followed(0, 0)
     assert one.inputs(STEP_NS, at(1)) == one.no_inputs(at(1)) == {}
 
 
@@ -67,6 +69,39 @@ def test_what_is_forgotten_is_not_committed():
     one = commitment()
     one.forget()
     assert steps_at(one, 2.0)[1] == 0
+
+
+def test_a_plan_that_was_refused_is_none_that_the_arm_goes_on_with():
+    one = commitment()
+    one.offer(PLAN + 1.0, 6 * STEP_NS)
+    steps, count = steps_at(one, 2.0)
+    assert (count, steps[0, 0]) == (3, pytest.approx(0.02))
+    one.followed(4 * STEP_NS, 0)  # of some other policy
+    assert steps_at(one, 2.0)[0][0, 0] == pytest.approx(0.02)
+
+
+def test_a_plan_that_is_only_offered_is_not_committed():
+    one = Commitment(0.1, 4, 10)
+    one.offer(PLAN, 5 * STEP_NS)
+    assert steps_at(one, 2.0)[1] == 0
+
+
+@pytest.mark.parametrize("late_ns", [0, 70_000_000, 3 * STEP_NS])
+def test_a_plan_that_began_late_is_late_to_its_end(late_ns):
+    one = Commitment(0.1, 4, 10, 3)
+    one.offer(PLAN, 5 * STEP_NS)
+    one.followed(5 * STEP_NS, late_ns)
+    steps, count = steps_at(one, 2.0, 7 * STEP_NS + late_ns)
+    assert count == 3
+    np.testing.assert_allclose(steps[:3, 0], [0.02, 0.03, 0.04], atol=1e-6)
+
+
+@pytest.mark.parametrize("late_ns", [-(2**62), -STEP_NS, 2**62, 10**30])
+def test_a_plan_of_a_time_that_can_not_be_is_not_committed(late_ns):
+    one = Commitment(0.1, 4, 10, 3)
+    one.offer(PLAN, 5 * STEP_NS)
+    one.followed(5 * STEP_NS, late_ns)
+    assert steps_at(one, 8.0, 13 * STEP_NS)[1] == 0
 
 
 @pytest.mark.parametrize("wanted", [5, -1, 2.5])

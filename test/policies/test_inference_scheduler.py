@@ -60,6 +60,9 @@ class FakePolicy:
     def executed(self, chunk):
         self.told.append(chunk)
 
+    def followed(self, stamp_ns, late_ns):
+        self.told.append((stamp_ns, late_ns))
+
     def infer(self, observations, deadline_ns=None):
         observation = observations[-1]
         self.deadlines_ns.append(deadline_ns)
@@ -276,6 +279,18 @@ def test_another_instruction_is_followed_from_the_next_plan_on_which_is_due_now(
     desk.clock.now_ns += 900 * MS
     desk.result()
     assert desk.policy.told == [("", "put the bowl into the pot")]
+
+
+def test_the_policy_is_told_once_before_its_next_plan_which_one_the_arm_follows():
+    desk = Desk()
+    desk.result()
+    desk.scheduler.followed(desk.clock.ros() - 40 * MS, 7)
+    desk.scheduler.followed(stamp_ns := desk.clock.ros(), 8)
+    assert desk.policy.told == []
+    for _ in range(2):
+        desk.clock.now_ns += 900 * MS
+        desk.result()
+    assert desk.policy.told == [(stamp_ns, 8)]
 
 
 def test_a_policy_that_takes_no_instruction_refuses_one():

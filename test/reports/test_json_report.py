@@ -40,7 +40,7 @@ def test_a_status_comes_back_as_it_was_told(status):
     assert report_from_json(ControlStatus, report_to_json(status), "control/status") == status
 
 
-@given(st.builds(ChunkStart, stamp_ns=NUMBERS, begun_ns=NUMBERS))
+@given(st.builds(ChunkStart, stamp_ns=NUMBERS, begun_ns=NUMBERS, late_ns=NUMBERS))
 def test_a_followed_chunk_comes_back_as_it_was_told(followed):
     assert report_from_json(ChunkStart, report_to_json(followed), "control/followed") == followed
 

@@ -39,6 +39,7 @@ STATE = ServoState(
     resets_done=0,
     chunk_stamp_ns=0,
     chunk_begun_ns=0,
+    chunk_late_ns=0,
     chunks_accepted=0,
     chunks_refused=0,
     refusal="",
