@@ -200,13 +200,18 @@ def simulated_rig(path: Path) -> Rig:
 def shipped_bundle(task: str, rig: Rig) -> Bundle | None:
     """Return the package's own policy for a task on this rig; None without one.
 
-    The rig's own comes first: it is known to fit without the file of another rig.
+    Policies of this task alone come first, then those that follow instructions; among them the
+    rig's own, which is known to fit without the file of another rig.
     """
     found: list[Bundle] = []
-    for folder in sorted((share_folder() / "models").glob(f"carp_{task}_*")):
-        with contextlib.suppress(ValueError):
-            found.append(load_bundle(folder))
-    for bundle in sorted(found, key=lambda bundle: bundle.manifest.rig != rig.name):
+    for folder in sorted((share_folder() / "models").iterdir()):
+        with contextlib.suppress(ValueError, CarpError):
+            bundle = load_bundle(folder)
+            is_own = folder.name.startswith(f"carp_{task}_")
+            if is_own or bundle.spec.takes_instruction:
+                found.append(bundle)
+    found.sort(key=lambda bundle: (bundle.spec.takes_instruction, bundle.manifest.rig != rig.name))
+    for bundle in found:
         with contextlib.suppress(ValueError):
             bundle.require_rig(rig)
             return bundle
