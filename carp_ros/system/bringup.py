@@ -205,7 +205,7 @@ def shipped_bundle(task: str, rig: Rig) -> Bundle | None:
     """
     found: list[Bundle] = []
     for folder in sorted((share_folder() / "models").iterdir()):
-        with contextlib.suppress(ValueError, CarpError):
+        with contextlib.suppress(ValueError):
             bundle = load_bundle(folder)
             is_own = folder.name.startswith(f"carp_{task}_")
             if is_own or bundle.spec.takes_instruction:
