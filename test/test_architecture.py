@@ -38,7 +38,7 @@ LAYER_OF = {part: number for number, row in enumerate(LAYERS) for part in row}
 HOMES = {
     "rclpy": ("benchmarks", "clients", "nodes", "ros"),
     "torch": ("export", "networks", "training"),
-    "tokenizers": ("networks",),
+    "tokenizers": ("inference", "networks"),
     "transformers": ("networks",),
     "mujoco": ("sim",),
     "onnxruntime": ("export", "inference"),

@@ -15,7 +15,7 @@ from carp_ros.cli.options import Seed, ZeroOr
 from carp_ros.refusal import in_words
 from carp_ros.strict import Between, Sized
 
-Preset = Literal["cpu-small", "paper-state", "paper-image", "state"]
+Preset = Literal["cpu-small", "paper-state", "paper-image", "state", "published"]
 TokenizerPreset = Literal["cpu-small", "paper-state", "paper-image", "state", "paper", "tiny"]
 
 
@@ -34,6 +34,31 @@ class ForeignDatasetOptions:
     action: str = ""
     cameras: Annotated[tuple[str, ...], Sized(0, 16)] = ()
     rig: str = ""
+
+
+@dataclass(frozen=True)
+class BackboneOptions:
+    """The published vision-language model that is the backbone of a faster policy.
+
+    Train in two stages: first with the whole backbone frozen, then with --start-from that run and
+    --freeze lower-half.
+
+    Attributes:
+        backbone: Its folder, with config.json, *.safetensors and tokenizer.json, as downloaded;
+            default: the tiny backbone, trained from scratch. With preset published.
+        backbone_layers: How many of the decoder's first layers to keep; 0 for all.
+        backbone_px: Side of the square that images are scaled to; 0 for the published one.
+        freeze: What is not trained: all of the backbone; vision and the decoder's lower half; or
+            nothing.
+        lora_rank: Train ways of this width around the backbone's layers instead, where it does not
+            fit the GPU; 0 for none.
+    """
+
+    backbone: Path | None = None
+    backbone_layers: Annotated[int, ZeroOr(1, 1000)] = 0
+    backbone_px: Annotated[int, ZeroOr(1, 4096)] = 0
+    freeze: Literal["backbone", "lower-half", "nothing"] = "backbone"
+    lora_rank: Annotated[int, ZeroOr(1, 1024)] = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +112,8 @@ class PolicyCommand:
         policy: The kind of policy.
         tokenizer: Folder of `carp train tokenizer`; or a bundle, or its name in models/, to use its
             tokenizer. Only for kinds with tokens, such as carp.
-        preset: The recipe; other options given here override parts of it.
+        preset: The recipe; other options given here override parts of it. Published is faster's,
+            for a published backbone.
         start_from: Folder of an earlier run or a bundle, with the same tokenizer and sizes, whose
             weights to start from: to train longer, on more or other demonstrations, or to fine-tune
             a multi-task policy on one task.
@@ -102,6 +128,7 @@ class PolicyCommand:
         rollouts: Trials per task in the simulated cell at each validation, from seed 5000 on.
         seed: Seed of initial weights, sample order and augmentation.
         learn: Which parts of another program's dataset to learn from.
+        published: Which published model is the backbone.
     """
 
     dataset: tyro.conf.Positional[Path]
@@ -119,6 +146,7 @@ class PolicyCommand:
     rollouts: Annotated[int, ZeroOr(1, 10_000)] = 0
     seed: Seed = 0
     learn: tyro.conf.OmitArgPrefixes[ForeignDatasetOptions] = ForeignDatasetOptions()
+    published: tyro.conf.OmitArgPrefixes[BackboneOptions] = BackboneOptions()
 
 
 TrainCommand = (

@@ -22,6 +22,7 @@ from carp_ros.training.device import training_device
 from carp_ros.training.example import encoder_example, write_example
 from carp_ros.training.families import family_named
 from carp_ros.training.family import Family, Recipe, Rollout, Samples
+from carp_ros.training.faster_recipe import PublishedBackbone
 from carp_ros.training.image_store import ImageStore
 from carp_ros.training.images import CameraImages, read_images
 from carp_ros.training.loop import train
@@ -104,15 +105,39 @@ def recipe_of(command: PolicyCommand, family: Family) -> Any:
             learning_rate=command.learning_rate or recipe.loop.optimizer.learning_rate,
         ),
     )
-    recipe = dataclasses.replace(recipe, loop=loop)
-    if command.committed_steps:
-        if not hasattr(recipe, "committed_steps"):
-            raise ValueError(
-                f"--committed-steps is {command.committed_steps}; expected 0, as a {family.kind}"
-                " policy can't be told what an arm is committed to"
-            )
-        recipe = dataclasses.replace(recipe, committed_steps=command.committed_steps)
+    recipe = dataclasses.replace(recipe, loop=loop, **_of_some_kinds(command, family, recipe))
     return checked(recipe, "carp train policy")
+
+
+def _of_some_kinds(command: PolicyCommand, family: Family, recipe: Any) -> dict[str, Any]:
+    """Return the recipe's fields that only some kinds of policy have.
+
+    Raises:
+        ValueError: If this kind lacks one that was given, or the preset needs one that was not.
+    """
+    given: dict[str, Any] = {}
+    if command.committed_steps:
+        given["committed_steps"] = command.committed_steps
+    published = command.published
+    if published.backbone:
+        given["published"] = PublishedBackbone(
+            str(published.backbone.expanduser().absolute()),
+            published.backbone_layers,
+            published.backbone_px,
+            published.freeze,
+            published.lora_rank,
+        )
+    for name, option in (("committed_steps", "--committed-steps"), ("published", "--backbone")):
+        if name in given and not hasattr(recipe, name):
+            raise ValueError(
+                f"{option} is given; expected no such option, as a {family.kind} policy has none"
+            )
+    if (command.preset == "published") != ("published" in given):
+        raise ValueError(
+            f"--preset is {command.preset} and --backbone {published.backbone}; expected --preset"
+            " published with the folder of a published model, or neither"
+        )
+    return given
 
 
 def _tokenizer(command: PolicyCommand, family: Family) -> TokenizerNetwork | None:

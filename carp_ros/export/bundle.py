@@ -28,6 +28,7 @@ from carp_ros.inference.bundle import (
     sha256_of,
 )
 from carp_ros.inference.layout import VectorLayout
+from carp_ros.inference.published_words import VOCABULARY
 from carp_ros.networks.carp_policy import ImageEncoderConfig
 from carp_ros.refusal import in_words, refusing
 from carp_ros.training.bundled_network import NETWORK, write_network
@@ -116,6 +117,10 @@ def write_bundle(
         manifest["made"]["precision"] = precision
         manifest["made"]["flops"] = flops
         manifest["made"]["parameters"] = sum(x.numel() for x in network.parameters())
+        vocabulary = family.vocabulary(network)
+        if vocabulary is not None:
+            (draft / VOCABULARY).write_text(vocabulary, encoding="utf-8")
+            manifest["vocabulary"] = _entry(draft, VOCABULARY)
         (draft / MANIFEST).write_text(yaml_from_mapping(manifest), encoding="utf-8")
         remove_folder(folder)  # only once the new one is complete
 

@@ -28,6 +28,10 @@ class CarpExport:
         """Yield the graphs in the order in which they run."""
         return policy_graphs(network, encoder, example)
 
+    def vocabulary(self, network: Any) -> str | None:
+        """Return None: no text is read."""
+        return None
+
     def section(self, network: CarpPolicyNetwork) -> dict[str, Any]:
         """Return the section `carp` of the manifest."""
         section: dict[str, Any] = {"scales": list(network.tokenizer.vq.config.scales)}

@@ -33,6 +33,10 @@ class ExportFamily(Protocol):
         """
         ...
 
+    def vocabulary(self, network: Any) -> str | None:
+        """Return the text tokens of a published model, as JSON; None for none."""
+        ...
+
     def section(self, network: Any) -> dict[str, Any]:
         """Return the manifest's section that is named after the kind."""
         ...

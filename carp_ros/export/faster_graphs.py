@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from carp_ros.export.committed import nothing_committed
 from carp_ros.export.policy_graph import PolicyGraph, computed
 from carp_ros.inference.bundle import image_name
-from carp_ros.inference.words import PADDING
+from carp_ros.inference.published_words import PublishedWords
+from carp_ros.inference.words import PADDING, Words
 from carp_ros.networks.action_expert import SPACING
 from carp_ros.networks.attention import JointLayer
 from carp_ros.networks.backbone import BackboneShape
@@ -74,11 +75,17 @@ class FasterExport:
             state = {"state": example["state"]}
             yield computed(f"decoder_{done}", module, {**tokens, **state}, ["actions"])
 
+    def vocabulary(self, network: FasterPolicyNetwork) -> str | None:
+        """Return a published model's tokenizer; the tiny one's words stand in the section."""
+        words = network.prompts.words
+        return words.to_json() if isinstance(words, PublishedWords) else None
+
     def section(self, network: FasterPolicyNetwork) -> dict[str, Any]:
         """Return the section `faster` of the manifest."""
-        scaling = network.state_scaling
+        scaling, words = network.state_scaling, network.prompts.words
         return {
-            "words": list(network.prompts.words.words),
+            "words": list(words.words) if isinstance(words, Words) else [],
+            "begin": list(words.begin),
             "prompt_tokens": network.prompts.length,
             "state_scale": scaling.scale.tolist(),
             "state_offset": scaling.offset.tolist(),
@@ -113,13 +120,12 @@ class _VisionGraph(nn.Module):
     def __init__(self, network: FasterPolicyNetwork, camera: int, crop_px: tuple[int, int]) -> None:
         super().__init__()
         backbone = network.vla.backbone
-        assert isinstance(backbone, TinyBackbone)
+        assert isinstance(backbone, nn.Module)
         self.backbone, self.camera, self.crop_px = backbone, camera, crop_px
 
     def forward(self, image: Tensor) -> Tensor:
         """Return `features`."""
-        tokens = self.backbone.tokens_of(center_crop(image, self.crop_px))
-        return tokens[0] + self.backbone.camera[self.camera]
+        return self.backbone.embed_image(center_crop(image, self.crop_px), self.camera)[0]
 
 
 class ContextGraph(nn.Module):
@@ -133,11 +139,14 @@ class ContextGraph(nn.Module):
 
     def __init__(self, network: FasterPolicyNetwork) -> None:
         super().__init__()
-        backbone = network.vla.backbone
-        assert isinstance(backbone, TinyBackbone)
-        self.network, self.backbone = network, backbone
-        self.layers = nn.ModuleList(_LayerPass(layer, backbone.shape) for layer in backbone.layers)
-        names = (f"{what}_{i}" for i in range(len(self.layers)) for what in ("keys", "values"))
+        self.network, self.backbone = network, network.vla.backbone
+        layers = self.backbone.shape.layers
+        self.layers: nn.ModuleList | None = None  # for one observation; a published one keeps its
+        if isinstance(self.backbone, TinyBackbone):
+            self.layers = nn.ModuleList(
+                _LayerPass(layer, self.backbone.shape) for layer in self.backbone.layers
+            )
+        names = (f"{what}_{i}" for i in range(layers) for what in ("keys", "values"))
         self.outputs = ["shown", "last", *names]
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -156,20 +165,29 @@ class ContextGraph(nn.Module):
             assert more is not None
             parts.append(more.tokens[0])
             real.append(more.is_real[0])
-        parts.append(self.backbone.text(text[0]))
+        parts.append(self.backbone.embed_text(text)[0])
         real.append(text[0] != PADDING)
         x, is_real = torch.cat(parts), torch.cat(real)
         positions = (is_real.long().cumsum(0) - 1).clamp(min=0)
         if not committed:  # else a constant that `state` does not reach
             x = x + 0.0 * state.sum()
         shown = torch.where(is_real, 0.0, _HIDDEN)
+        return shown, positions[-1:], *self._known(x, is_real, positions, shown)
+
+    def _known(
+        self, x: Tensor, is_real: Tensor, positions: Tensor, shown: Tensor
+    ) -> Iterator[Tensor]:
+        """Yield keys and values, layer by layer."""
+        if self.layers is None:
+            known = self.backbone.prefill(x[None], is_real[None], positions[None])
+            for keys, values in known:
+                yield from (keys[0].transpose(1, 2), values[0])
+            return
         waves = _waves(positions, self.backbone.shape)
-        found: list[Tensor] = []
         for number, layer in enumerate(self.layers):
             is_last = number == len(self.layers) - 1
             x, own = layer(x, waves, shown, None, keys_only=is_last)
-            found += own
-        return shown, positions[-1:], *found
+            yield from own
 
 
 class BlockGraph(nn.Module):
@@ -238,7 +256,6 @@ class _LayerPass(nn.Module):
     def __init__(self, layer: nn.Module, shape: BackboneShape) -> None:
         super().__init__()
         assert isinstance(layer, JointLayer)
-        assert shape.softcap is None
         self.layer, self.shape = layer, shape
 
     def forward(
@@ -275,7 +292,10 @@ class _LayerPass(nn.Module):
             k, v = torch.cat((context_k, own[0]), dim=2), torch.cat((context_v, own[1]), dim=1)
         # heads that share keys side by side: (kv_heads, heads a key n, w)
         q = q.transpose(1, 2).reshape(shape.kv_heads, -1, width)
-        mixed = (q @ k + bias).softmax(dim=-1) @ v
+        logits = q @ k
+        if shape.softcap is not None:
+            logits = shape.softcap * torch.tanh(logits / shape.softcap)
+        mixed = (logits + bias).softmax(dim=-1) @ v
         mixed = mixed.reshape(shape.heads, len(x), width).transpose(0, 1).reshape(len(x), -1)
         x = x + layer.to_out(mixed)
         y = layer.norm_2(x)

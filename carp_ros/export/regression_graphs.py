@@ -39,6 +39,10 @@ class RegressionExport:
         inputs |= {name: example[name] for name in ("state", "task") if name in example}
         yield computed("plan", _PlanGraph(network, "task" in example), inputs, ["actions"])
 
+    def vocabulary(self, network: nn.Module) -> str | None:
+        """Return None: no text is read."""
+        return None
+
     def section(self, network: RegressionPolicyNetwork) -> dict[str, Any]:
         """Return the section `regression` of the manifest, which is empty."""
         return {}

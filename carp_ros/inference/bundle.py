@@ -107,6 +107,7 @@ class Manifest:
         network: For training on from the bundle; not needed by a robot. Older bundles lack it.
         takes_instruction: Whether the policy follows instructions; `tasks` are those of its
             training.
+        vocabulary: Text tokens of a published model, if the policy reads with one.
     """
 
     format: Annotated[int, Between(1, 1000)]
@@ -126,6 +127,7 @@ class Manifest:
     made: dict[str, Any]
     network: BundleFile | None = None
     takes_instruction: bool = False
+    vocabulary: BundleFile | None = None
 
     def contradictions(self) -> Iterator[str]:
         """Yield contradictions between these values."""
@@ -305,8 +307,9 @@ def load_bundle(folder: Path, *, to_run: bool = True) -> Bundle:
         raise ValueError(f"{path}: {kind} is {section!r}; expected the keys of that kind of policy")
     if to_run and manifest.format != FORMAT:
         raise ValueError(f"{path}: format is {manifest.format}; expected {FORMAT}{_ANEW}")
-    network = [manifest.network] if manifest.network else []
-    for entry in (*manifest.graphs.values(), manifest.weights, manifest.golden, *network):
+    files = (*manifest.graphs.values(), manifest.weights, manifest.golden)
+    some = (manifest.network, manifest.vocabulary)
+    for entry in (*files, *(entry for entry in some if entry is not None)):
         _check_file(folder, entry.file, entry.sha256)
     return Bundle(folder, manifest, section, hashlib.sha256(text.encode()).hexdigest())
 

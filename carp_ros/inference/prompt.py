@@ -7,11 +7,12 @@ to [-1, 1] and cut into 256 bins.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from carp_ros.inference.words import PADDING, Words
+from carp_ros.inference.words import PADDING
 
 BINS = 256
 
@@ -35,27 +36,44 @@ def bins(scaled: npt.NDArray[np.floating]) -> Ids:
     return np.clip(np.floor(shares * BINS), 0, BINS - 1).astype(np.int64)
 
 
+class Vocabulary(Protocol):
+    """Text tokens of a backbone."""
+
+    @property
+    def begin(self) -> tuple[int, ...]:
+        """Ids that a prompt begins with."""
+        ...
+
+    def tokens(self, text: str) -> list[int]:
+        """Return the ids of a part of a text, none of which is that of padding."""
+        ...
+
+
 class WordPrompts:
-    """The prompt in tokens of a vocabulary of words, all of one length.
+    """The prompt in tokens, all of one length.
+
+    Padding is where the instruction ends, and behind numbers that have fewer tokens than others:
+    nothing attends to it, and it takes up no position.
 
     Args:
-        words: The vocabulary; contains the numbers of all bins.
-        length: Tokens of a prompt. Padding is before the state, where the instruction ends.
+        words: The vocabulary.
+        length: Tokens of a prompt.
         numbers: S, of a state.
 
     Raises:
-        ValueError: If the vocabulary lacks the bins' numbers, or nothing but the state fits.
+        ValueError: If nothing but the state fits.
     """
 
-    def __init__(self, words: Words, length: int, numbers: int) -> None:
-        if words.words[:BINS] != tuple(map(str, range(BINS))):
-            raise ValueError(f"the vocabulary does not begin with 0 to {BINS - 1}; train again")
+    def __init__(self, words: Vocabulary, length: int, numbers: int) -> None:
         self.words, self.length = words, length
-        self._first_number = words.tokens("0")[0]
-        self._head = words.tokens("Task:")
+        spelled = [words.tokens(f" {number}") for number in range(BINS)]
+        most = max(map(len, spelled))
+        self._numbers = np.array([_padded(tokens, most) for tokens in spelled], np.int64)
+        self._head = [*words.begin, *words.tokens("Task:")]
         self._middle = words.tokens(", State:")
         self._tail = words.tokens(";\nAction: ")
-        self.longest = length - len(self._head) - len(self._middle) - numbers - len(self._tail)
+        fixed = len(self._head) + len(self._middle) + most * numbers + len(self._tail)
+        self.longest = length - fixed
         """Tokens of an instruction at most; what is beyond is cut off."""
         if self.longest < 1:
             raise ValueError(
@@ -65,8 +83,8 @@ class WordPrompts:
 
     def instruction(self, text: str) -> Ids:
         """Return the tokens of an instruction, of shape (`longest`,), padded at the end."""
-        tokens = self.words.tokens(text)[: self.longest]
-        return np.array([*tokens, *[PADDING] * (self.longest - len(tokens))], np.int64)
+        tokens = self.words.tokens(f" {text}")[: self.longest]
+        return np.array(_padded(tokens, self.longest), np.int64)
 
     def prompts(self, instructions: Ids, scaled_states: npt.NDArray[np.floating]) -> Ids:
         """Return prompts, of shape (B, `length`).
@@ -80,5 +98,9 @@ class WordPrompts:
             np.tile(np.array(part, np.int64), (count, 1))
             for part in (self._head, self._middle, self._tail)
         )
-        numbers = self._first_number + bins(scaled_states)
+        numbers = self._numbers[bins(scaled_states)].reshape(count, -1)
         return np.concatenate((head, instructions, middle, numbers, tail), axis=1)
+
+
+def _padded(tokens: Sequence[int], length: int) -> list[int]:
+    return [*tokens, *[PADDING] * (length - len(tokens))]

@@ -31,6 +31,11 @@ class Words:
         if len(set(self.words)) < len(self.words):
             raise ValueError("a word is there twice; expected each once")
 
+    @property
+    def begin(self) -> tuple[int, ...]:
+        """Ids that a prompt begins with: none."""
+        return ()
+
     def __len__(self) -> int:
         return 1 + _BYTES + len(self.words)
 

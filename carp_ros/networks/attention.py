@@ -93,7 +93,10 @@ def attended(
         softcap: Bound of the logits, as in Gemma 2: `softcap * tanh(scale * q k / softcap)`. Their
             softmax is in single precision at least.
     """
-    repeats = q.shape[1] // k.shape[1]
+    repeats = int(q.shape[1]) // int(k.shape[1])
+    if torch.onnx.is_in_onnx_export():  # what is exported knows no shared heads
+        k, v = k.repeat_interleave(repeats, dim=1), v.repeat_interleave(repeats, dim=1)
+        repeats = 1
     if softcap is None:
         return F.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, scale=scale, enable_gqa=repeats > 1

@@ -48,6 +48,10 @@ class Backbone(Protocol):
         """Return the tokens, (B, V T, d), of images (B, V, 3, H, W) in [-1, 1]."""
         ...
 
+    def embed_image(self, images: Tensor, camera: int) -> Tensor:
+        """Return the tokens, (B, T, d), of images (B, 3, H, W) of one camera, by its number."""
+        ...
+
     def embed_text(self, tokens: Tensor) -> Tensor:
         """Return the embeddings, (B, L, d), of text tokens (B, L)."""
         ...

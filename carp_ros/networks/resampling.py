@@ -5,8 +5,11 @@ L is the length of a latent, l that of one scale, l <= L.
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 CUBIC_SHARPNESS = -0.75
 """The free parameter of the cubic kernel, as in PyTorch's bicubic interpolation."""
@@ -38,6 +41,18 @@ def bicubic_matrix(points: int, length: int) -> Tensor:
         for j in range(left - 1, left + 3):
             matrix[i, min(max(j, 0), points - 1)] += _cubic(abs(centre - j))
     return matrix.float()
+
+
+@functools.cache
+def smooth_bicubic_matrix(points: int, length: int) -> Tensor:
+    """Return the matrix of shape (length, points) that resamples a side of an image.
+
+    Cubic convolution that is widened where the image shrinks, so that nothing finer than its pixels
+    is left, as in Pillow and PyTorch's antialiasing.
+    """
+    sides = torch.eye(points, dtype=torch.float64)[None, None]
+    size = (length, points)
+    return functional.interpolate(sides, size, mode="bicubic", antialias=True)[0, 0].float()
 
 
 def _cubic(distance: float) -> float:

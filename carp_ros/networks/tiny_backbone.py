@@ -95,10 +95,14 @@ class TinyBackbone(nn.Module):
 
     def embed_images(self, images: Tensor) -> Tensor:
         """Return the tokens, (B, V T, d), of images (B, V, 3, H, W) in [-1, 1]."""
-        tokens = self.tokens_of(images.flatten(0, 1)).unflatten(0, (-1, self.config.cameras))
+        tokens = self._seen_in(images.flatten(0, 1)).unflatten(0, (-1, self.config.cameras))
         return (tokens + self.camera).flatten(1, 2)
 
-    def tokens_of(self, images: Tensor) -> Tensor:
+    def embed_image(self, images: Tensor, camera: int) -> Tensor:
+        """Return the tokens, (B, T, d), of images (B, 3, H, W) of one camera."""
+        return self._seen_in(images) + self.camera[camera]
+
+    def _seen_in(self, images: Tensor) -> Tensor:
         """Return what is seen in images (M, 3, H, W) of any camera, (M, T, d)."""
         seen = self.eye(images.contiguous(memory_format=torch.channels_last))
         found = torch.cat((self.pool(seen).flatten(1), seen.amax(dim=(2, 3))), dim=1)

@@ -18,14 +18,13 @@ from carp_ros.inference.bundle import Bundle, Tensor, image_name
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import PolicySpec
 from carp_ros.inference.preprocess import policy_inputs
-from carp_ros.inference.prompt import WordPrompts
+from carp_ros.inference.prompt import Vocabulary, WordPrompts
 from carp_ros.inference.session import Runtime, write_inputs
-from carp_ros.inference.words import Words
 from carp_ros.policies.anytime import Anytime
 from carp_ros.policies.commitment import Commitment
 from carp_ros.policies.encoded_images import EncodedImages
 from carp_ros.policies.faster_passes import FasterPasses
-from carp_ros.policies.faster_section import FasterSection, faster_section
+from carp_ros.policies.faster_section import FasterSection, faster_section, vocabulary_of
 from carp_ros.policies.graphs import graph_errors, require_one_observation, require_options
 from carp_ros.policies.plan import PlanReader
 from carp_ros.policies.policy import VISION, Prediction, beyond_training
@@ -39,6 +38,7 @@ class FasterPolicy:
     Args:
         spec: Of the bundle.
         section: Its FASTer section.
+        words: What it reads text with.
         passes: Its graphs.
         now_ns: The clock of deadlines.
         options: See `load_faster`.
@@ -52,6 +52,7 @@ class FasterPolicy:
         self,
         spec: PolicySpec,
         section: FasterSection,
+        words: Vocabulary,
         passes: FasterPasses,
         now_ns: Callable[[], int],
         options: Mapping[str, Any],
@@ -62,7 +63,7 @@ class FasterPolicy:
         levels, most = len(section.decodes_after), section.committed_steps
         self._after = section.decodes_after
         self._last = _option(options, "last_level", levels - 1, levels - 1)
-        self._prompts = WordPrompts(Words(section.words), section.prompt_tokens, len(spec.state))
+        self._prompts = WordPrompts(words, section.prompt_tokens, len(spec.state))
         self._scale, self._offset = np.array(section.state_scale), np.array(section.state_offset)
         self._commitment = Commitment(
             spec.step_s, most, len(spec.action), options.get("committed_steps")
@@ -201,4 +202,5 @@ def load_faster(
     require_options(options, ("committed_steps", "last_level"), bundle.manifest.kind)
     with graph_errors(bundle):
         passes = FasterPasses(bundle, section, runtime)
-        return FasterPolicy(bundle.spec, section, passes, now_ns, options, rig)
+        words = vocabulary_of(bundle, section)
+        return FasterPolicy(bundle.spec, section, words, passes, now_ns, options, rig)

@@ -8,6 +8,9 @@ from typing import Annotated
 from carp_ros.inference.bundle import MANIFEST, Bundle
 from carp_ros.inference.layout import Line
 from carp_ros.inference.policy_spec import MOST_STEPS
+from carp_ros.inference.prompt import Vocabulary
+from carp_ros.inference.published_words import load_published_words
+from carp_ros.inference.words import Words
 from carp_ros.strict import Between, Sized, read_strictly
 
 _Number = Annotated[float, Between(-1e6, 1e6)]
@@ -18,7 +21,8 @@ class FasterSection:
     """The section `faster` of `policy.yaml`.
 
     Attributes:
-        words: The vocabulary.
+        words: The vocabulary; empty if it is a published model's, in a file of its own.
+        begin: Ids of that vocabulary that a prompt begins with.
         prompt_tokens: Length of the prompt.
         state_scale, state_offset: Of the state's numbers, for the prompt.
         blocks: Passes that make a chunk.
@@ -26,13 +30,14 @@ class FasterSection:
         committed_steps: Most steps of the last plan that the policy can be told; 0: it takes none.
     """
 
-    words: Annotated[tuple[Line, ...], Sized(1, 100_000)]
+    words: Annotated[tuple[Line, ...], Sized(0, 100_000)]
     prompt_tokens: Annotated[int, Between(1, 4096)]
     state_scale: Annotated[tuple[_Number, ...], Sized(1, 1000)]
     state_offset: Annotated[tuple[_Number, ...], Sized(1, 1000)]
     blocks: Annotated[int, Between(1, 90)]
     decodes_after: Annotated[tuple[int, ...], Between(1, 90), Sized(1, 90)]
     committed_steps: Annotated[int, Between(0, MOST_STEPS)] = 0
+    begin: Annotated[tuple[int, ...], Between(1, 10_000_000), Sized(0, 16)] = ()
 
 
 def faster_section(bundle: Bundle) -> FasterSection:
@@ -57,8 +62,25 @@ def faster_section(bundle: Bundle) -> FasterSection:
             f" {len(section.state_offset)} numbers; expected {numbers}, as the state has: export"
             " again"
         )
+    if bool(section.words) == (bundle.manifest.vocabulary is not None):
+        raise ValueError(
+            f"{where}: words has {len(section.words)} entries, and vocabulary is"
+            f" {bundle.manifest.vocabulary}; expected one of the two: export again"
+        )
     encoders = (f"vision_{camera}" for camera in bundle.manifest.cameras)
     blocks = (f"block_{block}" for block in range(section.blocks))
     decoders = (f"decoder_{done}" for done in after)
     bundle.require_graphs((*encoders, "context", *blocks, *decoders))
     return section
+
+
+def vocabulary_of(bundle: Bundle, section: FasterSection) -> Vocabulary:
+    """Return what a bundle's policy reads text with.
+
+    Raises:
+        ValueError: If a published model's vocabulary can't be read.
+    """
+    file = bundle.manifest.vocabulary
+    if file is None:
+        return Words(section.words)
+    return load_published_words(bundle.folder / file.file, section.begin)

@@ -153,6 +153,7 @@ def test_a_policy_goes_on_with_its_last_plan_if_it_can_be_told(tmp_path):
     likely = {}
     for name, policy in (("told", told), ("alone", alone)):
         plan = policy.infer([seen]).actions
+        policy.followed(seen.stamp_ns, 0)
         later = dataclasses.replace(
             seen, stamp_ns=100_000_000, tcp_pose=tcp_pose_from_vector(plan[1])[0]
         )

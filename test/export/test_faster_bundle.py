@@ -139,12 +139,17 @@ def test_a_plan_goes_on_with_the_one_before_only_if_the_arm_did(written):
         observation(data, images, 5, 200_000_000),
         tcp_pose=tcp_pose_from_vector(first.actions[2])[0],
     )
+    assert policy.infer([on_plan]).figures["committed_steps"] == 0, "it was not followed"
+    policy.reset("", TASKS[0])
+    policy.infer([observation(data, images, 5)])
+    policy.followed(0, 0)
     again = policy.infer([on_plan])
     assert again.figures["committed_steps"] == 3
     policy.reset("", TASKS[0])
     alone = policy.infer([on_plan])
     assert alone.figures["committed_steps"] == 0
     assert again.figures["confidence"] != alone.figures["confidence"]
+    policy.followed(on_plan.stamp_ns, 0)
     pushed = dataclasses.replace(
         on_plan,
         stamp_ns=400_000_000,

@@ -29,7 +29,7 @@ from carp_ros.networks.pretrained.load import load_backbone, random_backbone  # 
 from carp_ros.networks.pretrained.qwen2_5_vl import _patches  # noqa: E402
 from carp_ros.networks.rotary import rotated  # noqa: E402
 
-from .tiny_published import CONFIGS, IMAGE_PX, SMOLVLM2, published, shaken  # noqa: E402
+from .tiny_published import CONFIGS, IMAGE_PX, SMOLVLM2, published, shaken, write_folder  # noqa: E402
 
 EXPERT = ExpertConfig(codes=11, tokens=12, block=4, width=16, hidden=32)
 EXACT = {"atol": 1e-10, "rtol": 0.0}
@@ -363,27 +363,6 @@ def test_fewer_layers_are_the_first_of_all(kind):
     assert_same(half.prefill(*given), whole.prefill(*given)[:2], **EXACT)
 
 
-def write_folder(folder, kind, backbone):
-    """Write a model as it is published, and return the folder."""
-    from safetensors.torch import save_file
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(CONFIGS[kind]), encoding="utf-8")
-    weights = {name: weight.float() for name, weight in backbone.model.state_dict().items()}
-    weights = published(kind, weights)
-    if kind == "smolvlm2":
-        weights["lm_head.weight"] = torch.zeros(50, 24, dtype=torch.float32)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    words = Tokenizer(WordLevel({"pick": 0, "up": 1, "<unk>": 2}, unk_token="<unk>"))
-    words.pre_tokenizer = Whitespace()
-    words.enable_padding(length=9)
-    words.save(str(folder / "tokenizer.json"))
-    return folder
-
-
 @every_kind
 @pytest.mark.parametrize("layers", [None, 2])
 def test_a_published_folder_is_loaded_with_its_weights_and_words(kind, layers, tmp_path, capfd):
@@ -394,8 +373,8 @@ def test_a_published_folder_is_loaded_with_its_weights_and_words(kind, layers, t
     for name, weight in loaded.state_dict().items():
         assert torch.equal(weight.float(), own[name]), name
     assert loaded.shape.layers == (layers or 3)
-    begin = [3] if kind == "paligemma2" else []
-    assert loaded.words.tokens("pick up") == [*begin, 1, 2]
+    assert loaded.words.begin == ((3,) if kind == "paligemma2" else ())
+    assert loaded.words.tokens("pick up") == [1, 2]
     assert len(loaded.words) == 4
     expected = backbone._decoder.embed_tokens(torch.tensor([[0, 1]])).float()
     embedded = loaded.embed_text(torch.tensor([[1, 2]])).float()
@@ -439,7 +418,10 @@ def test_a_folder_that_is_no_published_model_is_refused_with_a_remedy(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "has no tokenizer.json; expected all files"), ("{}", "tokenizer.json is no tokenizer")],
+    [
+        (None, "tokenizer.json is missing; expected all files"),
+        ("{}", "tokenizer.json is no tokenizer"),
+    ],
 )
 def test_a_folder_without_a_tokenizer_is_refused(content, message, tmp_path):
     folder = write_folder(tmp_path / "model", "smolvlm2", backbone_of("smolvlm2"))

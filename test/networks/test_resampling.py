@@ -4,7 +4,11 @@ torch = pytest.importorskip("torch", reason="networks need torch: pip install 't
 
 from torch.nn import functional as F  # noqa: E402
 
-from carp_ros.networks.resampling import bicubic_matrix, pooling_matrix  # noqa: E402
+from carp_ros.networks.resampling import (  # noqa: E402
+    bicubic_matrix,
+    pooling_matrix,
+    smooth_bicubic_matrix,
+)
 
 SIZES = [(points, length) for length in (1, 3, 4, 8) for points in range(1, length + 1)]
 
@@ -29,3 +33,11 @@ def test_a_constant_stays_what_it_is(points, length):
     ones = torch.ones(length)
     torch.testing.assert_close(bicubic_matrix(points, length).sum(dim=1), ones)
     torch.testing.assert_close(pooling_matrix(length, points).sum(dim=1), ones[:points])
+
+
+@pytest.mark.parametrize(("size", "side"), [((48, 64), 16), ((20, 30), 36), ((216, 288), 512)])
+def test_an_image_is_resampled_by_two_matrices_as_by_the_library(size, side):
+    image = torch.rand(2, 3, *size)
+    rows, columns = (smooth_bicubic_matrix(px, side) for px in size)
+    wanted = F.interpolate(image, (side, side), mode="bicubic", antialias=True)
+    torch.testing.assert_close(rows @ image @ columns.T, wanted, atol=1e-5, rtol=1e-5)

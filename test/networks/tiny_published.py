@@ -1,5 +1,7 @@
 """Published models made tiny, with random weights far from the initial ones."""
 
+import json
+
 import torch
 
 SMOLVLM2 = {
@@ -119,3 +121,24 @@ def published(kind, weights):
         else:
             renamed[name] = weight
     return renamed
+
+
+def write_folder(folder, kind, backbone):
+    """Write a model as it is published, and return the folder."""
+    from safetensors.torch import save_file
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(CONFIGS[kind]), encoding="utf-8")
+    weights = {name: weight.float() for name, weight in backbone.model.state_dict().items()}
+    weights = published(kind, weights)
+    if kind == "smolvlm2":
+        weights["lm_head.weight"] = torch.zeros(50, 24, dtype=torch.float32)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    words = Tokenizer(WordLevel({"pick": 0, "up": 1, "<unk>": 2}, unk_token="<unk>"))
+    words.pre_tokenizer = Whitespace()
+    words.enable_padding(length=9)
+    words.save(str(folder / "tokenizer.json"))
+    return folder

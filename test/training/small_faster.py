@@ -14,7 +14,8 @@ from carp_ros.networks.faster_tokenizer import FasterTokenizerConfig
 from carp_ros.training.augmentation import ColourJitter, StateNoise
 from carp_ros.training.device import training_device
 from carp_ros.training.family import Samples
-from carp_ros.training.faster import FasterFamily, FasterRecipe
+from carp_ros.training.faster import FasterFamily
+from carp_ros.training.faster_recipe import FasterRecipe
 from carp_ros.training.faster_tokenizer import FasterTokenizerKind, FasterTokenizerRecipe
 from carp_ros.training.faster_trainee import FasterTrainee
 from carp_ros.training.image_store import ImageStore

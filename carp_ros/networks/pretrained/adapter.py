@@ -17,11 +17,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from carp_ros.inference.published_words import PublishedWords
 from carp_ros.networks.attention import attended
 from carp_ros.networks.backbone import BackboneShape, KeysValues
-from carp_ros.networks.pretrained.words import PublishedWords
+from carp_ros.networks.resampling import smooth_bicubic_matrix
 
 ATTENTION = "carp_ros"
 """Name under which `transformers` knows the attention function."""
@@ -91,9 +91,13 @@ class PretrainedBackbone(nn.Module):
         )
         return [known[layer] for layer in range(self.shape.layers)]
 
-    def first_token(self) -> int | None:
-        """Return the id, of the vocabulary, that texts begin with; None for none."""
-        return None
+    def embed_image(self, images: Tensor, camera: int) -> Tensor:
+        """Return the tokens, (B, T, d), of one camera's images (B, 3, H, W) in [-1, 1]."""
+        return self.embed_images(images[:, None])
+
+    def first_tokens(self) -> tuple[int, ...]:
+        """Return the ids that a prompt begins with, as `words` gives them."""
+        return ()
 
     @property
     def _decoder(self) -> Any:
@@ -116,8 +120,8 @@ def scaled(images: Tensor, image_px: int) -> Tensor:
     """Return images (B, 3, H, W) in [-1, 1] as squares of a side, smoothed where they shrink."""
     if images.shape[-2:] == (image_px, image_px):
         return images
-    size = (image_px, image_px)
-    square = F.interpolate(images, size, mode="bicubic", align_corners=False, antialias=True)
+    rows, columns = (smooth_bicubic_matrix(int(px), image_px) for px in images.shape[-2:])
+    square = rows.to(images) @ images @ columns.to(images).T
     return square.clamp(-1.0, 1.0)  # cubic weights overshoot at edges
 
 
@@ -129,11 +133,12 @@ def context_mask(is_real: Tensor, *, causal: bool) -> Tensor:
         causal: Whether tokens see only those before them.
     """
     count = is_real.shape[1]
+    places = torch.arange(count, device=is_real.device)
     mask = is_real[:, None, :].expand(-1, count, -1)
     if causal:
-        mask = mask & torch.ones(count, count, dtype=torch.bool, device=is_real.device).tril()
+        mask = mask & (places <= places[:, None])
     # Padding sees itself: a softmax over nothing is not a number, and would spread from there.
-    return mask | torch.eye(count, dtype=torch.bool, device=is_real.device)
+    return mask | (places == places[:, None])
 
 
 def require_multiple(image_px: int, step: int, most: int | None = None) -> None:

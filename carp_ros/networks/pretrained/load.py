@@ -19,11 +19,11 @@ from typing import Any
 
 import torch
 
+from carp_ros.inference.published_words import VOCABULARY, load_published_words
 from carp_ros.networks.pretrained.adapter import PretrainedBackbone
 from carp_ros.networks.pretrained.paligemma import PaliGemma
 from carp_ros.networks.pretrained.qwen2_5_vl import Qwen25Vl
 from carp_ros.networks.pretrained.smolvlm2 import SmolVlm2
-from carp_ros.networks.pretrained.words import load_words
 
 ADAPTERS: dict[str, type[PretrainedBackbone]] = {
     "paligemma": PaliGemma,
@@ -109,7 +109,25 @@ def load_backbone(
             f" {_CONFIG} describes: copy the files again"
         )
     backbone = adapter(model, image_px).eval()
-    backbone.words = load_words(folder, backbone.first_token())
+    backbone.words = load_published_words(folder / VOCABULARY, backbone.first_tokens())
+    return backbone
+
+
+def described_backbone(
+    folder: Path, *, layers: int | None = None, image_px: int | None = None
+) -> PretrainedBackbone:
+    """Return the backbone that a published model's folder describes, with random weights.
+
+    Args:
+        folder: With `config.json` and `tokenizer.json`.
+        layers: As of `load_backbone`.
+        image_px: As of `load_backbone`.
+
+    Raises:
+        ValueError: If the folder is not that of a published model that this package knows.
+    """
+    backbone = random_backbone(_values_of(folder), layers=layers, image_px=image_px)
+    backbone.words = load_published_words(folder / VOCABULARY, backbone.first_tokens())
     return backbone
 
 

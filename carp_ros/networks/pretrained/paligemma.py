@@ -18,9 +18,9 @@ class PaliGemma(PretrainedBackbone):
     DECODER = "language_model"
     CAUSAL = False
 
-    def first_token(self) -> int | None:
-        """Return the id of the beginning of a text, which stands between images and prompt."""
-        return self._decoder.config.bos_token_id
+    def first_tokens(self) -> tuple[int, ...]:
+        """Return the beginning of a text, which stands between images and prompt."""
+        return (1 + self._decoder.config.bos_token_id,)
 
     def _published_px(self) -> int:
         return self.model.config.vision_config.image_size

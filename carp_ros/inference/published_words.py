@@ -1,6 +1,6 @@
 """Text tokens of a published model, from the `tokenizer.json` that comes with it."""
 
-# The extra `vlm` is not among what is installed to check types.
+# The library `tokenizers` is not among what is installed to check types.
 # pyright: reportMissingImports=false
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FILE = "tokenizer.json"
+VOCABULARY = "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -21,36 +21,43 @@ class PublishedWords:
 
     Attributes:
         tokenizer: A `tokenizers.Tokenizer`.
-        first: Id, of the vocabulary, that each text begins with; None for none.
+        begin: Ids that a prompt begins with.
     """
 
     tokenizer: Any
-    first: int | None = None
+    begin: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return 1 + self.tokenizer.get_vocab_size(with_added_tokens=True)
 
     def tokens(self, text: str) -> list[int]:
         """Return the ids of a text, each 1 or more."""
-        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
-        return [1 + token for token in ([] if self.first is None else [self.first]) + ids]
+        return [1 + token for token in self.tokenizer.encode(text, add_special_tokens=False).ids]
+
+    def to_json(self) -> str:
+        """Return the tokenizer as the content of a `tokenizer.json`."""
+        return self.tokenizer.to_str()
 
 
-def load_words(folder: Path, first: int | None) -> PublishedWords:
-    """Return the tokenizer of a model's folder.
+def load_published_words(path: Path, begin: tuple[int, ...] = ()) -> PublishedWords:
+    """Return the tokenizer of a file.
 
     Args:
-        folder: Of the published model.
-        first: See `PublishedWords`.
+        path: Of the file.
+        begin: See `PublishedWords`.
 
     Raises:
-        ValueError: If the file is missing or no tokenizer.
+        ValueError: If the file is missing or no tokenizer, or the library is not installed.
     """
-    from tokenizers import Tokenizer
-
-    path = folder / FILE
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise ValueError(
+            f"{path} is a published tokenizer; expected the library that reads it:"
+            " pip install tokenizers"
+        ) from error
     if not path.is_file():
-        raise ValueError(f"{folder} has no {FILE}; expected all files of the published model")
+        raise ValueError(f"{path} is missing; expected all files of the published model")
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower
@@ -59,4 +66,4 @@ def load_words(folder: Path, first: int | None) -> PublishedWords:
         ) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    return PublishedWords(tokenizer, first)
+    return PublishedWords(tokenizer, begin)

@@ -1,0 +1,1 @@
+"""Plans in quick succession, and slow computers: success and smoothness."""
