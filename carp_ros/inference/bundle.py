@@ -40,6 +40,7 @@ WEIGHTS = "weights.bin"
 WeightPrecision = Literal["float32", "int8"]
 """Precision of the products with weights."""
 
+MOST_GRAPHS = 100
 _MOST_GOLDEN_BYTES = 100_000_000
 _ANEW = (
     ": export again, from the training or from the bundle itself: carp export BUNDLE --out BUNDLE"
@@ -121,7 +122,7 @@ class Manifest:
     cameras: Annotated[dict[Name, CameraInput], Sized(0, 16)]
     state: VectorLayout
     action: VectorLayout
-    graphs: Annotated[dict[Name, BundleFile], Sized(1, 100)]
+    graphs: Annotated[dict[Name, BundleFile], Sized(1, MOST_GRAPHS)]
     weights: BundleFile
     golden: Golden
     made: dict[str, Any]

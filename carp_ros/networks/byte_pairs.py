@@ -65,11 +65,6 @@ class BytePairs:
             self._encoder = library.Tokenizer(model)
         return self._encoder.encode(_text(content)).ids
 
-    def decode(self, tokens: Iterable[int]) -> bytes:
-        """Return the bytes of tokens; unknown tokens stand for none."""
-        words = self.words
-        return b"".join([words[token] for token in tokens if 0 <= token < len(words)])
-
 
 def learn_byte_pairs(contents: Iterable[bytes], alphabet: Sequence[int], vocabulary: int) -> str:
     """Return the pairs of tokens to merge, in order, as `first,second first,second ...`.

@@ -28,6 +28,7 @@ from carp_ros.networks.action_numbers import TOOL_NUMBERS, ActionNumbers
 from carp_ros.networks.byte_pairs import BytePairs, learn_byte_pairs
 from carp_ros.networks.numbers_tokenizer import ChunkTokens, NumbersTokenizer
 from carp_ros.networks.resampling import cosine_matrix
+from carp_ros.networks.spelled_numbers import Spelling, numbers_of
 from carp_ros.strict import Between, Sized
 
 _MOST_TO_LEARN_FROM = 50_000  # chunks
@@ -95,8 +96,7 @@ class FastTokenizer(NumbersTokenizer):
 
     def __init__(self, config: FastConfig) -> None:
         super().__init__(ActionNumbers(config.dimensions, config.tool, config.quantile))
-        self.config = config
-        self._pairs = _pairs_of(config)
+        self._use(config)
         cosines = cosine_matrix(config.horizon)
         self.register_buffer("cosines", cosines, persistent=False)
 
@@ -112,8 +112,12 @@ class FastTokenizer(NumbersTokenizer):
         whole = self._whole(self.normalised(actions[::every], states[::every]))
         alphabet, size = self.config.alphabet, self.config.vocabulary
         merges = learn_byte_pairs(map(_content, whole), alphabet, size)
-        self.config = replace(self.config, merges=merges)
-        self._pairs = _pairs_of(self.config)
+        self._use(replace(self.config, merges=merges))
+
+    def _use(self, config: FastConfig) -> None:
+        self.config = config
+        self._pairs = _pairs_of(config)
+        self._spelling = Spelling(self._pairs.words)
 
     def tokens_of(self, normalised: Tensor) -> Tensor:
         """Return the tokens, int64 (B, N), of normalised actions (B, H, D)."""
@@ -131,11 +135,10 @@ class FastTokenizer(NumbersTokenizer):
     def decode_normalised(self, tokens: Tensor) -> Tensor:
         """Return the normalised actions, (B, H, D), of tokens (B, n), which may be any integers."""
         config = self.config
-        numbers = np.zeros((len(tokens), config.horizon * config.dimensions), np.float32)
-        for row, said in zip(numbers, tokens.tolist()):
-            found = _whole_of(self._pairs.decode(said), config.largest)[: len(row)]
-            row[: len(found)] = found
-        coefficients = torch.from_numpy(numbers).to(self.cosines.device) / config.scale
+        count = config.horizon * config.dimensions
+        text, length = self._spelling.text(tokens, _MOST_BYTES * count)
+        whole = numbers_of(text, length, count, config.largest)
+        coefficients = whole.to(self.cosines) / config.scale
         coefficients = coefficients.unflatten(1, (config.horizon, config.dimensions))
         return (self.cosines.T @ coefficients).clamp(-1.0, 1.0)
 
@@ -172,11 +175,3 @@ def _content(whole: npt.NDArray[np.int64]) -> bytes:
     """Return whole numbers as characters in UTF-8: 0, -1, 1, -2, ... are the first ones."""
     characters = np.where(whole < 0, -2 * whole - 1, 2 * whole)
     return "".join(map(chr, characters.tolist())).encode()
-
-
-def _whole_of(content: bytes, largest: int) -> npt.NDArray[np.int64]:
-    """Return the numbers of characters in UTF-8; 0 for those that stand for none."""
-    text = content.decode("utf-8", errors="replace").encode("utf-32-le")
-    characters = np.frombuffer(text, "<u4").astype(np.int64)
-    characters = np.where(characters > 2 * largest, 0, characters)
-    return np.where(characters % 2, -(characters + 1) // 2, characters // 2)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from carp_ros.inference.bundle import MOST_GRAPHS
 from carp_ros.inference.prompt import BINS, WordPrompts
 from carp_ros.networks.action_expert import ExpertConfig
 from carp_ros.networks.faster_policy import FasterPolicyNetwork
@@ -25,13 +26,15 @@ from carp_ros.training.tokenizer_kinds import tokenizer_kind_named
 from carp_ros.training.windows import Windows
 
 _INIT_STD = 0.02
+MOST_BLOCKS = MOST_GRAPHS - 20
+"""Passes of a chunk, each of which is a graph; some graphs are left for cameras and decoders."""
 
 
 class FasterFamily:
     """The kind `faster`; see `family.Family`."""
 
     kind = "faster"
-    tokenizer_kinds = ("faster", "binning")
+    tokenizer_kinds = ("faster", "fast", "binning")
     by_instruction = True
     presets: Mapping[str, FasterRecipe] = PRESETS
 
@@ -107,6 +110,12 @@ def _network(
         recipe.expert_hidden or -(-(4 * (2 * width // 3)) // 256) * 256,
         levels=recipe.tables or chunk.levels,
     )
+    if expert.blocks > MOST_BLOCKS:
+        raise ValueError(
+            f"a chunk has {chunk.tokens} tokens, and {expert.block} are predicted at once: that"
+            f" takes {expert.blocks} passes; expected {MOST_BLOCKS} at most: make a tokenizer with"
+            " fewer tokens (carp train tokenizer --most-tokens)"
+        )
     vla = FasterVla(backbone, expert)
     committed = min(recipe.committed_steps, tokenizer.config.horizon)
     return FasterPolicyNetwork(cameras, vla, tokenizer, prompts, instructions, sizes, committed)

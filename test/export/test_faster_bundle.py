@@ -17,7 +17,7 @@ from carp_ros.policies.load import load_policy  # noqa: E402
 from carp_ros.training.example import encoder_example  # noqa: E402
 from carp_ros.types import Observation  # noqa: E402
 
-from ..training.small_faster import IMAGES, RECIPE, make_network  # noqa: E402
+from ..training.small_faster import IMAGES, RECIPE, fitted_tokenizer, make_network  # noqa: E402
 from ..training.small_world import make_world  # noqa: E402
 
 TASKS = ("put the cup on the field", "put the bowl into the pot")
@@ -25,10 +25,11 @@ SPAN = TOOL.spanning((0.0,) * 10, (1.0,) * 10)
 
 
 @torch.no_grad()
-def write(folder, recipe=RECIPE, gripper="rule"):
+def write(folder, recipe=RECIPE, gripper="rule", kind="faster"):
     data, images = make_world(tasks=2)
     data = dataclasses.replace(data, task_names=TASKS)
-    network = make_network(data, recipe, gripper)
+    tokenizer = None if kind == "faster" else fitted_tokenizer(data, kind)
+    network = make_network(data, recipe, gripper, tokenizer)
     torch.manual_seed(0)
     for weight in network.vla.parameters():
         weight.add_(0.1 * torch.randn_like(weight))
@@ -39,7 +40,7 @@ def write(folder, recipe=RECIPE, gripper="rule"):
         "policy": "faster",
         "tasks": TASKS,
         "tokenizer": dataclasses.asdict(network.tokenizer.config),
-        "tokenizer_kind": "faster",
+        "tokenizer_kind": kind,
         "recipe": dataclasses.asdict(recipe),
         "cameras": ["cam"],
         "state": dataclasses.asdict(SPAN),
@@ -84,7 +85,20 @@ def written(tmp_path_factory):
 @pytest.mark.parametrize("task", [0, 1])
 def test_the_graphs_say_what_the_network_says(written, runtime, task):
     folder, network, data, images = written
-    policy = loaded(folder, runtime())
+    _require_same(loaded(folder, runtime()), task, network, data, images)
+
+
+@pytest.mark.parametrize("kind", ["fast", "binning"])
+def test_other_tokens_are_decoded_by_graphs_too(tmp_path, kind):
+    if kind == "fast":
+        pytest.importorskip("tokenizers", reason="FAST needs it: pip install 'carp_ros[train]'")
+    network, data, images = write(tmp_path / "bundle", kind=kind)
+    policy = loaded(tmp_path / "bundle")
+    for task in range(len(TASKS)):
+        _require_same(policy, task, network, data, images)
+
+
+def _require_same(policy, task, network, data, images):
     policy.reset(TASKS[task])
     seen = observation(data, images, 5)
     made = policy.infer([seen]).actions

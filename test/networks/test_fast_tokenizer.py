@@ -13,6 +13,7 @@ pytest.importorskip("tokenizers", reason="FAST needs it: pip install 'carp_ros[t
 from carp_ros.networks.byte_pairs import BytePairs, learn_byte_pairs  # noqa: E402
 from carp_ros.networks.fast_tokenizer import FastConfig, FastTokenizer  # noqa: E402
 from carp_ros.networks.resampling import cosine_matrix  # noqa: E402
+from carp_ros.networks.spelled_numbers import Spelling, numbers_of  # noqa: E402
 from carp_ros.networks.weights import network_with  # noqa: E402
 
 H, D = 16, 3
@@ -196,4 +197,33 @@ def test_byte_pairs_give_back_the_bytes(contents):
     pairs = BytePairs(alphabet, merges, 1000)
     assert len(pairs) <= len(alphabet) + 20
     for content in contents:
-        assert pairs.decode(pairs.encode(content)) == content
+        tokens = torch.tensor([pairs.encode(content)])
+        text, length = Spelling(pairs.words).text(tokens, len(content) + 3)
+        assert bytes(text[0, : int(length)].tolist()) == content
+        assert not text[0, int(length) :].any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(-20_000, 20_000), max_size=40), st.integers(1, 60))
+def test_numbers_are_read_as_they_were_spelled(numbers, count):
+    content = "".join(chr(-2 * n - 1 if n < 0 else 2 * n) for n in numbers).encode()
+    text = torch.tensor([[*content, 0, 0, 0]])
+    found = numbers_of(text, torch.tensor([len(content)]), count, 20_000)
+    assert found[0].tolist() == [*numbers, *[0] * count][:count]
+    less = numbers_of(text, torch.tensor([len(content)]), count, 100)
+    assert less[0].tolist() == [n if abs(n) <= 100 else 0 for n in [*numbers, *[0] * count][:count]]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=30))
+def test_any_bytes_are_read_as_the_standard_says_where_they_are_characters(content):
+    text = torch.tensor([[*content, 0, 0, 0]])
+    found = numbers_of(text, torch.tensor([len(content)]), 40, 2**20)
+    assert found.abs().max() <= 2**20
+    try:
+        characters = [ord(character) for character in content.decode()]
+    except UnicodeDecodeError:
+        return
+    wanted = [-(c + 1) // 2 if c % 2 else c // 2 for c in characters if c < 0x10000]
+    if len(wanted) == len(characters):
+        assert found[0, : len(wanted)].tolist() == wanted

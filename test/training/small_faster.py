@@ -20,6 +20,7 @@ from carp_ros.training.faster_tokenizer import FasterTokenizerKind, FasterTokeni
 from carp_ros.training.faster_trainee import FasterTrainee
 from carp_ros.training.image_store import ImageStore
 from carp_ros.training.loop import LoopConfig
+from carp_ros.training.tokenizer_kinds import TOKENIZER_KINDS
 from carp_ros.training.windows import Windows
 
 from .small_world import HORIZON, make_world
@@ -47,6 +48,15 @@ RECIPE = FasterRecipe(
 def make_tokenizer(data: Windows, gripper="rule") -> FasterActionTokenizer:
     recipe = FasterTokenizerRecipe(FasterActionConfig(VQ, gripper=gripper), LoopConfig(1, 8))
     return FasterTokenizerKind().make(recipe, data, 0).eval()
+
+
+def fitted_tokenizer(data: Windows, kind: str, most_tokens: int = 20):
+    known = TOKENIZER_KINDS[kind]
+    recipe = known.presets["cpu-small"]
+    network = dataclasses.replace(recipe.network, horizon=HORIZON)
+    if kind == "fast":
+        network = dataclasses.replace(network, most_tokens=most_tokens)
+    return known.make(dataclasses.replace(recipe, network=network), data, 0).eval()
 
 
 def make_network(

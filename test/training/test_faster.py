@@ -12,9 +12,8 @@ from carp_ros.inference.prompt import BINS  # noqa: E402
 from carp_ros.inference.words import PADDING  # noqa: E402
 from carp_ros.training.faster import FasterFamily  # noqa: E402
 from carp_ros.training.policy_config import read_policy_config  # noqa: E402
-from carp_ros.training.tokenizer_kinds import TOKENIZER_KINDS  # noqa: E402
 
-from .small_faster import RECIPE, make_network, make_trainee  # noqa: E402
+from .small_faster import RECIPE, fitted_tokenizer, make_network, make_trainee  # noqa: E402
 from .small_world import HORIZON, make_world  # noqa: E402
 
 
@@ -157,16 +156,14 @@ def test_a_block_is_a_level_unless_asked_otherwise(block, passes):
 
 @pytest.mark.parametrize(("kind", "passes"), [("binning", HORIZON), ("fast", 20)])
 def test_other_tokens_do_too(kind, passes):
-    def fitted(data):
-        known = TOKENIZER_KINDS[kind]
-        recipe = known.presets["cpu-small"]
-        network = dataclasses.replace(recipe.network, horizon=HORIZON)
-        if kind == "fast":
-            network = dataclasses.replace(network, most_tokens=20)
-        return known.make(dataclasses.replace(recipe, network=network), data, 0).eval()
-
-    trainee = make_trainee(make=fitted)
+    trainee = make_trainee(make=lambda data: fitted_tokenizer(data, kind))
     assert trainee.network.vla.expert.config.blocks == passes
     losses = steps_of(trainee, 30)
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
     assert np.isfinite(trainee.validate()["held_out_position_error_m_0"])
+
+
+def test_more_tokens_than_graphs_are_refused():
+    data, _ = make_world(tasks=2)
+    with pytest.raises(ValueError, match=r"that takes 95 passes; expected 80 at most: make a"):
+        make_network(data, tokenizer=fitted_tokenizer(data, "fast", 95))
