@@ -115,9 +115,8 @@ def _of_some_kinds(command: PolicyCommand, family: Family, recipe: Any) -> dict[
     Raises:
         ValueError: If this kind lacks one that was given, or the preset needs one that was not.
     """
-    given: dict[str, Any] = {}
-    if command.committed_steps:
-        given["committed_steps"] = command.committed_steps
+    named = {"committed_steps": command.committed_steps, "block": command.block}
+    given: dict[str, Any] = {name: value for name, value in named.items() if value}
     published = command.published
     if published.backbone:
         given["published"] = PublishedBackbone(
@@ -127,10 +126,11 @@ def _of_some_kinds(command: PolicyCommand, family: Family, recipe: Any) -> dict[
             published.freeze,
             published.lora_rank,
         )
-    for name, option in (("committed_steps", "--committed-steps"), ("published", "--backbone")):
-        if name in given and not hasattr(recipe, name):
+    for name in given:
+        if not hasattr(recipe, name):
+            option = "backbone" if name == "published" else name.replace("_", "-")
             raise ValueError(
-                f"{option} is given; expected no such option, as a {family.kind} policy has none"
+                f"--{option} is given; expected no such option, as a {family.kind} policy has none"
             )
     if (command.preset == "published") != ("published" in given):
         raise ValueError(

@@ -1,19 +1,14 @@
 """The graphs of a CARP bundle, with bound buffers: image encoders, condition, scales, decoder.
 
-An output `next_<name>` is the next pass's input `<name>`, in the same buffer. The decoder is bound
-to the latent of every scale, so that any scale can be the last.
+The decoder is bound to the latent of every scale, so that any scale can be the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from carp_ros.inference.bundle import Bundle, Tensor
-from carp_ros.inference.session import Buffer, Run, Runtime, Session
+from carp_ros.inference.session import Buffer, Run, Runtime
 from carp_ros.policies.carp_section import CarpSection
-from carp_ros.policies.graphs import matching, require_image_size
-
-_NEXT = "next_"
+from carp_ros.policies.graph_wiring import GraphWiring, handed_on
 
 
 class CarpPasses:
@@ -37,42 +32,28 @@ class CarpPasses:
     """
 
     def __init__(self, bundle: Bundle, section: CarpSection, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self.inputs: dict[str, Buffer] = {}
-        self.encoders: dict[str, Run] = {}
-        features: dict[str, Buffer] = {}
-        for camera in bundle.manifest.cameras:
-            session = runtime.session(bundle.graph(f"vision_{camera}"))
-            require_image_size(session, camera, bundle.manifest.cameras[camera])
-            image, seen = self._take(session, {}), self._outputs(session)
-            self.encoders[camera] = session.bind({**image, **seen})
-            features |= seen
-        session = runtime.session(bundle.graph("condition"))
-        given = self._outputs(session)
-        self.condition = session.bind({**self._take(session, features), **given})
+        wiring = GraphWiring(bundle, runtime)
+        self.inputs, self.encoders = wiring.inputs, wiring.encoders
+        self.condition, common = wiring.bind_from_outside(
+            wiring.session("condition"), wiring.features
+        )
         self.scales: list[Run] = []
         self._tokens: list[Buffer] = []
         self._log_likelihoods: list[Buffer] = []
         latents: list[Buffer] = []
-        before = given
+        before = common
         for k in range(len(section.scales)):
-            session = runtime.session(bundle.graph(f"scale_{k}"))
-            before = self._bind_scale(f"scale_{k}", session, {**given, **before})
+            name = f"scale_{k}"
+            run, given = wiring.bind_pass(name, wiring.session(name), {**common, **before})
+            self.scales.append(run)
+            self._tokens.append(given["tokens"])
+            self._log_likelihoods.append(given["log_likelihood"])
+            before = handed_on(given)
             latents.append(before["latent"])
-        decoder = runtime.session(bundle.graph("decoder"))
-        manifest = bundle.manifest
-        expected = (1, manifest.horizon, len(manifest.action.names))
-        if decoder.outputs["actions"].shape != expected:
-            raise ValueError(
-                f"decoder gives actions of shape {decoder.outputs['actions'].shape}; the manifest"
-                f" says {expected}: export again"
-            )
-        self.actions = runtime.buffer(decoder.outputs["actions"])
+        decoder = wiring.session("decoder")
+        self.actions = wiring.actions("decoder", decoder)
         self.decode = [
-            decoder.bind(
-                matching("decoder", decoder.inputs, {"latent": latent, **self.inputs})
-                | {"actions": self.actions}
-            )
+            wiring.bind_decoder("decoder", decoder, {"latent": latent}, self.actions)
             for latent in latents
         ]
 
@@ -83,30 +64,3 @@ class CarpPasses:
     def log_likelihood(self, k: int) -> float:
         """Return the log-likelihood of scale `k`, summed over its tokens."""
         return float(self._log_likelihoods[k].read().reshape(()))
-
-    def _take(self, session: Session, features: Mapping[str, Buffer]) -> dict[str, Buffer]:
-        """Return buffers for a graph's inputs: the features, and new ones for outside inputs."""
-        outside = {
-            name: self._runtime.buffer(spec)
-            for name, spec in session.inputs.items()
-            if name not in features
-        }
-        self.inputs |= outside
-        return {**features, **outside}
-
-    def _outputs(self, session: Session) -> dict[str, Buffer]:
-        return {name: self._runtime.buffer(spec) for name, spec in session.outputs.items()}
-
-    def _bind_scale(
-        self, name: str, session: Session, before: Mapping[str, Buffer]
-    ) -> dict[str, Buffer]:
-        """Bind a pass to existing buffers; return the buffers that it leaves for the next pass."""
-        given = self._outputs(session)
-        self.scales.append(session.bind(matching(name, session.inputs, before) | given))
-        self._tokens.append(given["tokens"])
-        self._log_likelihoods.append(given["log_likelihood"])
-        return {
-            key.removeprefix(_NEXT): buffer
-            for key, buffer in given.items()
-            if key.startswith(_NEXT)
-        }

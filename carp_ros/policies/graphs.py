@@ -1,4 +1,4 @@
-"""What all policies of graphs share: errors about a bundle, and buffers that must fit."""
+"""What all policies of graphs share: errors about a bundle, its history, and its options."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from carp_ros.errors import DeviceError
-from carp_ros.inference.bundle import MANIFEST, Bundle, image_name
-from carp_ros.inference.policy_spec import CameraInput
-from carp_ros.inference.session import Buffer, Session, TensorSpec
+from carp_ros.inference.bundle import MANIFEST, Bundle
 from carp_ros.refusal import in_words
 
 
@@ -32,35 +28,6 @@ def graph_errors(bundle: Bundle) -> Iterator[None]:
         raise ValueError(
             f"bundle {bundle.name}: its graphs don't fit, export again: {problem}"
         ) from error
-
-
-def require_image_size(session: Session, camera: str, size: CameraInput) -> None:
-    """Raise unless a graph takes images of the size that the manifest states."""
-    name = image_name(camera)
-    wanted = TensorSpec((1, size.height_px, size.width_px, 3), np.dtype(np.uint8))
-    if session.inputs.get(name) != wanted:
-        raise ValueError(
-            f"vision_{camera} takes {name} as {session.inputs.get(name)}; the manifest says"
-            f" {wanted}: export again"
-        )
-
-
-def matching(
-    graph: str, wanted: Mapping[str, TensorSpec], there: Mapping[str, Buffer]
-) -> dict[str, Buffer]:
-    """Select the buffers that match a graph's inputs.
-
-    Raises:
-        ValueError: If one is missing or has another shape or type.
-    """
-    for name, spec in wanted.items():
-        if name not in there:
-            raise ValueError(f"{graph} takes {name}, which no graph before gives; export again")
-        if there[name].spec != spec:
-            raise ValueError(
-                f"{graph} takes {name} as {spec}, and is given {there[name].spec}; export again"
-            )
-    return {name: there[name] for name in wanted}
 
 
 def require_one_observation(bundle: Bundle, plan: str) -> None:

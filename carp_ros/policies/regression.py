@@ -13,8 +13,9 @@ from carp_ros.inference.bundle import MANIFEST, Bundle, Tensor
 from carp_ros.inference.observation import Image
 from carp_ros.inference.policy_spec import PolicySpec
 from carp_ros.inference.preprocess import policy_inputs
-from carp_ros.inference.session import Buffer, Run, Runtime, write_inputs
+from carp_ros.inference.session import Runtime, write_inputs
 from carp_ros.policies.encoded_images import EncodedImages
+from carp_ros.policies.graph_wiring import GraphWiring
 from carp_ros.policies.graphs import graph_errors, require_one_observation
 from carp_ros.policies.plan import PlanReader
 from carp_ros.policies.policy import VISION, Prediction, beyond_training
@@ -48,31 +49,12 @@ class RegressionPolicy:
         self._now_ns = now_ns
         self._plans = PlanReader(self.spec.action, self.spec.step_s, rig)
         self._task = 0
-        self._inputs: dict[str, Buffer] = {}
-        self._encoders: dict[str, Run] = {}
-        features: dict[str, Buffer] = {}
-        for camera in self.spec.cameras:
-            session = runtime.session(bundle.graph(f"vision_{camera}"))
-            taken = {name: runtime.buffer(spec) for name, spec in session.inputs.items()}
-            given = {name: runtime.buffer(spec) for name, spec in session.outputs.items()}
-            self._encoders[camera] = session.bind({**taken, **given})
-            self._inputs |= taken
-            features |= given
-        session = runtime.session(bundle.graph("plan"))
-        wanted = (1, self.spec.horizon, len(self.spec.action))
-        if session.outputs["actions"].shape != wanted:
-            raise ValueError(
-                f"plan gives actions of shape {session.outputs['actions'].shape}; the manifest says"
-                f" {wanted}"
-            )
-        taken = {
-            name: features[name] if name in features else runtime.buffer(spec)
-            for name, spec in session.inputs.items()
-        }
-        self._inputs |= {name: buffer for name, buffer in taken.items() if name not in features}
-        self._actions = runtime.buffer(session.outputs["actions"])
-        self._plan = session.bind({**taken, "actions": self._actions})
-        self._images = EncodedImages(self.spec.cameras, self._inputs, self._encoders)
+        wiring = GraphWiring(bundle, runtime)
+        self._inputs = wiring.inputs
+        self._plan, given = wiring.bind_from_outside(wiring.session("plan"), wiring.features)
+        self._actions = given["actions"]
+        wiring.require_actions("plan", self._actions.spec)
+        self._images = EncodedImages(self.spec.cameras, self._inputs, wiring.encoders)
 
     def reset(self, task: str, instruction: str = "") -> None:
         """Start an episode of a task; see `Policy.reset`."""
@@ -110,7 +92,7 @@ class RegressionPolicy:
         """Do nothing: plans depend on observations only."""
 
     def executed(self, chunk: Chunk) -> None:
-        """Do nothing: plans only depend on observations."""
+        """Do nothing: plans depend on observations only."""
 
     def replay(self, inputs: Mapping[str, Tensor]) -> Array:
         """Return the actions for inputs of the graphs; see `Policy.replay`."""
