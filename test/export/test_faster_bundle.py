@@ -144,6 +144,15 @@ def test_with_little_time_the_first_level_is_decoded_and_said_so(written):
     )
 
 
+def test_an_observation_gives_the_same_plan_whatever_was_planned_before(written):
+    folder, _, data, images = written
+    policy = loaded(folder)
+    first = policy.infer([observation(data, images, 5)]).actions
+    for frame in range(20):
+        policy.infer([observation(data, images, frame, 1 + frame)])
+    np.testing.assert_array_equal(policy.infer([observation(data, images, 5)]).actions, first)
+
+
 def test_a_plan_goes_on_with_the_one_before_only_if_the_arm_did(written):
     folder, _, data, images = written
     policy = loaded(folder)

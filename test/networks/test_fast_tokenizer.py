@@ -214,6 +214,21 @@ def test_numbers_are_read_as_they_were_spelled(numbers, count):
     assert less[0].tolist() == [n if abs(n) <= 100 else 0 for n in [*numbers, *[0] * count][:count]]
 
 
+@pytest.mark.parametrize(
+    ("content", "numbers"),
+    [
+        (b"\x80\x02", [0, 1]),  # the rest of a character, whose beginning is missing
+        (b"\xc8\x02", [0, 1]),  # a beginning without its rest
+        (b"\xe1\x80\x02", [0, 1]),
+        (b"\xc4\x80\x80\x02", [128, 0, 1]),
+    ],
+)
+def test_parts_of_a_character_are_a_zero_in_its_place(content, numbers):
+    text = torch.tensor([[*content, 0, 0]])
+    found = numbers_of(text, torch.tensor([len(content)]), 4, 20_000)
+    assert found[0].tolist() == [*numbers, 0, 0, 0, 0][:4]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=30))
 def test_any_bytes_are_read_as_the_standard_says_where_they_are_characters(content):

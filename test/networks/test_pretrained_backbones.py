@@ -344,6 +344,12 @@ def test_scaling_keeps_the_range_and_what_fits_already():
     torch.testing.assert_close(scaled(flat, 9), torch.full((1, 3, 9, 9), 0.4))
 
 
+def test_scaling_is_the_librarys():
+    images = 0.5 * torch.rand(2, 3, 12, 20)
+    wanted = torch.nn.functional.interpolate(images, (9, 9), mode="bicubic", antialias=True)
+    torch.testing.assert_close(scaled(images, 9), wanted, atol=1e-6, rtol=1e-6)
+
+
 def test_a_patch_of_qwen_s_is_the_square_of_the_image_that_its_place_says():
     pixels = torch.rand(2, 3, 16, 16)
     rows = _patches(pixels, 4, 2, 2).reshape(2, 2, 2, 2, 2, 3, 2, 4, 4)
