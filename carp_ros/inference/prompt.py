@@ -82,9 +82,21 @@ class WordPrompts:
             )
 
     def instruction(self, text: str) -> Ids:
-        """Return the tokens of an instruction, of shape (`longest`,), padded at the end."""
-        tokens = self.words.tokens(f" {text}")[: self.longest]
+        """Return the tokens of an instruction, of shape (`longest`,), padded or cut at the end."""
+        tokens = self._tokens(text)[: self.longest]
         return np.array(_padded(tokens, self.longest), np.int64)
+
+    def require_whole(self, text: str) -> None:
+        """Raise ValueError if an instruction is so long that its end would be cut off."""
+        count = len(self._tokens(text))
+        if count > self.longest:
+            raise ValueError(
+                f"instruction is {text!r}, which is {count} tokens; expected {self.longest} at"
+                " most, of which each known word takes one: say it in fewer, plainer words"
+            )
+
+    def _tokens(self, text: str) -> list[int]:
+        return self.words.tokens(f" {text}")
 
     def prompts(self, instructions: Ids, scaled_states: npt.NDArray[np.floating]) -> Ids:
         """Return prompts, of shape (B, `length`).

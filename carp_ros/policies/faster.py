@@ -74,8 +74,15 @@ class FasterPolicy:
         self._images = EncodedImages(spec.cameras, passes.inputs, passes.encoders)
 
     def reset(self, task: str, instruction: str = "") -> None:
-        """Start an episode; the instruction is followed, or else the task; see `Policy.reset`."""
-        self._instruction = self._prompts.instruction(instruction or task)
+        """Start an episode; the instruction is followed, or else the task; see `Policy.reset`.
+
+        Raises:
+            ValueError: If it is so long that its end would not be read.
+        """
+        asked = instruction or task
+        if asked not in self.spec.tasks:  # those of the training were cut there, too
+            self._prompts.require_whole(asked)
+        self._instruction = self._prompts.instruction(asked)
         self._images.forget()
         self._commitment.forget()
 

@@ -144,6 +144,17 @@ def test_with_little_time_the_first_level_is_decoded_and_said_so(written):
     )
 
 
+def test_an_instruction_whose_end_would_not_be_read_is_refused_and_the_old_one_goes_on(written):
+    folder, _, data, images = written
+    policy = loaded(folder)
+    seen = observation(data, images, 5)
+    before = policy.infer([seen]).figures["confidence"]
+    with pytest.raises(ValueError, match="tokens; expected .* say it in fewer, plainer words"):
+        policy.reset("", "put the cup " * 9 + "not on the field")
+    policy.reset("", TASKS[0])
+    assert policy.infer([seen]).figures["confidence"] == before
+
+
 def test_an_observation_gives_the_same_plan_whatever_was_planned_before(written):
     folder, _, data, images = written
     policy = loaded(folder)

@@ -47,3 +47,6 @@ def test_a_prompt_into_which_nothing_but_the_state_fits_is_refused():
 def test_an_instruction_that_is_too_long_is_cut():
     prompts = WordPrompts(Spelling(), 40, 2)
     assert len(prompts.instruction("put " * 100)) == prompts.longest
+    prompts.require_whole("put it")
+    with pytest.raises(ValueError, match=r"which is 401 tokens; expected \d+ at most"):
+        prompts.require_whole("put " * 100)
