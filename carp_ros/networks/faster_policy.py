@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from carp_ros.inference.prompt import Ids, WordPrompts
+from carp_ros.networks.backbone import BackboneShape
 from carp_ros.networks.faster_vla import Context, Embedded, FasterVla
 from carp_ros.networks.numbers_tokenizer import NumbersTokenizer
 from carp_ros.networks.scaling import Scaling
 
 _INIT_STD = 0.02
+_SKETCH_WIDTH = 256
 
 
 class FasterPolicyNetwork(nn.Module):
@@ -33,6 +35,7 @@ class FasterPolicyNetwork(nn.Module):
         instructions: In training, by task index.
         sizes: S and A.
         committed: P; 0 for a network without that input.
+        sketch: Image tokens V T that a sketch is made of, see `Sketch`; 0 for no sketch.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class FasterPolicyNetwork(nn.Module):
         instructions: tuple[str, ...],
         sizes: tuple[int, int],
         committed: int = 0,
+        sketch: int = 0,
     ) -> None:
         super().__init__()
         self.cameras, self.prompts, self.instructions = cameras, prompts, instructions
@@ -55,6 +59,8 @@ class FasterPolicyNetwork(nn.Module):
         self.commitment = None
         if committed:
             self.commitment = Commitment(tokenizer.dimensions, committed, width)
+        shape = (tokenizer.config.horizon, tokenizer.dimensions)
+        self.sketch = Sketch(vla.backbone.shape, sketch, shape) if sketch else None
 
     def train(self, mode: bool = True) -> FasterPolicyNetwork:
         """Set the mode of every part but the frozen tokenizer."""
@@ -99,6 +105,39 @@ class FasterPolicyNetwork(nn.Module):
             return self.commitment.nothing(len(states))
         actions, count = given
         return self.commitment(self.tokenizer.normalised(actions, states), count)
+
+
+class Sketch(nn.Module):
+    """Regresses the chunk from what the backbone read; in training only.
+
+    A backbone that is trained from scratch learns where things are from the error of a regression
+    in a tenth of the time that codes alone would take it: of near codes, none is nearly right.
+
+    Args:
+        shape: Of the backbone.
+        seen: Image tokens, the first ones of the context.
+        chunk: H and D.
+    """
+
+    def __init__(self, shape: BackboneShape, seen: int, chunk: tuple[int, int]) -> None:
+        super().__init__()
+        self._seen, self._chunk = seen, chunk
+        value = shape.kv_heads * shape.head_width
+        self.layers = nn.Sequential(
+            nn.Linear((seen + shape.layers) * value, _SKETCH_WIDTH),
+            nn.GELU(),
+            nn.Linear(_SKETCH_WIDTH, _SKETCH_WIDTH),
+            nn.GELU(),
+            nn.Linear(_SKETCH_WIDTH, chunk[0] * chunk[1]),
+        )
+
+    def forward(self, context: Context) -> Tensor:
+        """Return normalised actions, (B, H, D)."""
+        values = [known[1] for known in context.known]  # (B, kv_heads, S, w)
+        seen = values[-1][:, :, : self._seen]
+        read = torch.cat([of_layer[:, :, -1:] for of_layer in values], dim=2)
+        found = torch.cat((seen, read), dim=2).flatten(1)
+        return self.layers(found).unflatten(1, self._chunk)
 
 
 class Commitment(nn.Module):

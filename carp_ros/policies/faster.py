@@ -79,10 +79,9 @@ class FasterPolicy:
         Raises:
             ValueError: If it is so long that its end would not be read.
         """
-        asked = instruction or task
-        if asked not in self.spec.tasks:  # those of the training were cut there, too
-            self._prompts.require_whole(asked)
-        self._instruction = self._prompts.instruction(asked)
+        if instruction not in self.spec.tasks:  # those of the training were cut there, too
+            self._prompts.require_whole(instruction)
+        self._instruction = self._prompts.instruction(instruction or task)
         self._images.forget()
         self._commitment.forget()
 

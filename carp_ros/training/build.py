@@ -23,6 +23,7 @@ from carp_ros.training.tokenizer_kinds import tokenizer_kind_named
 from carp_ros.training.windows import Windows
 
 _TOKENIZER = "tokenizer."  # prefix of its weights' names in a policy
+_SKETCH = "sketch."  # likewise; trained with, not run
 
 
 def load_tokenizer(folder: Path, *kinds: str) -> Any:
@@ -131,7 +132,7 @@ def start_from(network: nn.Module, folder: Path, tasks: Sequence[str]) -> None:
         with refusing(ValueError, str(folder)):
             weights = _of_one_task(weights, earlier.index(tasks[0]))
     own = network.state_dict()
-    weights = _told_nothing(weights, own)
+    weights = _with_own_sketch(_told_nothing(weights, own), own)
     of_shape = {name: tuple(value.shape) for name, value in own.items()}
     if of_shape != {name: tuple(value.shape) for name, value in weights.items()}:
         changed = [name for name in {**own, **weights} if not _alike(own, weights, name)]
@@ -160,6 +161,14 @@ def _told_nothing(weights: dict[str, Tensor], own: dict[str, Tensor]) -> dict[st
     if missing <= 0:
         return weights
     return {**weights, name: functional.pad(weights[name], (0, missing))}
+
+
+def _with_own_sketch(weights: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a policy's weights with those of a sketch, if the network makes one: of no plan."""
+    kept = {name: value for name, value in weights.items() if not name.startswith(_SKETCH)}
+    sketch = {name: value for name, value in own.items() if name.startswith(_SKETCH)}
+    there = {name: weights[name] for name in sketch if _alike(weights, own, name)}
+    return kept | sketch | there
 
 
 def _of_one_task(weights: dict[str, Tensor], task: int) -> dict[str, Tensor]:

@@ -118,7 +118,11 @@ def _network(
         )
     vla = FasterVla(backbone, expert)
     committed = min(recipe.committed_steps, tokenizer.config.horizon)
-    return FasterPolicyNetwork(cameras, vla, tokenizer, prompts, instructions, sizes, committed)
+    sketched = recipe.sketch_weight > 0.0 and recipe.published is None
+    seen = len(cameras) * recipe.image_tokens if sketched else 0
+    return FasterPolicyNetwork(
+        cameras, vla, tokenizer, prompts, instructions, sizes, committed, seen
+    )
 
 
 @torch.no_grad()

@@ -56,6 +56,8 @@ class FasterRecipe:
         word_noise: Share of an instruction's words that training leaves out or makes unreadable.
         committed_steps: Most steps that an arm may be committed to when a plan begins; 0 for a
             policy that is not told.
+        sketch_weight: Of the error of a regression that the backbone is trained with besides the
+            codes, see `faster_policy.Sketch`; 0 for none.
         code_spread: Label smoothing, see `soft_targets`; close to 0, as in the paper, does not.
     """
 
@@ -77,6 +79,7 @@ class FasterRecipe:
     prompt_tokens: Annotated[int, Between(4, 2048)] = 44
     word_noise: Annotated[float, Between(0.0, 0.9)] = 0.1
     committed_steps: Annotated[int, Between(0, 64)] = 8
+    sketch_weight: Annotated[float, Between(0.0, 1e6)] = 0.0
     code_spread: Annotated[float, Between(1e-9, 1e6)] = 0.6
 
 
@@ -86,6 +89,7 @@ PRESETS: Mapping[str, FasterRecipe] = {
         LoopConfig(20, 64, 5, optimizer=OptimizerConfig(6e-4, gradient_clip=1.0, last_rate=0.01)),
         StateNoise(position_m=0.003, rot6d=0.01),
         ColourJitter(contrast=0.1, brightness=0.1, tint=0.03),
+        sketch_weight=10.0,
     ),
     "published": FasterRecipe(
         ImageEncoderConfig(image_px=(320, 240), crop_px=(288, 216)),

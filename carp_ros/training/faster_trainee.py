@@ -36,6 +36,11 @@ class FasterTrainingRecipe(Recipe, Protocol):
         ...
 
     @property
+    def sketch_weight(self) -> float:
+        """Of the regression's error; 0 for none."""
+        ...
+
+    @property
     def code_spread(self) -> float:
         """Label smoothing, see `soft_targets`."""
         ...
@@ -64,7 +69,7 @@ class FasterTrainee(VisuomotorTrainee):
         network.tokenizer.to(self.device)
         instruction = network.prompts.instruction
         self._instructions = np.stack([instruction(task) for task in samples.data.task_names])
-        self._word_noise = recipe.word_noise
+        self._word_noise, self._sketch_weight = recipe.word_noise, recipe.sketch_weight
         targets, table = _targets(network.tokenizer, recipe.code_spread)
         self._targets, self._table = targets.to(self.device), table.to(self.device)
         self._committed = None
@@ -88,9 +93,15 @@ class FasterTrainee(VisuomotorTrainee):
 
     def losses(self, inputs: Inputs) -> dict[str, Tensor]:
         """Return the paper's loss, and loss and accuracy of each block's greedy tokens."""
-        tokens = self._tokens(inputs)
-        wanted = self._targets[self._table, tokens]
-        return self.network.vla.losses(self._context(inputs), tokens, wanted)
+        tokens, context = self._tokens(inputs), self._context(inputs)
+        figures = self.network.vla.losses(context, tokens, self._targets[self._table, tokens])
+        if self.network.sketch is None:
+            return figures
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            wanted = self.network.tokenizer.normalised(inputs["actions"], inputs["states"])
+        sketch_loss = (self.network.sketch(context).float() - wanted).square().mean()
+        loss = figures["loss"] + self._sketch_weight * sketch_loss
+        return {**figures, "loss": loss, "sketch_loss": sketch_loss}
 
     def validated(self, inputs: Inputs) -> dict[str, float]:
         """Return the teacher-forced losses, and the errors of generated actions by level."""
@@ -110,6 +121,11 @@ class FasterTrainee(VisuomotorTrainee):
             actions = network.tokenizer.decode(kept, inputs["states"]).float().cpu().numpy()
             errors = action_errors(actions, true, self.data.action)
             figures |= {f"{name}_{level}": value for name, value in errors.items()}
+        if network.sketch is not None:
+            sketch = network.sketch(context).float()
+            actions = network.tokenizer.numbers.actions(sketch, inputs["states"]).cpu().numpy()
+            errors = action_errors(actions, true, self.data.action)
+            figures |= {f"{name}_of_sketch": value for name, value in errors.items()}
         return figures
 
     def _wanted(self, windows: Indices) -> dict[str, Tensor]:

@@ -149,7 +149,7 @@ def test_an_instruction_whose_end_would_not_be_read_is_refused_and_the_old_one_g
     policy = loaded(folder)
     seen = observation(data, images, 5)
     before = policy.infer([seen]).figures["confidence"]
-    with pytest.raises(ValueError, match="tokens; expected .* say it in fewer, plainer words"):
+    with pytest.raises(ValueError, match=r"tokens; expected .* say it in fewer, plainer words"):
         policy.reset("", "put the cup " * 9 + "not on the field")
     policy.reset("", TASKS[0])
     assert policy.infer([seen]).figures["confidence"] == before

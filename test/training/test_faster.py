@@ -10,8 +10,10 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install '
 
 from carp_ros.inference.prompt import BINS  # noqa: E402
 from carp_ros.inference.words import PADDING  # noqa: E402
+from carp_ros.training.build import start_from  # noqa: E402
 from carp_ros.training.faster import FasterFamily  # noqa: E402
 from carp_ros.training.policy_config import read_policy_config  # noqa: E402
+from carp_ros.training.run_folder import RunFolder  # noqa: E402
 
 from .small_faster import RECIPE, fitted_tokenizer, make_network, make_trainee  # noqa: E402
 from .small_world import HORIZON, make_world  # noqa: E402
@@ -167,3 +169,38 @@ def test_more_tokens_than_graphs_are_refused():
     data, _ = make_world(tasks=2)
     with pytest.raises(ValueError, match=r"that takes 95 passes; expected 80 at most: make a"):
         make_network(data, tokenizer=fitted_tokenizer(data, "fast", 95))
+
+
+def test_a_sketch_teaches_the_backbone_and_leaves_the_codes_to_the_expert():
+    trainee = make_trainee(sketch_weight=10.0)
+    inputs = inputs_of(trainee)
+    figures = trainee.losses(inputs)
+    alone = make_trainee()
+    alone.network.load_state_dict(
+        {n: w for n, w in trainee.network.state_dict().items() if not n.startswith("sketch.")}
+    )
+    codes = alone.losses(inputs)["loss"]
+    assert figures["loss"] == pytest.approx(float(codes + 10.0 * figures["sketch_loss"]), rel=1e-5)
+    figures["sketch_loss"].backward()
+    network = trainee.network
+    assert network.vla.backbone.eye[0].weight.grad.any()
+    assert all(weight.grad is None for weight in network.vla.expert.parameters())
+    losses = steps_of(trainee, 60)
+    assert float(trainee.losses(inputs)["sketch_loss"]) < 0.5 * float(figures["sketch_loss"])
+    assert losses[-1] < losses[0]
+    with torch.no_grad():
+        assert trainee.validate()["held_out_position_error_m_of_sketch"] < 0.2
+
+
+def test_a_training_with_a_sketch_begins_as_one_without(tmp_path):
+    trainee = make_trainee()
+    folder = RunFolder(tmp_path, {"kind": "policy", "tasks": ["cup", "bowl"]})
+    folder.save({"epoch": 1}, trainee.network.state_dict())
+    for weight in (10.0, 0.0):
+        own = make_trainee(sketch_weight=weight).network
+        start_from(own, tmp_path, ("cup", "bowl"))
+        for name, value in trainee.network.state_dict().items():
+            assert torch.equal(own.state_dict()[name], value)
+        RunFolder(tmp_path, {"kind": "policy", "tasks": ["cup", "bowl"]}).save(
+            {"epoch": 1}, own.state_dict()
+        )
