@@ -122,7 +122,7 @@ class FasterTrainee(VisuomotorTrainee):
             errors = action_errors(actions, true, self.data.action)
             figures |= {f"{name}_{level}": value for name, value in errors.items()}
         if network.sketch is not None:
-            sketch = network.sketch(context).float()
+            sketch = network.sketch(context).float().detach()
             actions = network.tokenizer.numbers.actions(sketch, inputs["states"]).cpu().numpy()
             errors = action_errors(actions, true, self.data.action)
             figures |= {f"{name}_of_sketch": value for name, value in errors.items()}
