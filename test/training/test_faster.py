@@ -180,7 +180,9 @@ def test_a_sketch_teaches_the_backbone_and_leaves_the_codes_to_the_expert():
         {n: w for n, w in trainee.network.state_dict().items() if not n.startswith("sketch.")}
     )
     codes = alone.losses(inputs)["loss"]
-    assert figures["loss"] == pytest.approx(float(codes + 10.0 * figures["sketch_loss"]), rel=1e-5)
+    assert float(figures["loss"]) == pytest.approx(
+        float(codes + 10.0 * figures["sketch_loss"]), rel=1e-5
+    )
     figures["sketch_loss"].backward()
     network = trainee.network
     assert network.vla.backbone.eye[0].weight.grad.any()
