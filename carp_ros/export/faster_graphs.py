@@ -133,8 +133,9 @@ class ContextGraph(nn.Module):
 
     Attributes:
         outputs: Names of the outputs: `shown`, which is 0 for tokens to attend to and very negative
-            for padding, (S,); `last`, the position of the last token, (1,); and each layer's keys,
-            (kv_heads, w, S), and values, (kv_heads, S, w).
+            for padding, (S,); `last`, the position of the last token, (1,); perhaps `hint`, see
+            `faster_policy.Sketch`; and each layer's keys, (kv_heads, w, S), and values,
+            (kv_heads, S, w).
     """
 
     def __init__(self, network: FasterPolicyNetwork) -> None:
@@ -147,7 +148,8 @@ class ContextGraph(nn.Module):
                 _LayerPass(layer, self.backbone.shape) for layer in self.backbone.layers
             )
         names = (f"{what}_{i}" for i in range(layers) for what in ("keys", "values"))
-        self.outputs = ["shown", "last", *names]
+        hint = ["hint"] if network.sketch is not None else []
+        self.outputs = ["shown", "last", *hint, *names]
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return `outputs`.
@@ -172,7 +174,18 @@ class ContextGraph(nn.Module):
         if not committed:  # else a constant that `state` does not reach
             x = x + 0.0 * state.sum()
         shown = torch.where(is_real, 0.0, _HIDDEN)
-        return shown, positions[-1:], *self._known(x, is_real, positions, shown)
+        known = list(self._known(x, is_real, positions, shown))
+        return shown, positions[-1:], *self._hint(known), *known
+
+    def _hint(self, known: list[Tensor]) -> Iterator[Tensor]:
+        """Yield the hint of a sketch, (B, width), if the network makes one."""
+        sketch = self.network.sketch
+        if sketch is not None:
+            pairs = [
+                (keys[None].transpose(2, 3), values[None])
+                for keys, values in zip(known[::2], known[1::2])
+            ]
+            yield sketch.hint(sketch(pairs))[0]
 
     def _known(
         self, x: Tensor, is_real: Tensor, positions: Tensor, shown: Tensor
@@ -209,6 +222,7 @@ class BlockGraph(nn.Module):
         expert = network.vla.expert
         config = expert.config
         self.expert, self.block = expert, block
+        self.has_hint = network.sketch is not None
         self.layers = nn.ModuleList(_LayerPass(layer, expert.shape) for layer in expert.layers)
         is_last = block == config.blocks - 1
         kept = 0 if is_last else len(self.layers)
@@ -233,6 +247,7 @@ class BlockGraph(nn.Module):
         if self.block:
             ids, inputs = inputs[0] + self._first_id, inputs[1:]
         shown, last, *rest = inputs
+        hint = rest.pop(0) if self.has_hint else None
         count = 2 * len(self.layers)
         context, own = rest[:count], rest[count:]
         first = 1 + self.block * config.block
@@ -240,6 +255,8 @@ class BlockGraph(nn.Module):
         waves = _waves(last + offsets, self.expert.shape)
         bias = torch.cat((shown, torch.zeros(first + config.block - 1)))
         x, handed_on = self.expert.table(ids), []
+        if hint is not None:
+            x = x + hint
         for number, layer in enumerate(self.layers):
             pair = slice(2 * number, 2 * number + 2)
             x, kept = layer(x, waves, bias, (*context[pair], *own[pair]))

@@ -77,7 +77,12 @@ class ActionExpert(nn.Module):
         self._initialise()
 
     def teach(
-        self, tokens: Tensor, context: KeysValues, is_real: Tensor, first: Tensor
+        self,
+        tokens: Tensor,
+        context: KeysValues,
+        is_real: Tensor,
+        first: Tensor,
+        hint: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the logits of all blocks at once, and of the end after the last.
 
@@ -86,6 +91,7 @@ class ActionExpert(nn.Module):
             context: Of the backbone.
             is_real: Which tokens of the context are no padding, (Bt, S).
             first: Position of the context's last token, (Bt,).
+            hint: Added to the inputs of every block, (Bt, B, width); None for nothing.
 
         Returns:
             Logits of the codes, (Bt, N, K), and of all ids after the last block, (Bt, B, ids).
@@ -93,13 +99,20 @@ class ActionExpert(nn.Module):
         inputs = torch.cat((self._begin(len(tokens)), self._ids(tokens)), dim=1)
         positions = first[:, None] + self._offsets(len(inputs), inputs.shape[1])
         mask = block_mask(is_real, self.config.blocks + 1, self.config.block)
-        hidden, _ = self._run(inputs, positions, mask, context)
+        hints = None if hint is None else hint.repeat(1, self.config.blocks + 1, 1)
+        hidden, _ = self._run(inputs, positions, mask, context, hints)
         logits = hidden @ self.table.weight.T
         block = self.config.block
         return self._codes(logits[:, :-block]), logits[:, -block:]
 
     def step(
-        self, block: int, tokens: Tensor, known: KeysValues, is_real: Tensor, first: Tensor
+        self,
+        block: int,
+        tokens: Tensor,
+        known: KeysValues,
+        is_real: Tensor,
+        first: Tensor,
+        hint: Tensor | None = None,
     ) -> tuple[Tensor, KeysValues]:
         """Return the logits of one block, and the keys and values to know at the next.
 
@@ -109,6 +122,7 @@ class ActionExpert(nn.Module):
             known: Of the context and of earlier steps, in this order.
             is_real: Which tokens of the context are no padding, (Bt, S).
             first: Position of the context's last token, (Bt,).
+            hint: As in `teach`.
 
         Returns:
             Logits of shape (Bt, B, K), and `known` with those of this step.
@@ -119,7 +133,7 @@ class ActionExpert(nn.Module):
         positions = first[:, None] + offsets.to(first.device)
         earlier = is_real.new_ones(len(is_real), (block + 1) * size)
         mask = torch.cat((is_real, earlier), 1)[:, None].expand(-1, size, -1)
-        hidden, own = self._run(inputs, positions, mask, known)
+        hidden, own = self._run(inputs, positions, mask, known, hint)
         logits = self._codes(hidden @ self.table.weight.T, block)
         joined = [
             (torch.cat((keys, k), dim=2), torch.cat((values, v), dim=2))
@@ -128,9 +142,16 @@ class ActionExpert(nn.Module):
         return logits, joined
 
     def _run(
-        self, inputs: Tensor, positions: Tensor, mask: Tensor, known: KeysValues
+        self,
+        inputs: Tensor,
+        positions: Tensor,
+        mask: Tensor,
+        known: KeysValues,
+        hints: Tensor | None,
     ) -> tuple[Tensor, KeysValues]:
         x, own = self.table(inputs), []
+        if hints is not None:
+            x = x + hints
         for layer, pair in zip(self.layers, known, strict=True):
             x, keys_values = layer(x, positions, mask, pair)
             own.append(keys_values)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from carp_ros.inference.prompt import Ids, WordPrompts
-from carp_ros.networks.backbone import BackboneShape
+from carp_ros.networks.backbone import BackboneShape, KeysValues
 from carp_ros.networks.faster_vla import Context, Embedded, FasterVla
 from carp_ros.networks.numbers_tokenizer import NumbersTokenizer
 from carp_ros.networks.scaling import Scaling
@@ -60,7 +60,8 @@ class FasterPolicyNetwork(nn.Module):
         if committed:
             self.commitment = Commitment(tokenizer.dimensions, committed, width)
         shape = (tokenizer.config.horizon, tokenizer.dimensions)
-        self.sketch = Sketch(vla.backbone.shape, sketch, shape) if sketch else None
+        hint = (vla.expert.config.block, vla.expert.config.width)
+        self.sketch = Sketch(vla.backbone.shape, sketch, shape, hint) if sketch else None
 
     def train(self, mode: bool = True) -> FasterPolicyNetwork:
         """Set the mode of every part but the frozen tokenizer."""
@@ -95,7 +96,10 @@ class FasterPolicyNetwork(nn.Module):
                 are fixed, (B,); None for none.
         """
         views = torch.stack([images[name] for name in self.cameras], dim=1)
-        return self.vla.context(views, text, self.committed(states, committed))
+        context = self.vla.context(views, text, self.committed(states, committed))
+        if self.sketch is None:
+            return context
+        return context._replace(hint=self.sketch.hint(self.sketch(context.known)))
 
     def committed(self, states: Tensor, given: tuple[Tensor, Tensor] | None) -> Embedded | None:
         """Return the tokens of committed actions, see `context`; None without that input."""
@@ -108,36 +112,48 @@ class FasterPolicyNetwork(nn.Module):
 
 
 class Sketch(nn.Module):
-    """Regresses the chunk from what the backbone read; in training only.
+    """Regresses the chunk from what the backbone read, and hints at it to the expert.
 
     A backbone that is trained from scratch learns where things are from the error of a regression
-    in a tenth of the time that codes alone would take it: of near codes, none is nearly right.
+    in a tenth of the time that codes alone would take it: of near codes, none is nearly right. The
+    expert is told the sketch, but its errors don't change it.
 
     Args:
         shape: Of the backbone.
         seen: Image tokens, the first ones of the context.
         chunk: H and D.
+        hint: Tokens of a block, and the expert's width.
     """
 
-    def __init__(self, shape: BackboneShape, seen: int, chunk: tuple[int, int]) -> None:
+    def __init__(
+        self, shape: BackboneShape, seen: int, chunk: tuple[int, int], hint: tuple[int, int]
+    ) -> None:
         super().__init__()
-        self._seen, self._chunk = seen, chunk
+        self._seen, self._chunk, self._hint = seen, chunk, hint
         value = shape.kv_heads * shape.head_width
+        numbers = chunk[0] * chunk[1]
         self.layers = nn.Sequential(
             nn.Linear((seen + shape.layers) * value, _SKETCH_WIDTH),
             nn.GELU(),
             nn.Linear(_SKETCH_WIDTH, _SKETCH_WIDTH),
             nn.GELU(),
-            nn.Linear(_SKETCH_WIDTH, chunk[0] * chunk[1]),
+            nn.Linear(_SKETCH_WIDTH, numbers),
         )
+        self.to_hint = nn.Linear(numbers, hint[0] * hint[1])
+        nn.init.zeros_(self.to_hint.weight)
+        nn.init.zeros_(self.to_hint.bias)
 
-    def forward(self, context: Context) -> Tensor:
-        """Return normalised actions, (B, H, D)."""
-        values = [known[1] for known in context.known]  # (B, kv_heads, S, w)
+    def forward(self, known: KeysValues) -> Tensor:
+        """Return normalised actions, (B, H, D), from the context's keys and values."""
+        values = [values for _, values in known]  # (B, kv_heads, S, w)
         seen = values[-1][:, :, : self._seen]
         read = torch.cat([of_layer[:, :, -1:] for of_layer in values], dim=2)
         found = torch.cat((seen, read), dim=2).flatten(1)
         return self.layers(found).unflatten(1, self._chunk)
+
+    def hint(self, sketch: Tensor) -> Tensor:
+        """Return what to add to the inputs of each of the expert's blocks, (B, block, width)."""
+        return self.to_hint(sketch.detach().flatten(1)).unflatten(1, self._hint)
 
 
 class Commitment(nn.Module):

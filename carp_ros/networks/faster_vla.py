@@ -28,6 +28,8 @@ class Context(NamedTuple):
     """Which tokens are no padding, (B, S)."""
     last: Tensor
     """Position of the last token that is no padding, (B,)."""
+    hint: Tensor | None = None
+    """What to add to a block's inputs, (B, block, width of the expert); None for nothing."""
 
 
 class Embedded(NamedTuple):
@@ -122,12 +124,12 @@ class FasterVla(nn.Module):
             likeliest: Codes to draw from at most.
             generator: Of the draws.
         """
-        known, is_real, last = context
+        known, is_real, last, hint = context
         config = self.expert.config
         tokens = is_real.new_zeros(len(is_real), config.block, dtype=torch.int64)
         parts: list[Tensor] = []
         for block in range(config.blocks if blocks is None else blocks):
-            logits, known = self.expert.step(block, tokens, known, is_real, last)
+            logits, known = self.expert.step(block, tokens, known, is_real, last, hint)
             tokens = _drawn(logits, temperature, likeliest, generator)
             parts.append(tokens)
         return torch.cat(parts, dim=1)

@@ -23,7 +23,7 @@ from carp_ros.training.tokenizer_kinds import tokenizer_kind_named
 from carp_ros.training.windows import Windows
 
 _TOKENIZER = "tokenizer."  # prefix of its weights' names in a policy
-_SKETCH = "sketch."  # likewise; trained with, not run
+_SKETCH = "sketch."  # likewise, of what only some policies have
 
 
 def load_tokenizer(folder: Path, *kinds: str) -> Any:
@@ -164,7 +164,10 @@ def _told_nothing(weights: dict[str, Tensor], own: dict[str, Tensor]) -> dict[st
 
 
 def _with_own_sketch(weights: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return a policy's weights with those of a sketch, if the network makes one: of no plan."""
+    """Return a policy's weights with those of a sketch if the network makes one.
+
+    At first it hints at nothing, so that both networks do the same.
+    """
     kept = {name: value for name, value in weights.items() if not name.startswith(_SKETCH)}
     sketch = {name: value for name, value in own.items() if name.startswith(_SKETCH)}
     there = {name: weights[name] for name in sketch if _alike(weights, own, name)}

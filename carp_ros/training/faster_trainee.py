@@ -99,7 +99,7 @@ class FasterTrainee(VisuomotorTrainee):
             return figures
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             wanted = self.network.tokenizer.normalised(inputs["actions"], inputs["states"])
-        sketch_loss = (self.network.sketch(context).float() - wanted).square().mean()
+        sketch_loss = (self.network.sketch(context.known).float() - wanted).square().mean()
         loss = figures["loss"] + self._sketch_weight * sketch_loss
         return {**figures, "loss": loss, "sketch_loss": sketch_loss}
 
@@ -122,7 +122,7 @@ class FasterTrainee(VisuomotorTrainee):
             errors = action_errors(actions, true, self.data.action)
             figures |= {f"{name}_{level}": value for name, value in errors.items()}
         if network.sketch is not None:
-            sketch = network.sketch(context).float().detach()
+            sketch = network.sketch(context.known).float().detach()
             actions = network.tokenizer.numbers.actions(sketch, inputs["states"]).cpu().numpy()
             errors = action_errors(actions, true, self.data.action)
             figures |= {f"{name}_of_sketch": value for name, value in errors.items()}

@@ -25,14 +25,15 @@ SPAN = TOOL.spanning((0.0,) * 10, (1.0,) * 10)
 
 
 @torch.no_grad()
-def write(folder, recipe=RECIPE, gripper="rule", kind="faster"):
+def write(folder, recipe=RECIPE, gripper="rule", kind="faster", network=None):
     data, images = make_world(tasks=2)
     data = dataclasses.replace(data, task_names=TASKS)
-    tokenizer = None if kind == "faster" else fitted_tokenizer(data, kind)
-    network = make_network(data, recipe, gripper, tokenizer)
-    torch.manual_seed(0)
-    for weight in network.vla.parameters():
-        weight.add_(0.1 * torch.randn_like(weight))
+    if network is None:
+        tokenizer = None if kind == "faster" else fitted_tokenizer(data, kind)
+        network = make_network(data, recipe, gripper, tokenizer)
+        torch.manual_seed(0)
+        for weight in network.vla.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
     inputs = encoder_example(data, images, 3)
     example = {name: torch.from_numpy(np.array(value)) for name, value in inputs.items()}
     config = {
@@ -86,6 +87,22 @@ def written(tmp_path_factory):
 def test_the_graphs_say_what_the_network_says(written, runtime, task):
     folder, network, data, images = written
     _require_same(loaded(folder, runtime()), task, network, data, images)
+
+
+@pytest.mark.parametrize("block", [0, 1])
+def test_a_sketch_is_part_of_the_graphs(tmp_path, block):
+    recipe = dataclasses.replace(RECIPE, sketch_weight=1.0, block=block)
+    network, data, images = write(tmp_path / "bundle", recipe)
+    assert network.sketch is not None
+    sure = []
+    for hints in (0.0, 1.0):
+        with torch.no_grad():
+            network.sketch.to_hint.weight.normal_(std=hints)
+        write(tmp_path / "bundle", recipe, network=network)
+        policy = loaded(tmp_path / "bundle")
+        _require_same(policy, 0, network, data, images)
+        sure.append(policy.infer([observation(data, images, 5)]).figures["confidence"])
+    assert sure[0] != sure[1], "the expert is told"
 
 
 @pytest.mark.parametrize("kind", ["fast", "binning"])

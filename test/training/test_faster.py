@@ -186,7 +186,10 @@ def test_a_sketch_teaches_the_backbone_and_leaves_the_codes_to_the_expert():
     figures["sketch_loss"].backward()
     network = trainee.network
     assert network.vla.backbone.eye[0].weight.grad.any()
+    assert network.sketch.to_hint.weight.grad is None
     assert all(weight.grad is None for weight in network.vla.expert.parameters())
+    trainee.losses(inputs)["loss"].backward()
+    assert network.sketch.to_hint.weight.grad.any(), "the expert is told"
     losses = steps_of(trainee, 60)
     assert float(trainee.losses(inputs)["sketch_loss"]) < 0.5 * float(figures["sketch_loss"])
     assert losses[-1] < losses[0]
