@@ -59,6 +59,8 @@ class FasterExport:
         yield context
         own: dict[str, Tensor] = {}
         chosen: dict[str, Tensor] = {}
+        decodes = "shares" if network.sharpness else "tokens"
+        decoded: dict[str, Tensor] = {}
         config = network.vla.expert.config
         for block in range(config.blocks):
             module = BlockGraph(network, block)
@@ -68,12 +70,12 @@ class FasterExport:
             )
             yield graph
             chosen[f"tokens_{block}"] = graph.outputs["tokens"]
+            decoded[f"{decodes}_{block}"] = graph.outputs[decodes]
             own = {name.removeprefix("next_"): graph.outputs[name] for name in module.handed_on}
         for done in blocks_that_decode(network):
-            tokens = {f"tokens_{block}": chosen[f"tokens_{block}"] for block in range(done)}
-            module = _DecoderGraph(network)
-            state = {"state": example["state"]}
-            yield computed(f"decoder_{done}", module, {**tokens, **state}, ["actions"])
+            names = [f"{decodes}_{block}" for block in range(done)]
+            inputs = {name: decoded[name] for name in names} | {"state": example["state"]}
+            yield computed(f"decoder_{done}", _DecoderGraph(network), inputs, ["actions"])
 
     def vocabulary(self, network: FasterPolicyNetwork) -> str | None:
         """Return a published model's tokenizer; the tiny one's words stand in the section."""
@@ -211,7 +213,8 @@ class BlockGraph(nn.Module):
         block: Its number, from 0.
 
     Attributes:
-        outputs: Names of the outputs, including `handed_on`.
+        outputs: Names of the outputs, including `handed_on`, and `shares` of the codes for a policy
+            whose plans are means over them.
         handed_on: Names of the keys and values of this and earlier blocks, layer by layer.
     """
 
@@ -229,7 +232,9 @@ class BlockGraph(nn.Module):
         self.handed_on = [
             f"next_own_{what}_{i}" for i in range(kept) for what in ("keys", "values")
         ]
-        self.outputs = ["tokens", "log_likelihood", *self.handed_on]
+        self.sharpness = network.sharpness
+        shares = ["shares"] if self.sharpness else []
+        self.outputs = ["tokens", "log_likelihood", *shares, *self.handed_on]
         first = block * config.levels // config.blocks * config.codes
         self.register_buffer("weights", expert.table.weight[first : first + config.codes].detach())
         earlier = (block - 1) * config.levels // config.blocks * config.codes
@@ -264,7 +269,8 @@ class BlockGraph(nn.Module):
         logits = self.expert.norm(x) @ self.weights.T
         tokens = logits.argmax(dim=-1)
         log_likelihood = logits.log_softmax(dim=-1).amax(dim=-1).sum(dim=0, keepdim=True)
-        return tokens, log_likelihood, *(handed_on if self.handed_on else ())
+        shares = ((self.sharpness * logits).softmax(dim=-1),) if self.sharpness else ()
+        return tokens, log_likelihood, *shares, *(handed_on if self.handed_on else ())
 
 
 class _LayerPass(nn.Module):
@@ -335,14 +341,16 @@ def _turned(vectors: Tensor, waves: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class _DecoderGraph(nn.Module):
-    """Decodes the tokens of the first blocks, each (B,), to actions (1, H, A)."""
+    """Decodes tokens (B,), or shares of their codes (B, K), of the first blocks to actions."""
 
     def __init__(self, network: FasterPolicyNetwork) -> None:
         super().__init__()
-        self.tokenizer = network.tokenizer
+        tokenizer = network.tokenizer
+        self.tokenizer = tokenizer
+        self.decode = tokenizer.decode_shares if network.sharpness else tokenizer.decode
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Return `actions` in SI units, of the tokens and the state (1, S)."""
-        *tokens, state = inputs
+        """Return `actions` (1, H, A) in SI units, of the blocks and the state (1, S)."""
+        *blocks, state = inputs
         # adding zero keeps `state` as an input even where actions are absolute
-        return self.tokenizer.decode(torch.cat(tokens)[None], state) + 0.0 * state.sum()
+        return self.decode(torch.cat(blocks)[None], state) + 0.0 * state.sum()

@@ -114,12 +114,39 @@ class FasterActionTokenizer(NumbersTokenizer):
         column[:, 0, 0, 0] = self.rule.tokenize(normalised[..., -1])
         return self.vq.tokens_of(torch.cat((codes, column), dim=2))
 
+    def decode_shares(self, shares: Tensor, states: Tensor) -> Tensor:
+        """Return the actions of tokens that are not certain: the mean over the codes.
+
+        What a level adds is known for the likeliest code of the level before alone, so that it
+        counts by how likely that is. The gripper takes the likeliest code.
+        """
+        grid, tokens = (self.config.vq.times, self.config.columns), shares.argmax(dim=-1)
+        by_level = shares.unflatten(1, (-1, *grid))  # (B, L, T, C, K)
+        if self.rule is not None:
+            by_level = by_level[..., :-1, :]
+        latent = torch.zeros(())
+        for level, codes in reversed(list(enumerate(self.vq.quantizer.codebook))):
+            if level < by_level.shape[1]:
+                likely = by_level[:, level].amax(dim=-1, keepdim=True)
+                latent = by_level[:, level] @ codes + likely * latent
+        normalised = self._with_gripper(self.vq.decode(latent), tokens)
+        return self.numbers.actions(normalised, states)
+
     def decode_normalised(self, tokens: Tensor) -> Tensor:
         """Return the normalised actions of the tokens (B, n) of the first levels."""
+        numbers = tokens
+        if self.rule is not None:
+            numbers = self._by_level(tokens)[..., :-1].flatten(1)
+        return self._with_gripper(self.vq.decode(self.vq.latent_of(numbers)), tokens)
+
+    def _with_gripper(self, numbers: Tensor, tokens: Tensor) -> Tensor:
+        """Return decoded numbers (B, H, C - 1), clamped, with what the rule's tokens say."""
+        numbers = numbers.clamp(-1.0, 1.0)
         if self.rule is None:
-            return self.vq.decode(self.vq.latent_of(tokens)).clamp(-1.0, 1.0)
-        grid = (self.vq.config.times, self.config.columns)
-        by_level = tokens.unflatten(1, (-1, *grid))  # (B, L, T, C)
-        numbers = self.vq.latent_of(by_level[..., :-1].flatten(1))
-        gripper = self.rule.detokenize(by_level[:, 0, 0, -1])[..., None]
-        return torch.cat((self.vq.decode(numbers).clamp(-1.0, 1.0), gripper), dim=-1)
+            return numbers
+        gripper = self.rule.detokenize(self._by_level(tokens)[:, 0, 0, -1])[..., None]
+        return torch.cat((numbers, gripper), dim=-1)
+
+    def _by_level(self, tokens: Tensor) -> Tensor:
+        """Return tokens (B, l T C) as (B, l, T, C)."""
+        return tokens.unflatten(1, (-1, self.vq.config.times, self.config.columns))

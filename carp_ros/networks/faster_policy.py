@@ -36,6 +36,8 @@ class FasterPolicyNetwork(nn.Module):
         sizes: S and A.
         committed: P; 0 for a network without that input.
         sketch: Image tokens V T that a sketch is made of, see `Sketch`; 0 for no sketch.
+        sharpness: Plans are means over the codes by their probability to this power; 0 for the
+            likeliest codes alone, as in the paper.
     """
 
     def __init__(
@@ -48,13 +50,14 @@ class FasterPolicyNetwork(nn.Module):
         sizes: tuple[int, int],
         committed: int = 0,
         sketch: int = 0,
+        sharpness: float = 0.0,
     ) -> None:
         super().__init__()
         self.cameras, self.prompts, self.instructions = cameras, prompts, instructions
         state_size, self.action_size = sizes
         self.vla = vla
         self.tokenizer = tokenizer.requires_grad_(False)
-        self.state_scaling = Scaling(state_size)
+        self.state_scaling, self.sharpness = Scaling(state_size), sharpness
         width = vla.backbone.shape.width
         self.commitment = None
         if committed:
@@ -100,6 +103,25 @@ class FasterPolicyNetwork(nn.Module):
         if self.sketch is None:
             return context
         return context._replace(hint=self.sketch.hint(self.sketch(context.known)))
+
+    def plan(self, context: Context, states: Tensor, levels: int) -> Tensor:
+        """Return the actions, (B, H, A), of the tokenizer's first levels, decoded greedily.
+
+        Args:
+            context: From `context`.
+            states: Measured, in SI units, of shape (B, S).
+            levels: How many.
+        """
+        blocks = self.blocks_of(levels)
+        if self.sharpness:
+            shares = self.vla.shares(context, self.sharpness, blocks)
+            return self.tokenizer.decode_shares(shares, states)
+        return self.tokenizer.decode(self.vla.generate(context, blocks=blocks), states)
+
+    def blocks_of(self, levels: int) -> int:
+        """Return how many blocks the tokenizer's first levels are, the last of them whole."""
+        config, of_chunk = self.vla.expert.config, self.tokenizer.chunk_tokens.levels
+        return -(-levels * config.tokens // (of_chunk * config.block))
 
     def committed(self, states: Tensor, given: tuple[Tensor, Tensor] | None) -> Embedded | None:
         """Return the tokens of committed actions, see `context`; None without that input."""

@@ -9,6 +9,7 @@ Shapes: B batch, L text tokens, S tokens of the context, N tokens of a chunk, K 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -124,15 +125,38 @@ class FasterVla(nn.Module):
             likeliest: Codes to draw from at most.
             generator: Of the draws.
         """
+        parts = [
+            tokens
+            for tokens, _ in self._blocks(
+                context, blocks, lambda logits: _drawn(logits, temperature, likeliest, generator)
+            )
+        ]
+        return torch.cat(parts, dim=1)
+
+    @torch.no_grad()
+    def shares(self, context: Context, sharpness: float, blocks: int | None = None) -> Tensor:
+        """Return the share of each code of each token, (B, n, K), after the likeliest before it.
+
+        Args:
+            context: Of the observation.
+            sharpness: Power to which probabilities are raised.
+            blocks: How many; None for all.
+        """
+        found = self._blocks(context, blocks, lambda logits: logits.argmax(dim=-1))
+        parts = [(sharpness * logits).softmax(dim=-1) for _, logits in found]
+        return torch.cat(parts, dim=1)
+
+    def _blocks(
+        self, context: Context, blocks: int | None, pick: Callable[[Tensor], Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the tokens (B, b) that were picked for each block, and their logits (B, b, K)."""
         known, is_real, last, hint = context
         config = self.expert.config
         tokens = is_real.new_zeros(len(is_real), config.block, dtype=torch.int64)
-        parts: list[Tensor] = []
         for block in range(config.blocks if blocks is None else blocks):
             logits, known = self.expert.step(block, tokens, known, is_real, last, hint)
-            tokens = _drawn(logits, temperature, likeliest, generator)
-            parts.append(tokens)
-        return torch.cat(parts, dim=1)
+            tokens = pick(logits)
+            yield tokens, logits
 
 
 def _drawn(

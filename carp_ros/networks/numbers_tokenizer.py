@@ -91,6 +91,17 @@ class NumbersTokenizer(nn.Module, ABC):
         """
         return self.numbers.actions(self.decode_normalised(tokens), states)
 
+    def decode_shares(self, shares: Tensor, states: Tensor) -> Tensor:
+        """Return the actions, (B, H, A), of tokens that are not certain.
+
+        Those of the likeliest tokens, unless a tokenizer knows means of its codes.
+
+        Args:
+            shares: Of each code of each token, of shape (B, n, K); each token's add up to 1.
+            states: See `decode`.
+        """
+        return self.decode(shares.argmax(dim=-1), states)
+
     @abstractmethod
     def tokens_of(self, normalised: Tensor) -> Tensor:
         """Return the tokens, int64 (B, N), of normalised actions (B, H, D)."""

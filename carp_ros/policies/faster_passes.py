@@ -9,6 +9,8 @@ from carp_ros.inference.session import Buffer, Run, Runtime
 from carp_ros.policies.faster_section import FasterSection
 from carp_ros.policies.graph_wiring import GraphWiring, handed_on
 
+_DECODED = ("tokens", "shares")
+
 
 class FasterPasses:
     """The loaded graphs, bound to their buffers.
@@ -38,18 +40,19 @@ class FasterPasses:
         self._tokens: list[Buffer] = []
         self._log_likelihoods: list[Buffer] = []
         before: dict[str, Buffer] = {}
+        chosen: dict[str, Buffer] = {}
         for block in range(section.blocks):
             name = f"block_{block}"
             run, given = wiring.bind_pass(name, wiring.session(name), {**context, **before})
             blocks.append(run)
             self._tokens.append(given["tokens"])
             self._log_likelihoods.append(given["log_likelihood"])
+            chosen |= {f"{key}_{block}": given[key] for key in _DECODED if key in given}
             before = {**handed_on(given), "before": given["tokens"]}
         begins = (0, *section.decodes_after[:-1])
         self.levels = [
             _in_turn(blocks[begin:end]) for begin, end in zip(begins, section.decodes_after)
         ]
-        chosen = {f"tokens_{block}": buffer for block, buffer in enumerate(self._tokens)}
         names = [f"decoder_{done}" for done in section.decodes_after]
         decoders = {name: wiring.session(name) for name in names}
         buffers = [wiring.actions(name, decoder) for name, decoder in decoders.items()]

@@ -121,7 +121,15 @@ def _network(
     sketched = recipe.sketch_weight > 0.0 and recipe.published is None
     seen = len(cameras) * recipe.image_tokens if sketched else 0
     return FasterPolicyNetwork(
-        cameras, vla, tokenizer, prompts, instructions, sizes, committed, seen
+        cameras,
+        vla,
+        tokenizer,
+        prompts,
+        instructions,
+        sizes,
+        committed,
+        seen,
+        recipe.sharpness,
     )
 
 

@@ -58,6 +58,8 @@ class FasterRecipe:
             policy that is not told.
         sketch_weight: Of the error of a regression that the backbone is trained with besides the
             codes, see `faster_policy.Sketch`; 0 for none.
+        sharpness: Plans are means over the codes by their probability to this power; 0 for the
+            likeliest codes alone, as in the paper.
         code_spread: Label smoothing, see `soft_targets`; close to 0, as in the paper, does not.
     """
 
@@ -80,6 +82,7 @@ class FasterRecipe:
     word_noise: Annotated[float, Between(0.0, 0.9)] = 0.1
     committed_steps: Annotated[int, Between(0, 64)] = 8
     sketch_weight: Annotated[float, Between(0.0, 1e6)] = 0.0
+    sharpness: Annotated[float, Between(0.0, 100.0)] = 0.0
     code_spread: Annotated[float, Between(1e-9, 1e6)] = 0.6
 
 
@@ -90,6 +93,7 @@ PRESETS: Mapping[str, FasterRecipe] = {
         StateNoise(position_m=0.003, rot6d=0.01),
         ColourJitter(contrast=0.1, brightness=0.1, tint=0.03),
         sketch_weight=10.0,
+        sharpness=2.0,
     ),
     "published": FasterRecipe(
         ImageEncoderConfig(image_px=(320, 240), crop_px=(288, 216)),

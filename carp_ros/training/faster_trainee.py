@@ -112,13 +112,10 @@ class FasterTrainee(VisuomotorTrainee):
         figures = {
             name: float(value) for name, value in network.vla.losses(context, tokens).items()
         }
-        made = network.vla.generate(context)
         true = inputs["actions"].cpu().numpy()
         levels = network.tokenizer.chunk_tokens.levels
-        a_level = tokens.shape[1] // levels
         for level in range(levels):
-            kept = made[:, : (level + 1) * a_level]
-            actions = network.tokenizer.decode(kept, inputs["states"]).float().cpu().numpy()
+            actions = network.plan(context, inputs["states"], level + 1).float().cpu().numpy()
             errors = action_errors(actions, true, self.data.action)
             figures |= {f"{name}_{level}": value for name, value in errors.items()}
         if network.sketch is not None:

@@ -89,6 +89,22 @@ def test_the_graphs_say_what_the_network_says(written, runtime, task):
     _require_same(loaded(folder, runtime()), task, network, data, images)
 
 
+@pytest.mark.parametrize("kind", ["faster", "binning"])
+@pytest.mark.parametrize("block", [0, 1])
+def test_a_plan_may_be_a_mean_over_codes(tmp_path, kind, block):
+    recipe = dataclasses.replace(RECIPE, sharpness=1.5, block=block)
+    network, data, images = write(tmp_path / "bundle", recipe, kind=kind)
+    policy = loaded(tmp_path / "bundle")
+    for task in range(len(TASKS)):
+        _require_same(policy, task, network, data, images)
+    policy.reset("", TASKS[0])
+    mean = policy.infer([observation(data, images, 5)]).actions
+    network.sharpness = 0.0
+    write(tmp_path / "bundle", recipe, kind=kind, network=network)
+    likeliest = loaded(tmp_path / "bundle").infer([observation(data, images, 5)]).actions
+    assert bool(np.abs(mean - likeliest).max() > 1e-4) is (kind == "faster")
+
+
 @pytest.mark.parametrize("block", [0, 1])
 def test_a_sketch_is_part_of_the_graphs(tmp_path, block):
     recipe = dataclasses.replace(RECIPE, sketch_weight=1.0, block=block)
@@ -123,7 +139,7 @@ def _require_same(policy, task, network, data, images):
     crop = torch.from_numpy(images["cam"][5:6, 4:12, 2:18]).permute(0, 3, 1, 2) * (2 / 255) - 1
     text = network.text(network.prompts.instruction(TASKS[task])[None], states)
     context = network.context({"cam": crop}, text, states)
-    expected = network.tokenizer.decode(network.vla.generate(context), states)
+    expected = network.plan(context, states, network.tokenizer.chunk_tokens.levels)
     np.testing.assert_allclose(made, expected[0].detach().numpy(), atol=1e-5)
 
 

@@ -59,6 +59,32 @@ def test_a_tools_actions_take_seven_columns_in_three_levels(data, gripper):
         torch.testing.assert_close(actions[..., 3:6].norm(dim=-1), torch.ones(200, 16))
 
 
+@pytest.mark.parametrize("gripper", ["vq", "rule"])
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_certain_shares_are_decoded_as_their_tokens(data, gripper, levels):
+    tokenizer = fitted(data, gripper=gripper)
+    tokens = tokenizer.tokenize(*data)[:20, : 7 * levels]
+    shares = torch.nn.functional.one_hot(tokens, 256).float()
+    made = tokenizer.decode_shares(shares, data[1][:20])
+    torch.testing.assert_close(made, tokenizer.decode(tokens, data[1][:20]), atol=1e-5, rtol=0.0)
+
+
+def test_what_finer_levels_add_counts_as_far_as_the_code_before_is_likely(data):
+    tokenizer = fitted(data, gripper="vq")
+    tokens = tokenizer.tokenize(*data)[:1]
+    shares = torch.nn.functional.one_hot(tokens, 256).float()
+    other = (tokens[0, 0] + 1) % 256
+    shares[0, 0, tokens[0, 0]], shares[0, 0, other] = 0.7, 0.3
+    books = tokenizer.vq.quantizer.codebook
+    known = tokenizer.vq.codes_of(tokens)[0, 0, 0]
+    first = 0.7 * books[0][known[0]] + 0.3 * books[0][other]
+    rest = books[1][known[1]] + books[2][known[2]]
+    latent = tokenizer.vq.latent_of(tokens)
+    latent[0, 0, 0] = first + 0.7 * rest
+    wanted = tokenizer.numbers.actions(tokenizer.vq.decode(latent).clamp(-1, 1), data[1][:1])
+    torch.testing.assert_close(tokenizer.decode_shares(shares, data[1][:1]), wanted)
+
+
 def test_what_is_decoded_is_relative_to_the_tool_that_is_measured_then(data):
     tokenizer = fitted(data)
     tokens = tokenizer.tokenize(*data)
