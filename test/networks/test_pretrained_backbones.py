@@ -115,7 +115,7 @@ def test_block_by_block_gives_what_all_blocks_at_once_do(kind):
     text[0, 4:] = 0
     context, tokens = network.context(images, text), torch.randint(11, (2, 12))
     at_once, _ = network.expert.teach(tokens, *context)
-    known, is_real, last = context
+    known, is_real, last, _ = context
     for block in range(3):
         before = tokens[:, 4 * block - 4 : 4 * block] if block else tokens[:, :4]
         logits, known = network.expert.step(block, before, known, is_real, last)
@@ -188,7 +188,7 @@ def test_an_expert_with_the_decoder_s_own_weights_is_the_decoder(kind):
         shaken(expert.table)
         images, text = observation(backbone)
         text[1, 3:] = 0
-        known, is_real, last = FasterVla(backbone, EXPERT).context(images, text)
+        known, is_real, last, _ = FasterVla(backbone, EXPERT).context(images, text)
         tokens = torch.randint(11, (2, 12))
         logits, _ = expert.teach(tokens, known, is_real, last)
         embeddings = torch.cat((backbone.embed_images(images), backbone.embed_text(text)), dim=1)

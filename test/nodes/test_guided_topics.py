@@ -44,7 +44,7 @@ def state(mode, x_m=0.4, wrench=None):
     still = np.zeros(6)
     return ServoState(
         *(0, 1, 0.0, still, still, still, pose, pose, 0.0, mode, False, True, False),
-        *(SafetyState.NORMAL, Fault.NONE, "", 0, 0, 0, 0, 0, "", 0),
+        *(SafetyState.NORMAL, Fault.NONE, "", 0, 0, 0, 0, 0, 0, "", 0),
         wrench=wrench,
     )
 
