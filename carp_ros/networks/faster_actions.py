@@ -120,16 +120,15 @@ class FasterActionTokenizer(NumbersTokenizer):
         What a level adds is known for the likeliest code of the level before alone, so that it
         counts by how likely that is. The gripper takes the likeliest code.
         """
-        grid, tokens = (self.config.vq.times, self.config.columns), shares.argmax(dim=-1)
-        by_level = shares.unflatten(1, (-1, *grid))  # (B, L, T, C, K)
+        by_level = self._by_level(shares)  # (B, l, T, C, K)
         if self.rule is not None:
             by_level = by_level[..., :-1, :]
         latent = torch.zeros(())
-        for level, codes in reversed(list(enumerate(self.vq.quantizer.codebook))):
-            if level < by_level.shape[1]:
-                likely = by_level[:, level].amax(dim=-1, keepdim=True)
-                latent = by_level[:, level] @ codes + likely * latent
-        normalised = self._with_gripper(self.vq.decode(latent), tokens)
+        for level in reversed(range(by_level.shape[1])):
+            of_level = by_level[:, level]
+            likely = of_level.amax(dim=-1, keepdim=True)
+            latent = of_level @ self.vq.quantizer.codebook[level] + likely * latent
+        normalised = self._with_gripper(self.vq.decode(latent), shares.argmax(dim=-1))
         return self.numbers.actions(normalised, states)
 
     def decode_normalised(self, tokens: Tensor) -> Tensor:
@@ -148,5 +147,5 @@ class FasterActionTokenizer(NumbersTokenizer):
         return torch.cat((numbers, gripper), dim=-1)
 
     def _by_level(self, tokens: Tensor) -> Tensor:
-        """Return tokens (B, l T C) as (B, l, T, C)."""
+        """Return tokens (B, l T C), or what each of them has, as (B, l, T, C, ...)."""
         return tokens.unflatten(1, (-1, self.vq.config.times, self.config.columns))

@@ -104,24 +104,20 @@ class FasterPolicyNetwork(nn.Module):
             return context
         return context._replace(hint=self.sketch.hint(self.sketch(context.known)))
 
-    def plan(self, context: Context, states: Tensor, levels: int) -> Tensor:
-        """Return the actions, (B, H, A), of the tokenizer's first levels, decoded greedily.
+    def plans(self, context: Context, states: Tensor) -> list[Tensor]:
+        """Return the actions, (B, H, A), after each of the tokenizer's levels, decoded greedily.
 
         Args:
             context: From `context`.
             states: Measured, in SI units, of shape (B, S).
-            levels: How many.
         """
-        blocks = self.blocks_of(levels)
+        tokenizer, chunk = self.tokenizer, self.tokenizer.chunk_tokens
         if self.sharpness:
-            shares = self.vla.shares(context, self.sharpness, blocks)
-            return self.tokenizer.decode_shares(shares, states)
-        return self.tokenizer.decode(self.vla.generate(context, blocks=blocks), states)
-
-    def blocks_of(self, levels: int) -> int:
-        """Return how many blocks the tokenizer's first levels are, the last of them whole."""
-        config, of_chunk = self.vla.expert.config, self.tokenizer.chunk_tokens.levels
-        return -(-levels * config.tokens // (of_chunk * config.block))
+            said, decode = self.vla.shares(context, self.sharpness), tokenizer.decode_shares
+        else:
+            said, decode = self.vla.generate(context), tokenizer.decode
+        a_level = chunk.tokens // chunk.levels
+        return [decode(said[:, : a_level * (1 + level)], states) for level in range(chunk.levels)]
 
     def committed(self, states: Tensor, given: tuple[Tensor, Tensor] | None) -> Embedded | None:
         """Return the tokens of committed actions, see `context`; None without that input."""
@@ -137,8 +133,8 @@ class Sketch(nn.Module):
     """Regresses the chunk from what the backbone read, and hints at it to the expert.
 
     A backbone that is trained from scratch learns where things are from the error of a regression
-    in a tenth of the time that codes alone would take it: of near codes, none is nearly right. The
-    expert is told the sketch, but its errors don't change it.
+    sooner than from codes alone: of near codes, none is nearly right. The expert is told the
+    sketch, but its errors don't change it.
 
     Args:
         shape: Of the backbone.

@@ -134,15 +134,14 @@ class FasterVla(nn.Module):
         return torch.cat(parts, dim=1)
 
     @torch.no_grad()
-    def shares(self, context: Context, sharpness: float, blocks: int | None = None) -> Tensor:
+    def shares(self, context: Context, sharpness: float) -> Tensor:
         """Return the share of each code of each token, (B, n, K), after the likeliest before it.
 
         Args:
             context: Of the observation.
             sharpness: Power to which probabilities are raised.
-            blocks: How many; None for all.
         """
-        found = self._blocks(context, blocks, lambda logits: logits.argmax(dim=-1))
+        found = self._blocks(context, None, lambda logits: logits.argmax(dim=-1))
         parts = [(sharpness * logits).softmax(dim=-1) for _, logits in found]
         return torch.cat(parts, dim=1)
 

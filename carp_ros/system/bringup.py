@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -203,19 +203,26 @@ def shipped_bundle(task: str, rig: Rig) -> Bundle | None:
     Policies of this task alone come first, then those that follow instructions; among them the
     rig's own, which is known to fit without the file of another rig.
     """
+    models = share_folder() / "models"
+    own = _bundles_for(rig, models.glob(f"carp_{task}_*"))
+    if own:
+        return own[0]
+    others = _bundles_for(rig, models.iterdir())
+    return next((bundle for bundle in others if bundle.spec.takes_instruction), None)
+
+
+def _bundles_for(rig: Rig, folders: Iterable[Path]) -> list[Bundle]:
+    """Return the valid bundles that can run on a rig, the rig's own first."""
     found: list[Bundle] = []
-    for folder in sorted((share_folder() / "models").iterdir()):
+    for folder in sorted(folders):
         with contextlib.suppress(ValueError):
-            bundle = load_bundle(folder)
-            is_own = folder.name.startswith(f"carp_{task}_")
-            if is_own or bundle.spec.takes_instruction:
-                found.append(bundle)
-    found.sort(key=lambda bundle: (bundle.spec.takes_instruction, bundle.manifest.rig != rig.name))
-    for bundle in found:
+            found.append(load_bundle(folder))
+    fitting: list[Bundle] = []
+    for bundle in sorted(found, key=lambda bundle: bundle.manifest.rig != rig.name):
         with contextlib.suppress(ValueError):
             bundle.require_rig(rig)
-            return bundle
-    return None
+            fitting.append(bundle)
+    return fitting
 
 
 def _absolute(path: str) -> Path:

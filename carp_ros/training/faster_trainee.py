@@ -113,10 +113,8 @@ class FasterTrainee(VisuomotorTrainee):
             name: float(value) for name, value in network.vla.losses(context, tokens).items()
         }
         true = inputs["actions"].cpu().numpy()
-        levels = network.tokenizer.chunk_tokens.levels
-        for level in range(levels):
-            actions = network.plan(context, inputs["states"], level + 1).float().cpu().numpy()
-            errors = action_errors(actions, true, self.data.action)
+        for level, plan in enumerate(network.plans(context, inputs["states"])):
+            errors = action_errors(plan.float().cpu().numpy(), true, self.data.action)
             figures |= {f"{name}_{level}": value for name, value in errors.items()}
         if network.sketch is not None:
             sketch = network.sketch(context.known).float().detach()
