@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -204,25 +204,28 @@ def shipped_bundle(task: str, rig: Rig) -> Bundle | None:
     rig's own, which is known to fit without the file of another rig.
     """
     models = share_folder() / "models"
-    own = _bundles_for(rig, models.glob(f"carp_{task}_*"))
-    if own:
-        return own[0]
+    own = next(_bundles_for(rig, models.glob(f"carp_{task}_*")), None)
+    if own is not None:
+        return own
     others = _bundles_for(rig, models.iterdir())
     return next((bundle for bundle in others if bundle.spec.takes_instruction), None)
 
 
-def _bundles_for(rig: Rig, folders: Iterable[Path]) -> list[Bundle]:
-    """Return the valid bundles that can run on a rig, the rig's own first."""
+def _bundles_for(rig: Rig, folders: Iterable[Path]) -> Iterator[Bundle]:
+    """Yield the valid bundles that can run on a rig, the rig's own first.
+
+    A bundle of another rig is compared, and that rig's file read, only when it is asked for.
+    """
     found: list[Bundle] = []
     for folder in sorted(folders):
         with contextlib.suppress(ValueError):
             found.append(load_bundle(folder))
-    fitting: list[Bundle] = []
     for bundle in sorted(found, key=lambda bundle: bundle.manifest.rig != rig.name):
-        with contextlib.suppress(ValueError):
+        try:
             bundle.require_rig(rig)
-            fitting.append(bundle)
-    return fitting
+        except ValueError:
+            continue
+        yield bundle
 
 
 def _absolute(path: str) -> Path:
