@@ -117,7 +117,7 @@ def _asked(network: FasterPolicyNetwork, example: Mapping[str, Tensor]) -> dict[
 
 
 class _VisionGraph(nn.Module):
-    """Encodes the image of one camera, uint8 (1, H, W, 3), to tokens (T, d)."""
+    """Encodes the image of one camera, uint8 (1, H, W, 3), to what is seen in it, (R, d)."""
 
     def __init__(self, network: FasterPolicyNetwork, camera: int, crop_px: tuple[int, int]) -> None:
         super().__init__()
@@ -157,29 +157,28 @@ class ContextGraph(nn.Module):
         """Return `outputs`.
 
         Args:
-            inputs: Features (T, d) of each camera; text (1, L); state (1, S); and, if the network
+            inputs: Features (R, d) of each camera; text (1, L); state (1, S); and, if the network
                 takes them, committed actions (1, P, A) and their count (1,).
         """
         cameras = len(self.network.cameras)
         seen, (text, state, *committed) = inputs[:cameras], inputs[cameras:]
-        parts = list(seen)
-        real = [torch.ones(sum(len(part) for part in seen), dtype=torch.bool)]
+        words, is_word = self.backbone.embed_text(text), text != PADDING
+        found = self.backbone.look(torch.cat(seen)[None], words, is_word)[0]
+        parts, real = [found], [torch.ones(len(found), dtype=torch.bool)]
         if committed:
             more = self.network.committed(state, (committed[0], committed[1]))
             assert more is not None
             parts.append(more.tokens[0])
             real.append(more.is_real[0])
-        parts.append(self.backbone.embed_text(text)[0])
-        real.append(text[0] != PADDING)
-        x, is_real = torch.cat(parts), torch.cat(real)
+        x, is_real = torch.cat((*parts, words[0])), torch.cat((*real, is_word[0]))
         positions = (is_real.long().cumsum(0) - 1).clamp(min=0)
         if not committed:  # else a constant that `state` does not reach
             x = x + 0.0 * state.sum()
         shown = torch.where(is_real, 0.0, _HIDDEN)
         known = list(self._known(x, is_real, positions, shown))
-        return shown, positions[-1:], *self._hint(known), *known
+        return shown, positions[-1:], *self._hint(known, state), *known
 
-    def _hint(self, known: list[Tensor]) -> Iterator[Tensor]:
+    def _hint(self, known: list[Tensor], state: Tensor) -> Iterator[Tensor]:
         """Yield the hint of a sketch, (B, width), if the network makes one."""
         sketch = self.network.sketch
         if sketch is not None:
@@ -187,7 +186,7 @@ class ContextGraph(nn.Module):
                 (keys[None].transpose(2, 3), values[None])
                 for keys, values in zip(known[::2], known[1::2])
             ]
-            yield sketch.hint(sketch(pairs))[0]
+            yield sketch.hint(sketch(pairs, self.network.state_scaling(state)))[0]
 
     def _known(
         self, x: Tensor, is_real: Tensor, positions: Tensor, shown: Tensor

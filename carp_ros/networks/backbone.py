@@ -1,6 +1,7 @@
 """What FASTer's action expert needs of a vision-language model: keys and values of its context.
 
-Shapes: B batch, V cameras, S tokens of the context, d width, w width of a head.
+Shapes: B batch, V cameras, T tokens of an image, R rows of what is seen in it, S tokens of the
+context, d width, w width of a head.
 """
 
 from __future__ import annotations
@@ -45,11 +46,21 @@ class Backbone(Protocol):
         ...
 
     def embed_images(self, images: Tensor) -> Tensor:
-        """Return the tokens, (B, V T, d), of images (B, V, 3, H, W) in [-1, 1]."""
+        """Return what is seen, (B, V R, d), in images (B, V, 3, H, W) in [-1, 1]."""
         ...
 
     def embed_image(self, images: Tensor, camera: int) -> Tensor:
-        """Return the tokens, (B, T, d), of images (B, 3, H, W) of one camera, by its number."""
+        """Return what is seen, (B, R, d), in images (B, 3, H, W) of one camera, by its number."""
+        ...
+
+    def look(self, seen: Tensor, text: Tensor, is_real: Tensor) -> Tensor:
+        """Return the images' tokens of the context, (B, V T, d).
+
+        Args:
+            seen: Of all cameras, from `embed_images`.
+            text: Embeddings, which may say what to look for, (B, L, d).
+            is_real: Which of them are no padding, (B, L).
+        """
         ...
 
     def embed_text(self, tokens: Tensor) -> Tensor:

@@ -6,10 +6,12 @@ while the network computes, the arm goes on with its old plan, and a new one sho
 (training-time delay conditioning, as of Black et al., arXiv:2512.05964).
 
 Shapes: B batch, V cameras, S numbers of a state, P committed steps at most, A numbers of an action,
-N tokens of a chunk, H horizon.
+D of a normalised one, N tokens of a chunk, H horizon.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -62,9 +64,11 @@ class FasterPolicyNetwork(nn.Module):
         self.commitment = None
         if committed:
             self.commitment = Commitment(tokenizer.dimensions, committed, width)
-        shape = (tokenizer.config.horizon, tokenizer.dimensions)
-        hint = (vla.expert.config.block, vla.expert.config.width)
-        self.sketch = Sketch(vla.backbone.shape, sketch, shape, hint) if sketch else None
+        self.sketch = None
+        if sketch:
+            shape = (tokenizer.config.horizon, tokenizer.dimensions)
+            hint = (vla.expert.config.block, vla.expert.config.width)
+            self.sketch = Sketch(vla.backbone.shape, sketch, shape, state_size, hint)
 
     def train(self, mode: bool = True) -> FasterPolicyNetwork:
         """Set the mode of every part but the frozen tokenizer."""
@@ -89,7 +93,17 @@ class FasterPolicyNetwork(nn.Module):
         states: Tensor,
         committed: tuple[Tensor, Tensor] | None = None,
     ) -> Context:
-        """Return the context of an observation.
+        """Return the context of an observation; see `sketched`."""
+        return self.sketched(images, text, states, committed)[0]
+
+    def sketched(
+        self,
+        images: dict[str, Tensor],
+        text: Tensor,
+        states: Tensor,
+        committed: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Context, Sketched | None]:
+        """Return the context of an observation, and the sketch, if there is one.
 
         Args:
             images: By camera, RGB in [-1, 1], cropped, of shape (B, 3, h, w).
@@ -101,8 +115,9 @@ class FasterPolicyNetwork(nn.Module):
         views = torch.stack([images[name] for name in self.cameras], dim=1)
         context = self.vla.context(views, text, self.committed(states, committed))
         if self.sketch is None:
-            return context
-        return context._replace(hint=self.sketch.hint(self.sketch(context.known)))
+            return context, None
+        sketched = self.sketch(context.known, self.state_scaling(states))
+        return context._replace(hint=self.sketch.hint(sketched)), sketched
 
     def plans(self, context: Context, states: Tensor) -> list[Tensor]:
         """Return the actions, (B, H, A), after each of the tokenizer's levels, decoded greedily.
@@ -129,49 +144,68 @@ class FasterPolicyNetwork(nn.Module):
         return self.commitment(self.tokenizer.normalised(actions, states), count)
 
 
+class Sketched(NamedTuple):
+    """What a `Sketch` regressed."""
+
+    actions: Tensor
+    """Of the chunk, normalised, (B, H, D)."""
+    aim: Tensor
+    """The scaled state where the gripper opens or closes next, (B, S)."""
+
+
 class Sketch(nn.Module):
-    """Regresses the chunk from what the backbone read, and hints at it to the expert.
+    """Regresses chunk and aim from what the backbone read, and hints at them to the expert.
 
     A backbone that is trained from scratch learns where things are from the error of a regression
-    sooner than from codes alone: of near codes, none is nearly right. The expert is told the
-    sketch, but its errors don't change it.
+    sooner than from codes alone: of near codes, none is nearly right. And the aim, where the
+    gripper opens or closes next, tells from an episode's first frame on which of the things in the
+    image its instruction means. The expert is told the sketch, but its errors don't change it.
 
     Args:
         shape: Of the backbone.
         seen: Image tokens, the first ones of the context.
         chunk: H and D.
+        state: S.
         hint: Tokens of a block, and the expert's width.
     """
 
     def __init__(
-        self, shape: BackboneShape, seen: int, chunk: tuple[int, int], hint: tuple[int, int]
+        self,
+        shape: BackboneShape,
+        seen: int,
+        chunk: tuple[int, int],
+        state: int,
+        hint: tuple[int, int],
     ) -> None:
         super().__init__()
         self._seen, self._chunk, self._hint = seen, chunk, hint
         value = shape.kv_heads * shape.head_width
-        numbers = chunk[0] * chunk[1]
+        self._numbers = chunk[0] * chunk[1]
         self.layers = nn.Sequential(
-            nn.Linear((seen + shape.layers) * value, _SKETCH_WIDTH),
+            nn.Linear((2 * seen + shape.layers) * value + state, _SKETCH_WIDTH),
             nn.GELU(),
             nn.Linear(_SKETCH_WIDTH, _SKETCH_WIDTH),
             nn.GELU(),
-            nn.Linear(_SKETCH_WIDTH, numbers),
+            nn.Linear(_SKETCH_WIDTH, self._numbers + state),
         )
-        self.to_hint = nn.Linear(numbers, hint[0] * hint[1])
+        self.to_hint = nn.Linear(self._numbers + state, hint[0] * hint[1])
         nn.init.zeros_(self.to_hint.weight)
         nn.init.zeros_(self.to_hint.bias)
 
-    def forward(self, known: KeysValues) -> Tensor:
-        """Return normalised actions, (B, H, D), from the context's keys and values."""
+    def forward(self, known: KeysValues, states: Tensor) -> Sketched:
+        """Return chunk and aim from the context's keys and values, and scaled states (B, S)."""
         values = [values for _, values in known]  # (B, kv_heads, S, w)
-        seen = values[-1][:, :, : self._seen]
-        read = torch.cat([of_layer[:, :, -1:] for of_layer in values], dim=2)
-        found = torch.cat((seen, read), dim=2).flatten(1)
-        return self.layers(found).unflatten(1, self._chunk)
+        seen = [values[layer][:, :, : self._seen] for layer in (0, -1)]
+        read = [of_layer[:, :, -1:] for of_layer in values]
+        found = torch.cat((*seen, *read), dim=2).flatten(1)
+        numbers = self.layers(torch.cat((found, states), dim=1))
+        actions = numbers[:, : self._numbers].unflatten(1, self._chunk)
+        return Sketched(actions, numbers[:, self._numbers :])
 
-    def hint(self, sketch: Tensor) -> Tensor:
+    def hint(self, sketched: Sketched) -> Tensor:
         """Return what to add to the inputs of each of the expert's blocks, (B, block, width)."""
-        return self.to_hint(sketch.detach().flatten(1)).unflatten(1, self._hint)
+        numbers = torch.cat((sketched.actions.flatten(1), sketched.aim), dim=1)
+        return self.to_hint(numbers.detach()).unflatten(1, self._hint)
 
 
 class Commitment(nn.Module):

@@ -67,12 +67,13 @@ class FasterVla(nn.Module):
         return self.context_of(self.backbone.embed_images(images), text, more)
 
     def context_of(self, seen: Tensor, text: Tensor, more: Embedded | None = None) -> Context:
-        """Return the same as `context`, from the images' tokens (B, V T, d)."""
-        backbone = self.backbone
-        parts = [seen, *([more.tokens] if more else []), backbone.embed_text(text)]
-        real = [text.new_ones(seen.shape[:2]).bool(), *([more.is_real] if more else [])]
+        """Return the same as `context`, from what is seen in the images, `embed_images`."""
+        backbone, words, is_word = self.backbone, self.backbone.embed_text(text), text != PADDING
+        found = backbone.look(seen, words, is_word)
+        parts = [found, *([more.tokens] if more else []), words]
+        real = [text.new_ones(found.shape[:2]).bool(), *([more.is_real] if more else [])]
         embeddings = torch.cat(parts, dim=1)
-        is_real = torch.cat((*real, text != PADDING), dim=1)
+        is_real = torch.cat((*real, is_word), dim=1)
         positions = is_real.long().cumsum(dim=1) - 1
         known = backbone.prefill(embeddings, is_real, positions.clamp(min=0))
         return Context(known, is_real, positions[:, -1])

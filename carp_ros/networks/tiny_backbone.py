@@ -1,11 +1,13 @@
 """A vision-language model small enough to be trained from scratch on two CPU cores.
 
 Convolutions find where things are in an image (spatial softmax: exact places from few
-demonstrations, which patches of a transformer need far more of), and a decoder reads what they
-found together with the text. Tokens of an image and of the prompt see one another, as PaliGemma's
-prefix does. Nothing generates text, so there is no head for it.
+demonstrations, which patches of a transformer need far more of), what the text names is looked for
+in what they made of it (`looking`), and a decoder reads what was found together with the text.
+Tokens of an image and of the prompt see one another, as PaliGemma's prefix does. Nothing generates
+text, so there is no head for it.
 
-Shapes: B batch, V cameras, T tokens of an image, L of the text, S = V T + L, d width.
+Shapes: B batch, V cameras, T tokens of an image, n cells of it, Q looks at it, L tokens of the
+text, S = V (T + Q) + L, d width.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 
 from carp_ros.networks.attention import JointLayer
 from carp_ros.networks.backbone import BackboneShape, KeysValues
+from carp_ros.networks.looking import Looking
 from carp_ros.networks.vision import SpatialSoftmax
 from carp_ros.strict import Between
 
@@ -34,6 +37,7 @@ class TinyBackboneConfig:
         cameras: V.
         image_px: Width and height of the images, multiples of 8.
         image_tokens: T.
+        looks: Q.
         vocabulary: Ids of the text.
         width, layers, heads, kv_heads, hidden: Of the decoder.
         channels: Of four convolutions, of which three halve an image; multiples of 16.
@@ -43,6 +47,7 @@ class TinyBackboneConfig:
     image_px: Annotated[tuple[int, int], Between(8, 4096)]
     vocabulary: Annotated[int, Between(2, 1_000_000)]
     image_tokens: Annotated[int, Between(1, 1000)] = 8
+    looks: Annotated[int, Between(1, 1000)] = 8
     width: Annotated[int, Between(8, 16_384)] = 96
     layers: Annotated[int, Between(1, 100)] = 4
     heads: Annotated[int, Between(1, 128)] = 4
@@ -86,6 +91,8 @@ class TinyBackbone(nn.Module):
         )
         self.pool = SpatialSoftmax(four, (rows, columns), four)
         self.to_tokens = nn.Linear(3 * four, config.image_tokens * config.width)
+        self.to_cells = nn.Conv2d(four, config.width, 1)
+        self.looking = Looking(config.width, config.looks, config.cameras, (rows, columns))
         self.camera = nn.Parameter(_INIT_STD * torch.randn(config.cameras, 1, config.width))
         self.text = nn.Embedding(config.vocabulary, config.width)
         nn.init.normal_(self.text.weight, std=_INIT_STD)
@@ -94,19 +101,26 @@ class TinyBackbone(nn.Module):
         )
 
     def embed_images(self, images: Tensor) -> Tensor:
-        """Return the tokens, (B, V T, d), of images (B, V, 3, H, W) in [-1, 1]."""
+        """Return tokens and cells, (B, V (T + n), d), of images (B, V, 3, H, W) in [-1, 1]."""
         tokens = self._seen_in(images.flatten(0, 1)).unflatten(0, (-1, self.config.cameras))
         return (tokens + self.camera).flatten(1, 2)
 
     def embed_image(self, images: Tensor, camera: int) -> Tensor:
-        """Return the tokens, (B, T, d), of images (B, 3, H, W) of one camera."""
+        """Return tokens and cells, (B, T + n, d), of images (B, 3, H, W) of one camera."""
         return self._seen_in(images) + self.camera[camera]
 
     def _seen_in(self, images: Tensor) -> Tensor:
-        """Return what is seen in images (M, 3, H, W) of any camera, (M, T, d)."""
+        """Return what is seen in images (M, 3, H, W) of any camera, (M, T + n, d)."""
         seen = self.eye(images.contiguous(memory_format=torch.channels_last))
         found = torch.cat((self.pool(seen).flatten(1), seen.amax(dim=(2, 3))), dim=1)
-        return self.to_tokens(found).unflatten(1, (self.config.image_tokens, -1))
+        tokens = self.to_tokens(found).unflatten(1, (self.config.image_tokens, -1))
+        return torch.cat((tokens, self.to_cells(seen).flatten(2).transpose(1, 2)), dim=1)
+
+    def look(self, seen: Tensor, text: Tensor, is_real: Tensor) -> Tensor:
+        """Return the images' tokens, (B, V (T + Q), d); see `Backbone.look`."""
+        each, count = seen.unflatten(1, (self.config.cameras, -1)), self.config.image_tokens
+        found = self.looking(each[:, :, count:], text, is_real)
+        return torch.cat((each[:, :, :count], found), dim=2).flatten(1, 2)
 
     def embed_text(self, tokens: Tensor) -> Tensor:
         """Return the embeddings, (B, L, d), of text tokens (B, L)."""

@@ -119,7 +119,7 @@ def _network(
     vla = FasterVla(backbone, expert)
     committed = min(recipe.committed_steps, tokenizer.config.horizon)
     sketched = recipe.sketch_weight > 0.0 and recipe.published is None
-    seen = len(cameras) * recipe.image_tokens if sketched else 0
+    seen = len(cameras) * (recipe.image_tokens + recipe.looks) if sketched else 0
     return FasterPolicyNetwork(
         cameras,
         vla,

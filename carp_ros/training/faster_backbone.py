@@ -53,6 +53,7 @@ def make_backbone(
         recipe.image_encoder.crop_px,
         len(words),
         image_tokens=recipe.image_tokens,
+        looks=recipe.looks,
         width=recipe.width,
         layers=recipe.layers,
         heads=recipe.heads,

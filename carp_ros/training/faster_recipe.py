@@ -45,7 +45,7 @@ class FasterRecipe:
         noise: Noise on the states in training, and on committed steps.
         jitter: Colour jitter of the images in training.
         published: The model that is the backbone; None for the tiny one.
-        width, layers, heads, kv_heads, hidden, image_tokens: Of the tiny backbone.
+        width, layers, heads, kv_heads, hidden, image_tokens, looks: Of the tiny backbone.
         expert_width, expert_hidden: Of the action expert; 0 for half of the backbone's width, and
             for what suits the expert's (arXiv:2506.01844).
         block: Tokens that are predicted at once; 1 for one by one, 0 for as many as suit the
@@ -56,8 +56,8 @@ class FasterRecipe:
         word_noise: Share of an instruction's words that training leaves out or makes unreadable.
         committed_steps: Most steps that an arm may be committed to when a plan begins; 0 for a
             policy that is not told.
-        sketch_weight: Of the error of a regression that the backbone is trained with besides the
-            codes, see `faster_policy.Sketch`; 0 for none.
+        sketch_weight: Of the errors of a regression of chunk and aim that the backbone is trained
+            with besides the codes, see `faster_policy.Sketch`; 0 for none.
         sharpness: Plans are means over the codes by their probability to this power; 0 for the
             likeliest codes alone, as in the paper.
         code_spread: Label smoothing, see `soft_targets`; close to 0, as in the paper, does not.
@@ -74,6 +74,7 @@ class FasterRecipe:
     kv_heads: Annotated[int, Between(1, 128)] = 2
     hidden: Annotated[int, Between(8, 65_536)] = 192
     image_tokens: Annotated[int, Between(1, 1000)] = 8
+    looks: Annotated[int, Between(1, 1000)] = 8
     expert_width: Annotated[int, Between(0, 16_384)] = 64
     expert_hidden: Annotated[int, Between(0, 65_536)] = 128
     block: Annotated[int, Between(0, 1000)] = 0

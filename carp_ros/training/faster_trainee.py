@@ -7,14 +7,16 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from carp_ros.inference.prompt import Ids
 from carp_ros.inference.words import PADDING
 from carp_ros.networks.faster_actions import FasterActionTokenizer
-from carp_ros.networks.faster_policy import FasterPolicyNetwork
+from carp_ros.networks.faster_policy import FasterPolicyNetwork, Sketched
 from carp_ros.networks.faster_vla import Context
 from carp_ros.networks.numbers_tokenizer import NumbersTokenizer
 from carp_ros.training.action_error import action_errors
+from carp_ros.training.aims import aims
 from carp_ros.training.committed_steps import CommittedSteps
 from carp_ros.training.device import to_device
 from carp_ros.training.family import Recipe, Rollout, Samples
@@ -25,6 +27,7 @@ from carp_ros.training.visuomotor_trainee import VisuomotorTrainee, crops_of
 from carp_ros.training.windows import Indices
 
 _BYTES = range(1, 257)  # ids of bytes, which spell unknown words
+_AIM_BETA = 0.05  # of a state's range: below, an error counts by its square
 
 
 class FasterTrainingRecipe(Recipe, Protocol):
@@ -37,7 +40,7 @@ class FasterTrainingRecipe(Recipe, Protocol):
 
     @property
     def sketch_weight(self) -> float:
-        """Of the regression's error; 0 for none."""
+        """Of the regression's errors; 0 for none."""
         ...
 
     @property
@@ -72,6 +75,7 @@ class FasterTrainee(VisuomotorTrainee):
         self._word_noise, self._sketch_weight = recipe.word_noise, recipe.sketch_weight
         targets, table = _targets(network.tokenizer, recipe.code_spread)
         self._targets, self._table = targets.to(self.device), table.to(self.device)
+        self._aims = aims(samples.data)
         self._committed = None
         if network.commitment is not None:
             self._committed = CommittedSteps(network.commitment.steps, recipe.noise.position_m)
@@ -93,22 +97,24 @@ class FasterTrainee(VisuomotorTrainee):
 
     def losses(self, inputs: Inputs) -> dict[str, Tensor]:
         """Return the paper's loss, and loss and accuracy of each block's greedy tokens."""
-        tokens, context = self._tokens(inputs), self._context(inputs)
+        tokens, (context, sketched) = self._tokens(inputs), self._observed(inputs)
         figures = self.network.vla.losses(context, tokens, self._targets[self._table, tokens])
-        if self.network.sketch is None:
+        if sketched is None:
             return figures
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             wanted = self.network.tokenizer.normalised(inputs["actions"], inputs["states"])
-        sketch_loss = (self.network.sketch(context.known).float() - wanted).square().mean()
-        loss = figures["loss"] + self._sketch_weight * sketch_loss
-        return {**figures, "loss": loss, "sketch_loss": sketch_loss}
+            aim = self.network.state_scaling(inputs["aims"])
+        sketch_loss = (sketched.actions.float() - wanted).square().mean()
+        aim_loss = F.smooth_l1_loss(sketched.aim.float(), aim, beta=_AIM_BETA)
+        loss = figures["loss"] + self._sketch_weight * (sketch_loss + aim_loss)
+        return {**figures, "loss": loss, "sketch_loss": sketch_loss, "aim_loss": aim_loss}
 
     def validated(self, inputs: Inputs) -> dict[str, float]:
         """Return the teacher-forced losses, and the errors of generated actions by level."""
         network = self.network
         tokens = self._tokens(inputs)
         text = network.text(inputs["instructions"].numpy(), inputs["states"])
-        context = self._context({**inputs, "text": text})
+        context, sketched = self._observed({**inputs, "text": text})
         figures = {
             name: float(value) for name, value in network.vla.losses(context, tokens).items()
         }
@@ -116,22 +122,30 @@ class FasterTrainee(VisuomotorTrainee):
         for level, plan in enumerate(network.plans(context, inputs["states"])):
             errors = action_errors(plan.float().cpu().numpy(), true, self.data.action)
             figures |= {f"{name}_{level}": value for name, value in errors.items()}
-        if network.sketch is not None:
-            sketch = network.sketch(context.known).float().detach()
+        if sketched is not None:
+            sketch = sketched.actions.float().detach()
             actions = network.tokenizer.numbers.actions(sketch, inputs["states"]).cpu().numpy()
             errors = action_errors(actions, true, self.data.action)
             figures |= {f"{name}_of_sketch": value for name, value in errors.items()}
+            if self.data.state.kind == "tool":
+                aim = network.state_scaling.inverse(sketched.aim.float().detach())
+                off = (aim - inputs["aims"])[:, :3].norm(dim=1)
+                figures["position_error_m_of_aim"] = float(off.mean())
         return figures
 
     def _wanted(self, windows: Indices) -> dict[str, Tensor]:
-        """Return the true actions and the instructions' tokens."""
+        """Return the true actions, the states aimed at, and the instructions' tokens."""
         instructions = torch.from_numpy(self._instructions[self.data.tasks[windows]])
-        return {"actions": super()._wanted(windows)["actions"], "instructions": instructions}
+        return {
+            "actions": super()._wanted(windows)["actions"],
+            "aims": to_device(self.data.states[self._aims[windows]], self.device),
+            "instructions": instructions,
+        }
 
-    def _context(self, inputs: Inputs) -> Context:
+    def _observed(self, inputs: Inputs) -> tuple[Context, Sketched | None]:
         committed = (inputs["committed"], inputs["count"]) if "committed" in inputs else None
         states = inputs["states"]
-        return self.network.context(crops_of(inputs), inputs["text"], states, committed)
+        return self.network.sketched(crops_of(inputs), inputs["text"], states, committed)
 
     def _tokens(self, inputs: Inputs) -> Tensor:
         """Return the true tokens, (B, N), relative to the noisy input states."""

@@ -181,7 +181,7 @@ def test_a_sketch_teaches_the_backbone_and_leaves_the_codes_to_the_expert():
     )
     codes = alone.losses(inputs)["loss"]
     assert float(figures["loss"]) == pytest.approx(
-        float(codes + 10.0 * figures["sketch_loss"]), rel=1e-5
+        float(codes + 10.0 * (figures["sketch_loss"] + figures["aim_loss"])), rel=1e-5
     )
     figures["sketch_loss"].backward()
     network = trainee.network

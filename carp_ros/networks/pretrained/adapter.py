@@ -95,6 +95,10 @@ class PretrainedBackbone(nn.Module):
         """Return the tokens, (B, T, d), of one camera's images (B, 3, H, W) in [-1, 1]."""
         return self.embed_images(images[:, None])
 
+    def look(self, seen: Tensor, text: Tensor, is_real: Tensor) -> Tensor:
+        """Return what is seen as it is: the decoder lets the text look at it."""
+        return seen
+
     def first_tokens(self) -> tuple[int, ...]:
         """Return the ids that a prompt begins with, as `words` gives them."""
         return ()
