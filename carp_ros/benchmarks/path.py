@@ -1,11 +1,10 @@
-"""`carp bench --what path`: latency from a camera's capture to the arm's first command from it."""
+"""Latency from a camera's capture to the arm's first command from it: `carp bench --what path`."""
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,25 +14,47 @@ from carp_ros.console.node_log import NodeLog
 from carp_ros.console.progress import Progress
 from carp_ros.errors import DeviceError
 from carp_ros.evaluation.policy_report import percentiles
-from carp_ros.evaluation.report import heading, write_report
 from carp_ros.rig import Rig, load_rig
-from carp_ros.share import version
 from carp_ros.system.bringup import NodeProcess, describe
 from carp_ros.system.running_system import RunningSystem
 
-_REPLAN_S = 0.2  # as for a policy that replans fast
+REPLAN_S = 0.2  # as for a policy that replans fast
 _BESIDE = ("transport", "wait", "image_age", "preprocess", "schedule", "total")
 """Stages that are not inference; all others are."""
+_WHOLE = ("total", "beyond_inference", "without_wait")
 
 
-def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
-    """Measure the latency, print a table, write the report; return 0.
+@dataclass(frozen=True)
+class PathFigures:
+    """The latency of plans, by stage.
+
+    Attributes:
+        plans, followed: Plans that were made, and those that the arm executed.
+        images_seen_before: Share of the images that were encoded before they were asked for.
+        stages_ms: `p50` and `p99` of each stage of the executed plans, of their `total`, of what is
+            `beyond_inference`, and of that `without_wait`.
+        load: The machine's load average over the last minute, at the end.
+    """
+
+    plans: int
+    followed: int
+    images_seen_before: float
+    stages_ms: dict[str, dict[str, float]]
+    load: float
+
+    @property
+    def sum_of_parts_ms(self) -> float:
+        """Sum of the stages' medians."""
+        return sum(stage["p50"] for name, stage in self.stages_ms.items() if name not in _WHOLE)
+
+
+def measure_path(path: Path, bundle: str, seconds: float) -> PathFigures:
+    """Measure the latency.
 
     Args:
         path: A simulated rig's file; its cameras are set to full size.
         bundle: The policy's folder, or its name in models/; empty for the package's own.
         seconds: Duration of the measurement.
-        report: JSON file for the results.
 
     Raises:
         DeviceError: If the system does not come up, or the arm executes no plan.
@@ -55,26 +76,7 @@ def measure_path(path: Path, bundle: str, seconds: float, report: Path) -> int:
     beyond = [row["total"] - inference_ms for row, inference_ms in zip(followed, inference)]
     own = [extra - row["wait"] for extra, row in zip(beyond, followed)]
     stages |= {"beyond_inference": percentiles(beyond), "without_wait": percentiles(own)}
-    print(f"{len(followed)} of {len(rows)} plans executed; images encoded early: {seen:.0%}")
-    print(f"{'ms':<18}{'p50':>8}{'p99':>8}")
-    for name, figures in stages.items():
-        print(f"{name:<18}{figures['p50']:>8.1f}{figures['p99']:>8.1f}")
-    parts = sum(stages[name]["p50"] for name in names if name != "total")
-    print(f"{'sum of the parts':<18}{parts:>8.1f}")
-    content = {
-        **heading(["carp", *sys.argv[1:]], version()),
-        "load": load,
-        "seconds": seconds,
-        "replan_s": _REPLAN_S,
-        "plans": len(rows),
-        "followed": len(followed),
-        "images_seen_before": round(seen, 3),
-        "stages_ms": stages,
-        "sum_of_parts_ms": round(parts, 3),
-    }
-    write_report(report, content)
-    print(f"report: {report}")
-    return 0
+    return PathFigures(len(rows), len(followed), seen, stages, load)
 
 
 def _rows(
@@ -97,5 +99,5 @@ def _rows(
 
 def _adapted(node: NodeProcess) -> NodeProcess:
     """Adapt a node to the measurement: cameras repeat one image, the policy is asked often."""
-    more = {"camera_node": {"still": True}, "policy_node": {"replan_s": _REPLAN_S}}
+    more = {"camera_node": {"still": True}, "policy_node": {"replan_s": REPLAN_S}}
     return replace(node, parameters={**node.parameters, **more.get(node.name, {})})

@@ -1,21 +1,18 @@
-"""`carp bench --what recorder`: lost messages and cost of the recorder under full load."""
+"""Lost messages and cost of the recorder under full load; for `carp bench --what recorder`."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from carp_ros.benchmarks.full_size_rig import HEIGHT_PX, RATE_HZ, WIDTH_PX, full_size_rig
+from carp_ros.benchmarks.full_size_rig import HEIGHT_PX, WIDTH_PX, full_size_rig
 from carp_ros.console.node_log import NodeLog
-from carp_ros.evaluation.report import heading, write_report
 from carp_ros.reports.recorder import RecorderStatus
 from carp_ros.rig import load_rig
-from carp_ros.share import version
 from carp_ros.system.bringup import NodeProcess
 from carp_ros.system.running_system import RunningSystem
 
@@ -55,44 +52,30 @@ class Load:
     reasons: list[str]
     load: float
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was lost."""
+        return not self.refused and not any(self.lost.values())
 
-def measure_recorder(path: Path, seconds: float, folder: Path | None, report: Path) -> int:
-    """Measure both image formats, print a table, write the report; return 1 if frames were lost.
+
+def recorder_loads(path: Path, seconds: float, folder: Path | None) -> Iterator[Load]:
+    """Yield the results of both image formats.
 
     Args:
         path: A rig's file; its cameras are set to full size.
         seconds: Duration of each episode.
         folder: On the disk to measure; None for a temporary one.
-        report: JSON file for the results.
     """
-    print(f"two {WIDTH_PX} x {HEIGHT_PX} cameras at {RATE_HZ:.0f} Hz, {seconds:.0f} s each")
-    print("images   lost   written  refused  backlog    in MB/s   out MB/s   CPU node   CPU writer")
-    loads = []
     with tempfile.TemporaryDirectory(prefix="carp_", dir=folder) as place:
         rig = full_size_rig(path, Path(place))
         for images in ("raw", "jpeg"):
-            load = _measure(rig, images, seconds, Path(place) / "episodes")
-            loads.append(load)
-            print(_row(load), flush=True)
-    content = {**heading(["carp", *sys.argv[1:]], version()), "seconds_each": seconds}
-    write_report(report, {**content, "recorder": [dataclasses.asdict(load) for load in loads]})
-    print(f"report: {report}")
-    return 1 if any(sum(load.lost.values()) or load.refused for load in loads) else 0
+            yield _measure(rig, images, seconds, Path(place) / "episodes")
 
 
 def synthetic_rig(path: Path) -> NodeProcess:
     """Return the process that replaces a rig with its messages; `path` is of the rig's file."""
     name = "synthetic_node"
     return NodeProcess(name, name, {"rig": str(path)}, package="carp_ros.benchmarks")
-
-
-def _row(load: Load) -> str:
-    line = (
-        f"{load.images:<6}{sum(load.lost.values()):>7}{sum(load.written.values()):>10}"
-        f"{load.refused:>9}{load.most_backlog_mb:>6.1f} MB{load.received_mb_s:>11.1f}"
-        f"{load.written_mb_s:>11.1f}{load.recorder_cpu:>11.0%}{load.writer_cpu:>13.0%}"
-    )
-    return "\n".join([line, *(f"    {load.verdict}: {reason}" for reason in load.reasons)])
 
 
 def _measure(path: Path, images: str, seconds: float, folder: Path) -> Load:
