@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from carp_ros.networks.attention import fast_attention
+
 _LAYER_SCALE = 0.1  # at first; the reference's 0.01 starts too slowly with so few layers
 _INIT_STD = 0.02
 
@@ -43,7 +45,7 @@ class Block(nn.Module):
         """Return (B, N, w) from (B, N, w)."""
         by_head = self.to_qkv(self.norm_1(x)).unflatten(-1, (3, self.heads, -1))
         q, k, v = by_head.permute(2, 0, 3, 1, 4)  # each (B, heads, N, w / heads)
-        mixed = F.scaled_dot_product_attention(self.norm_q(q), self.norm_k(k), v)
+        mixed = fast_attention(self.norm_q(q), self.norm_k(k), v)
         x = x + self.scale_1 * self.to_out(mixed.transpose(1, 2).flatten(2))
         gate, value = self.to_gate(self.norm_2(x)).chunk(2, dim=-1)
         return x + self.scale_2 * self.to_width(F.silu(gate) * value)

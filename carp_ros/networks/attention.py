@@ -98,11 +98,37 @@ def attended(
         k, v = k.repeat_interleave(repeats, dim=1), v.repeat_interleave(repeats, dim=1)
         repeats = 1
     if softcap is None:
-        return F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, scale=scale, enable_gqa=repeats > 1
-        )
+        return fast_attention(q, k, v, mask, scale)
     k, v = k.repeat_interleave(repeats, dim=1), v.repeat_interleave(repeats, dim=1)
     logits = (scale * q) @ k.transpose(-1, -2)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     logits = softcap * torch.tanh(logits / softcap)
     return logits.masked_fill(~mask, float("-inf")).softmax(dim=-1).to(v.dtype) @ v
+
+
+def fast_attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: float | None = None
+) -> Tensor:
+    """Return the attention that torch has for a device, in single precision at least on a CPU.
+
+    There, the backward pass in half precision is several times slower than in single precision,
+    with torch 2.13 and AMX.
+
+    Args:
+        q: Queries, of shape (B, heads, N, w).
+        k: Keys, (B, kv_heads, S, w).
+        v: Values, of the same shape.
+        mask: Which keys each query attends to; None for all.
+        scale: Of the logits; None for `w ** -0.5`.
+    """
+    shared = q.shape[1] != k.shape[1]
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, scale=scale, enable_gqa=shared
+        )
+    exact = torch.promote_types(q.dtype, torch.float32)
+    with torch.autocast("cpu", enabled=False):
+        mixed = F.scaled_dot_product_attention(
+            q.to(exact), k.to(exact), v.to(exact), attn_mask=mask, scale=scale, enable_gqa=shared
+        )
+    return mixed.to(v.dtype)
