@@ -166,15 +166,32 @@ TINY = TinyBackboneConfig(2, (32, 48), 20, width=32, layers=2, hidden=48, channe
 def test_a_context_of_images_and_text_is_what_an_expert_takes():
     backbone = TinyBackbone(TINY).eval()
     images, text = torch.randn(3, 2, 3, 48, 32), torch.randint(20, (3, 5))
-    embeddings = torch.cat((backbone.embed_images(images), backbone.embed_text(text)), dim=1)
-    assert embeddings.shape == (3, 2 * 8 + 5, 32)
-    is_real = torch.ones(3, 21, dtype=torch.bool)
-    positions = torch.arange(21).expand(3, -1)
+    words, is_word = backbone.embed_text(text), torch.ones(3, 5, dtype=torch.bool)
+    found = backbone.look(backbone.embed_images(images), words, is_word)
+    assert found.shape == (3, 2 * (8 + 8), 32)
+    embeddings = torch.cat((found, words), dim=1)
+    is_real = torch.ones(3, 37, dtype=torch.bool)
+    positions = torch.arange(37).expand(3, -1)
     context = backbone.prefill(embeddings, is_real, positions)
-    assert [k.shape for k, _ in context] == [(3, 2, 21, 8)] * 2
+    assert [k.shape for k, _ in context] == [(3, 2, 37, 8)] * 2
     expert = ActionExpert(backbone.shape, CONFIG).eval()
     logits, _ = expert.teach(torch.randint(11, (3, 12)), context, is_real, positions[:, -1])
     assert logits.shape == (3, 12, 11)
+
+
+@torch.no_grad()
+def test_what_is_found_depends_on_the_camera_and_on_the_words():
+    backbone = TinyBackbone(TINY).eval()
+    images, text = torch.randn(1, 2, 3, 48, 32), torch.randint(1, 20, (1, 5))
+    each = [backbone.embed_image(images[:, camera], camera) for camera in range(2)]
+    torch.testing.assert_close(backbone.embed_images(images), torch.cat(each, dim=1))
+    is_word = torch.ones(1, 5, dtype=torch.bool)
+    found, other = (
+        backbone.look(torch.cat(each, dim=1), backbone.embed_text(words), is_word)
+        for words in (text, text.flip(1))
+    )
+    torch.testing.assert_close(found[:, :8], other[:, :8], msg="what is in every image")
+    assert not torch.allclose(found[:, 8:16], other[:, 8:16])
 
 
 def test_a_padded_prompt_gives_the_same_context_as_one_without_padding():
