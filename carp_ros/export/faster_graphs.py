@@ -136,7 +136,7 @@ class ContextGraph(nn.Module):
     Attributes:
         outputs: Names of the outputs: `shown`, which is 0 for tokens to attend to and very negative
             for padding, (S,); `last`, the position of the last token, (1,); perhaps `hint`, see
-            `faster_policy.Sketch`; and each layer's keys, (kv_heads, w, S), and values,
+            `sketch.Sketch`; and each layer's keys, (kv_heads, w, S), and values,
             (kv_heads, S, w).
     """
 

@@ -57,7 +57,7 @@ class FasterRecipe:
         committed_steps: Most steps that an arm may be committed to when a plan begins; 0 for a
             policy that is not told.
         sketch_weight: Of the errors of a regression of chunk and aim that the backbone is trained
-            with besides the codes, see `faster_policy.Sketch`; 0 for none.
+            with besides the codes, see `sketch.Sketch`; 0 for none.
         sharpness: Plans are means over the codes by their probability to this power; 0 for the
             likeliest codes alone, as in the paper.
         code_spread: Label smoothing, see `soft_targets`; close to 0, as in the paper, does not.

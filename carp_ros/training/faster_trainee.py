@@ -12,9 +12,10 @@ from torch.nn import functional as F
 from carp_ros.inference.prompt import Ids
 from carp_ros.inference.words import PADDING
 from carp_ros.networks.faster_actions import FasterActionTokenizer
-from carp_ros.networks.faster_policy import FasterPolicyNetwork, Sketched
+from carp_ros.networks.faster_policy import FasterPolicyNetwork
 from carp_ros.networks.faster_vla import Context
 from carp_ros.networks.numbers_tokenizer import NumbersTokenizer
+from carp_ros.networks.sketch import Sketched
 from carp_ros.training.action_error import action_errors
 from carp_ros.training.aims import aims
 from carp_ros.training.committed_steps import CommittedSteps

@@ -191,10 +191,13 @@ def test_a_sketch_teaches_the_backbone_and_leaves_the_codes_to_the_expert():
     trainee.losses(inputs)["loss"].backward()
     assert network.sketch.to_hint.weight.grad.any(), "the expert is told"
     losses = steps_of(trainee, 60)
-    assert float(trainee.losses(inputs)["sketch_loss"]) < 0.5 * float(figures["sketch_loss"])
+    for loss in ("sketch_loss", "aim_loss"):
+        assert float(trainee.losses(inputs)[loss]) < 0.5 * float(figures[loss])
     assert losses[-1] < losses[0]
     with torch.no_grad():
-        assert trainee.validate()["held_out_position_error_m_of_sketch"] < 0.2
+        validated = trainee.validate()
+    assert validated["held_out_position_error_m_of_sketch"] < 0.2
+    assert validated["held_out_position_error_m_of_aim"] < 0.3
 
 
 def test_a_training_with_a_sketch_begins_as_one_without(tmp_path):
