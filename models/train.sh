@@ -9,7 +9,7 @@ set -eu
 task=${1:?"expected cup, bowl, both, cup_fr3 or tabletop"}
 out=${2:-out/bundles}
 case $task in
-cup | bowl | both | cup_fr3) ;;
+cup | bowl | both | cup_fr3 | tabletop) ;;
 *) echo "task is $task; expected cup, bowl, both, cup_fr3 or tabletop" >&2; exit 1 ;;
 esac
 carp=".venv/bin/python -m carp_ros.cli.main"  # a list of words
