@@ -121,7 +121,7 @@ def fast_attention(
         mask: Which keys each query attends to; None for all.
         scale: Of the logits; None for `w ** -0.5`.
     """
-    shared = q.shape[1] != k.shape[1]
+    shared = int(q.shape[1]) != int(k.shape[1])
     if q.device.type != "cpu":
         return F.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, scale=scale, enable_gqa=shared
