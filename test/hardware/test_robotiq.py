@@ -42,7 +42,7 @@ def gripper(ur_controller) -> Iterator[RobotiqGripper]:
     connected.close()
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 3.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline_s
