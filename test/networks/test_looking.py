@@ -56,6 +56,15 @@ def test_padding_says_nothing(places):
 
 
 @torch.no_grad()
+def test_a_longer_prompt_of_the_same_words_says_the_same():
+    looking, cells, text = made()
+    padded = torch.cat((text, torch.randn(3, 4, WIDTH)), dim=1)
+    is_real = torch.arange(10).expand(3, -1) < 6
+    expected = looking(cells, text, all_real(text))
+    torch.testing.assert_close(looking(cells, padded, is_real), expected)
+
+
+@torch.no_grad()
 def test_an_observation_is_looked_at_as_if_alone():
     looking, cells, text = made()
     alone = looking(cells[1:2], text[1:2], all_real(text[1:2]))
