@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from carp_ros.networks.vision import cell_places
+
 _INIT_STD = 0.02
 _HIDDEN = -1e9  # logit of padding
 
@@ -40,9 +42,9 @@ class Looking(nn.Module):
         self.to_query = nn.Linear(width, width)
         self.to_token = nn.Linear(width + 2, width)
         self.asks = nn.Parameter(_INIT_STD * torch.randn(cameras, looks, width))
-        y, x = torch.meshgrid(*(torch.linspace(-1.0, 1.0, n) for n in size), indexing="ij")
-        self.register_buffer("x", x.reshape(-1), persistent=False)
-        self.register_buffer("y", y.reshape(-1), persistent=False)
+        x, y = cell_places(size)
+        self.register_buffer("x", x, persistent=False)
+        self.register_buffer("y", y, persistent=False)
 
     def forward(self, cells: Tensor, text: Tensor, is_real: Tensor) -> Tensor:
         """Return what each look found and where, (B, V, Q, d).

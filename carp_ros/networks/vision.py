@@ -47,6 +47,12 @@ def random_crop(images: Tensor, corners: Tensor, size_px: tuple[int, int]) -> Te
     return _scaled(images[each[:, None, None], rows[:, :, None], columns[:, None, :]])
 
 
+def cell_places(size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Return x and y in [-1, 1] of each cell, (rows * columns,), of so many rows and columns."""
+    y, x = torch.meshgrid(*(torch.linspace(-1.0, 1.0, n) for n in size), indexing="ij")
+    return x.reshape(-1), y.reshape(-1)
+
+
 class SpatialSoftmax(nn.Module):
     """Finds where feature maps are active: the expected position under a softmax over each map.
 
@@ -64,9 +70,9 @@ class SpatialSoftmax(nn.Module):
     def __init__(self, channels: int, size: tuple[int, int], keypoints: int) -> None:
         super().__init__()
         self.maps = nn.Conv2d(channels, keypoints, 1)
-        y, x = torch.meshgrid(*(torch.linspace(-1.0, 1.0, n) for n in size), indexing="ij")
-        self.register_buffer("x", x.reshape(-1), persistent=False)
-        self.register_buffer("y", y.reshape(-1), persistent=False)
+        x, y = cell_places(size)
+        self.register_buffer("x", x, persistent=False)
+        self.register_buffer("y", y, persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return each keypoint's (x, y) in [-1, 1], (B, keypoints, 2), of features (B, C, h, w)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from carp_ros.inference.layout import GRIPPER
-from carp_ros.training.windows import Indices, Windows
+from carp_ros.training.windows import Indices, Windows, episode_ends
 
 _CLOSED = 0.5  # of 0 open to 1 closed
 
@@ -15,13 +15,11 @@ def aims(data: Windows) -> Indices:
 
     After the last of them, or without a gripper, it is the episode's last frame.
     """
-    frames = np.arange(len(data))
-    last = np.append(np.flatnonzero(np.diff(data.episodes)), len(data) - 1)
-    ends = last[np.searchsorted(last, frames)]
+    frames, ends = np.arange(len(data)), episode_ends(data.episodes)
     changes = frames[:0]
     if data.action.names[-1] == GRIPPER:
         closed = data.actions[:, 0, -1] > _CLOSED
         changes = np.flatnonzero(np.diff(closed) & (np.diff(data.episodes) == 0)) + 1
-    events = np.union1d(changes, last)
+    events = np.union1d(changes, ends)
     following = np.minimum(np.searchsorted(events, frames, side="right"), len(events) - 1)
     return np.minimum(events[following], ends)

@@ -69,8 +69,7 @@ def read_windows(data: Demonstrations, horizon: int, *, by_instruction: bool = F
             f"{data.root}: the action of frame {frame} (episode {episodes[frame]}) is"
             f" {actions[frame].tolist()}; expected finite numbers: record or convert it again"
         )
-    last = np.append(np.flatnonzero(np.diff(episodes)), len(episodes) - 1)
-    ends = last[np.searchsorted(last, np.arange(len(episodes)))]
+    ends = episode_ends(episodes)
     steps = np.minimum(np.arange(len(episodes))[:, None] + np.arange(horizon), ends[:, None])
     return Windows(
         numbers.states,
@@ -82,6 +81,12 @@ def read_windows(data: Demonstrations, horizon: int, *, by_instruction: bool = F
         data.state,
         data.action,
     )
+
+
+def episode_ends(episodes: Indices) -> Indices:
+    """Return the last frame of each frame's episode, of shape (F,)."""
+    last = np.append(np.flatnonzero(np.diff(episodes)), len(episodes) - 1)
+    return last[np.searchsorted(last, np.arange(len(episodes)))]
 
 
 def readable(windows: Windows, unreadable: Collection[int]) -> Windows:
